@@ -1,0 +1,5 @@
+"""Run sslops with `python -m sslops`."""
+
+from sslops.cli import main
+
+main()

@@ -1,0 +1,128 @@
+"""The command line: a table of verbs, each loaded only when it is the one asked for.
+
+`sslops --help` imports no verb. The clock is read here, once, and nowhere below.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+import click
+
+from sslops import __version__
+from sslops.errors import ExitCode, SslopsError, UsageError
+from sslops.report.escape import visible
+from sslops.verbs.session import Session
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["VERBS", "Session", "command", "main", "run"]
+
+VERBS = {
+    "check": "is the inventory sound, and does state fit it?",
+    "schema": "the JSON Schemas of the inventory files",
+    "plan": "what can be done now, what waits, until when and why",
+    "renew": "keys and certificates that are due, onto the branch next",
+    "publish": "TLSA include files to the DNS repository",
+    "roll": "next becomes curr, once DNS has shown it long enough",
+    "deploy": "make hosts serve curr, restart, verify, write it down",
+    "run": "renew, publish, roll, deploy, publish: the one scheduled job",
+    "status": "every service: phase, days left, what it waits for",
+    "doctor": "what is missing on this machine, and for which verb",
+    "init": "a new ops repository",
+    "demo": "the whole loop in a throw-away world",
+}
+"""Every verb and what it is for, in the order of the help; verb `x` is `sslops.verbs.x.command`."""
+
+_INTERRUPTED = 130
+
+
+class _Verbs(click.Group):
+    """A click group whose verbs are modules."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  (click's signature)
+        """Return the names in the order of the table."""
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        """Import the one verb that was asked for; null when there is none of that name."""
+        if cmd_name not in VERBS:
+            return None
+        verb: click.Command = importlib.import_module(f"sslops.verbs.{cmd_name}").command
+        return verb
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """Write the table without importing what it names."""
+        with formatter.section("Verbs"):
+            formatter.write_dl(list(VERBS.items()))
+
+
+@click.group(
+    cls=_Verbs,
+    subcommand_metavar="VERB [ARGS]...",
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="A verb that changes anything only says what it would do, unless --apply is given.",
+)
+@click.version_option(__version__, prog_name="sslops", message="%(prog)s %(version)s")
+@click.option(
+    "-C",
+    "start",
+    metavar="DIR",
+    default=".",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Work on the ops repository at DIR.",
+)
+@click.pass_context
+def command(context: click.Context, start: Path) -> None:
+    """Certificates as reviewed commits: renew, wait, roll, deploy; DANE never breaks."""
+    context.obj = Session(start=start, now=datetime.now(tz=UTC).replace(microsecond=0))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command line and return its exit code; foreseen failures are shown, bugs raise."""
+    try:
+        outcome = command.main(list(arguments), prog_name="sslops", standalone_mode=False)
+    except SslopsError as error:
+        _complain(error)
+        return int(error.exit_code)
+    except click.ClickException as error:
+        _complain(_as_usage_error(error))
+        return int(ExitCode.USAGE)
+    except (click.Abort, KeyboardInterrupt):
+        sys.stderr.write("sslops: interrupted\n")
+        return _INTERRUPTED
+    return int(outcome or ExitCode.DONE)
+
+
+def main() -> NoReturn:
+    """Be the program `sslops`."""
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # a terminal may know less than UTF-8
+    code = run(sys.argv[1:])
+    _flush()
+    sys.exit(code)
+
+
+def _complain(error: SslopsError) -> None:
+    sys.stderr.write(f"{visible(error.render())}\n")
+
+
+def _as_usage_error(error: click.ClickException) -> UsageError:
+    """Say what click found in the one style of all errors."""
+    what = error.format_message().rstrip(".")
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    path = context.command_path if context else "sslops"
+    return UsageError(what[:1].lower() + what[1:], hint=f"{path} --help")
+
+
+def _flush() -> None:
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,0 +1,1 @@
+"""The dictionary: every noun of sslops as a frozen value, standard library only."""

@@ -1,0 +1,115 @@
+"""What was last proved about hosts and DNS: the branch `ledger` as values (design sections 2 and 4)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+    from sslops.model.names import GenerationId, ServiceId
+    from sslops.model.tlsa import TlsaRecord
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """What a host may be serving for one service.
+
+    One id: settled. Several: either of them. A null among them: something unknown. Empty: nothing of ours.
+    """
+
+    may_serve: tuple[GenerationId | None, ...] = (None,)
+    at: datetime | None = None
+    proof: str | None = None
+    """`port`, `files`, or null while it is not settled."""
+    failures: int = 0
+    retry_at: datetime | None = None
+
+    @property
+    def settled(self) -> GenerationId | None:
+        """The one generation it is known to serve, else null."""
+        return self.may_serve[0] if len(self.may_serve) == 1 else None
+
+
+UNPROVEN = Served()
+
+
+@dataclass(frozen=True, slots=True)
+class HostEntry:
+    """One host: the number of its last intent, what it may serve, which include files it holds."""
+
+    seq: int = 0
+    services: Mapping[ServiceId, Served] = field(default_factory=dict)
+    tlsa: Mapping[str, str] = field(default_factory=dict)
+    """Apex to SHA-256 of the `tlsa.<apex>` that the host holds."""
+
+    def serves(self, service: ServiceId) -> Served:
+        """Return what it may serve of *service*; unknown when it was never asked."""
+        return self.services.get(service, UNPROVEN)
+
+
+@dataclass(frozen=True, slots=True)
+class Lowered:
+    """A smaller TTL, and since when nothing larger was seen anywhere."""
+
+    ttl_seconds: int
+    since: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class NameEntry:
+    """One owner name: the largest TTL a cache could still hold, and since when it is empty everywhere.
+
+    *commit* is the DNS base commit at which the emptiness was first seen; a name that has records has neither.
+    """
+
+    ttl_seconds: int
+    empty_since: datetime | None = None
+    commit: str | None = None
+    lowered: Lowered | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """Since when a record was seen everywhere, at which DNS base commit, and the TTL that counts."""
+
+    since: datetime
+    commit: str
+    max_ttl_seconds: int
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """What publish is about to propose: the records the apex will have. *head*: `sslops/tlsa` as the run saw it."""
+
+    run: str
+    base: str
+    head: str | None
+    records: frozenset[TlsaRecord]
+
+
+@dataclass(frozen=True, slots=True)
+class ApexEntry:
+    """One apex: the proposal under way, its names, the evidence of its records."""
+
+    pending: Pending | None = None
+    names: Mapping[str, NameEntry] = field(default_factory=dict)
+    records: Mapping[TlsaRecord, Evidence] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """All of the branch `ledger`."""
+
+    hosts: Mapping[str, HostEntry] = field(default_factory=dict)
+    apexes: Mapping[str, ApexEntry] = field(default_factory=dict)
+
+    def host(self, name: str) -> HostEntry:
+        """Return the entry of host *name*, everything unknown when there is none."""
+        return self.hosts.get(name, HostEntry())
+
+    def apex(self, domain: str) -> ApexEntry | None:
+        """Return the entry of apex *domain*; null when nothing was ever looked at."""
+        return self.apexes.get(domain)

@@ -1,0 +1,55 @@
+"""How services and generations are named, and how times are written.
+
+>>> str(ServiceId("example.com", "mail-ec"))
+'example.com/mail-ec'
+>>> generation_id(parse_time("2026-11-24T14:30:00Z"), "9b1c77aa")
+'20261124T143000Z-9b1c'
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import NewType
+
+GenerationId = NewType("GenerationId", str)
+"""`<UTC basic time>-<4 hex of the SPKI hash>`; sorts by age, names its key."""
+
+CA_GROUP = "ca"
+"""The special group of own CAs; everything else is an apex domain."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class ServiceId:
+    """One certificate and its key: a name that is unique within its group."""
+
+    group: str
+    name: str
+
+    def __str__(self) -> str:
+        """Return `group/name`, the form used in trailers, the ledger and messages."""
+        return f"{self.group}/{self.name}"
+
+    @classmethod
+    def parse(cls, text: str) -> ServiceId:
+        """Read `group/name` back; ValueError when there is no slash."""
+        group, slash, name = text.partition("/")
+        if not (slash and group and name):
+            message = f"'{text}' is not group/service"
+            raise ValueError(message)
+        return cls(group, name)
+
+
+def generation_id(created_at: datetime, spki_sha256: str) -> GenerationId:
+    """Name a generation made at *created_at* whose key hashes to *spki_sha256* (hex)."""
+    return GenerationId(f"{created_at.astimezone(UTC):%Y%m%dT%H%M%SZ}-{spki_sha256[:4]}")
+
+
+def format_time(moment: datetime) -> str:
+    """Write *moment* as `2026-11-24T14:30:00Z`, the one form used in files."""
+    return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+
+def parse_time(text: str) -> datetime:
+    """Read `2026-11-24T14:30:00Z` back as an aware UTC time; ValueError otherwise."""
+    return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)

@@ -1,0 +1,118 @@
+"""A plan is data: what can be done now, what waits, which hazards stand in the way."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from sslops.model.names import GenerationId
+
+
+class Verb(StrEnum):
+    """The stage verbs, in the order of the work."""
+
+    RENEW = "renew"
+    PUBLISH = "publish"
+    ROLL = "roll"
+    DEPLOY = "deploy"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Action:
+    """One thing that can be done now.
+
+    *what* names the kind of step (`issue`, `key`, `tlsa`, `roll`, `serve`, ...), *reason* is from a closed list and
+    part of the digest, *why* is prose and is not. *service* is empty when the action is about a whole group; *targets*
+    are hosts or records, sorted.
+    """
+
+    verb: Verb
+    group: str
+    service: str
+    what: str
+    reason: str
+    generation: GenerationId | None = None
+    """Null when it is not made yet."""
+    targets: tuple[str, ...] = ()
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """A step that may not happen yet: for what, until when (null: not known), why.
+
+    *fatal*: the wait would outlive the certificate, which makes it a failure.
+    """
+
+    verb: Verb
+    group: str
+    service: str
+    what: str
+    until: datetime | None
+    why: str
+    fatal: bool = False
+
+
+class HazardName(StrEnum):
+    """The closed list of hazards; each is consented to by its own name."""
+
+    TLSA_MISSING = "tlsa-missing"
+    TLSA_FOREIGN = "tlsa-foreign"
+    NS_UNREACHABLE = "ns-unreachable"
+    NS_LAGGING = "ns-lagging"
+    DNSSEC_BOGUS = "dnssec-bogus"
+    HOST_UNPROVEN = "host-unproven"
+    HOST_REMOVED = "host-removed"
+    NAME_UNPROVEN = "name-unproven"
+    SERVED = "served"
+    CLOCK = "clock"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Hazard:
+    """A danger that stops one step until a person consents (or it goes away)."""
+
+    name: HazardName
+    subject: str
+    why: str
+    verb: Verb = Verb.PUBLISH
+    group: str = ""
+    service: str = ""
+
+    @property
+    def consent(self) -> str:
+        """The exact words that accept it."""
+        return f"--accept {self.name}={self.subject}"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Actions in a stable order, what waits, and the hazards nobody consented to."""
+
+    actions: tuple[Action, ...] = ()
+    waits: tuple[Wait, ...] = ()
+    hazards: tuple[Hazard, ...] = ()
+
+    def of(self, *verbs: Verb) -> Plan:
+        """Return the part of it that belongs to *verbs*."""
+        return Plan(
+            tuple(action for action in self.actions if action.verb in verbs),
+            tuple(wait for wait in self.waits if wait.verb in verbs),
+            tuple(hazard for hazard in self.hazards if hazard.verb in verbs),
+        )
+
+    def __add__(self, other: Plan) -> Plan:
+        """Join two plans, sorted again."""
+        return Plan(
+            tuple(sorted(self.actions + other.actions, key=_action_order)),
+            self.waits + other.waits,
+            tuple(sorted({*self.hazards, *other.hazards})),
+        )
+
+
+def _action_order(action: Action) -> tuple[int, str, str, str, tuple[str, ...]]:
+    return list(Verb).index(action.verb), action.group, action.service, action.what, action.targets

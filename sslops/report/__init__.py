@@ -1,0 +1,1 @@
+"""What people and programs read: one view-model for each report, and renderers that only read it."""
