@@ -1,0 +1,235 @@
+r"""One YAML file: plain values to work with, and the places of those values for whoever finds a fault.
+
+Reading is the fast path; places are looked up only when something is wrong.
+
+>>> document = read("inventory/cas.yaml", b"my-root:\n  ca_type: self\n")
+>>> document.plain, str(document.place(("my-root", "ca_type")))
+({'my-root': {'ca_type': 'self'}}, 'inventory/cas.yaml:2:12')
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+import yaml
+
+from sslops.errors import Faults, InventoryError, Location
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from yaml.nodes import Node
+
+Plain = dict[str, Any]
+"""A table as YAML writes it: text keys; texts, numbers, booleans, null, lists and tables as values."""
+
+Path = tuple[str | int, ...]
+"""The way to a value: keys and list places from the top."""
+
+# libyaml builds nested nodes on the C stack, so a file that could be that deep is looked through first.
+_SMALL_BYTES = 10_000
+_LARGEST_BYTES = 4_000_000
+_DEEPEST = 32
+_DECIMAL = re.compile(r"[-+]?(0|[1-9][0-9]*)\Z")
+_FLOAT = re.compile(r"[-+]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]+)?\Z")
+# YAML 1.1 reads `NO` as a boolean and 0640 as an octal number; editors, which read YAML 1.2, do not. Nor do we.
+_BOOLEANS = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
+_TAG = "tag:yaml.org,2002:"
+
+
+class _Mark(Protocol):
+    """A place as PyYAML and libyaml count it: from 0."""
+
+    @property
+    def line(self) -> int: ...
+    @property
+    def column(self) -> int: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A file that is one table: its name relative to the repository's root, its nodes, its values."""
+
+    file: str
+    root: Node
+    plain: Plain
+
+    def place(self, path: Path = (), *, key: bool = False) -> Location:
+        """Return where the value at *path* begins, or its key; the nearest table around it when it is not there."""
+        node = self.root
+        for step in path[:-1]:
+            node = _child(node, step) or node
+        found = _key(node, path[-1]) if key and path else None
+        if found is None:
+            found = (_child(node, path[-1]) if path else None) or node
+        return _location(self.file, found.start_mark)
+
+
+def read(file: str, raw: bytes) -> Document:
+    """Read *raw*, the content of *file*. Raises `Faults` with everything that is wrong with it as YAML."""
+    _refuse_hostile(file, raw)
+    try:
+        root = yaml.CSafeLoader(raw).get_single_node()
+    except yaml.YAMLError as error:
+        raise Faults([_syntax_fault(file, raw, error)]) from error
+    if not isinstance(root, yaml.MappingNode):
+        message = f"'{file}' holds no table of keys and values"
+        raise Faults([InventoryError(message, where=Location(file, 1, 1), hint="write it as 'key: value' lines")])
+    faults: list[InventoryError] = []
+    plain = _table(file, root, faults, 0)
+    if faults:
+        raise Faults(faults)
+    return Document(file, root, plain)
+
+
+def without_nulls(table: Plain) -> Plain:
+    """Return *table* without the keys that say nothing, in the tables inside too."""
+    return {key: _without_nulls(value) for key, value in table.items() if value is not None}
+
+
+def _without_nulls(value: object) -> object:
+    if isinstance(value, dict):
+        return without_nulls(value)
+    return [_without_nulls(item) for item in value] if isinstance(value, list) else value
+
+
+def _refuse_hostile(file: str, raw: bytes) -> None:
+    """Refuse what no loader should be given: other encodings, huge files, deep nests, and anchors."""
+    if len(raw) > _LARGEST_BYTES:
+        message = f"'{file}' is larger than {_LARGEST_BYTES} bytes"
+        raise Faults([InventoryError(message, where=Location(file, 1, 1))])
+    try:
+        raw.decode()
+    except UnicodeDecodeError as error:
+        where = _byte_location(file, raw, error.start)
+        raise Faults([InventoryError(f"'{file}' is not UTF-8", where=where, hint="save it as UTF-8")]) from error
+    if len(raw) > _SMALL_BYTES or b"&" in raw or b"*" in raw:
+        faults = list(_hostile_events(file, raw))
+        if faults:
+            raise Faults(faults)
+
+
+def _hostile_events(file: str, raw: bytes) -> Iterator[InventoryError]:
+    depth = 0
+    try:
+        for event in yaml.parse(raw, Loader=yaml.CSafeLoader):
+            anchor, mark = getattr(event, "anchor", None), event.start_mark
+            depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+            if anchor is not None and mark is not None:
+                hint = "write the value out; a text that begins with & or * needs quotes"
+                yield InventoryError(
+                    f"anchor or alias '{anchor}' in the inventory", where=_location(file, mark), hint=hint
+                )
+            if depth > _DEEPEST and mark is not None:
+                yield _too_deep(file, mark)
+                return
+    except yaml.YAMLError as error:
+        yield _syntax_fault(file, raw, error)
+
+
+def _plain(file: str, node: Node, faults: list[InventoryError], depth: int) -> object:
+    if isinstance(node, yaml.ScalarNode):
+        tag = node.tag
+        if tag == "tag:yaml.org,2002:str":
+            return node.value
+        convert = _SCALARS.get(tag)
+        if convert is not None:
+            return convert(node.value)
+    elif depth > _DEEPEST:
+        faults.append(_too_deep(file, node.start_mark))
+        return None
+    elif node.tag == "tag:yaml.org,2002:map":
+        return _table(file, node, faults, depth + 1)
+    elif node.tag == "tag:yaml.org,2002:seq":
+        return [_plain(file, item, faults, depth + 1) for item in node.value]
+    faults.append(
+        InventoryError(
+            f"tag '{node.tag.removeprefix(_TAG)}' in the inventory",
+            where=_location(file, node.start_mark),
+            hint="leave the tag away",
+        )
+    )
+    return None
+
+
+def _table(file: str, node: Node, faults: list[InventoryError], depth: int) -> Plain:
+    plain: Plain = {}
+    for key, value in node.value:
+        if not isinstance(key, yaml.ScalarNode):
+            faults.append(InventoryError("a key that is not text", where=_location(file, key.start_mark)))
+        elif key.value in plain:
+            faults.append(
+                InventoryError(
+                    f"key '{key.value}' is there twice",
+                    where=_location(file, key.start_mark),
+                    hint=f"the first one is in line {_first_line(node, key.value)}; keep one",
+                )
+            )
+        else:
+            plain[key.value] = _plain(file, value, faults, depth)
+    return plain
+
+
+def _first_line(node: Node, name: str) -> int:
+    return next(int(key.start_mark.line) + 1 for key, _ in node.value if key.value == name)
+
+
+def _too_deep(file: str, mark: _Mark) -> InventoryError:
+    return InventoryError(f"values nested more than {_DEEPEST} deep", where=_location(file, mark))
+
+
+def _integer(text: str) -> int | str:
+    return int(text) if _DECIMAL.match(text) else text
+
+
+def _float(text: str) -> float | str:
+    return float(text) if _FLOAT.match(text) else text
+
+
+_SCALARS: dict[str, Callable[[str], object]] = {
+    f"{_TAG}null": lambda _: None,
+    f"{_TAG}bool": lambda text: _BOOLEANS.get(text, text),
+    f"{_TAG}int": _integer,
+    f"{_TAG}float": _float,
+    f"{_TAG}timestamp": str,
+    f"{_TAG}value": str,
+    f"{_TAG}merge": str,
+}
+
+
+def _child(node: Node, step: str | int) -> Node | None:
+    if isinstance(node, yaml.MappingNode):
+        return next((value for key, value in node.value if key.value == str(step)), None)
+    if isinstance(node, yaml.SequenceNode) and isinstance(step, int) and step < len(node.value):
+        child: Node = node.value[step]
+        return child
+    return None
+
+
+def _key(node: Node, step: str | int) -> Node | None:
+    pairs = node.value if isinstance(node, yaml.MappingNode) else []
+    return next((key for key, _ in pairs if key.value == str(step)), None)
+
+
+def _location(file: str, mark: _Mark) -> Location:
+    return Location(file, mark.line + 1, mark.column + 1)
+
+
+def _byte_location(file: str, raw: bytes, offset: int) -> Location:
+    before = raw[:offset].decode(errors="replace")
+    return Location(file, before.count("\n") + 1, len(before) - (before.rfind("\n") + 1) + 1)
+
+
+def _syntax_fault(file: str, raw: bytes, error: yaml.YAMLError) -> InventoryError:
+    """Say what libyaml could not read, in its words, at the place it means."""
+    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
+        where = _location(file, error.problem_mark)
+        lines = raw.decode(errors="replace").split("\n")
+        line = lines[where.line - 1] if where.line <= len(lines) else ""
+        hint = "indent with spaces, never tabs" if "\t" in line[: where.column] else None
+        return InventoryError(f"not YAML: {error.problem or error.context}", where=where, hint=hint)
+    position = getattr(error, "position", None)
+    offset = position if isinstance(position, int) else 0
+    return InventoryError("not YAML: control characters", where=_byte_location(file, raw, offset))

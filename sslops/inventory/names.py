@@ -1,0 +1,166 @@
+"""Names that go into a certificate, a zone file, a path or a command: read strictly, written in one form.
+
+>>> subject_name("Bücher.example.com"), subject_name("*.example.com"), subject_name("2001:DB8::1")
+('xn--bcher-kva.example.com', '*.example.com', '2001:db8::1')
+>>> words("/usr/sbin/postfix 'reload now'")
+('/usr/sbin/postfix', 'reload now')
+"""
+
+from __future__ import annotations
+
+import functools
+import ipaddress
+import re
+import shlex
+import unicodedata
+from datetime import UTC, datetime
+
+from sslops.model.inventory import Endpoint
+
+LONGEST_NAME = 253
+_LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\Z")
+_NUMERIC = re.compile(r"[0-9]+\Z")
+_BRACKETED = re.compile(r"\[(?P<address>[0-9A-Fa-f:.]+)\](?::(?P<port>[0-9]{1,5}))?\Z")
+
+
+@functools.lru_cache(maxsize=4096)
+def subject_name(text: str) -> str:
+    """Return the SAN *text* as the certificate has it: an IP address in its shortest form, a DNS name in A-labels.
+
+    A wildcard stands alone and leftmost (RFC 6125 section 6.4.3). ValueError says what is wrong with any other text.
+    """
+    address = ip_address(text)
+    if address is not None:
+        return address
+    wildcard = text.startswith("*.")
+    name = dns_name(text.removeprefix("*."))
+    if wildcard and "." not in name:
+        message = "a wildcard needs two labels after it at least"
+        raise ValueError(message)
+    return f"*.{name}" if wildcard else name
+
+
+def dns_name(text: str) -> str:
+    """Return *text* as a host name in lower-case A-labels (RFC 5891), without a final dot; ValueError otherwise."""
+    name = text.lower() if text.isascii() else _a_labels(text)
+    if len(name) > LONGEST_NAME:
+        message = f"it is longer than {LONGEST_NAME} characters"
+        raise ValueError(message)
+    labels = name.split(".")
+    for label in labels:
+        _refuse_label(label)
+    if _NUMERIC.match(labels[-1]):
+        message = "its last label is a number, and it is no IP address"
+        raise ValueError(message)
+    return name
+
+
+def ip_address(text: str) -> str | None:
+    """Return *text* as an IP address in its shortest form; null when it is none. ValueError for a network."""
+    if "/" in text:
+        message = "it is a network or a path, not a name"
+        raise ValueError(message)
+    if ":" not in text and not text[-1:].isdigit():
+        return None
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        return None
+    if isinstance(address, ipaddress.IPv6Address) and address.scope_id:
+        message = "an address with a scope means something on one machine only"
+        raise ValueError(message)
+    return str(address)
+
+
+def machine(text: str) -> str:
+    """Return *text*, an IP address in its shortest form; ValueError when it looks like an address and is none."""
+    looks_numeric = ":" in text or text.replace(".", "").isdigit()
+    address = ip_address(text)
+    if looks_numeric and address is None:
+        message = "it is no IP address"
+        raise ValueError(message)
+    return address or text
+
+
+def endpoint(text: str, default_port: int = 53) -> Endpoint:
+    """Read `192.0.2.1`, `192.0.2.1:53`, `2001:db8::1` or `[2001:db8::1]:53`; ValueError otherwise."""
+    bracketed = _BRACKETED.match(text)
+    if bracketed:
+        host, port = bracketed["address"], bracketed["port"]
+    elif text.count(":") == 1:
+        host, _, port = text.partition(":")
+    else:
+        host, port = text, None
+    address = ip_address(host)
+    number = default_port if port is None else int(port) if _NUMERIC.match(port) else 0
+    if address is None or not 0 < number < 65536:  # noqa: PLR2004
+        message = "it is no IP address with an optional port"
+        raise ValueError(message)
+    return Endpoint(address, number)
+
+
+def words(command: str) -> tuple[str, ...]:
+    """Split *command* like a shell would; ValueError when a quote is not closed or nothing is left."""
+    try:
+        parts = tuple(shlex.split(command))
+    except ValueError as error:
+        message = f"it cannot be split into words: {str(error).lower()}"
+        raise ValueError(message) from error
+    if not parts or not parts[0]:
+        message = "it names no program"
+        raise ValueError(message)
+    if parts[0].startswith("-"):
+        message = "a program's name does not begin with '-'"
+        raise ValueError(message)
+    return parts
+
+
+def moment(text: str) -> datetime:
+    """Read a day (its beginning, UTC) or a moment `2026-12-01T08:00:00Z`; ValueError when the calendar has none."""
+    form = "%Y-%m-%d" if "T" not in text else "%Y-%m-%dT%H:%M:%SZ"
+    try:
+        return datetime.strptime(text, form).replace(tzinfo=UTC)
+    except ValueError as error:
+        message = "no calendar has it"
+        raise ValueError(message) from error
+
+
+def _refuse_label(label: str) -> None:
+    if _LABEL.match(label) is None:
+        _say_what_is_wrong(label)
+    if label[2:4] == "--":
+        _refuse_fake_a_label(label)
+
+
+def _say_what_is_wrong(label: str) -> None:
+    if not label:
+        message = "it has an empty label"
+    elif len(label) > 63:  # noqa: PLR2004  (RFC 1035 section 2.3.4)
+        message = "it has a label longer than 63 characters"
+    elif "*" in label:
+        message = "a wildcard stands alone and leftmost, as '*.example.com'"
+    else:
+        message = "a label is letters, digits and inner '-' only"
+    raise ValueError(message)
+
+
+@functools.lru_cache(maxsize=1024)
+def _refuse_fake_a_label(label: str) -> None:
+    import idna
+
+    try:
+        idna.ulabel(label)
+    except (idna.IDNAError, UnicodeError) as error:
+        message = f"'{label}' is not the form of an international label"
+        raise ValueError(message) from error
+
+
+@functools.lru_cache(maxsize=1024)
+def _a_labels(text: str) -> str:
+    import idna
+
+    try:
+        return idna.encode(unicodedata.normalize("NFC", text.lower()), strict=True, std3_rules=True).decode()
+    except (idna.IDNAError, UnicodeError) as error:
+        message = "IDNA 2008 does not allow it"
+        raise ValueError(message) from error

@@ -1,0 +1,149 @@
+"""Who gets what: which services go to which host, through which class, and who may show them to clients.
+
+Only leaves of active groups go anywhere; keys of group `ca` never do.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from sslops.model.inventory import FileModes
+from sslops.model.names import CA_GROUP
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sslops.model.inventory import Host, Inventory, ServerClass, Verify
+    from sslops.model.names import ServiceId
+
+ANY_GROUP = "any"
+ON_TLSA = "dns"
+"""The word of `depends` that makes a class restart when a `tlsa.<apex>` on it changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What one class asks of a host: its services, how it restarts for them, how it is asked what it serves."""
+
+    class_name: str
+    services: frozenset[ServiceId]
+    restart_cmd: tuple[tuple[str, ...], ...] = ()
+    restarts_on_tlsa: bool = False
+    verify: Verify | None = None
+    serves: bool = True
+    server_dir: str | None = None
+
+    @property
+    def apexes(self) -> frozenset[str]:
+        """The apexes whose `tlsa.<apex>` matter to this class."""
+        return frozenset(service.group for service in self.services)
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """Everything one host gets, its classes put together. `host.verify` is null: each part has its own."""
+
+    host: Host
+    parts: tuple[Part, ...]
+    """One for each class that names the host, sorted by class name."""
+    services: tuple[ServiceId, ...]
+    """Sorted; each once, however many classes ask for it."""
+    serving: frozenset[ServiceId]
+    """Those of `services` that the host may show to clients; it only keeps copies of the rest."""
+    files: FileModes
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The classes that name the host, sorted."""
+        return tuple(part.class_name for part in self.parts)
+
+    @property
+    def apexes(self) -> tuple[str, ...]:
+        """The groups whose include files go to the host, sorted."""
+        return tuple(sorted({service.group for service in self.services}))
+
+    def verifies(self, service: ServiceId) -> tuple[Verify, ...]:
+        """Return how the host is asked whether it serves *service*: one for each class that shows it and says how."""
+        found = {part.verify for part in self.parts if part.serves and service in part.services and part.verify}
+        return tuple(sorted(found, key=lambda verify: (verify.port, verify.starttls or "", verify.asked_from)))
+
+
+def deliveries(inventory: Inventory) -> tuple[Delivery, ...]:
+    """Return what each host gets, one entry for each host that a class names, sorted by host name."""
+    leaves = _leaves(inventory)
+    found: dict[str, list[tuple[Host, ServerClass, Part]]] = {}
+    for name in sorted(inventory.classes):
+        server_class = inventory.classes[name]
+        services = frozenset(_services_of(server_class, leaves))
+        for host in server_class.hosts:
+            found.setdefault(host.name, []).append((host, server_class, _part(server_class, host, services)))
+    return tuple(_delivery(found[name]) for name in sorted(found))
+
+
+def hosts_serving(inventory: Inventory, service: ServiceId) -> tuple[Host, ...]:
+    """Return every host that may show *service* to clients, sorted; each with the `verify` of a class that does."""
+    return _hosts(inventory, service, serves=True)
+
+
+def hosts_copying(inventory: Inventory, service: ServiceId) -> tuple[Host, ...]:
+    """Return every host that gets *service* but only keeps a copy of it, sorted."""
+    serving = {host.name for host in hosts_serving(inventory, service)}
+    return tuple(host for host in _hosts(inventory, service, serves=False) if host.name not in serving)
+
+
+def services_of(inventory: Inventory, class_name: str) -> tuple[ServiceId, ...]:
+    """Return the services that the hosts of class *class_name* get, sorted."""
+    return tuple(sorted(_services_of(inventory.classes[class_name], _leaves(inventory))))
+
+
+def _hosts(inventory: Inventory, service: ServiceId, *, serves: bool) -> tuple[Host, ...]:
+    if service not in inventory.services or service.group == CA_GROUP or not inventory.groups[service.group].active:
+        return ()
+    found: dict[str, Host] = {}
+    for name in sorted(inventory.classes):
+        server_class = inventory.classes[name]
+        if server_class.serves is serves and _gets(server_class, service):
+            for host in server_class.hosts:
+                known = found.get(host.name)
+                if known is None or known.verify is None:
+                    found[host.name] = host
+    return tuple(found[name] for name in sorted(found))
+
+
+def _gets(server_class: ServerClass, service: ServiceId) -> bool:
+    pairs = server_class.svc_depends
+    return pairs is None or any(group in (ANY_GROUP, service.group) and service.name in names for group, names in pairs)
+
+
+def _services_of(server_class: ServerClass, leaves: tuple[ServiceId, ...]) -> Iterator[ServiceId]:
+    return (service for service in leaves if _gets(server_class, service))
+
+
+def _leaves(inventory: Inventory) -> tuple[ServiceId, ...]:
+    return tuple(service.id for service in inventory.active() if not service.is_ca)
+
+
+def _part(server_class: ServerClass, host: Host, services: frozenset[ServiceId]) -> Part:
+    return Part(
+        server_class.name,
+        services,
+        server_class.restart_cmd,
+        ON_TLSA in server_class.depends,
+        host.verify,
+        server_class.serves,
+        server_class.server_dir,
+    )
+
+
+def _delivery(found: list[tuple[Host, ServerClass, Part]]) -> Delivery:
+    parts = tuple(part for _, _, part in found)
+    # The inventory holds that classes which say something about files say the same; who says nothing agrees.
+    files = next((each.files for _, each, _ in found if each.files != FileModes()), FileModes())
+    return Delivery(
+        host=replace(found[0][0], verify=None),
+        parts=parts,
+        services=tuple(sorted(frozenset().union(*(part.services for part in parts)))),
+        serving=frozenset().union(*(part.services for part in parts if part.serves)),
+        files=files,
+    )

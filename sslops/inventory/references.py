@@ -1,0 +1,181 @@
+"""Faults between the files: names that lead nowhere, files nobody lists, circles of signers, impossible lifetimes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sslops.inventory.complaint import Complaint
+from sslops.inventory.found import CAS_FILE, SETTINGS_FILE
+from sslops.inventory.mentions import mentions
+from sslops.inventory.settings_values import ANY
+from sslops.inventory.values import SELF
+from sslops.model.names import CA_GROUP, ServiceId
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sslops.inventory.document import Document, Path, Plain
+    from sslops.inventory.found import Found
+
+OWN = frozenset({"local", "self"})
+_DEFAULT = frozenset({"default", "*"})
+
+
+def reference_complaints(found: Found) -> Iterator[Complaint]:
+    """Yield what is wrong between the files that could be read; nothing about files that could not."""
+    if found.settings is not None:
+        yield from _listed(found, found.settings)
+        yield from _folders(found, found.settings.plain)
+        yield from _settings_names(found, found.settings.plain)
+    if found.cas is not None or CAS_FILE not in {fault.where.file for fault in found.faults if fault.where}:
+        cas = found.cas.plain if found.cas else {}
+        yield from _own_cas(found, cas)
+        for service, document in found.services.items():
+            yield from _signer(found, cas, service, document)
+    yield from _circles(found)
+
+
+def _listed(found: Found, settings: Document) -> Iterator[Complaint]:
+    """Every listed service has a file, every file is listed: one that is not would be retired by mistake."""
+    members = found.members()
+    for place, group in enumerate(settings.plain["groups"]):
+        domain, services = group["domain"], group["services"]
+        on_disk = members.get(domain, set())
+        if isinstance(services, str):
+            continue
+        for number, name in enumerate(services):
+            if name not in on_disk:
+                path = ("groups", place, "services", number)
+                hint = f"write inventory/{domain}/{name}.yaml, or take it off the list"
+                yield Complaint(settings.file, path, f"service '{domain}/{name}' has no file", hint)
+        for name in sorted(on_disk - set(services)):
+            hint = f"add it to 'services', or remove the file; 'hold' in inventory/{domain}/{name}.yaml makes it wait"
+            what = f"service '{domain}/{name}' is not listed"
+            yield Complaint(settings.file, ("groups", place, "services"), what, hint)
+
+
+def _folders(found: Found, settings: Plain) -> Iterator[Complaint]:
+    groups = {group["domain"] for group in settings["groups"]}
+    for service, document in found.services.items():
+        if service.group not in groups:
+            hint = f"add it to 'groups' in {SETTINGS_FILE}, or remove the folder"
+            yield Complaint(document.file, (), f"there is no group '{service.group}'", hint)
+
+
+def _settings_names(found: Found, settings: Plain) -> Iterator[Complaint]:
+    groups = {group["domain"] for group in settings["groups"]}
+    for key in ("dns_primary", "dns_servers"):
+        for place, entry in enumerate(settings.get(key, ())):
+            if entry["domain"] not in groups | (_DEFAULT if key == "dns_primary" else set()):
+                yield Complaint(SETTINGS_FILE, (key, place, "domain"), f"there is no group '{entry['domain']}'")
+    hosts = {mention.host for mention in mentions(settings.get("servers", {}))}
+    for place, (host, _) in enumerate(settings.get("globals", {}).get("post_copy_cmd", ())):
+        if host not in hosts:
+            yield Complaint(SETTINGS_FILE, ("globals", "post_copy_cmd", place, 0), f"there is no host '{host}'")
+    members = {domain: names for domain, names in found.members().items() if domain != CA_GROUP}
+    for name, table in settings.get("servers", {}).items():
+        for place, pair in enumerate(table.get("svc_depends") or ()):
+            yield from _pair(members, groups, ("servers", name, "svc_depends", place), pair)
+    if settings.get("dns") is None:
+        yield from _dane_without_dns(found)
+
+
+def _pair(members: dict[str, set[str]], groups: set[str], path: Path, pair: list[Any]) -> Iterator[Complaint]:
+    group, services = pair
+    if group == CA_GROUP:
+        yield Complaint(SETTINGS_FILE, (*path, 0), "the keys of own CAs never leave the repository")
+    elif group not in groups | ANY:
+        hint = f"groups: {', '.join(sorted(groups))}"
+        yield Complaint(SETTINGS_FILE, (*path, 0), f"there is no group '{group}'", hint)
+    elif isinstance(services, list):
+        names = set().union(*members.values()) if group in ANY else members.get(group, set())
+        for place, name in enumerate(services):
+            if name not in names:
+                where = "any group" if group in ANY else f"group '{group}'"
+                yield Complaint(SETTINGS_FILE, (*path, 1, place), f"there is no service '{name}' in {where}")
+
+
+def _dane_without_dns(found: Found) -> Iterator[Complaint]:
+    for document in found.services.values():
+        if document.plain.get("dane_tls"):
+            hint = f"add 'dns' with 'repo' and 'tlsa_dirs' to {SETTINGS_FILE}"
+            yield Complaint(document.file, ("dane_tls",), "nobody would publish TLSA records: there is no 'dns'", hint)
+
+
+def _own_cas(found: Found, cas: Plain) -> Iterator[Complaint]:
+    """Every own CA of `cas.yaml` has its service; what signs itself is a root."""
+    for name, entry in cas.items():
+        service = ServiceId(CA_GROUP, name)
+        if name == SELF:
+            what = f"'{SELF}' cannot be the name of a CA: it says who signs a root"
+            yield Complaint(CAS_FILE, (name,), what, at_key=True)
+        elif entry["ca_type"] in OWN and service not in found.known():
+            what = f"own CA '{name}' has no service '{service}'"
+            yield Complaint(CAS_FILE, (name,), what, f"write inventory/{service}.yaml", at_key=True)
+
+
+def _signer(found: Found, cas: Plain, service: ServiceId, document: Document) -> Iterator[Complaint]:
+    signer = document.plain["signing_ca"] or SELF
+    path = ("signing_ca",)
+    if service.group == CA_GROUP:
+        yield from _own_ca(cas, service, document)
+    if signer == SELF:
+        return
+    if signer not in cas:
+        known = ", ".join(sorted(cas)) or "none"
+        yield Complaint(document.file, path, f"there is no CA '{signer}'", f"CAs in {CAS_FILE}: {known}")
+    elif service.group == CA_GROUP and cas[signer]["ca_type"] not in OWN:
+        yield Complaint(document.file, path, f"'{signer}' is no own CA, and no other signs an own CA")
+    else:
+        yield from _life(found, service, document, ServiceId(CA_GROUP, signer))
+
+
+def _own_ca(cas: Plain, service: ServiceId, document: Document) -> Iterator[Complaint]:
+    kind = cas.get(service.name, {}).get("ca_type")
+    is_root = document.plain["signing_ca"] in (SELF, "")
+    if kind not in OWN:
+        entry = f"{service.name}: {{ca_type: {'self' if is_root else 'local'}}}"
+        yield Complaint(document.file, (), f"'{CAS_FILE}' has no own CA '{service.name}'", f"add there: {entry}")
+    elif is_root != (kind == SELF):
+        what = f"'{service.name}' is 'ca_type: {kind}' in {CAS_FILE}, which does not go with this 'signing_ca'"
+        yield Complaint(document.file, ("signing_ca",), what, "self: it signs itself; local: another own CA signs it")
+
+
+def _life(found: Found, service: ServiceId, document: Document, signer: ServiceId) -> Iterator[Complaint]:
+    """What a signer gives must be longer than what is asked of it, else every run would issue again."""
+    authority = found.services[signer].plain.get("ca") if signer in found.services else None
+    if authority is None or signer == service:
+        return
+    given = authority["sign_end_days"]
+    signs = (document.plain.get("ca") or {}).get("sign_end_days", 0)
+    if signs >= given:
+        what = f"it signs for {signs} days, but '{signer.name}' lets it live for {given} only"
+        hint = "sign for less, or let the signer sign for longer"
+        yield Complaint(document.file, ("ca", "sign_end_days"), what, hint)
+    defaults = found.settings.plain.get("globals", {}) if found.settings else {}
+    due = document.plain.get("renew_expire_days") or defaults.get("renew_expire_days")
+    spread = defaults.get("renew_expire_days_spread", 0)
+    if service.group != CA_GROUP and due is not None and due + spread >= given:
+        what = f"due {due + spread:g} days before its end, but '{signer.name}' signs for {given} days only"
+        yield Complaint(document.file, ("renew_expire_days",), what, "renew later, or let the signer sign for longer")
+
+
+def _circles(found: Found) -> Iterator[Complaint]:
+    for service, document in sorted(found.services.items(), key=lambda pair: pair[0]):
+        way = _way_up(found, service)
+        # Each circle is told once, at its first member; who only leads into it is not to blame.
+        if len(way) > 1 and way[-1] == service == min(way):
+            chain = " -> ".join(step.name for step in way)
+            what = f"signers in a circle: {chain}"
+            yield Complaint(document.file, ("signing_ca",), what, "a root has signing_ca: self")
+
+
+def _way_up(found: Found, service: ServiceId) -> list[ServiceId]:
+    """Return *service*, its signer, the signer's signer, ... up to a root, or to the first that is there twice."""
+    way = [service]
+    while way[-1] in found.services and way[-1] not in way[:-1]:
+        signer = found.services[way[-1]].plain["signing_ca"]
+        if signer in (SELF, ""):
+            break
+        way.append(ServiceId(CA_GROUP, signer))
+    return way

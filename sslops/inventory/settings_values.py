@@ -1,0 +1,151 @@
+"""Faults that `sslops.yaml` shows by itself, beyond its shape: doubles, paths that leave, what nobody could do."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from sslops.inventory import names
+from sslops.inventory.complaint import Complaint, unreadable
+from sslops.inventory.mentions import host_complaints, mentions
+from sslops.inventory.values import hold_complaints
+from sslops.model.inventory import Host
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sslops.inventory.document import Document, Path, Plain
+
+ANY = frozenset({"any", "all", "*", "ANY", "ALL"})
+"""How `svc_depends` may write that a pair is about every group."""
+TAKEN_GROUPS = frozenset({"any", "all", "default", "accounts"})
+"""Words with a meaning of their own in the inventory, on the command line, or as a folder of `state/`."""
+_PASSWORD = re.compile(r"://[^/]*:[^/]*@")
+_OUR_BRANCHES = "sslops/"
+_LEDGER = "ledger"
+
+
+def settings_complaints(document: Document) -> Iterator[Complaint]:
+    """Yield what is wrong in `sslops.yaml`, which has the shape of its schema."""
+    file, plain = document.file, document.plain
+    yield from _globals(file, plain.get("globals", {}))
+    yield from _groups(file, plain)
+    yield from _branches(file, plain.get("repo", {}))
+    yield from _merge(file, plain.get("repo", {}), plain.get("repo", {}), ("repo",))
+    yield from _name_servers(file, plain)
+    yield from _dns(file, plain.get("dns") or {})
+    yield from _servers(file, plain)
+    for place, consent in enumerate(plain.get("accept", ())):
+        yield from unreadable(file, ("accept", place, "until"), consent.get("until"), names.moment)
+
+
+def _globals(file: str, table: Plain) -> Iterator[Complaint]:
+    yield from hold_complaints(file, ("globals", "hold"), table.get("hold"))
+    yield from unreadable(file, ("globals", "prod_cert_dir"), table.get("prod_cert_dir"), _inside)
+    for place, server in enumerate(table.get("dns_xtra_ns", ())):
+        yield from unreadable(file, ("globals", "dns_xtra_ns", place), server, names.machine)
+    for place, (_, command) in enumerate(table.get("post_copy_cmd", ())):
+        yield from unreadable(file, ("globals", "post_copy_cmd", place, 1), command, names.words)
+
+
+def _groups(file: str, plain: Plain) -> Iterator[Complaint]:
+    seen: set[str] = set()
+    for place, group in enumerate(plain["groups"]):
+        path, domain = ("groups", place), group["domain"]
+        if domain in seen:
+            yield Complaint(file, (*path, "domain"), f"two groups are '{domain}'", "put their services into one list")
+        seen.add(domain)
+        if domain in TAKEN_GROUPS:
+            yield Complaint(file, (*path, "domain"), f"'{domain}' cannot be a group: it has a meaning of its own")
+        yield from hold_complaints(file, (*path, "hold"), group.get("hold"))
+        if isinstance(group["services"], list):
+            yield from _twice(file, (*path, "services"), group["services"])
+
+
+def _twice(file: str, path: Path, listed: list[str]) -> Iterator[Complaint]:
+    for place, name in enumerate(listed):
+        if name in listed[:place]:
+            yield Complaint(file, (*path, place), f"'{name}' is there twice")
+
+
+def _branches(file: str, repo: Plain) -> Iterator[Complaint]:
+    main, upcoming = repo.get("branch", "main"), repo.get("next_branch", "next")
+    if main == upcoming:
+        yield Complaint(file, ("repo", "next_branch"), "'branch' and 'next_branch' are the same")
+    for key, name in (("branch", main), ("next_branch", upcoming)):
+        if name == _LEDGER or name.startswith(_OUR_BRANCHES):
+            yield Complaint(file, ("repo", key), f"'{name}' is a branch of the engine's own")
+        yield from unreadable(file, ("repo", key), name, _branch)
+
+
+def _merge(file: str, table: Plain, repo: Plain, path: Path) -> Iterator[Complaint]:
+    for what, policy in (table.get("merge") or {}).items():
+        if policy == "review" and repo.get("forge", "none") == "none":
+            hint = "name the forge, or leave the merging to the engine: auto"
+            yield Complaint(file, (*path, "merge", what), "nobody could review: there is no forge", hint)
+
+
+def _name_servers(file: str, plain: Plain) -> Iterator[Complaint]:
+    for key in ("dns_primary", "dns_servers"):
+        seen: set[str] = set()
+        for place, entry in enumerate(plain.get(key, ())):
+            if entry["domain"] in seen:
+                yield Complaint(file, (key, place, "domain"), f"'{entry['domain']}' is there twice")
+            seen.add(entry["domain"])
+    for place, entry in enumerate(plain.get("dns_primary", ())):
+        yield from unreadable(file, ("dns_primary", place, "server"), entry["server"], names.machine)
+    for place, entry in enumerate(plain.get("dns_servers", ())):
+        for number, server in enumerate(entry["servers"]):
+            yield from unreadable(file, ("dns_servers", place, "servers", number), server, names.endpoint)
+
+
+def _dns(file: str, dns: Plain) -> Iterator[Complaint]:
+    if not dns:
+        return
+    repo, path = dns["repo"], ("dns", "repo")
+    yield from _merge(file, dns, repo, ("dns",))
+    yield from unreadable(file, (*path, "branch"), repo.get("branch"), _branch)
+    if repo.get("branch", "main").startswith(_OUR_BRANCHES):
+        yield Complaint(file, (*path, "branch"), f"'{repo['branch']}' is a branch of the engine's own")
+    if _PASSWORD.search(repo["url"]):
+        hint = "give it to git's credential helper, or to the job"
+        yield Complaint(file, (*path, "url"), "a password in a URL", hint)
+    yield from unreadable(file, ("dns", "acme_dir"), dns.get("acme_dir"), _inside)
+    yield from _twice(file, ("dns", "tlsa_dirs"), dns["tlsa_dirs"])
+    for place, folder in enumerate(dns["tlsa_dirs"]):
+        yield from unreadable(file, ("dns", "tlsa_dirs", place), folder, _inside)
+    yield from unreadable(file, ("dns", "restart_cmd"), dns.get("restart_cmd"), names.words)
+
+
+def _servers(file: str, plain: Plain) -> Iterator[Complaint]:
+    servers = plain.get("servers", {})
+    default_folder = plain.get("globals", {}).get("prod_cert_dir", Host("", "").prod_cert_dir)
+    yield from host_complaints(file, servers, default_folder)
+    for mention in mentions(servers):
+        address = mention.facts.get("address", mention.host)
+        yield from unreadable(file, (*mention.path, "address"), address, names.machine)
+        yield from unreadable(file, (*mention.path, "prod_cert_dir"), mention.facts.get("prod_cert_dir"), _inside)
+    for name, table in servers.items():
+        path = ("servers", name)
+        yield from unreadable(file, (*path, "server_dir"), table.get("server_dir"), _inside)
+        commands = table.get("restart_cmd") or []
+        for place, command in enumerate([commands] if isinstance(commands, str) else commands):
+            inner = () if isinstance(commands, str) else (place,)
+            yield from unreadable(file, (*path, "restart_cmd", *inner), command, names.words)
+
+
+def _inside(folder: str) -> str:
+    """Return *folder* when no part of it leads elsewhere; ValueError otherwise."""
+    if any(part in {".", "..", ".git"} for part in folder.split("/")):
+        message = "a part of it is '.', '..' or '.git'"
+        raise ValueError(message)
+    return folder
+
+
+def _branch(name: str) -> str:
+    """Return *name* when git would have such a branch; ValueError otherwise (git-check-ref-format)."""
+    bad_parts = [part for part in name.split("/") if part.startswith(".") or part.endswith((".", ".lock"))]
+    if ".." in name or bad_parts:
+        message = "git has no such branch"
+        raise ValueError(message)
+    return name
