@@ -1,0 +1,308 @@
+"""What `renew` does now and what waits: pure, total, told the time.
+
+Due is asked of the newest certificate, `next`'s or else `curr`'s. An action's `generation` is the one whose key is
+used: null makes a new key, a standing key's id issues that generation, any other id is re-issued with the same key.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from sslops.issue.lifetime import ca_renew_at, renew_at
+from sslops.issue.ports import Validity
+from sslops.issue.request import request_in, request_sha256
+from sslops.issue.signers import is_root, obstacle, signers_above, signing_generation
+from sslops.model.inventory import CaType, KeyLifecycle
+from sslops.model.names import format_time
+from sslops.model.plan import Action, Plan, Verb, Wait
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from sslops.model.inventory import Inventory, Service, Settings
+    from sslops.model.names import GenerationId, ServiceId
+    from sslops.model.state import Branches, Generation, ServiceState, Slots
+
+
+class What(StrEnum):
+    """The steps of the stage."""
+
+    ISSUE = "issue"
+    REISSUE = "reissue"
+    """A certificate for a key that another generation already has."""
+    KEY = "key"
+    """The standing key of the following generation."""
+    REPLACE_KEY = "replace-key"
+
+    @property
+    def signs(self) -> bool:
+        """Whether the step ends with a certificate."""
+        return self in {What.ISSUE, What.REISSUE}
+
+
+class Reason(StrEnum):
+    """Why a step is taken: the closed list that is part of a plan's digest."""
+
+    FIRST = "first"
+    DUE = "due"
+    FORCED = "forced"
+    NEW_KEY = "new-key"
+    CA_CHANGED = "ca-changed"
+    INVENTORY_CHANGED = "inventory-changed"
+    STANDING_KEY = "standing-key"
+    CSR_CHANGED = "csr-changed"
+
+
+@dataclass(frozen=True, slots=True)
+class RenewOptions:
+    """What the person who runs `renew` asks for; *targets* null means all active groups."""
+
+    targets: frozenset[ServiceId] | None = None
+    force: bool = False
+    new_key: bool = False
+    reuse_key: bool = False
+
+
+SCHEDULED = RenewOptions()
+"""What the scheduled job asks for: nothing special."""
+
+
+@dataclass(frozen=True, slots=True)
+class _View:
+    """One service with all that a decision about it rests on."""
+
+    inventory: Inventory
+    service: Service
+    state: ServiceState
+    live: GenerationId | None
+    """The generation that `main` makes the hosts serve."""
+    now: datetime
+    options: RenewOptions
+    fingerprint: str
+
+    @property
+    def standing(self) -> Generation | None:
+        """The generation on deck that has a key and no certificate."""
+        deck = self.state.next
+        return deck if deck is not None and deck.issued is None else None
+
+    @property
+    def on_deck(self) -> Generation | None:
+        """The generation on deck that has its certificate."""
+        deck = self.state.next
+        return deck if deck is not None and deck.issued is not None else None
+
+    @property
+    def newest(self) -> Generation | None:
+        """The generation whose certificate is asked whether it is due."""
+        return newest(self.state)
+
+
+def plan(inventory: Inventory, branches: Branches, now: datetime, options: RenewOptions = SCHEDULED) -> Plan:
+    """Return what can be issued or keyed at *now*, and what waits."""
+    views = {service.id: _view(inventory, service, branches, now, options) for service in _asked(inventory, options)}
+    decided = {key: _blocked(view) or _choose(view) for key, view in views.items()}
+    for key in sorted(decided, key=lambda key: (signers_above(inventory, views[key].service), key)):
+        outcome = decided[key]
+        if isinstance(outcome, Action) and What(outcome.what).signs:
+            decided[key] = _signer_wait(views[key], Reason(outcome.reason), branches, decided) or outcome
+    outcomes = [outcome for _, outcome in sorted(decided.items())]
+    return Plan(
+        tuple(outcome for outcome in outcomes if isinstance(outcome, Action)),
+        tuple(outcome for outcome in outcomes if isinstance(outcome, Wait)),
+    )
+
+
+def newest(state: ServiceState) -> Generation | None:
+    """Return the generation whose certificate is asked whether it is due: `next`'s, else `curr`'s, else null."""
+    return next((found for found in (state.next, state.curr) if found is not None and found.issued is not None), None)
+
+
+def renewal_time(
+    inventory: Inventory, service: Service, generation: Generation, slots: Slots | None = None
+) -> datetime | None:
+    """Return when the certificate of *generation* is to be renewed; null while it has none.
+
+    For a leaf the moment chosen when it was issued counts (`renew_at` in *slots*), or an earlier one when the inventory
+    now asks for that; a window that the CA suggested is kept as it is.
+    """
+    issued = generation.issued
+    if issued is None:
+        return None
+    validity = Validity(issued.not_before, issued.not_after)
+    if service.ca is not None:
+        return ca_renew_at(validity, service.ca.sign_end_days)
+    ruled = _by_rule(inventory.settings, service, generation.id, validity)
+    chosen = slots.renew_at if slots is not None else None
+    if chosen is None or not issued.not_before < chosen <= issued.not_after:
+        return ruled
+    return chosen if slots is not None and slots.ari is not None else min(chosen, ruled)
+
+
+def _by_rule(settings: Settings, service: Service, generation: GenerationId, validity: Validity) -> datetime:
+    return renew_at(validity, settings, service, generation, service.renew_expire_days)
+
+
+def _asked(inventory: Inventory, options: RenewOptions) -> tuple[Service, ...]:
+    if options.targets is None:
+        return inventory.active()
+    return tuple(service for key, service in sorted(inventory.services.items()) if key in options.targets)
+
+
+def _view(inventory: Inventory, service: Service, branches: Branches, now: datetime, options: RenewOptions) -> _View:
+    fingerprint = request_sha256(request_in(inventory, service))
+    live = branches.main[service.id].slots.curr
+    return _View(inventory, service, branches.next[service.id], live, now, options, fingerprint)
+
+
+def _blocked(view: _View) -> Wait | None:
+    """Return why nothing at all is done for a service now, or null."""
+    inventory, service, slots = view.inventory, view.service, view.state.slots
+    hold = inventory.hold_on(service, view.now)
+    ca = inventory.cas.get(service.signing_ca)
+    if not inventory.groups[service.id.group].active:
+        return _wait(view, "inactive", None, f"group '{service.id.group}' is not active")
+    if hold is not None:
+        return _wait(view, "hold", hold.until, f"on hold: {hold.reason}")
+    if ca is not None and ca.type is CaType.ACME:
+        return _wait(view, "acme", None, "acme is not supported yet")
+    if slots.retry_at is not None and slots.retry_at > view.now and not view.options.force:
+        return _wait(view, "retry", slots.retry_at, f"failed {slots.failures} times")
+    return None
+
+
+def _choose(view: _View) -> Action | Wait:
+    return (
+        _choose_on_deck(view, view.on_deck) if view.on_deck is not None else _choose_without_certificate_on_deck(view)
+    )
+
+
+def _choose_on_deck(view: _View, deck: Generation) -> Action | Wait:
+    """Decide for a service whose `next` has its certificate: it is re-issued, with its own key where possible."""
+    reason = _asked_for(view) or (Reason.NEW_KEY if view.options.new_key else None) or _reason(view, deck)
+    if reason is None and deck.id == view.state.slots.refused and _is_due(view, view.state.curr):
+        reason = Reason.DUE  # what was taken back will not replace the certificate that ends
+    if reason is None:
+        return _renewal_wait(view, deck)
+    return _issue(view, reason, None if view.options.new_key else deck)
+
+
+def _choose_without_certificate_on_deck(view: _View) -> Action | Wait:
+    curr, standing = view.newest, view.standing
+    reason = _asked_for(view) or (Reason.FIRST if curr is None else _reason(view, curr))
+    if reason is not None:
+        return _issue(view, reason, None if view.options.new_key else standing)
+    if standing is not None and view.options.new_key:
+        return _action(view, What.REPLACE_KEY, Reason.NEW_KEY)
+    if standing is not None and standing.csr_sha256 != view.fingerprint:
+        return _action(view, What.REPLACE_KEY, Reason.CSR_CHANGED)
+    if standing is None and view.service.key_lifecycle is KeyLifecycle.PREPUBLISH and not view.service.is_ca:
+        return _standing_key(view)
+    return _renewal_wait(view, curr)
+
+
+def _standing_key(view: _View) -> Action | Wait:
+    """Make the following generation's key once the roll to the present one is live."""
+    if view.live is not None and view.live == view.state.slots.curr:
+        return _action(view, What.KEY, Reason.STANDING_KEY)
+    return _wait(view, "key", None, f"the roll to {view.state.slots.curr} is not on the main branch yet")
+
+
+def _issue(view: _View, reason: Reason, key_of: Generation | None) -> Action | Wait:
+    """Issue with the key of *key_of* where its CSR still says what the inventory says, else with a new one."""
+    if view.options.reuse_key:
+        key_of = view.state.curr
+        if key_of is None or key_of.csr_sha256 != view.fingerprint:
+            why = "the key of curr cannot be used again: its CSR does not say what the inventory says"
+            return _wait(
+                view, "reuse-key", None, why if key_of else "there is no curr whose key could be used", fatal=True
+            )
+    if key_of is None or key_of.csr_sha256 != view.fingerprint:
+        return _action(view, What.ISSUE, reason)
+    return _action(view, What.ISSUE if key_of is view.standing else What.REISSUE, reason, key_of.id)
+
+
+def _asked_for(view: _View) -> Reason | None:
+    return Reason.FORCED if view.options.force else None
+
+
+def _reason(view: _View, newest: Generation) -> Reason | None:
+    """Return why the certificate of *newest* has to be replaced, or null."""
+    if newest.ca != view.service.signing_ca:
+        return Reason.CA_CHANGED
+    if newest.csr_sha256 != view.fingerprint:
+        return Reason.INVENTORY_CHANGED
+    return Reason.DUE if _is_due(view, newest) else None
+
+
+def _is_due(view: _View, generation: Generation | None) -> bool:
+    moment = None if generation is None else _renewal_time(view, generation)
+    return moment is not None and moment <= view.now
+
+
+def _renewal_time(view: _View, generation: Generation) -> datetime | None:
+    slots = view.state.slots if generation is view.newest else None
+    return renewal_time(view.inventory, view.service, generation, slots)
+
+
+def _signer_wait(
+    view: _View, reason: Reason, branches: Branches, decided: dict[ServiceId, Action | Wait]
+) -> Wait | None:
+    """Return what a service waits for that its signer lacks; a signer that is issued in this run lacks nothing."""
+    if is_root(view.inventory, view.service):
+        return None
+    signer = view.inventory.signer_of(view.service)
+    if signer is None:
+        return _wait(view, "signer", None, f"no own CA '{view.service.signing_ca}' in the inventory", fatal=True)
+    step = decided.get(signer)
+    if isinstance(step, Action) and What(step.what).signs:
+        return None
+    ends = view.newest.issued.not_after if reason is Reason.DUE and view.newest and view.newest.issued else None
+    why = obstacle(signer, signing_generation(branches.next[signer]), view.now, ends)
+    return None if why is None else _wait(view, "signer", None, why)
+
+
+def _renewal_wait(view: _View, newest: Generation | None) -> Wait:
+    moment = None if newest is None else _renewal_time(view, newest)
+    if newest is None or newest.issued is None:
+        return _wait(view, "renewal", moment, "there is no certificate yet")
+    return _wait(view, "renewal", moment, f"valid until {format_time(newest.issued.not_after)}")
+
+
+def _wait(view: _View, what: str, until: datetime | None, why: str, *, fatal: bool = False) -> Wait:
+    """Return a wait; one that would outlive the certificate is a failure (design section 2)."""
+    ends = view.newest.issued.not_after if view.newest is not None and view.newest.issued is not None else None
+    outlives = ends is not None and (until or view.now) >= ends
+    key = view.service.id
+    return Wait(Verb.RENEW, key.group, key.name, what, until, why, fatal=fatal or outlives)
+
+
+def _action(view: _View, what: What, reason: Reason, key_of: GenerationId | None = None) -> Action:
+    key = view.service.id
+    return Action(Verb.RENEW, key.group, key.name, what, reason, key_of, why=_why(view, reason))
+
+
+def _why(view: _View, reason: Reason) -> str:
+    issued = view.newest.issued if view.newest is not None else None
+    if reason is Reason.DUE and issued is not None:
+        return f"{_days(issued.not_after - view.now)} of {_days(issued.not_after - issued.not_before)} days left"
+    return _SENTENCES[reason]
+
+
+def _days(span: timedelta) -> str:
+    return f"{span / timedelta(days=1):.1f}".removesuffix(".0")
+
+
+_SENTENCES = {
+    Reason.FIRST: "there is no certificate yet",
+    Reason.DUE: "it is due",
+    Reason.FORCED: "asked for with --force",
+    Reason.NEW_KEY: "asked for with --new-key",
+    Reason.CA_CHANGED: "the inventory names another CA",
+    Reason.INVENTORY_CHANGED: "the inventory asks for another certificate",
+    Reason.STANDING_KEY: "the roll is live, so the key of the following generation is made ahead",
+    Reason.CSR_CHANGED: "the standing key's CSR no longer says what the inventory says",
+}

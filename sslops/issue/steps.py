@@ -1,0 +1,174 @@
+"""How `renew` does what its plan says: keys, CSRs and certificates become changes, signers first.
+
+Nothing is written here: a change holds the files of one commit. One service that fails stops no other, except those
+that it was to sign for.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from sslops.errors import SslopsError
+from sslops.issue.drafting import Drafter
+from sslops.issue.drafts import Draft, Obstacle, SignedBy
+from sslops.issue.rules import What, newest, renewal_time
+from sslops.issue.signers import signers_above
+from sslops.model.change import Change, GenerationFiles
+from sslops.model.names import ServiceId, format_time
+from sslops.model.plan import Verb, Wait
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from datetime import datetime
+
+    from sslops.issue.ports import CertificateMaker, StoredFiles, Vault
+    from sslops.model.inventory import Inventory
+    from sslops.model.plan import Action, Plan
+    from sslops.model.state import ServiceState, Slots, State
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A service whose step failed, and how."""
+
+    service: ServiceId
+    error: SslopsError
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a run made, in the order in which it is to be committed, what turned out to wait, and what failed."""
+
+    changes: tuple[Change, ...] = ()
+    waits: tuple[Wait, ...] = ()
+    failures: tuple[Failure, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Workshop:
+    """With whom the stage works."""
+
+    maker: CertificateMaker
+    vault: Vault
+    files: StoredFiles
+
+
+def renew(
+    plan: Plan,
+    inventory: Inventory,
+    state: State,
+    now: datetime,
+    workshop: Workshop,
+    *,
+    digest: str | None = None,
+) -> Outcome:
+    """Carry out the `renew` actions of *plan* on *state*, the branch `next` that it was made for.
+
+    All keys are encrypted in one batch at the end; *digest* names the plan in each commit.
+    """
+    actions = sorted(plan.of(Verb.RENEW).actions, key=lambda action: _signers_first(inventory, action))
+    drafter = Drafter(inventory, state, now, workshop.maker, workshop.vault, workshop.files)
+    drafts, waits, failures = _draft(drafter, actions, state, now)
+    changes, unstored = _store(drafts, workshop.vault, inventory, state, digest)
+    return Outcome(tuple(changes), tuple(waits), tuple(sorted(failures + unstored, key=lambda found: found.service)))
+
+
+def _signers_first(inventory: Inventory, action: Action) -> tuple[int, ServiceId]:
+    service = inventory.services[_service(action)]
+    return signers_above(inventory, service), service.id
+
+
+def _draft(
+    drafter: Drafter, actions: Iterable[Action], state: State, now: datetime
+) -> tuple[list[Draft], list[Wait], list[Failure]]:
+    drafts: list[Draft] = []
+    waits: list[Wait] = []
+    failures: list[Failure] = []
+    for action in actions:
+        try:
+            result = drafter.draft(action)
+        except SslopsError as error:
+            failures.append(Failure(_service(action), error))
+            continue
+        if isinstance(result, Obstacle):
+            waits.append(_wait(action, result, state[_service(action)], now))
+        else:
+            drafts.append(result)
+    return drafts, waits, failures
+
+
+def _store(
+    drafts: Sequence[Draft], vault: Vault, inventory: Inventory, state: State, digest: str | None
+) -> tuple[list[Change], list[Failure]]:
+    """Encrypt all new keys at once and return the changes; what an unstored CA signed is not stored either."""
+    secrets = [(draft.key_path, draft.key) for draft in drafts if draft.key is not None]
+    documents = dict(zip((path for path, _ in secrets), vault.encrypt_many(secrets), strict=True))
+    changes: list[Change] = []
+    failures: list[Failure] = []
+    lost: set[SignedBy] = set()
+    for draft in drafts:
+        document = _lost_signer(draft, lost) or documents.get(draft.key_path, draft.document)
+        if isinstance(document, SslopsError):
+            lost.add(SignedBy(draft.service.id, draft.generation.id))
+            failures.append(Failure(draft.service.id, document))
+        else:
+            changes.append(_change(draft, document, inventory, state[draft.service.id].slots, digest))
+    return changes, failures
+
+
+def _lost_signer(draft: Draft, lost: set[SignedBy]) -> SslopsError | None:
+    if draft.signed_by is None or draft.signed_by not in lost:
+        return None
+    return SslopsError(f"the key of its signer '{draft.signed_by.service}' could not be stored")
+
+
+def _change(draft: Draft, document: bytes | None, inventory: Inventory, slots: Slots, digest: str | None) -> Change:
+    generation = draft.generation
+    files = GenerationFiles(generation, draft.csr, draft.cert, draft.chain, document)
+    return Change(
+        action="renew",
+        service=draft.service.id,
+        title=_title(draft),
+        why=_sentence(draft),
+        slots=_slots(draft, inventory, slots),
+        generation=generation.id,
+        put=(files,),
+        plan=digest,
+    )
+
+
+def _slots(draft: Draft, inventory: Inventory, slots: Slots) -> Slots:
+    generation = draft.generation
+    if generation.issued is None:
+        return replace(slots, next=generation.id)
+    renew_at = renewal_time(inventory, draft.service, generation)
+    return replace(slots, next=generation.id, renew_at=renew_at, ari=None, retry_at=None, failures=0)
+
+
+def _title(draft: Draft) -> str:
+    issued = draft.generation.issued
+    return f"{draft.generation.id}, " + ("standing key" if issued is None else f"until {issued.not_after:%Y-%m-%d}")
+
+
+def _sentence(draft: Draft) -> str:
+    reused = draft.generation.reused_from
+    key = {
+        What.ISSUE: "a new key" if draft.key is not None else "the standing key",
+        What.REISSUE: f"the key of {reused}",
+    }.get(What(draft.action.what), "a key made ahead")
+    signer = f", signed by {draft.signed_by.service} {draft.signed_by.generation}" if draft.signed_by else ""
+    return f"{draft.action.why[:1].upper()}{draft.action.why[1:]}: {key}{signer}."
+
+
+def _wait(action: Action, obstacle: Obstacle, state: ServiceState, now: datetime) -> Wait:
+    """Return the wait that a step ran into; it is a failure once no valid certificate is left."""
+    present = newest(state)
+    ends = None if present is None or present.issued is None else present.issued.not_after
+    why = obstacle.why if ends is None else f"{obstacle.why}; the newest certificate ends on {format_time(ends)}"
+    expired = ends is not None and now >= ends
+    return Wait(Verb.RENEW, action.group, action.service, obstacle.what, None, why, fatal=expired)
+
+
+def _service(action: Action) -> ServiceId:
+    return ServiceId(action.group, action.service)

@@ -1,0 +1,466 @@
+"""What `renew` decides, case by case and for every state there can be."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sslops.issue.request import request_in, request_sha256
+from sslops.issue.rules import SCHEDULED, RenewOptions, plan, renewal_time
+from sslops.model.inventory import (
+    CaType,
+    CertificateAuthority,
+    Hold,
+    KeyLifecycle,
+    KeySpec,
+    Service,
+    Settings,
+    Subject,
+)
+from sslops.model.names import GenerationId, ServiceId
+from sslops.model.state import Branches, Generation, Issued, ServiceState, Slots, State, Status
+from tests.issue.site import MAIL, NOW, ROOT, SUB, WEB, Site, ca, inventory_of, leaf, usual
+
+if TYPE_CHECKING:
+    from sslops.model.inventory import Inventory
+    from sslops.model.plan import Action, Plan
+
+FORCED = RenewOptions(force=True)
+
+
+def steps(planned: Plan) -> dict[str, tuple[str, str]]:
+    """Return what is done for each service and why."""
+    return {action.service: (action.what, action.reason) for action in planned.actions}
+
+
+def step(site: Site, service: ServiceId, options: RenewOptions = SCHEDULED) -> Action | None:
+    """Return what is done for *service*."""
+    actions = plan(site.inventory, site.branches, site.now, options).actions
+    return next((action for action in actions if action.service == service.name), None)
+
+
+def waits(site: Site, options: RenewOptions = SCHEDULED) -> dict[str, tuple[str, str, bool]]:
+    """Return what each service waits for, why, and whether it fails by that."""
+    return {
+        wait.service: (wait.what, wait.why, wait.fatal)
+        for wait in plan(site.inventory, site.branches, site.now, options).waits
+    }
+
+
+@pytest.fixture
+def live() -> Site:
+    """Return a site where every certificate is live and the standing key is made."""
+    return Site().live()
+
+
+def test_an_empty_repository_gets_everything_in_one_run() -> None:
+    """Root, intermediate and leaves, because nothing is there yet."""
+    site = Site()
+    first = ("issue", "first")
+
+    assert {"my-root": first, "my-sub": first, "mail-ec": first, "web-ec": first} == steps(
+        plan(site.inventory, site.branches, site.now)
+    )
+
+
+def test_a_site_that_is_live_has_nothing_to_do(live: Site) -> None:
+    """Every service waits for its renewal, and says until when."""
+    planned = plan(live.inventory, live.branches, live.now)
+
+    assert () == planned.actions
+    assert {"renewal"} == {wait.what for wait in planned.waits}
+    assert all(wait.until is not None and wait.until > live.now and not wait.fatal for wait in planned.waits)
+
+
+def test_what_is_on_deck_is_not_renewed_again_before_it_is_due_itself() -> None:
+    """Due is asked of the newest certificate: a roll that waits for weeks costs nothing (W4 of ssl-mgr)."""
+    site = Site()
+    site.renew()
+
+    assert {} == steps(plan(site.inventory, site.branches, site.now + timedelta(days=200)))
+
+
+def test_a_leaf_is_due_by_the_lifetime_rule(live: Site) -> None:
+    """A certificate of 365 days is renewed when 73 are left."""
+    live.later(291)
+    assert step(live, WEB) is None
+
+    live.later(1.5)
+
+    assert ("issue", "due", None) == attributes(step(live, WEB))
+
+
+def attributes(action: Action | None) -> tuple[str, str, str | None]:
+    """Return what, why, and with whose key."""
+    assert action is not None
+    return action.what, action.reason, action.generation
+
+
+def test_a_ca_is_due_when_less_than_it_signs_for_is_left(live: Site) -> None:
+    """The intermediate signs for 365 days and lasts 3650."""
+    live.later(3284)
+    assert step(live, SUB) is None
+
+    live.later(2)
+
+    assert ("issue", "due", None) == attributes(step(live, SUB))
+
+
+def test_the_moment_that_was_chosen_counts_and_an_earlier_wish_too(live: Site) -> None:
+    """`renew_at` does not move by itself; who asks for more days in the inventory gets them at once."""
+    service = live.inventory.services[WEB]
+    state = live.branches.next[WEB]
+    generation = state.curr
+    assert generation is not None
+    chosen = state.slots.renew_at
+    more = replace(service, renew_expire_days=100)
+    fewer = replace(service, renew_expire_days=10)
+
+    assert chosen == renewal_time(live.inventory, fewer, generation, state.slots)
+    assert generation.issued is not None
+    assert generation.issued.not_after - timedelta(days=100) == renewal_time(
+        live.inventory, more, generation, state.slots
+    )
+
+
+def test_a_standing_key_is_made_once_the_roll_is_live() -> None:
+    """Not before `main` has the roll, for a service with `prepublish` and no other."""
+    site = Site()
+    site.renew()
+    site.roll(merged=False)
+    assert step(site, MAIL) is None
+    assert "is not on the main branch yet" in waits(site)["mail-ec"][1]
+
+    site.branches = Branches(site.branches.next, site.branches.next)
+
+    assert ("key", "standing-key", None) == attributes(step(site, MAIL))
+    assert step(site, WEB) is None
+
+
+def test_a_renewal_uses_the_standing_key(live: Site) -> None:
+    """Its records have been in DNS for a long time: nothing has to wait."""
+    standing = live.branches.next[MAIL].slots.next
+
+    assert ("issue", "due", standing) == attributes(step(live.later(300), MAIL))
+    assert ("issue", "forced", standing) == attributes(step(live, MAIL, FORCED))
+
+
+def test_a_standing_key_that_leaked_is_discarded(live: Site) -> None:
+    """`--new-key` replaces it, and with `--force` the certificate comes at once."""
+    assert ("replace-key", "new-key", None) == attributes(step(live, MAIL, RenewOptions(new_key=True)))
+    assert ("issue", "forced", None) == attributes(step(live, MAIL, RenewOptions(force=True, new_key=True)))
+
+
+def test_new_key_alone_touches_only_what_is_on_deck(live: Site) -> None:
+    """A live certificate is replaced with `--force`, or when it is due."""
+    assert step(live, WEB, RenewOptions(new_key=True)) is None
+
+
+def test_what_is_on_deck_and_forced_keeps_its_own_key() -> None:
+    """Its records may be in DNS already; a new key would start the wait again."""
+    site = Site()
+    site.renew()
+    on_deck = site.branches.next[WEB].slots.next
+
+    assert ("reissue", "forced", on_deck) == attributes(step(site, WEB, FORCED))
+    assert ("issue", "new-key", None) == attributes(step(site, WEB, RenewOptions(new_key=True)))
+
+
+def test_reuse_key_takes_the_key_that_is_live(live: Site) -> None:
+    """Even where a standing key is on deck."""
+    curr = live.branches.next[MAIL].slots.curr
+
+    assert ("reissue", "forced", curr) == attributes(step(live, MAIL, RenewOptions(force=True, reuse_key=True)))
+
+
+def test_a_live_key_whose_csr_says_something_else_cannot_be_reused(live: Site) -> None:
+    """The renew job cannot open it to sign another CSR; that is a failure, since a person asked for it."""
+    change(live, MAIL, sans=("mail.example.com", "example.com", "new.example.com"))
+
+    what, why, fatal = waits(live, RenewOptions(reuse_key=True))["mail-ec"]
+
+    assert ("reuse-key", True) == (what, fatal)
+    assert "its CSR does not say what the inventory says" in why
+
+
+def change(site: Site, edited: ServiceId, **fields: object) -> None:
+    """Let a person edit one service of the inventory."""
+    service = replace(site.inventory.services[edited], **fields)  # type: ignore[arg-type]
+    site.inventory = replace(site.inventory, services={**site.inventory.services, edited: service})
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"sans": ("www.example.com", "new.example.com")},
+        {"subject": Subject(organization="Another Company")},
+        {"key": KeySpec("rsa", rsa_bits=2048)},
+        {"eku": ("serverAuth", "clientAuth")},
+    ],
+    ids=lambda fields: next(iter(fields)),
+)
+def test_a_changed_inventory_makes_a_certificate_due_with_a_new_key(live: Site, fields: dict[str, object]) -> None:
+    """The CSR of the old key says something else, and nobody in this job can sign a new one with it."""
+    change(live, WEB, **fields)
+    change(live, MAIL, **fields)
+
+    assert ("issue", "inventory-changed", None) == attributes(step(live, WEB))
+    assert ("issue", "inventory-changed", None) == attributes(step(live, MAIL))
+
+
+def test_the_order_of_names_is_no_change(live: Site) -> None:
+    """A set of names has no order."""
+    change(live, WEB, sans=tuple(reversed(live.inventory.services[WEB].sans)))
+
+    assert step(live, WEB) is None
+
+
+def test_another_signer_makes_a_certificate_due_with_the_key_it_has(live: Site) -> None:
+    """The CSR does not name a CA, so the standing key stays good."""
+    other = ca("other", "my-root", 90)
+    live.inventory = inventory_of(*live.inventory.services.values(), other)
+    change(live, MAIL, signing_ca="other")
+
+    assert ("issue", "ca-changed", live.branches.next[MAIL].slots.next) == attributes(step(live, MAIL))
+
+
+def test_a_standing_key_whose_csr_is_stale_is_replaced(live: Site) -> None:
+    """It would be of no use at the renewal."""
+    state = live.branches.next[MAIL]
+    standing = state.next
+    assert standing is not None
+    stale = {**state.generations, standing.id: replace(standing, csr_sha256="0" * 64)}
+    services = {**live.branches.next.services, MAIL: replace(state, generations=stale)}
+    live.branches = Branches(live.branches.main, State(services))
+
+    assert ("replace-key", "csr-changed", None) == attributes(step(live, MAIL))
+
+
+def test_a_deeper_hierarchy_makes_the_intermediate_due(live: Site) -> None:
+    """Its path length allows no CA below it, and now there is one; the root sets no limit and stays."""
+    live.inventory = inventory_of(*live.inventory.services.values(), ca("lower", "my-sub", 30))
+
+    assert {"my-sub": ("issue", "inventory-changed"), "lower": ("issue", "first")} == steps(
+        plan(live.inventory, live.branches, live.now)
+    )
+
+
+def test_what_was_taken_back_stays_away_until_the_old_certificate_is_due(live: Site) -> None:
+    """A person reverted the roll: the generation on deck is not replaced behind their back, but nothing expires."""
+    live.later(300).renew()
+    state = live.branches.next[WEB]
+    refused = replace(state, slots=replace(state.slots, refused=state.slots.next))
+    live.branches = Branches(live.branches.main, State({**live.branches.next.services, WEB: refused}))
+    assert ("reissue", "due", state.slots.next) == attributes(step(live, WEB))
+
+    live.later(-200)
+
+    assert step(live, WEB) is None
+
+
+@pytest.mark.parametrize("until", [None, NOW + timedelta(days=3)], ids=["open", "until a date"])
+def test_a_hold_stops_the_bot_visibly(until: object) -> None:
+    """It says so, with the person's reason, and is over when its date is."""
+    site = Site()
+    change(site, WEB, hold=Hold(until, "the vendor moves house"))  # type: ignore[arg-type]
+
+    assert ("hold", "on hold: the vendor moves house", False) == waits(site)["web-ec"]
+    assert (until is None) == (step(site.later(4), WEB) is None)
+
+
+def test_a_hold_that_outlives_the_certificate_is_a_failure(live: Site) -> None:
+    """A wait that would let a certificate expire is no longer a wait."""
+    change(live, WEB, hold=Hold(NOW + timedelta(days=400), "forgotten"))
+
+    assert waits(live)["web-ec"][2]
+
+
+def test_an_inactive_group_is_frozen() -> None:
+    """Left out by default; named, it says why nothing happens."""
+    site = Site()
+    groups = {key: replace(group, active=group.domain == "ca") for key, group in site.inventory.groups.items()}
+    site.inventory = replace(site.inventory, groups=groups)
+
+    assert {"my-root", "my-sub"} == set(steps(plan(site.inventory, site.branches, site.now)))
+    assert "inactive" == waits(site, RenewOptions(targets=frozenset({WEB})))["web-ec"][0]
+
+
+def test_after_a_failure_the_next_try_is_waited_for(live: Site) -> None:
+    """Until the moment that was chosen, unless forced."""
+    live.later(300)
+    state = live.branches.next[WEB]
+    failed = replace(state, slots=replace(state.slots, retry_at=live.now + timedelta(minutes=10), failures=2))
+    live.branches = Branches(live.branches.main, State({**live.branches.next.services, WEB: failed}))
+
+    assert ("retry", "failed 2 times", False) == waits(live)["web-ec"]
+    assert step(live, WEB, FORCED) is not None
+
+
+def test_an_acme_service_waits() -> None:
+    """It is a valid inventory that this version cannot serve yet."""
+    site = Site()
+    cas = {**site.inventory.cas, "le": CertificateAuthority("le", CaType.ACME)}
+    site.inventory = replace(site.inventory, cas=cas)
+    change(site, WEB, signing_ca="le")
+
+    assert ("acme", "acme is not supported yet", False) == waits(site)["web-ec"]
+
+
+def test_a_leaf_alone_waits_for_its_signer() -> None:
+    """TARGET leaves the CAs out, so they have to come first."""
+    site = Site()
+
+    assert ("signer", "its signer 'ca/my-sub' has no certificate yet", False) == waits(
+        site, RenewOptions(targets=frozenset({WEB}))
+    )["web-ec"]
+
+
+def test_a_signer_on_hold_does_not_hold_what_it_signs(live: Site) -> None:
+    """Its certificate is there; only its own renewal is held."""
+    change(live, SUB, hold=Hold(None, "ceremony"))
+
+    assert step(live.later(300), WEB) is not None
+
+
+def test_an_expired_signer_signs_nothing(live: Site) -> None:
+    """The wait is a failure: nothing valid is left."""
+    change(live, SUB, hold=Hold(None, "ceremony"))
+    live.later(3651)
+
+    what, why, fatal = waits(live)["web-ec"]
+
+    assert ("signer", True) == (what, fatal)
+    assert "the certificate of its signer 'ca/my-sub' has expired on" in why
+
+
+def test_a_signer_that_ends_first_is_not_asked_again_and_again() -> None:
+    """While the intermediate cannot be renewed, another leaf of it would last no longer than the present one."""
+    site = Site().live()
+    change(site, SUB, hold=Hold(None, "ceremony"))
+    site.later(3300)
+    site.renew()
+    site.roll()
+    site.later(330)
+
+    assert "ends no later" in waits(site)["web-ec"][1]
+
+
+# For every state there can be.
+
+AGES = st.integers(-400, 4000).map(lambda days: NOW + timedelta(days=days))
+GENERATIONS = st.sampled_from([GenerationId(f"20261124T14300{digit}Z-9b1c") for digit in range(4)])
+
+
+@st.composite
+def generations(draw: st.DrawFn, key: GenerationId, service: Service, inventory: Inventory) -> Generation:
+    """Return any generation, also one that no sane run would leave behind."""
+    start = draw(AGES)
+    issued = Issued(start, "1", "CN=x", start, start + timedelta(days=draw(st.integers(0, 800))), (), "0" * 64)
+    has_certificate = draw(st.booleans())
+    fingerprint = request_sha256(request_in(inventory, service))
+    return Generation(
+        id=key, status=Status.ISSUED if has_certificate else draw(st.sampled_from([Status.KEYED, Status.ORDERED])),
+        created_at=start, ca=draw(st.sampled_from([service.signing_ca, "elsewhere"])), profile=None, reason="first",
+        reused_from=None, key_type="ec", key_size="secp256r1", spki_sha256="9b1c" + "0" * 60,
+        csr_sha256=draw(st.sampled_from([fingerprint, "0" * 64])), issued=issued if has_certificate else None,
+    )  # fmt: skip
+
+
+@st.composite
+def states(draw: st.DrawFn, inventory: Inventory) -> State:
+    """Return any state of any of the services."""
+    services = {}
+    for key, service in inventory.services.items():
+        if draw(st.booleans()):
+            slot = st.none() | GENERATIONS
+            known = draw(st.sets(GENERATIONS))
+            services[key] = ServiceState(
+                Slots(
+                    curr=draw(slot), next=draw(slot), prev=draw(slot), renew_at=draw(st.none() | AGES),
+                    retry_at=draw(st.none() | AGES), failures=draw(st.integers(0, 9)), refused=draw(slot),
+                ),
+                {one: draw(generations(one, service, inventory)) for one in known},
+            )  # fmt: skip
+    return State(services)
+
+
+@st.composite
+def inventories(draw: st.DrawFn) -> Inventory:
+    """Return the usual inventory with holds, inactive groups, other lifecycles, and signers that are not there."""
+    inventory = usual()
+    hold = st.none() | st.builds(Hold, st.none() | AGES, st.just("because"))
+    services = {
+        key: replace(
+            service,
+            hold=draw(hold),
+            signing_ca=draw(st.sampled_from([service.signing_ca, "nobody", "my-sub", "self"])),
+            key_lifecycle=draw(st.sampled_from(list(KeyLifecycle))),
+            renew_expire_days=draw(st.none() | st.integers(0, 500)),
+        )
+        for key, service in inventory.services.items()
+    }
+    groups = {key: replace(group, active=draw(st.booleans())) for key, group in inventory.groups.items()}
+    spread = Settings(renew_expire_days_spread=draw(st.integers(0, 50)))
+    return replace(inventory, services=services, groups=groups, settings=spread)
+
+
+OPTIONS = st.builds(
+    RenewOptions,
+    st.none() | st.frozensets(st.sampled_from([ROOT, SUB, MAIL, WEB])),
+    st.booleans(),
+    st.booleans(),
+    st.booleans(),
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.data(), inventories(), OPTIONS, AGES)
+def test_every_state_has_a_plan_and_every_service_one_answer(
+    data: st.DataObject, inventory: Inventory, options: RenewOptions, now: object
+) -> None:
+    """The rules are total: whatever is there, each service that is asked for either acts or says what it waits for."""
+    branches = Branches(data.draw(states(inventory)), data.draw(states(inventory)))
+
+    planned = plan(inventory, branches, now, options)  # type: ignore[arg-type]
+
+    answered = sorted([action.service for action in planned.actions] + [wait.service for wait in planned.waits])
+    asked = options.targets if options.targets is not None else {service.id for service in inventory.active()}
+    assert sorted(service.name for service in asked) == answered
+    assert planned == plan(inventory, branches, now, options)  # type: ignore[arg-type]
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(st.sampled_from(["renew", "roll", "wait", "unmerged"]), st.integers(1, 500)), max_size=8))
+def test_after_a_renewal_there_is_nothing_to_renew(walk: list[tuple[str, int]]) -> None:
+    """Idempotence, from wherever a walk of renewals, rolls and time has led."""
+    site = Site()
+    for move, days in walk:
+        if move == "renew":
+            site.renew()
+        elif move == "wait":
+            site.later(days)
+        else:
+            site.roll(merged=move == "roll")
+
+    site.renew()
+
+    assert () == plan(site.inventory, site.branches, site.now).actions
+    assert ((), ()) == (site.renew().changes, site.renew().failures)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(1, 800), st.integers(1, 800), st.integers(1, 400), st.none() | st.integers(0, 900))
+def test_no_lifetimes_make_a_site_that_renews_in_every_run(root: int, sub: int, later: int, days: int | None) -> None:
+    """However a person sets root, intermediate and `renew_expire_days`, one run is enough."""
+    web = replace(leaf(WEB, "www.example.com"), renew_expire_days=days)
+    site = Site(inventory_of(ca("my-root", "self", root), ca("my-sub", "my-root", sub), web))
+    site.renew()
+    site.roll()
+    site.later(later).renew()
+
+    assert () == site.renew().changes
