@@ -1,0 +1,1 @@
+"""What DNS, TLS, hosts and certificates show, as values."""

@@ -1,0 +1,232 @@
+"""What the authoritative servers of an apex show, each asked by address; and where an apex keeps its servers and mail.
+
+A server is believed when one of its addresses answers; where its addresses disagree the worst is taken for true.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sslops.errors import DnsError
+from sslops.model.inventory import Endpoint
+from sslops.model.seen import ServerSeen
+from sslops.model.tlsa import EMPTY, Rrset
+from sslops.observe.question import (
+    AliasError,
+    FamilyLackingError,
+    Patience,
+    ask,
+    authoritative_tlsa,
+    is_authoritative,
+    is_recursive,
+    records_of,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    import dns.message
+    import dns.rdata
+
+MAX_HOSTS = 64
+"""More name servers, mail hosts or addresses than this are an attack or an accident."""
+
+WORKERS = 32
+
+_HOST_NAME = re.compile(r"(?=.{1,254}\Z)([a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?\.)+\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """What one address said for one owner: records, or why not."""
+
+    rrset: Rrset | None = None
+    error: DnsError | None = None
+
+
+class Resolver:
+    """Asks name servers by address; without a given one, the resolver of this machine.
+
+    *say* hears what a person should know and the answers do not tell: address families skipped, dead addresses.
+    """
+
+    def __init__(self, say: Callable[[str], None] = lambda _: None, patience: Patience = Patience()) -> None:
+        """Use *patience* for each question."""
+        self._say = say
+        self._patience = patience
+
+    def name_servers(
+        self, apex: str, primary: Endpoint | None, fixed: tuple[Endpoint, ...]
+    ) -> dict[str, tuple[Endpoint, ...]]:
+        """Return the servers of *apex*: each of *fixed* if given, else every NS with every address it has, port 53.
+
+        A server without an address has none in the value. DnsError when the NS records themselves are not to be had.
+        """
+        if fixed:
+            return {str(endpoint): (endpoint,) for endpoint in fixed}
+        names = [_host_name(str(record.target), apex) for record in self._about(apex, "NS", primary)]  # type: ignore[attr-defined]
+        if not names:
+            raise DnsError(
+                f"'{apex}' has no name servers", hint="set dns_primary or dns_servers in inventory/sslops.yaml"
+            )
+        with ThreadPoolExecutor(WORKERS) as pool:
+            found = pool.map(lambda name: self._addresses_or_none(name, primary), names)
+            return {name: tuple(map(Endpoint, addresses)) for name, addresses in zip(names, found, strict=True)}
+
+    def mx(self, apex: str, via: Endpoint | None) -> tuple[str, ...]:
+        """Return the MX hosts of *apex*, absolute and lower case, sorted; empty when there is none.
+
+        A null MX (RFC 7505) names no host. DnsError when the question was not answered, or the domain does not exist.
+        """
+        targets = (str(record.exchange) for record in self._about(apex, "MX", via))  # type: ignore[attr-defined]
+        return tuple(sorted({_host_name(target, apex) for target in targets if target != "."}))
+
+    def addresses(self, host: str, via: Endpoint | None) -> tuple[str, ...]:
+        """Return every A and AAAA of *host*, IPv4 first; empty when it has none. DnsError when it was not answered.
+
+        *via* is asked first; a name that it is not responsible for goes to the resolver of this machine.
+        """
+        found = {str(record.address) for rdtype in ("A", "AAAA") for record in self._anywhere(host, rdtype, via)}  # type: ignore[attr-defined]
+        return tuple(sorted(found, key=lambda text: (":" in text, ipaddress.ip_address(text).packed)))
+
+    def tlsa(self, servers: Mapping[str, tuple[Endpoint, ...]], owners: Iterable[str]) -> tuple[ServerSeen, ...]:
+        """Ask every address of every server for every owner, in parallel, and return one value for each server.
+
+        *owners* are absolute, lower-case names. A server that gives no usable answer has `error` set.
+        """
+        asked = tuple(sorted(set(owners)))
+        endpoints = tuple({endpoint for addresses in servers.values() for endpoint in addresses})
+        answers = self._ask_all(endpoints, asked)
+        return tuple(self._merge(name, servers[name], asked, answers) for name in sorted(servers))
+
+    def _ask_all(self, endpoints: tuple[Endpoint, ...], owners: tuple[str, ...]) -> dict[tuple[Endpoint, str], _Answer]:
+        if not (endpoints and owners):
+            return {}
+        with ThreadPoolExecutor(WORKERS) as pool:
+            # One question first, so that a dead address costs its time-outs once and not for every owner.
+            first = [(endpoint, owners[0]) for endpoint in endpoints]
+            answers = dict(zip(first, pool.map(self._tlsa_of, first), strict=True))
+            alive = [endpoint for endpoint, owner in first if not answers[endpoint, owner].error]
+            rest = [(endpoint, owner) for endpoint in alive for owner in owners[1:]]
+            answers |= zip(rest, pool.map(self._tlsa_of, rest), strict=True)
+        return answers
+
+    def _tlsa_of(self, question: tuple[Endpoint, str]) -> _Answer:
+        try:
+            return _Answer(authoritative_tlsa(*question, self._patience))
+        except DnsError as error:
+            return _Answer(error=error)
+
+    def _merge(
+        self,
+        name: str,
+        endpoints: tuple[Endpoint, ...],
+        owners: tuple[str, ...],
+        answers: Mapping[tuple[Endpoint, str], _Answer],
+    ) -> ServerSeen:
+        if not endpoints:
+            return ServerSeen(name, error=f"name server '{name}' has no address")
+        errors = {endpoint: error for endpoint in endpoints if (error := _first_error(endpoint, owners, answers))}
+        alive = [endpoint for endpoint in endpoints if endpoint not in errors]
+        aliases: list[DnsError] = [error for error in errors.values() if isinstance(error, AliasError)]
+        if aliases or not alive:
+            told = aliases or [error for error in errors.values() if not isinstance(error, FamilyLackingError)]
+            return ServerSeen(name, error="; ".join(error.what for error in told or errors.values()))
+        for error in errors.values():
+            self._say(f"{error.what}; another address of '{name}' answered")
+        seen = {owner: [_rrset_of(answers[endpoint, owner]) for endpoint in alive] for owner in owners}
+        differing = frozenset(owner for owner, rrsets in seen.items() if len({each.records for each in rrsets}) > 1)
+        return ServerSeen(name, {owner: _worst(rrsets) for owner, rrsets in seen.items()}, differing=differing)
+
+    def _about(self, apex: str, rdtype: str, via: Endpoint | None) -> list[dns.rdata.Rdata]:
+        """Return records of *apex* itself; a domain that does not exist has no say about its mail."""
+        if via is None:
+            return _system(apex, rdtype, self._patience, must_exist=True)
+        import dns.rcode
+
+        response = ask(via, apex, rdtype, self._patience, recursive=True)
+        if response.rcode() != dns.rcode.NOERROR or not _is_final(response):
+            rcode = dns.rcode.to_text(response.rcode())
+            raise DnsError(f"name server '{via}' does not know '{apex}' ({rcode})", hint="look at dns_primary")
+        return _bounded(list(records_of(response, apex, rdtype) or ()), apex)
+
+    def _anywhere(self, host: str, rdtype: str, via: Endpoint | None) -> list[dns.rdata.Rdata]:
+        """Return address records of *host*, following aliases."""
+        if via is None:
+            return _system(host, rdtype, self._patience)
+        import dns.exception
+        import dns.rcode
+
+        response = ask(via, host, rdtype, self._patience, recursive=True)
+        if response.rcode() not in (dns.rcode.NOERROR, dns.rcode.NXDOMAIN) or not _is_final(response):
+            return _system(host, rdtype, self._patience)
+        try:
+            chain = response.resolve_chaining()  # type: ignore[attr-defined]
+        except dns.exception.DNSException as error:
+            raise DnsError(f"name server '{via}' gave a broken answer for {rdtype} '{host}'") from error
+        if chain.answer is None and chain.cnames:
+            return _system(str(chain.canonical_name), rdtype, self._patience)
+        return _bounded(list(chain.answer or ()), host)
+
+    def _addresses_or_none(self, name: str, primary: Endpoint | None) -> tuple[str, ...]:
+        try:
+            return self.addresses(name, primary)
+        except DnsError as error:
+            self._say(error.what)
+            return ()
+
+
+def _first_error(
+    endpoint: Endpoint, owners: tuple[str, ...], answers: Mapping[tuple[Endpoint, str], _Answer]
+) -> DnsError | None:
+    given = (answers.get((endpoint, owner)) for owner in owners)
+    return next((answer.error for answer in given if answer and answer.error), None)
+
+
+def _rrset_of(answer: _Answer) -> Rrset:
+    return answer.rrset or EMPTY
+
+
+def _worst(rrsets: list[Rrset]) -> Rrset:
+    """Return what all addresses agree on, with the largest TTL any of them gives."""
+    records = frozenset.intersection(*(rrset.records for rrset in rrsets))
+    return Rrset(max(rrset.ttl_seconds for rrset in rrsets), records)
+
+
+def _is_final(response: dns.message.Message) -> bool:
+    return is_authoritative(response) or is_recursive(response)
+
+
+def _host_name(text: str, apex: str) -> str:
+    name = text.lower()
+    if not _HOST_NAME.match(name):
+        raise DnsError(f"DNS names a host for '{apex}' that is no host name")
+    return name
+
+
+def _bounded(records: list[dns.rdata.Rdata], name: str) -> list[dns.rdata.Rdata]:
+    if len(records) > MAX_HOSTS:
+        raise DnsError(f"'{name}' has {len(records)} records of one kind; {MAX_HOSTS} are believed")
+    return records
+
+
+def _system(name: str, rdtype: str, patience: Patience, *, must_exist: bool = False) -> list[dns.rdata.Rdata]:
+    """Ask the resolver of this machine."""
+    import dns.exception
+    import dns.resolver
+
+    try:
+        resolver = dns.resolver.Resolver()
+        lifetime = patience.timeout_seconds * patience.tries * 2
+        answer = resolver.resolve(name, rdtype, raise_on_no_answer=False, search=False, lifetime=lifetime)
+    except dns.resolver.NXDOMAIN as error:
+        if must_exist:
+            raise DnsError(f"'{name}' does not exist in DNS") from error
+        return []
+    except dns.exception.DNSException as error:
+        raise DnsError(f"the system resolver gave no answer for {rdtype} '{name}'") from error
+    return _bounded(list(answer.rrset or ()), name)

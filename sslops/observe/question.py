@@ -1,0 +1,164 @@
+"""One DNS question to one address, and what of the answer may be believed.
+
+UDP first, TCP when the answer was truncated. Everything that comes back is hostile: it is bounded, and what breaks the
+rules becomes a DnsError that names the server.
+"""
+
+from __future__ import annotations
+
+import errno
+import socket
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sslops.errors import DnsError
+from sslops.model.inventory import Endpoint
+from sslops.model.tlsa import EMPTY, Rrset, TlsaParams, TlsaRecord
+
+if TYPE_CHECKING:
+    import dns.message
+    import dns.rrset
+
+MAX_RECORDS = 64
+"""More records than this in one RRset are not a site's own."""
+
+MAX_DATA_BYTES = 8192
+"""A whole certificate (matching type 0) fits; a flood does not."""
+
+EDNS_PAYLOAD_BYTES = 1232
+"""What passes without fragments on every path (DNS flag day 2020)."""
+
+_LACKS_FAMILY = frozenset({errno.EAFNOSUPPORT, errno.ENETUNREACH, errno.EADDRNOTAVAIL, errno.EPROTONOSUPPORT})
+
+
+class FamilyLackingError(DnsError):
+    """This machine has no way to addresses of that family."""
+
+
+class AliasError(DnsError):
+    """A CNAME or DNAME where TLSA records belong; no second address makes it right."""
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long an address may take for one try, and how many tries it gets."""
+
+    timeout_seconds: float = 2.0
+    tries: int = 2
+
+
+def ask(
+    endpoint: Endpoint, name: str, rdtype: str, patience: Patience, *, recursive: bool = False
+) -> dns.message.Message:
+    """Return the answer of *endpoint*, whatever its rcode; DnsError when there is none that can be read."""
+    import dns.exception
+    import dns.flags
+    import dns.message
+
+    numeric = _numeric(endpoint)
+    flags = dns.flags.RD if recursive else 0
+    query = dns.message.make_query(name, rdtype, flags=flags, use_edns=0, payload=EDNS_PAYLOAD_BYTES)
+    failure: Exception | None = None
+    for _ in range(patience.tries):
+        try:
+            return _exchange(query, numeric, patience.timeout_seconds)
+        except OSError as error:
+            if error.errno in _LACKS_FAMILY:
+                raise FamilyLackingError(f"this machine has no way to '{endpoint}'") from error
+            failure = error
+        except (dns.exception.DNSException, EOFError, ValueError) as error:
+            failure = error
+    raise DnsError(f"name server '{endpoint}' gave no answer for {rdtype} '{name}': {_reason(failure)}") from failure
+
+
+def authoritative_tlsa(endpoint: Endpoint, owner: str, patience: Patience) -> Rrset:
+    """Return the TLSA records that *endpoint* is authoritative for at *owner*; EMPTY when it says there are none.
+
+    DnsError for an answer that a resolver would not use: lame, refused, failed, or an alias (AliasError).
+    """
+    import dns.rcode
+
+    response = ask(endpoint, owner, "TLSA", patience)
+    if response.rcode() not in (dns.rcode.NOERROR, dns.rcode.NXDOMAIN):
+        raise DnsError(f"name server '{endpoint}' answers {dns.rcode.to_text(response.rcode())} for '{owner}'")
+    if not is_authoritative(response):
+        raise DnsError(f"name server '{endpoint}' is not authoritative for '{owner}'")
+    _refuse_alias(response, endpoint, owner)
+    found = records_of(response, owner, "TLSA")
+    return EMPTY if found is None else _rrset(found, owner, endpoint)
+
+
+def is_authoritative(response: dns.message.Message) -> bool:
+    """Whether the answer carries the flag AA."""
+    import dns.flags
+
+    return bool(response.flags & dns.flags.AA)
+
+
+def is_recursive(response: dns.message.Message) -> bool:
+    """Whether the server offers recursion (flag RA), so that its answer is more than a referral."""
+    import dns.flags
+
+    return bool(response.flags & dns.flags.RA)
+
+
+def records_of(response: dns.message.Message, name: str, rdtype: str) -> dns.rrset.RRset | None:
+    """Return the RRset of exactly *name* in the answer section; null when there is none."""
+    import dns.name
+    import dns.rdataclass
+    import dns.rdatatype
+
+    owner, wanted = dns.name.from_text(name), dns.rdatatype.from_text(rdtype)
+    return response.get_rrset(response.answer, owner, dns.rdataclass.IN, wanted)
+
+
+def _exchange(query: dns.message.Message, endpoint: Endpoint, timeout_seconds: float) -> dns.message.Message:
+    import dns.flags
+    import dns.query
+
+    where, port = endpoint.address, endpoint.port
+    family = socket.AF_INET6 if ":" in where else socket.AF_INET
+    with socket.socket(family, socket.SOCK_DGRAM) as connected:
+        # Only a connected socket learns at once that nobody listens, and takes answers from nobody else.
+        connected.connect((where, port))
+        connected.setblocking(False)
+        answer = dns.query.udp(query, where, timeout_seconds, port, sock=connected)
+    if answer.flags & dns.flags.TC:
+        return dns.query.tcp(query, where, timeout_seconds, port)
+    return answer
+
+
+def _numeric(endpoint: Endpoint) -> Endpoint:
+    # A name server may be given by name; dnspython wants an address.
+    try:
+        found = socket.getaddrinfo(endpoint.address, endpoint.port, type=socket.SOCK_DGRAM)
+    except OSError as error:
+        raise DnsError(f"name server '{endpoint}' has no address") from error
+    return Endpoint(str(found[0][4][0]), endpoint.port)
+
+
+def _refuse_alias(response: dns.message.Message, endpoint: Endpoint, owner: str) -> None:
+    import dns.rdatatype
+
+    if any(rrset.rdtype in (dns.rdatatype.CNAME, dns.rdatatype.DNAME) for rrset in response.answer):
+        raise AliasError(f"'{owner}' is an alias on name server '{endpoint}'; its records would be somebody else's")
+
+
+def _rrset(found: dns.rrset.RRset, owner: str, endpoint: Endpoint) -> Rrset:
+    if len(found) > MAX_RECORDS or any(len(record.cert) > MAX_DATA_BYTES for record in found):
+        raise DnsError(f"name server '{endpoint}' shows more at '{owner}' than TLSA records of one name can be")
+    records = (
+        TlsaRecord(owner, TlsaParams(int(record.usage), int(record.selector), int(record.mtype)), record.cert.hex())
+        for record in found
+    )
+    return Rrset(found.ttl, frozenset(records))
+
+
+def _reason(failure: Exception | None) -> str:
+    import dns.exception
+
+    if isinstance(failure, dns.exception.Timeout):
+        return "timed out"
+    if isinstance(failure, OSError):
+        return (failure.strerror or "failed").lower()
+    return f"a broken message ({type(failure).__name__})"
