@@ -1,0 +1,55 @@
+# Everything a person or a CI job runs. `make help` lists it; docs/development.md says more.
+
+PYTHON ?= python3
+ARGS ?=
+export PIP_DISABLE_PIP_VERSION_CHECK = 1
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint format types docs docs-check check clean
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' Makefile | while IFS='|' read -r name what; do printf '%-11s %s\n' "$$name" "$$what"; done
+
+demo: .venv/for-use ## the whole loop in a throw-away world
+	.venv/bin/sslops demo $(ARGS)
+
+test: .venv/for-development ## every test, against real servers; ARGS='tests/observe -k lame' narrows it
+	@tools/install-debian-packages
+	.venv/bin/pytest -n 2 --dist worksteal $(ARGS)
+
+lint: .venv/for-development ## ruff: what it finds, and whether the format is its own
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+
+format: .venv/for-development ## let ruff repair what it can
+	.venv/bin/ruff check --fix .
+	.venv/bin/ruff format .
+
+types: .venv/for-development ## mypy --strict
+	.venv/bin/mypy
+
+docs: .venv/for-development ## write the JSON Schemas and the generated parts of README.md and docs/
+	.venv/bin/python tools/schemas.py
+	.venv/bin/python tools/docs.py
+
+docs-check: .venv/for-development ## fail when a generated part is stale
+	.venv/bin/python tools/docs.py --check
+
+check: ## the gate: test, lint, types, docs-check
+	.ci/run
+
+clean: ## remove the virtual environment and every cache
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist
+
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "sslops needs Python 3.11 or newer")'
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "python3 has no venv: apt-get install python3-venv" >&2; exit 1; }
+	$(PYTHON) -m venv .venv
+
+.venv/for-use: .venv/bin/python pyproject.toml
+	.venv/bin/python -m pip install -q -e '.[sops]'
+	@touch $@
+
+.venv/for-development: .venv/bin/python pyproject.toml
+	.venv/bin/python -m pip install -q -e '.[dev]'
+	@touch $@ .venv/for-use

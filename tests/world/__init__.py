@@ -1,0 +1,1 @@
+"""Real servers on loopback: DNS, sshd, a mail listener, git remotes, ops repositories (see docs/development.md)."""

@@ -1,0 +1,180 @@
+"""A primary and a secondary name server (knot, DNSSEC-signed) that serve a checkout of a bare DNS repository.
+
+A push to its `main` loads the zones, as a hook of a real site does. The secondary can be held back: it then goes on
+answering what it had.
+"""
+
+from __future__ import annotations
+
+import subprocess
+from typing import TYPE_CHECKING
+
+from sslops.model.inventory import Endpoint
+from tests.world import dns_files
+from tests.world.loopback import DNS_PORT, fresh_address
+from tests.world.peers import need
+from tests.world.programs import Program, wait_until
+from tests.world.remotes import Person, bare_repository, install_hook
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+PRIMARY = "ns1"
+SECONDARY = "ns2"
+APEXES = ("example.com", "example.net")
+
+
+class DnsWorld:
+    """Two name servers and the repository behind them; `primary` and `secondary` are where they answer."""
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        apexes: Sequence[str] = APEXES,
+        mail: Mapping[str, Sequence[str]] | None = None,
+        ttl_seconds: int = 1,
+    ) -> None:
+        """Start both servers below *folder*; *mail* maps an apex to the addresses of its MX host (192.0.2.1)."""
+        self.folder = folder
+        self.apexes = tuple(apexes)
+        self.primary = Endpoint(fresh_address(), DNS_PORT)
+        self.secondary = Endpoint(fresh_address(), DNS_PORT)
+        folder.mkdir(parents=True, exist_ok=True)
+        self.repo = bare_repository(folder / "dns.git")
+        hook = dns_files.deploy_hook(folder, need("kzonecheck"), need("knotc"), self.apexes)
+        install_hook(self.repo, "post-receive", hook)
+        self._person = Person(self.repo, folder / "person")
+        servers = (self.primary.address, self.secondary.address)
+        zones = {
+            apex: dns_files.zone_file(apex, servers, (mail or {}).get(apex, ("192.0.2.1",)), ttl_seconds)
+            for apex in self.apexes
+        }
+        self.edit(dns_files.repository_files(zones), "the zones")
+        self._programs = {PRIMARY: self._start_primary()}
+        self._wait_for_zones(PRIMARY)
+        self._programs[SECONDARY] = self._start_secondary()
+        self.settle()
+
+    def edit(self, files: Mapping[str, str | None], message: str = "an edit") -> str:
+        """Push a commit with *files* (null: removed) to `main`, as a person would; return the commit."""
+        return self._person.push(files, message)
+
+    def read(self, path: str) -> str:
+        """Return a file as the tip of `main` has it."""
+        return self._person.show(f"main:{path}")
+
+    def lag(self) -> None:
+        """Hold the secondary back: it answers what it has now until `catch_up`."""
+        self._control(SECONDARY, "-b", "zone-freeze")
+
+    def catch_up(self) -> None:
+        """Let the secondary follow again, and wait until both show the same."""
+        self._control(SECONDARY, "-b", "zone-thaw")
+        self._control(SECONDARY, "zone-refresh")
+        self.settle()
+
+    def hold(self) -> None:
+        """Let pushes be accepted without being loaded, until `release`."""
+        (self.folder / "hold").touch()
+
+    def release(self) -> None:
+        """Load what was pushed meanwhile."""
+        (self.folder / "hold").unlink()
+        subprocess.run([self.repo / "hooks/post-receive"], check=True, timeout=30)
+
+    def stop(self, name: str) -> None:
+        """Stop the server `ns1` or `ns2`; its address then refuses."""
+        self._programs[name].stop()
+
+    def start(self, name: str) -> None:
+        """Start a stopped server again."""
+        self._programs[name].start()
+        self._wait_for(name, self._programs[name])
+
+    def close(self) -> None:
+        """End both servers."""
+        for program in self._programs.values():
+            program.stop()
+
+    def endpoint(self, name: str) -> Endpoint:
+        """Return where the server `ns1` or `ns2` answers."""
+        return {PRIMARY: self.primary, SECONDARY: self.secondary}[name]
+
+    def answers(self, server: str, owner: str, rdtype: str = "TLSA") -> frozenset[str]:
+        """Return what `ns1` or `ns2` answers, each record as a zone file writes it; empty when there is none."""
+        return self.rrset(server, owner, rdtype)[1]
+
+    def rrset(self, server: str, owner: str, rdtype: str = "TLSA") -> tuple[int, frozenset[str]]:
+        """Return TTL (seconds) and records that `ns1` or `ns2` answers; 0 and nothing when there are none."""
+        return _ask(self.endpoint(server), owner, rdtype)
+
+    def show(self, owner: str, rdtype: str = "TLSA") -> tuple[frozenset[str], frozenset[str]]:
+        """Return the answers of both servers."""
+        return self.answers(PRIMARY, owner, rdtype), self.answers(SECONDARY, owner, rdtype)
+
+    def settle(self) -> None:
+        """Wait until the secondary has every zone as the primary has it."""
+        wait_until(lambda: all(self._agree(apex) for apex in self.apexes), lambda: "the name servers differ")
+
+    def _agree(self, apex: str) -> bool:
+        primary, secondary = self.show(apex, "SOA")
+        return bool(primary) and primary == secondary
+
+    def _wait_for_zones(self, name: str) -> None:
+        wait_until(lambda: all(self.answers(name, apex, "SOA") for apex in self.apexes), lambda: "no zone was loaded")
+
+    def _start_primary(self) -> Program:
+        text = dns_files.primary_config(self._home(PRIMARY), _at(self.primary), _at(self.secondary), self.apexes)
+        return self._start(PRIMARY, text)
+
+    def _start_secondary(self) -> Program:
+        text = dns_files.secondary_config(self._home(SECONDARY), _at(self.secondary), _at(self.primary), self.apexes)
+        return self._start(SECONDARY, text)
+
+    def _home(self, name: str) -> Path:
+        return self.folder / name
+
+    def _start(self, name: str, config: str) -> Program:
+        home = self._home(name)
+        (home / "db").mkdir(parents=True)
+        (home / "knot.conf").write_text(config)
+        program = Program([need("knotd"), "-c", home / "knot.conf"], home / "log")
+        self._wait_for(name, program)
+        return program
+
+    def _wait_for(self, name: str, program: Program) -> None:
+        program.wait_until(lambda: self._answers_control(name))
+
+    def _answers_control(self, name: str) -> bool:
+        return self._knotc(name, "status").returncode == 0
+
+    def _control(self, name: str, *words: str) -> None:
+        done = self._knotc(name, *words)
+        assert done.returncode == 0, f"knotc {words}: {done.stderr.decode()}"
+
+    def _knotc(self, name: str, *words: str) -> subprocess.CompletedProcess[bytes]:
+        socket = self._home(name) / "knot.sock"
+        return subprocess.run([need("knotc"), "-s", socket, *words], capture_output=True, check=False, timeout=30)
+
+
+def _at(endpoint: Endpoint) -> str:
+    return f"{endpoint.address}@{endpoint.port}"
+
+
+def _ask(endpoint: Endpoint, owner: str, rdtype: str) -> tuple[int, frozenset[str]]:
+    import dns.exception
+    import dns.message
+    import dns.query
+    import dns.rdatatype
+
+    query = dns.message.make_query(owner, rdtype)
+    try:
+        response = dns.query.tcp(query, endpoint.address, timeout=2, port=endpoint.port)
+    except (OSError, dns.exception.DNSException):
+        return 0, frozenset()
+    wanted = dns.rdatatype.from_text(rdtype)
+    found = [rrset for rrset in response.answer if rrset.rdtype == wanted]
+    ttl_seconds = max((rrset.ttl for rrset in found), default=0)
+    return ttl_seconds, frozenset(str(record) for rrset in found for record in rrset)
