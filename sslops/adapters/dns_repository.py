@@ -1,0 +1,142 @@
+"""The DNS repository: its base branch, the history of our include files, and the one branch we propose on.
+
+With `forge: none` the engine merges: the proposal and the base move in one atomic push, so that a run which slept
+can do neither once somebody else moved either.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from sslops.adapters.git_objects import NewCommit, RefUpdate
+from sslops.errors import GitError, StateError
+from sslops.model.seen import BaseCommit, DnsRepoSeen
+from sslops.dane.zonefile import parse
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+
+    from sslops.adapters.git import Git
+    from sslops.model.seen import Zone
+
+PROPOSAL = "sslops/tlsa"
+
+
+@dataclass(frozen=True, slots=True)
+class DnsRepository:
+    """A private bare clone of the DNS repository; *tlsa_dirs* each get every include file."""
+
+    git: Git
+    branch: str
+    tlsa_dirs: tuple[str, ...]
+    _lines: dict[str, dict[str, int]] = field(default_factory=dict, repr=False)
+
+    def refresh(self) -> None:
+        """Fetch; GitError when the repository cannot be reached."""
+        self.git.fetch()
+
+    @property
+    def base(self) -> str:
+        """The commit of the base branch as last fetched; GitError when the branch does not exist."""
+        commit = self.git.branch(self.branch)
+        if commit is None:
+            message = f"the DNS repository has no branch '{self.branch}'"
+            raise GitError(message, hint="dns.repo.branch in inventory/sslops.yaml names the branch the name servers load")
+        return commit
+
+    @property
+    def head(self) -> str | None:
+        """The commit of the proposal branch as last fetched; null when there is none."""
+        return self.git.branch(PROPOSAL)
+
+    def paths(self, apex: str) -> tuple[str, ...]:
+        """Return the include files of *apex*, one in each of the `tlsa_dirs`."""
+        return tuple(f"{folder}/tlsa.{apex}" for folder in self.tlsa_dirs)
+
+    def apex(self, apex: str, anchors: Collection[str] = ()) -> DnsRepoSeen:
+        """Return what the repository holds for *apex*; *anchors* are the base commits that the ledger names.
+
+        Raises StateError when the include file in base is not one that sslops wrote.
+        """
+        base, paths = self.base, self.paths(apex)
+        commits = self.git.first_parents(base, paths=paths)[::-1]
+        contents = self._contents([base, *commits], paths)
+        line = self._line(base)
+        root = next(iter(line))
+        history = [BaseCommit(root, tuple({} for _ in paths))] if root not in commits else []
+        history += [BaseCommit(commit, _views(contents[commit], paths, strict=False)) for commit in commits]
+        return DnsRepoSeen(
+            base=BaseCommit(base, _views(contents[base], paths, strict=True)),
+            history=tuple(history),
+            line={anchor: _place(line[anchor], history, line) for anchor in anchors if anchor in line},
+            head=self._open_proposal(base, paths),
+            head_commit=self.head,
+            missing=tuple(path for path, found in zip(paths, contents[base], strict=True) if found is None),
+        )
+
+    def include(self, apex: str) -> bytes | None:
+        """Return the include file of *apex* in base, from the first of the `tlsa_dirs`; null when there is none."""
+        return self.git.file(self.base, self.paths(apex)[0])
+
+    def publish(self, base: str, head: str | None, files: Mapping[str, bytes], message: str) -> str:
+        """Propose *files* on *base* and merge at once; return the new base.
+
+        Raises Moved when the base or the proposal branch is not what the caller saw, GitError when the remote refused.
+        """
+        commit = self.git.commit_all(base, [NewCommit(message, files)])
+        self.git.push(
+            [
+                RefUpdate(PROPOSAL, commit, head, may_rewrite=True),
+                RefUpdate(self.branch, commit, base),
+            ]
+        )
+        return commit
+
+    def fence(self, head: str | None, message: str) -> str:
+        """Move the proposal branch by a commit of our own, so that the lease of a run that sleeps fails."""
+        commit = self.git.commit_all(self.base, [NewCommit(message)])
+        self.git.push([RefUpdate(PROPOSAL, commit, head, may_rewrite=True)])
+        return commit
+
+    def _line(self, base: str) -> dict[str, int]:
+        """Return every commit the base branch has been, oldest first, with its number."""
+        if base not in self._lines:
+            self._lines[base] = {commit: n for n, commit in enumerate(self.git.first_parents(base)[::-1])}
+        return self._lines[base]
+
+    def _open_proposal(self, base: str, paths: tuple[str, ...]) -> BaseCommit | None:
+        head = self.head
+        if head is None or self.git.is_ancestor(head, base):
+            return None
+        return BaseCommit(head, _views(self._contents([head], paths)[head], paths, strict=False))
+
+    def _contents(self, commits: Sequence[str], paths: tuple[str, ...]) -> dict[str, list[bytes | None]]:
+        found = self.git.objects([f"{commit}:{path}" for commit in commits for path in paths])
+        width = len(paths)
+        return {commit: found[n * width : (n + 1) * width] for n, commit in enumerate(commits)}
+
+
+def _place(number: int, history: Sequence[BaseCommit], line: Mapping[str, int]) -> int:
+    """Return which element of *history* was in force at commit *number* of the line."""
+    return max(place for place, commit in enumerate(history) if line[commit.commit] <= number)
+
+
+def _views(contents: Sequence[bytes | None], paths: Sequence[str], *, strict: bool) -> tuple[Zone, ...]:
+    return tuple(_view(content, path, strict=strict) for content, path in zip(contents, paths, strict=True))
+
+
+def _view(content: bytes | None, path: str, *, strict: bool) -> Zone:
+    """Read one version of a file; an old version that somebody wrote by hand counts as far as it can be read."""
+    text = (content or b"").decode("utf-8", "replace")
+    if strict:
+        return parse(text, path)
+    return parse("".join(f"{line}\n" for line in text.splitlines() if _is_record(line)), path)
+
+
+def _is_record(line: str) -> bool:
+    try:
+        parse(line, "")
+    except StateError:
+        return False
+    return True

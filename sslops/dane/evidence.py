@@ -1,0 +1,159 @@
+"""Since when a record can be relied on: how one look at DNS changes an apex's entry on the ledger.
+
+Evidence is kept per record. It begins when every server shows the same RRset and, of the records that are ours,
+exactly those of the DNS base; it ends with any later commit of the base, or any look at any server, that lacks the
+record. The base's history is read each time, because two looks that agree say nothing about the time between them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from sslops.model.ledger import ApexEntry, Evidence, Lowered, NameEntry
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import datetime
+
+    from sslops.model.ledger import Pending
+    from sslops.model.seen import ApexSeen, BaseCommit
+    from sslops.model.tlsa import Rrset, TlsaRecord
+
+TTL_FACTOR = 2
+"""A resolver may have asked just before the last server changed, and clocks differ: twice, as RFC 7671 section 8.1."""
+
+
+def advance(entry: ApexEntry, seen: ApexSeen) -> ApexEntry:
+    """Return *entry* as it stands after the look *seen*; equal to *entry* when the look taught nothing."""
+    names = {owner: name for owner in _known_owners(entry, seen) if (name := _name_after(owner, entry, seen))}
+    kept = {record: proof for record, proof in entry.records.items() if not is_broken(record, proof, seen)}
+    begun = {
+        record: Evidence(seen.at, seen.repo.base.commit, names[owner].ttl_seconds)
+        for owner in sorted(seen.repo.base.owners())
+        if _servers_agree_with_base(owner, seen)
+        for record in seen.repo.base.rrsets(owner)[0].records
+        if record not in kept
+    }
+    return ApexEntry(entry.pending, names, kept | begun)
+
+
+def ready_at(evidence: Evidence) -> datetime:
+    """Return the moment from which no cache can hold an RRset without the record."""
+    return evidence.since + timedelta(seconds=TTL_FACTOR * evidence.max_ttl_seconds)
+
+
+def free_at(name: NameEntry) -> datetime | None:
+    """Return the moment from which no cache can hold any record of the name; null while it has records."""
+    if name.empty_since is None:
+        return None
+    return name.empty_since + timedelta(seconds=TTL_FACTOR * name.ttl_seconds)
+
+
+def proposals(pending: Pending | None, seen: ApexSeen) -> tuple[frozenset[TlsaRecord], ...]:
+    """Return the record sets that may become the base at any moment: what is pending, and the open proposal."""
+    found = [] if pending is None else [pending.records]
+    if seen.repo.head is not None:
+        found += [
+            frozenset(record for rrset in view.values() for record in rrset.records) for view in seen.repo.head.views
+        ]
+    return tuple(found)
+
+
+def _known_owners(entry: ApexEntry, seen: ApexSeen) -> list[str]:
+    shown = {owner for server in seen.servers for owner in server.answers}
+    past = {owner for commit in seen.repo.history for owner in commit.owners()}
+    return sorted(entry.names.keys() | shown | past)
+
+
+def is_broken(record: TlsaRecord, proof: Evidence, seen: ApexSeen) -> bool:
+    """Whether a commit of the base since *proof* began, or a server that was asked now, lacks *record*."""
+    line = seen.repo.since(proof.commit)
+    if line is None or not all(commit.has(record) for commit in (*line, seen.repo.base)):
+        return True
+    return any(server.shows(record) is False for server in seen.servers)
+
+
+def _servers_agree_with_base(owner: str, seen: ApexSeen) -> bool:
+    shown = _shown(owner, seen)
+    if shown is None:
+        return False
+    ours = frozenset(
+        record for commit in (*seen.repo.history, seen.repo.base) for rrset in commit.rrsets(owner)
+        for record in rrset.records
+    )
+    wanted = {rrset.records for rrset in seen.repo.base.rrsets(owner)}
+    return len({rrset.records for rrset in shown}) == 1 and wanted == {shown[0].records & ours}
+
+
+def _shown(owner: str, seen: ApexSeen) -> tuple[Rrset, ...] | None:
+    """Return what each server shows for *owner*; null unless every server answered, with one voice."""
+    if not seen.servers:
+        return None
+    if any(server.error or owner not in server.answers or owner in server.differing for server in seen.servers):
+        return None
+    return tuple(server.answers[owner] for server in seen.servers)
+
+
+def _name_after(owner: str, entry: ApexEntry, seen: ApexSeen) -> NameEntry | None:
+    old = entry.names.get(owner)
+    past = _line_since(old, seen)
+    current = [*seen.repo.base.rrsets(owner)]
+    current += [server.answers[owner] for server in seen.servers if owner in server.answers]
+    ever = [rrset for commit in past for rrset in commit.rrsets(owner)] + current
+    if old is None and not any(rrset.records for rrset in ever):
+        return None
+    start = old or NameEntry(0, seen.repo.base.commit)
+    if any(rrset.records for rrset in current):
+        new = _with_records(start, _largest_ttl(ever), _largest_ttl(current), owner, seen)
+    else:
+        new = _without_records(start, owner, entry.pending, past, seen)
+        new = replace(new, ttl_seconds=max(new.ttl_seconds, _largest_ttl(ever)))
+    return start if new == start and old is not None else replace(new, commit=seen.repo.base.commit)
+
+
+def _line_since(old: NameEntry | None, seen: ApexSeen) -> tuple[BaseCommit, ...]:
+    """Return what the base was since the entry was written; all of its history when that is not known."""
+    line = None if old is None else seen.repo.since(old.commit)
+    return seen.repo.history if line is None else line
+
+
+def _largest_ttl(rrsets: Iterable[Rrset]) -> int:
+    return max((rrset.ttl_seconds for rrset in rrsets if rrset.records), default=0)
+
+
+def _with_records(old: NameEntry, largest: int, current: int, owner: str, seen: ApexSeen) -> NameEntry:
+    free = free_at(old)
+    if free is not None and free <= seen.at:
+        return NameEntry(largest, old.commit)
+    ttl_seconds = max(old.ttl_seconds, largest)
+    if current >= ttl_seconds:
+        return NameEntry(ttl_seconds, old.commit)
+    steady = old.lowered is not None and {old.lowered.ttl_seconds} == {largest, current}
+    if not steady:
+        begun = None if _shown(owner, seen) is None else Lowered(current, seen.at)
+        return NameEntry(ttl_seconds, old.commit, lowered=begun)
+    if _shown(owner, seen) is not None and _has_outlived(old, seen.at):
+        return NameEntry(current, old.commit)
+    return NameEntry(ttl_seconds, old.commit, lowered=old.lowered)
+
+
+def _has_outlived(old: NameEntry, now: datetime) -> bool:
+    """Whether the smaller TTL stood long enough for every cache to have dropped the larger one."""
+    return old.lowered is not None and now - old.lowered.since >= timedelta(seconds=TTL_FACTOR * old.ttl_seconds)
+
+
+def _without_records(
+    old: NameEntry, owner: str, pending: Pending | None, past: tuple[BaseCommit, ...], seen: ApexSeen
+) -> NameEntry:
+    proposed = any(record.owner == owner for records in proposals(pending, seen) for record in records)
+    # Where the addresses of a server disagree, one of them still shows records.
+    if proposed or any(owner in server.differing for server in seen.servers):
+        return replace(old, empty_since=None, lowered=None)
+    was_empty_since = old.empty_since
+    if any(rrset.records for commit in past for rrset in commit.rrsets(owner)):
+        was_empty_since = None
+    if was_empty_since is None and _shown(owner, seen) is not None:
+        was_empty_since = seen.at
+    return replace(old, empty_since=was_empty_since, lowered=None)

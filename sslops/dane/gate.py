@@ -1,0 +1,185 @@
+"""May a host serve a generation? The rule `may_serve` of design section 2, for one service.
+
+For every name of the service, every {usage, selector, match} that a cache may hold must have the generation's record:
+aged, on every server now, and in whatever the DNS base may become. A name that is free of TLSA asks nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from sslops.dane.evidence import free_at, is_broken, proposals, ready_at
+from sslops.model.ledger import ApexEntry
+from sslops.model.names import format_time
+from sslops.model.plan import Hazard, HazardName, Verb
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from sslops.dane.names import DaneName
+    from sslops.dane.records import Keys
+    from sslops.model.ledger import Ledger, NameEntry
+    from sslops.model.names import GenerationId, ServiceId
+    from sslops.model.seen import ApexSeen
+    from sslops.model.tlsa import TlsaParams, TlsaRecord
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Whether a step may happen now; if not, until when it waits (null: until something changes) and why."""
+
+    allowed: bool
+    until: datetime | None = None
+    why: str = ""
+    hazard: Hazard | None = None
+
+
+YES = Verdict(allowed=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """Everything the rule needs: ledger *after* the look, the looks by apex, the public keys, and the moment."""
+
+    ledger: Ledger
+    seen: Mapping[str, ApexSeen]
+    keys: Keys
+    names: tuple[DaneName, ...]
+    now: datetime
+    blind: Mapping[ServiceId, str] = field(default_factory=dict)
+    """Services with DANE whose names could not be found out, and why: they may not change."""
+
+    def may_serve(self, service: ServiceId, generation: GenerationId) -> Verdict:
+        """Return whether hosts may serve *generation* of *service*, judged over all of the service's names."""
+        if service in self.blind:
+            return Verdict(allowed=False, why=self.blind[service])
+        verdicts = [self._name(apex, owner, service, generation) for apex, owner in self.names_of(service)]
+        return slowest(verdicts)
+
+    def names_of(self, service: ServiceId) -> tuple[tuple[str, str], ...]:
+        """Return (apex, owner) of every name the service has by the inventory, or has records under today."""
+        wanted = {(name.apex, name.owner) for name in self.names if name.service == service}
+        return tuple(sorted(wanted | set(self._names_in_use(service))))
+
+    def _names_in_use(self, service: ServiceId) -> Iterable[tuple[str, str]]:
+        ids = self.keys.ids(service)
+        for apex in self.seen.keys() | self.ledger.apexes.keys():
+            for record in self._traces(apex):
+                if any(record == self._record(record, service, key) for key in ids):
+                    yield apex, record.owner
+
+    def _traces(self, apex: str) -> Iterable[TlsaRecord]:
+        """Return every record that may be in a cache of anybody, as far as an apex that could not be asked shows."""
+        entry, seen = self.ledger.apex(apex) or ApexEntry(), self.seen.get(apex)
+        if seen is None:
+            return entry.records.keys() | (entry.pending.records if entry.pending else frozenset())
+        found = _may_be_cached(entry, seen)
+        shown = {record.owner for record in found}
+        withdrawn = [owner for owner, name in entry.names.items() if owner not in shown and not self._is_free(name)]
+        rrsets = [rrset for owner in withdrawn for commit in seen.repo.history for rrset in commit.rrsets(owner)]
+        return found.union(*(rrset.records for rrset in rrsets))
+
+    def _record(self, like: TlsaRecord, service: ServiceId, generation: GenerationId) -> TlsaRecord | None:
+        return self.keys.record(like.owner, like.params, service, generation)
+
+    def _name(self, apex: str, owner: str, service: ServiceId, generation: GenerationId) -> Verdict:
+        seen, entry = self.seen.get(apex), self.ledger.apex(apex) or ApexEntry()
+        if seen is None:
+            return Verdict(allowed=False, why=f"DNS of {apex} could not be looked at")
+        silent = _silent_server(owner, seen)
+        if silent is not None:
+            return silent
+        combinations = {r.params for r in _may_be_cached(entry, seen) if r.owner == owner}
+        if not combinations:
+            return self._free(owner, entry)
+        return slowest(
+            self._combination(owner, params, service, generation, entry, seen) for params in sorted(combinations)
+        )
+
+    def _free(self, owner: str, entry: ApexEntry) -> Verdict:
+        name = entry.names.get(owner)
+        if name is None:
+            return YES
+        if self._is_free(name):
+            return YES
+        why = f"caches may still hold withdrawn records of {owner}"
+        return Verdict(allowed=False, until=free_at(name), why=why)
+
+    def _is_free(self, name: NameEntry) -> bool:
+        free = free_at(name)
+        return free is not None and free <= self.now
+
+    def _combination(
+        self,
+        owner: str,
+        params: TlsaParams,
+        service: ServiceId,
+        generation: GenerationId,
+        entry: ApexEntry,
+        seen: ApexSeen,
+    ) -> Verdict:
+        record = self.keys.record(owner, params, service, generation)
+        if record is None:
+            return _missing(owner, f"{owner} has {params} records, and {service} cannot match them yet", service)
+        evidence = entry.records.get(record)
+        # The ledger should be the one after the look; one from before it must not do harm either.
+        if evidence is None or is_broken(record, evidence, seen):
+            return _not_everywhere(record, generation, service, seen)
+        if not all(record in records for records in proposals(entry.pending, seen)):
+            return _missing(owner, f"an open proposal would take the record of {generation} from {owner}", service)
+        ready = ready_at(evidence)
+        if ready > self.now:
+            since = format_time(evidence.since)
+            return Verdict(allowed=False, until=ready, why=f"the record at {owner} is in DNS since {since} only")
+        return YES
+
+
+def slowest(verdicts: Iterable[Verdict]) -> Verdict:
+    """Return the verdict that holds for all: a refusal without an end, else the latest wait, else yes."""
+    refusals = [verdict for verdict in verdicts if not verdict.allowed]
+    return max(refusals, key=_end, default=YES)
+
+
+def _end(verdict: Verdict) -> datetime:
+    return verdict.until or datetime.max.replace(tzinfo=UTC)
+
+
+def _may_be_cached(entry: ApexEntry, seen: ApexSeen) -> frozenset[TlsaRecord]:
+    """Return every record a cache holds or may soon hold: base, servers, proposals, and what had evidence."""
+    sources: list[Iterable[TlsaRecord]] = [entry.records, *proposals(entry.pending, seen)]
+    sources += [rrset.records for view in seen.repo.base.views for rrset in view.values()]
+    sources += [rrset.records for server in seen.servers for rrset in server.answers.values()]
+    return frozenset(record for source in sources for record in source)
+
+
+def _not_everywhere(
+    record: TlsaRecord, generation: GenerationId, service: ServiceId, seen: ApexSeen
+) -> Verdict:
+    if not seen.repo.base.has(record):
+        return _missing(record.owner, f"the DNS base has no record of {generation} at {record.owner}", service)
+    behind = sorted(server.server for server in seen.servers if not server.shows(record))
+    if behind:
+        why = f"{', '.join(behind)} does not show the record of {generation} at {record.owner} yet"
+        return Verdict(allowed=False, why=why)
+    return _missing(record.owner, f"the servers and the DNS base differ at {record.owner}", service)
+
+
+def _missing(owner: str, why: str, service: ServiceId) -> Verdict:
+    hazard = Hazard(HazardName.TLSA_MISSING, owner, why, Verb.DEPLOY, service.group, service.name)
+    return Verdict(allowed=False, why=why, hazard=hazard)
+
+
+def _silent_server(owner: str, seen: ApexSeen) -> Verdict | None:
+    """Return the refusal for the first server that gave no answer for *owner*; all must be asked, each time."""
+    for server in seen.servers:
+        if server.error is not None or owner not in server.answers:
+            why = f"name server {server.server} gave no answer for {owner}: {server.error or 'not asked'}"
+            return Verdict(allowed=False, why=why, hazard=Hazard(HazardName.NS_UNREACHABLE, server.server, why))
+        if owner in server.differing:
+            why = f"the addresses of name server {server.server} disagree about {owner}"
+            return Verdict(allowed=False, why=why, hazard=Hazard(HazardName.NS_LAGGING, server.server, why))
+    if not seen.servers:
+        return Verdict(allowed=False, why=f"no name server is known for {owner}")
+    return None

@@ -1,0 +1,70 @@
+"""The include file `tlsa.<apex>`: text to zone and back, one record a line, sorted (RFC 1035 section 5).
+
+>>> zone = parse("_25._tcp.mail.example.com. 1800 IN TLSA 3 1 1 9b1c ; example.com/mail-ec curr\\n", "tlsa.example.com")
+>>> [str(record) for record in zone["_25._tcp.mail.example.com."].records]
+['_25._tcp.mail.example.com. 3 1 1 9b1c']
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from sslops.errors import Location, StateError
+from sslops.model.tlsa import Rrset, TlsaParams, TlsaRecord
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sslops.model.seen import Zone
+
+HEADER = "; written by sslops: changes made here are lost\n"
+
+_LINE = re.compile(
+    r"(?P<owner>[0-9A-Za-z_.-]+\.)[ \t]+(?P<ttl>[0-9]{1,10})[ \t]+IN[ \t]+TLSA[ \t]+"
+    r"(?P<usage>[0-3])[ \t]+(?P<selector>[01])[ \t]+(?P<match>[0-2])[ \t]+(?P<data>(?:[0-9A-Fa-f]{2})+)",
+)
+
+
+def parse(text: str, path: str) -> Zone:
+    """Read an include file; StateError names the line that is not one TLSA record with an absolute owner."""
+    records: dict[str, set[TlsaRecord]] = {}
+    ttls: dict[str, int] = {}
+    # Only what a name server takes for a line end is one: `str.splitlines` knows many more.
+    for number, line in enumerate(text.split("\n"), 1):
+        content = line.partition(";")[0].strip(" \t\r")
+        if not content:
+            continue
+        record, ttl_seconds = _record(content, Location(path, number, 1))
+        records.setdefault(record.owner, set()).add(record)
+        ttls[record.owner] = max(ttl_seconds, ttls.get(record.owner, 0))
+    return {owner: Rrset(ttls[owner], frozenset(found)) for owner, found in records.items()}
+
+
+def render(zone: Zone, comment: Callable[[TlsaRecord], str]) -> str:
+    """Write *zone*, with what *comment* says about each record behind it."""
+    lines = [
+        f"{record.owner} {rrset.ttl_seconds} IN TLSA {record.params} {record.data} ; {' '.join(comment(record).split())}\n"
+        for _, rrset in sorted(zone.items())
+        for record in sorted(rrset.records)
+    ]
+    return HEADER + "".join(lines)
+
+
+def render_records(zone: Zone, wanted: Callable[[TlsaRecord], bool]) -> str:
+    """Write those records of *zone* that are *wanted*, without header and comments."""
+    return "".join(
+        f"{record.owner} {rrset.ttl_seconds} IN TLSA {record.params} {record.data}\n"
+        for _, rrset in sorted(zone.items())
+        for record in sorted(rrset.records)
+        if wanted(record)
+    )
+
+
+def _record(content: str, where: Location) -> tuple[TlsaRecord, int]:
+    found = _LINE.fullmatch(content)
+    if found is None:
+        message = "not a TLSA record with an absolute owner and a TTL on one line"
+        raise StateError(message, where=where, hint="only sslops writes this file; restore it from its history")
+    params = TlsaParams(int(found["usage"]), int(found["selector"]), int(found["match"]))
+    return TlsaRecord(found["owner"].lower(), params, found["data"].lower()), int(found["ttl"])

@@ -1,0 +1,1 @@
+"""What can be done now, what waits, and which hazards stand in the way: pure, over all stages."""

@@ -1,0 +1,185 @@
+"""How publish does it: intent on the ledger, proposal and merge in the DNS repository, evidence, outcome.
+
+The intent (`pending`) is pushed before the DNS repository is touched, so that of two runs one always sees the other.
+A `pending` that is already there belongs to a run that is gone or asleep: the proposal branch is moved first, so that
+its lease fails. A run killed anywhere is finished by the next one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from sslops.dane.names import DaneName
+from sslops.dane.records import Keys
+from sslops.dane.transitions import AddressSeen
+from sslops.dane.zonefile import render
+from sslops.model.change import Note
+from sslops.model.ledger import ApexEntry, Ledger, Pending
+from sslops.model.plan import Consents, Plan
+from sslops.plan.digest import digest, require
+from sslops.publish.rules import Proposal, Publication, World, empty_names, ports_of, publication
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from sslops.model.inventory import Inventory
+    from sslops.model.names import GenerationId, ServiceId
+    from sslops.model.state import Branches
+    from sslops.model.tlsa import TlsaRecord
+    from sslops.observe.look import Look, Observer
+    from sslops.publish.ports import AskPort, Clock, DnsRepository, Ops
+    from sslops.state.snapshot import Snapshot
+
+LOOK_SECONDS = 30
+"""How long publish looks for its own merge to reach every server, so that evidence begins at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Publisher:
+    """Publishes; *sleep* takes seconds. *spki* gives public keys in DER where records are not SHA-256."""
+
+    inventory: Inventory
+    ops: Ops
+    repository: DnsRepository
+    observer: Observer
+    ask_port: AskPort
+    clock: Clock
+    sleep: Callable[[float], None]
+    run: str
+    consents: Consents = Consents()
+    spki: Mapping[tuple[ServiceId, GenerationId], bytes] | None = None
+    restart: Callable[[], None] = lambda: None
+    """Runs `dns.restart_cmd`, for name servers that are told by the runner."""
+
+    def plan(self, snapshot: Snapshot) -> tuple[Publication, Look]:
+        """Look at DNS and decide; nothing is changed anywhere."""
+        look = self.observer.look(snapshot.ledger)
+        world = self._world(look, snapshot.branches, look.advanced(snapshot.ledger))
+        asked = {name.owner: self._ask(name) for name in empty_names(world) if name.apex in look.seen}
+        return publication(replace(world, addresses=asked)), look
+
+    def publish(self, snapshot: Snapshot, expected_digest: str | None = None) -> Plan:
+        """Bring every include file up to date; Moved when another run was faster, to be tried again from the start.
+
+        *snapshot* must be fresh, and the DNS repository just fetched.
+        """
+        found, look = self.plan(snapshot)
+        require(found.plan, expected_digest)
+        if not found.plan.actions:
+            self.ops.write_ledger(snapshot, look.advanced(snapshot.ledger), _observed())
+            return found.plan
+        head = self._fenced(snapshot.ledger)
+        snapshot = self._intend(snapshot, look, found, head)
+        if found.proposals:
+            files = self._files(found.proposals, snapshot.branches)
+            self.repository.publish(self.repository.base, head, files, self._message(found.plan))
+            self.restart()
+            self.repository.refresh()
+        look = self._look_until_agreed(snapshot.ledger)
+        self.ops.write_ledger(snapshot, _without_pending(look.advanced(snapshot.ledger)), self._outcome(found.plan))
+        return found.plan
+
+    def _world(self, look: Look, branches: Branches, ledger: Ledger) -> World:
+        return World(
+            inventory=self.inventory,
+            branches=branches,
+            ledger=ledger,
+            owners=look.owners,
+            keys=Keys.of(branches, self.spki),
+            repo=look.repo,
+            seen=look.seen,
+            now=self.clock.now(),
+            consents=self.consents,
+        )
+
+    def _ask(self, name: DaneName) -> tuple[AddressSeen, ...]:
+        """Ask every address of the name's host at each port that may be the one."""
+        return tuple(
+            AddressSeen(address, verify.port, self.ask_port(address, verify, name.host))
+            for address in self.observer.host_addresses(name)
+            for verify in ports_of(name, self.inventory)
+        )
+
+    def _fenced(self, ledger: Ledger) -> str | None:
+        """Return the head of the proposal branch, moved first when some run left a `pending` on the ledger."""
+        stale = sorted({entry.pending.run for entry in ledger.apexes.values() if entry.pending})
+        if not stale:
+            return self.repository.head
+        return self.repository.fence(self.repository.head, f"take over from {', '.join(stale)}\n")
+
+    def _intend(self, snapshot: Snapshot, look: Look, found: Publication, head: str | None) -> Snapshot:
+        ledger = _without_pending(look.advanced(snapshot.ledger))
+        apexes = dict(ledger.apexes)
+        for proposal in found.proposals:
+            pending = Pending(self.run, self.repository.base, head, proposal.records)
+            apexes[proposal.apex] = replace(apexes.get(proposal.apex, ApexEntry()), pending=pending)
+        names = ", ".join(proposal.apex for proposal in found.proposals) or "nothing"
+        note = Note("publish", f"about to propose {names}", "The DNS repository is touched only after this is pushed.")
+        return self.ops.write_ledger(snapshot, replace(ledger, apexes=apexes), note)
+
+    def _files(self, proposals: tuple[Proposal, ...], branches: Branches) -> dict[str, bytes]:
+        comment = _Commentary(Keys.of(branches, self.spki), branches)
+        return {
+            path: render(proposal.zone, comment).encode()
+            for proposal in proposals
+            for path in self.repository.paths(proposal.apex)
+        }
+
+    def _message(self, plan: Plan) -> str:
+        apexes = sorted({action.group for action in plan.actions})
+        changes = [f"    {target}" for action in plan.actions for target in action.targets]
+        lines = [f"publish: TLSA of {', '.join(apexes)}", "", *changes, "", "Sslops-Action: publish"]
+        return "\n".join([*lines, f"Sslops-Plan: {digest(plan)}", f"Sslops-Run: {self.run}", ""])
+
+    def _outcome(self, plan: Plan) -> Note:
+        apexes = ", ".join(sorted({action.group for action in plan.actions}))
+        return Note("publish", f"TLSA of {apexes} is in the DNS repository", "What every name server showed after it.")
+
+    def _look_until_agreed(self, ledger: Ledger) -> Look:
+        """Look until every record of the base has evidence, for a bounded time."""
+        look = self.observer.look(ledger)
+        for _ in range(LOOK_SECONDS):
+            if _is_agreed(look, look.advanced(ledger)):
+                return look
+            self.sleep(1)
+            look = self.observer.look(ledger)
+        return look
+
+
+@dataclass(frozen=True, slots=True)
+class _Commentary:
+    """Says behind each record whose it is."""
+
+    keys: Keys
+    branches: Branches
+
+    def __call__(self, record: TlsaRecord) -> str:
+        for service, generation in sorted(self.keys.generations):
+            if self.keys.record(record.owner, record.params, service, generation) == record:
+                return f"{service} {generation} {self._slot(service, generation)}"
+        return "not ours"
+
+    def _slot(self, service: ServiceId, generation: GenerationId) -> str:
+        slots = self.branches.next[service].slots
+        named = {"curr": slots.curr, "next": slots.next, "prev": slots.prev}
+        return next((slot for slot, held in named.items() if held == generation), "served")
+
+
+def _observed() -> Note:
+    return Note("observe", "what DNS shows", "A look at the DNS repository and every name server found something new.")
+
+
+def _without_pending(ledger: Ledger) -> Ledger:
+    apexes = {apex: replace(entry, pending=None) for apex, entry in ledger.apexes.items()}
+    return replace(ledger, apexes=apexes)
+
+
+def _is_agreed(look: Look, ledger: Ledger) -> bool:
+    return all(
+        record in (ledger.apex(apex) or ApexEntry()).records
+        for apex, seen in look.seen.items()
+        for view in seen.repo.base.views
+        for rrset in view.values()
+        for record in rrset.records
+    )

@@ -1,0 +1,152 @@
+"""When `next` may become `curr`: age, signer, a person's word, and the gate of design section 2.
+
+`plan` is total: a service that cannot be rolled now is a wait with a date or a reason, never an error.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from sslops.dane.gate import YES, Verdict, slowest
+from sslops.model.names import ServiceId
+from sslops.model.plan import Action, Consents, HazardName, Plan, Verb, Wait, joined
+from sslops.model.state import Status
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import datetime
+
+    from sslops.dane.gate import Gate
+    from sslops.model.inventory import Inventory, Service
+    from sslops.model.plan import Hazard
+    from sslops.model.state import Branches, Generation, Slots
+
+
+class Reason(StrEnum):
+    """Why a service is rolled; part of the digest."""
+
+    READY = "ready"
+    FIRST = "first"
+    FORCED = "forced"
+
+
+@dataclass(frozen=True, slots=True)
+class RollOptions:
+    """What the command line asked for; *targets* null: all active groups."""
+
+    targets: frozenset[ServiceId] | None = None
+    force: bool = False
+    min_roll_minutes: int | None = None
+    consents: Consents = Consents()
+
+
+def plan(inventory: Inventory, branches: Branches, gate: Gate, options: RollOptions) -> Plan:
+    """Return a roll for every service that is ready, and a wait for every one that is not; signers are judged first."""
+    judge, found, rolled = _Judge(inventory, branches, gate, options), list[Plan](), set[ServiceId]()
+    for service in _by_signer(inventory, options.targets):
+        on_deck = branches.next[service.id].next
+        if on_deck is None or on_deck.status is not Status.ISSUED:
+            continue
+        verdict = judge.verdict(service, on_deck, rolled)
+        if verdict.allowed:
+            rolled.add(service.id)
+            found.append(Plan(actions=(judge.action(service, on_deck),)))
+        else:
+            found.append(Plan(waits=(judge.wait(service, verdict),), hazards=_hazards(verdict)))
+    return joined(found)
+
+
+def is_candidate(service: Service, branches: Branches) -> bool:
+    """Whether *service* has an issued `next`, so that DNS needs to be asked about it."""
+    on_deck = branches.next[service.id].next
+    return on_deck is not None and on_deck.status is Status.ISSUED
+
+
+def rolled_slots(slots: Slots, now: datetime) -> Slots:
+    """Return the slots after a roll at *now*."""
+    refused = None if slots.refused == slots.next else slots.refused
+    return replace(slots, curr=slots.next, next=None, prev=slots.curr, rolled_at=now, refused=refused)
+
+
+def _hazards(verdict: Verdict) -> tuple[Hazard, ...]:
+    """Return what a person must decide about; a record that is not there yet is just a wait before a roll."""
+    hazard = verdict.hazard
+    if hazard is None or hazard.name is not HazardName.NS_UNREACHABLE:
+        return ()
+    return (replace(hazard, verb=Verb.ROLL),)
+
+
+def _by_signer(inventory: Inventory, targets: frozenset[ServiceId] | None) -> Iterable[Service]:
+    """Return the services to consider, each after the own CA that signs it."""
+    chosen = [s for s in inventory.active() if targets is None or s.id in targets]
+    return sorted(chosen, key=lambda service: (_depth(service, inventory), service.id))
+
+
+def _depth(service: Service, inventory: Inventory) -> int:
+    path, signer = [service.id], inventory.signer_of(service)
+    while signer is not None and signer in inventory.services and signer not in path:
+        path.append(signer)
+        signer = inventory.signer_of(inventory.services[signer])
+    return len(path)
+
+
+@dataclass(frozen=True, slots=True)
+class _Judge:
+    """The world one roll is judged in."""
+
+    inventory: Inventory
+    branches: Branches
+    gate: Gate
+    options: RollOptions
+
+    def verdict(self, service: Service, on_deck: Generation, rolled: set[ServiceId]) -> Verdict:
+        hold = self.inventory.hold_on(service, self.gate.now)
+        if hold is not None:
+            return Verdict(allowed=False, until=hold.until, why=f"held: {hold.reason}")
+        if self._slots(service).refused == on_deck.id and not self.options.force:
+            why = f"{on_deck.id} was taken back on {self.inventory.repo.branch}; sslops roll --force takes it again"
+            return Verdict(allowed=False, why=why)
+        if on_deck.issued is not None and on_deck.issued.not_after <= self.gate.now:
+            return Verdict(allowed=False, why=f"{on_deck.id} has expired; sslops renew makes another one")
+        may_serve = self.gate.may_serve(service.id, on_deck.id)
+        return slowest([self._signed(service, on_deck, rolled), self._aged(service, on_deck), may_serve])
+
+    def action(self, service: Service, on_deck: Generation) -> Action:
+        curr = self._slots(service).curr
+        reason = Reason.FORCED if self.options.force else Reason.FIRST if curr is None else Reason.READY
+        until = f", good until {on_deck.issued.not_after:%Y-%m-%d}" if on_deck.issued else ""
+        why = f"{on_deck.id} replaces {curr or 'nothing'}{until}"
+        return Action(Verb.ROLL, service.id.group, service.id.name, "roll", reason, on_deck.id, why=why)
+
+    def wait(self, service: Service, verdict: Verdict) -> Wait:
+        curr = self.branches.next[service.id].curr
+        expiry = curr.issued.not_after if curr and curr.issued else None
+        # A wait that ends only after what is served has expired is a failure, not a wait (design section 2).
+        fatal = expiry is not None and (verdict.until or self.gate.now) >= expiry
+        return Wait(Verb.ROLL, service.id.group, service.id.name, "roll", verdict.until, verdict.why, fatal)
+
+    def _slots(self, service: Service) -> Slots:
+        return self.branches.next[service.id].slots
+
+    def _aged(self, service: Service, on_deck: Generation) -> Verdict:
+        if self.options.force or self._slots(service).curr is None or on_deck.issued is None:
+            return YES
+        asked = self.options.min_roll_minutes
+        minutes = service.min_roll_minutes if asked is None else asked
+        until = on_deck.issued.issued_at + timedelta(minutes=minutes)
+        if until <= self.gate.now:
+            return YES
+        return Verdict(allowed=False, until=until, why=f"younger than min_roll_mins: {minutes}")
+
+    def _signed(self, service: Service, on_deck: Generation, rolled: set[ServiceId]) -> Verdict:
+        """Return whether the own CA that signed is live: no service is rolled before its signer."""
+        signer = self.inventory.signer_of(service)
+        signed_by = on_deck.issued.signer if on_deck.issued else None
+        if signer is None or signed_by is None or signer in rolled:
+            return YES
+        if self.branches.next[signer].slots.next != signed_by:
+            return YES
+        return Verdict(allowed=False, why=f"its signer {signer} {signed_by} is not rolled yet")
