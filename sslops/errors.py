@@ -8,9 +8,11 @@
     |-- PeerError                1  git, sops, ssh, DNS or a server did not do its part
     |   |-- GitError
     |   |-- SopsError
+    |   |   `-- NoIdentity       no identity here opens the file; elsewhere one may
     |   |-- SshError
     |   `-- DnsError
     |-- Refused                  3  a hazard nobody consented to, or a plan other than `--plan DIGEST`
+    |-- Moved                    5  another run changed a ref first: plan again, try again
     `-- Busy                     5  another run was faster, five times
 
 Anything else that is raised is a bug and shows its traceback.
@@ -130,6 +132,10 @@ class SopsError(PeerError):
     """sops is missing, refused or failed."""
 
 
+class NoIdentity(SopsError):  # noqa: N818  (it is an answer, not a malfunction)
+    """No identity at hand opens the file: another job or person holds the one that does."""
+
+
 class SshError(PeerError):
     """A server could not be reached over ssh, or its receiver refused."""
 
@@ -142,6 +148,12 @@ class Refused(SslopsError):  # noqa: N818  (it is an answer, not a malfunction)
     """A hazard that nobody consented to, or a plan that is not the one asked for."""
 
     exit_code = ExitCode.REFUSED
+
+
+class Moved(SslopsError):  # noqa: N818  (it is an answer, not a malfunction)
+    """Another run changed a ref between our look and our push: fetch, plan again, try again."""
+
+    exit_code = ExitCode.BUSY
 
 
 class Busy(SslopsError):  # noqa: N818  (it is an answer, not a malfunction)

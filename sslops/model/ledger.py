@@ -62,12 +62,13 @@ class Lowered:
 class NameEntry:
     """One owner name: the largest TTL a cache could still hold, and since when it is empty everywhere.
 
-    *commit* is the DNS base commit at which the emptiness was first seen; a name that has records has neither.
+    *commit* is what the DNS base was when this entry was last changed: the base's history from there on says
+    whether the name had records, or a larger TTL, between two looks.
     """
 
     ttl_seconds: int
+    commit: str
     empty_since: datetime | None = None
-    commit: str | None = None
     lowered: Lowered | None = None
 
 

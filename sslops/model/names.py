@@ -15,6 +15,8 @@ from typing import NewType
 GenerationId = NewType("GenerationId", str)
 """`<UTC basic time>-<4 hex of the SPKI hash>`; sorts by age, names its key."""
 
+_MARKS = ("-", "-", "T", ":", ":", "Z")
+
 CA_GROUP = "ca"
 """The special group of own CAs; everything else is an apex domain."""
 
@@ -52,4 +54,8 @@ def format_time(moment: datetime) -> str:
 
 def parse_time(text: str) -> datetime:
     """Read `2026-11-24T14:30:00Z` back as an aware UTC time; ValueError otherwise."""
-    return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+    # Much faster than strptime, and laxer: the marks pin the one form.
+    if len(text) != len("YYYY-MM-DDTHH:MM:SSZ") or (text[4], text[7], text[10], text[13], text[16], text[19]) != _MARKS:
+        message = f"'{text}' is not a time like 2026-11-24T14:30:00Z"
+        raise ValueError(message)
+    return datetime.fromisoformat(text)

@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from datetime import datetime
 
     from sslops.model.names import GenerationId
@@ -90,6 +91,17 @@ class Hazard:
 
 
 @dataclass(frozen=True, slots=True)
+class Consents:
+    """The hazards a person accepted, on the command line or in the inventory; subject null: all of that name."""
+
+    given: frozenset[tuple[str, str | None]] = frozenset()
+
+    def cover(self, hazard: Hazard) -> bool:
+        """Whether *hazard* was accepted."""
+        return bool(self.given & {(hazard.name, hazard.subject), (hazard.name, None)})
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """Actions in a stable order, what waits, and the hazards nobody consented to."""
 
@@ -107,11 +119,17 @@ class Plan:
 
     def __add__(self, other: Plan) -> Plan:
         """Join two plans, sorted again."""
-        return Plan(
-            tuple(sorted(self.actions + other.actions, key=_action_order)),
-            self.waits + other.waits,
-            tuple(sorted({*self.hazards, *other.hazards})),
-        )
+        return joined((self, other))
+
+
+def joined(plans: Iterable[Plan]) -> Plan:
+    """Return many plans as one, sorted once."""
+    parts = tuple(plans)
+    return Plan(
+        tuple(sorted((action for part in parts for action in part.actions), key=_action_order)),
+        tuple(wait for part in parts for wait in part.waits),
+        tuple(sorted({hazard for part in parts for hazard in part.hazards})),
+    )
 
 
 def _action_order(action: Action) -> tuple[int, str, str, str, tuple[str, ...]]:

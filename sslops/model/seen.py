@@ -73,6 +73,8 @@ class DnsRepoSeen:
     """The open proposal on `sslops/tlsa`; null when there is none or when base already contains it."""
     head_commit: str | None = None
     """Where the branch `sslops/tlsa` points, merged or not; what a lease is taken on."""
+    missing: tuple[str, ...] = ()
+    """Include files of the apex that do not exist in base; a zone that includes one would not load."""
 
     def since(self, commit: str) -> tuple[BaseCommit, ...] | None:
         """Return every content the base had since *commit*, that one included; null when it is not on the line."""

@@ -13,7 +13,8 @@ from __future__ import annotations
 
 import re
 
-_MARKDOWN_ACTIVE = re.compile(r"([\\`*_\[\]|#!~@$])")
+_MARKDOWN_ACTIVE = re.compile(r"([\\`*_\[\]|~$])")
+_REFERENCE = re.compile(r"([@#!])(?=\w)")
 
 
 def visible(text: str) -> str:
@@ -31,7 +32,8 @@ def on_one_line(text: str) -> str:
 def for_markdown(text: str) -> str:
     """Return *text* as it reads in a Markdown table cell, without mark-up, HTML, mentions or references of its own."""
     shown = on_one_line(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    return _MARKDOWN_ACTIVE.sub(r"\\\1", shown)
+    escaped = _MARKDOWN_ACTIVE.sub(r"\\\1", shown)
+    return _REFERENCE.sub(r"\1<!-- -->", escaped)  # no forge honours a backslash before a mention
 
 
 def as_code(text: str) -> str:

@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from sslops.model.inventory import Consent
-from sslops.model.plan import HazardName
-
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from sslops.model.inventory import Consent
 
     Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -83,6 +82,9 @@ def _consents(_context: click.Context, _parameter: click.Parameter, given: tuple
 
 
 def _consent(word: str) -> Consent:
+    from sslops.model.inventory import Consent
+    from sslops.model.plan import HazardName
+
     name, _, subject = word.partition("=")
     if name not in set(HazardName):
         message = f"'{name}' is no hazard; hazards are {', '.join(HazardName)}"

@@ -9,11 +9,11 @@ import os
 import sys
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TextIO
 
 import click
 
+from sslops.adapters.effects import NO_EFFECTS
 from sslops.errors import UsageError
 from sslops.report.escape import visible
 
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
     from datetime import datetime
+    from pathlib import Path
+
+    from sslops.adapters.effects import Effects
 
 INVENTORY_FILE = "inventory/sslops.yaml"
 """The file that makes a folder an ops repository."""
@@ -38,11 +41,12 @@ class Session:
     """One invocation of sslops.
 
     *start* is where the search for the ops repository begins (`-C`, else the working directory); *now* is aware UTC in
-    whole seconds.
+    whole seconds; *effects* is told about every change to the outside world.
     """
 
     start: Path
     now: datetime
+    effects: Effects = NO_EFFECTS
 
     @property
     def folder(self) -> Path:
@@ -68,7 +72,7 @@ class Session:
         return (name, email) if name and email else None
 
     def show(self, text: str, *, styled: bool = False) -> None:
-        """Write *text* to stdout: the result, and nothing else. *styled* text brings its own colours, already escaped."""
+        """Write *text* to stdout: the result, and nothing else. *styled* text is escaped already."""
         _write(sys.stdout, text if styled else visible(text))
 
     def say(self, text: str) -> None:
@@ -104,8 +108,8 @@ def _stand_still(steps: int = 1) -> None:
 
 @contextmanager
 def _bar(description: str, total: int) -> Iterator[Callable[..., None]]:
-    from rich.console import Console  # noqa: PLC0415  (only a terminal pays for it)
-    from rich.progress import Progress  # noqa: PLC0415
+    from rich.console import Console
+    from rich.progress import Progress
 
     with Progress(console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task(description, total=total)
@@ -117,7 +121,7 @@ def _bar(description: str, total: int) -> Iterator[Callable[..., None]]:
 
 
 def _git_config(folder: Path, key: str) -> str | None:
-    import subprocess  # noqa: PLC0415  (only a terminal pays for it)
+    import subprocess
 
     try:
         found = subprocess.run(

@@ -1,0 +1,36 @@
+"""What a child process may know: the environment without key material, and without tokens it does not need.
+
+>>> sorted(without_secrets({"PATH": "/bin", "SOPS_AGE_KEY": "x", "FORGE_TOKEN": "y"}))
+['PATH']
+>>> sorted(without_secrets({"PATH": "/bin", "SOPS_AGE_KEY": "x", "FORGE_TOKEN": "y"}, keep_tokens=True))
+['FORGE_TOKEN', 'PATH']
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+# What opens encrypted files: sops' age identities, and the cloud credentials that sops' KMS backends read.
+_IDENTITY = re.compile(
+    r"SOPS_AGE_.*|SOPS_.*KEY.*|AGE_.*KEY.*|VAULT_TOKEN|AWS_(SECRET_ACCESS_KEY|SESSION_TOKEN)|AZURE_CLIENT_SECRET"
+    r"|GOOGLE_(CREDENTIALS|OAUTH_ACCESS_TOKEN)",
+)
+_TOKEN = re.compile(r".*(TOKEN|PASSWORD|PASSWD|SECRET|PRIVATE_KEY|API_KEY)(_.*)?")
+
+
+def without_secrets(environ: Mapping[str, str], *, keep_tokens: bool = False) -> dict[str, str]:
+    """Return *environ* without what opens encrypted files, and unless *keep_tokens* without forge tokens and passwords.
+
+    A child that talks to a remote keeps tokens: git's credential helpers read them from there.
+    """
+    return {name: value for name, value in environ.items() if not _is_secret(name, keep_tokens=keep_tokens)}
+
+
+def _is_secret(name: str, *, keep_tokens: bool) -> bool:
+    if _IDENTITY.fullmatch(name):
+        return True
+    return not keep_tokens and _TOKEN.fullmatch(name) is not None

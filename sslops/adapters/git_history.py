@@ -1,0 +1,76 @@
+"""What the history says: commits with their trailers, and what happened to a path on a branch's own line."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sslops.adapters.git_objects import LoggedCommit, Person
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from sslops.adapters.git_process import GitProcess
+
+_LOG_FORMAT = "%H%x00%P%x00%cn%x00%ce%x00%an%x00%ae%x00%B%x00%(trailers:only,unfold)%x00%x01"
+_COMMIT = "\x02"
+
+
+@dataclass(frozen=True, slots=True)
+class PathChange:
+    """One commit gave *path* another content; *blob* is its hash, null when the path was deleted."""
+
+    commit: str
+    path: str
+    blob: str | None
+
+
+def log(git: GitProcess, commit: str, since: Sequence[str], limit: int | None = None) -> list[LoggedCommit]:
+    """Return *commit* and its ancestors, newest first and at most *limit*, without what *since* already contains."""
+    arguments = ["log", "--no-show-signature", "--no-color", "--topo-order", f"--format={_LOG_FORMAT}"]
+    if limit is not None:
+        arguments.append(f"--max-count={limit}")
+    ended = git.read(*arguments, commit, *(f"^{sha}" for sha in since))
+    return [_logged(row) for row in ended.stdout.decode("utf-8", "replace").split("\0\x01") if row.strip()]
+
+
+def first_parent_changes(git: GitProcess, commit: str, paths: Sequence[str]) -> list[PathChange]:
+    """Return every change of *paths* along the first parents of *commit*, oldest first; a merge is one change."""
+    ended = git.read(
+        "log",
+        "--first-parent",
+        "-m",
+        "--reverse",
+        "--raw",
+        "--no-abbrev",
+        "--no-renames",
+        "--no-show-signature",
+        "-z",
+        "--format=format:%x02%H",
+        commit,
+        "--",
+        *paths,
+    )
+    chunks = ended.stdout.decode("utf-8", "surrogateescape").split(_COMMIT)
+    return [change for chunk in chunks if chunk for change in _changes(chunk)]
+
+
+def _changes(chunk: str) -> Iterator[PathChange]:
+    commit, _, rest = chunk.partition("\n")
+    tokens = [token for token in rest.split("\0") if token]
+    for facts, path in zip(tokens[::2], tokens[1::2], strict=False):
+        _, _, _, blob, kind = facts.split(" ")
+        yield PathChange(commit, path, None if kind == "D" else blob)
+
+
+def _logged(row: str) -> LoggedCommit:
+    sha, parents, committer, committer_email, author, author_email, message, trailers = row.lstrip("\n").split("\0")
+    pairs = (line.partition(": ") for line in trailers.splitlines())
+    return LoggedCommit(
+        sha,
+        tuple(parents.split()),
+        Person(committer, committer_email),
+        Person(author, author_email),
+        message.rstrip() + "\n",
+        tuple((key, value) for key, colon, value in pairs if colon),
+    )

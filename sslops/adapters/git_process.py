@@ -1,0 +1,172 @@
+"""The one place where git is started: reads as plain child processes, writes through GitPython.
+
+Reading must not load GitPython, since `sslops status` only reads; everything that writes goes through its
+`git.execute`, with the same environment, timeout and error.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from sslops.adapters.environment import without_secrets
+from sslops.errors import GitError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+TIMEOUT_SECONDS = 120.0
+NETWORK_TIMEOUT_SECONDS = 300.0
+STDERR_TAIL_LINES = 12
+
+# Set when git itself started us (a hook): they would point our git at another repository.
+_FOREIGN = frozenset(
+    {
+        "GIT_DIR",
+        "GIT_WORK_TREE",
+        "GIT_INDEX_FILE",
+        "GIT_OBJECT_DIRECTORY",
+        "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+        "GIT_COMMON_DIR",
+        "GIT_PREFIX",
+        "GIT_NAMESPACE",
+        "GIT_QUARANTINE_PATH",
+        "GIT_CEILING_DIRECTORIES",
+    },
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a git process ended; *stderr* is already safe to show."""
+
+    code: int
+    stdout: bytes
+    stderr: str
+
+    @property
+    def text(self) -> str:
+        """Standard output as one stripped string."""
+        return self.stdout.decode("utf-8", "replace").strip()
+
+
+@dataclass(frozen=True, slots=True)
+class GitProcess:
+    """git in *folder*; *environ* is what the children would inherit (null: this process's own)."""
+
+    folder: Path
+    environ: Mapping[str, str] | None = field(default=None, repr=False)
+
+    def read(self, *arguments: str, stdin: bytes = b"", allowed: Sequence[int] = (0,)) -> Ended:
+        """Run git for its answer; GitError when it ends with a code that is not among *allowed*."""
+        try:
+            done = subprocess.run(
+                ["git", *arguments],
+                cwd=self.folder,
+                env=self._environment() | {"GIT_LITERAL_PATHSPECS": "1", "GIT_OPTIONAL_LOCKS": "0"},
+                input=stdin,
+                capture_output=True,
+                timeout=TIMEOUT_SECONDS,
+                check=False,
+            )
+        except (FileNotFoundError, NotADirectoryError) as error:
+            raise _cannot_start(self.folder) from error
+        except subprocess.TimeoutExpired as error:
+            raise _took_too_long(arguments, TIMEOUT_SECONDS) from error
+        return _checked(Ended(done.returncode, done.stdout, readable(done.stderr)), arguments, allowed)
+
+    def ask(self, *arguments: str, stdin: bytes = b"", allowed: Sequence[int] = (0,)) -> Ended:
+        """Like `read`, for a question to the remote: tokens stay in the environment and the wait is longer."""
+        return self.write(*arguments, stdin=stdin, allowed=allowed, network=True)
+
+    def write(
+        self,
+        *arguments: str,
+        stdin: bytes = b"",
+        allowed: Sequence[int] = (0,),
+        network: bool = False,
+        extra: Mapping[str, str] | None = None,
+        folder: Path | None = None,
+    ) -> Ended:
+        """Run git for its effect, through GitPython; GitError when it ends with a code that is not among *allowed*.
+
+        *extra* joins the environment (never a secret), *folder* replaces the working directory.
+        """
+        import git
+
+        wanted = self._environment(keep_tokens=network) | dict(extra or {})
+        try:
+            child: Any = git.Git(folder or self.folder).execute(
+                [*_without(wanted), "git", *arguments],
+                istream=subprocess.PIPE,
+                as_process=True,
+                env=wanted,
+            )
+        except git.GitCommandNotFound as error:
+            raise _cannot_start(self.folder) from error
+        seconds = NETWORK_TIMEOUT_SECONDS if network else TIMEOUT_SECONDS
+        try:
+            stdout, stderr = child.proc.communicate(stdin, timeout=seconds)
+        except subprocess.TimeoutExpired as error:
+            child.proc.kill()
+            child.proc.communicate()
+            raise _took_too_long(arguments, seconds) from error
+        return _checked(Ended(child.proc.returncode, stdout, readable(stderr)), arguments, allowed)
+
+    def _environment(self, *, keep_tokens: bool = False) -> dict[str, str]:
+        inherited = without_secrets(os.environ if self.environ is None else self.environ, keep_tokens=keep_tokens)
+        kept = {name: value for name, value in inherited.items() if name not in _FOREIGN}
+        return kept | {
+            "GIT_TERMINAL_PROMPT": "0",
+            "GIT_SSH_COMMAND": _batch_ssh(kept),
+            "GIT_EDITOR": "true",
+            "LC_ALL": "C",
+            "LANGUAGE": "C",
+        }
+
+
+def readable(stderr: bytes) -> str:
+    """Return the tail of what git and its peers said, without control characters and without credentials in URLs.
+
+    >>> readable(b"fatal: unable to access 'https://bot:hunter2@git.example.com/x.git/'")
+    "fatal: unable to access 'https://***@git.example.com/x.git/'"
+    """
+    text = stderr.decode("utf-8", "replace").replace("\r", "\n")
+    text = re.sub(r"([a-z][a-z0-9+.-]*://)[^/@\s]+@", r"\1***@", text, flags=re.IGNORECASE)
+    text = "".join(char for char in text if char == "\n" or char.isprintable())
+    lines = [line.rstrip() for line in text.splitlines() if line.strip()]
+    return "\n".join(lines[-STDERR_TAIL_LINES:])
+
+
+def _batch_ssh(environ: Mapping[str, str]) -> str:
+    """Keep the operator's own ssh command; nobody is there to answer a question, so the default never asks."""
+    return environ.get("GIT_SSH_COMMAND") or "ssh -o BatchMode=yes"
+
+
+def _without(wanted: Mapping[str, str]) -> list[str]:
+    """Return the `env -u` that drops what GitPython would let the child inherit from this process."""
+    unwanted = sorted(set(os.environ) - set(wanted))
+    return ["env", *(word for name in unwanted for word in ("-u", name))] if unwanted else []
+
+
+def _checked(ended: Ended, arguments: Sequence[str], allowed: Sequence[int]) -> Ended:
+    if ended.code in allowed:
+        return ended
+    message = f"'git {_verb(arguments)}' failed with exit code {ended.code}"
+    raise GitError(f"{message}: {ended.stderr}" if ended.stderr else message)
+
+
+def _verb(arguments: Sequence[str]) -> str:
+    return next((word for word in arguments if not word.startswith("-") and "=" not in word), "")
+
+
+def _cannot_start(folder: Path) -> GitError:
+    return GitError(f"git cannot be started in '{folder}'", hint="install git, and check that the folder exists")
+
+
+def _took_too_long(arguments: Sequence[str], seconds: float) -> GitError:
+    return GitError(f"'git {_verb(arguments)}' gave no answer within {seconds:.0f} s")

@@ -1,0 +1,68 @@
+"""Certificates and keys as they are stored in the ops repository, for the stages that issue and deploy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sslops.errors import SopsError, SslopsError, StateError
+from sslops.model.secret import Secret
+from sslops.model.shipment import ServiceFiles
+from sslops.state.paths import PRIVKEY, generation_path
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from sslops.adapters.sops import Sops
+    from sslops.model.names import GenerationId, ServiceId
+    from sslops.state.snapshot import Snapshot
+    from sslops.state.store import OpsRepo
+
+    Version = tuple[ServiceId, GenerationId]
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFiles:
+    """The files of generations as the branch `next` has them, one at a time."""
+
+    ops: OpsRepo
+    snapshot: Snapshot
+
+    def read(self, service: ServiceId, generation: GenerationId, name: str) -> bytes | None:
+        """Return one file; null when there is none."""
+        commit = self.snapshot.next_commit or self.snapshot.main_commit
+        return self.ops.read(commit, generation_path(service, generation, name))
+
+
+@dataclass(frozen=True, slots=True)
+class StoredVault:
+    """The files and keys of many generations at once; *tlsa_rr* tells the records of one as zone text."""
+
+    ops: OpsRepo
+    sops: Sops
+    tlsa_rr: Callable[[ServiceId, GenerationId], bytes]
+
+    def files(self, snapshot: Snapshot, wanted: Sequence[Version]) -> Mapping[Version, ServiceFiles | SslopsError]:
+        """Return the public files of each of *wanted*; one that lacks a file is its error."""
+        found: dict[Version, ServiceFiles | SslopsError] = {}
+        for version, documents in self.ops.documents(snapshot, wanted).items():
+            if documents.csr is None or documents.cert is None or documents.chain is None:
+                found[version] = _incomplete(version)
+            else:
+                rr = self.tlsa_rr(*version)
+                found[version] = ServiceFiles(documents.csr, documents.cert, documents.chain, rr)
+        return found
+
+    def keys(self, snapshot: Snapshot, wanted: Sequence[Version]) -> Mapping[Version, Secret | SslopsError]:
+        """Decrypt the keys of *wanted* in parallel; one that cannot be decrypted is its error."""
+        documents = self.ops.documents(snapshot, wanted)
+        stored = [(version, found.privkey_sops) for version, found in documents.items() if found.privkey_sops]
+        opened = self.sops.decrypt_many([(generation_path(*version, PRIVKEY), content) for version, content in stored])
+        found: dict[Version, Secret | SslopsError] = {version: _incomplete(version) for version in wanted}
+        found.update((version, key) for (version, _), key in zip(stored, opened, strict=True))
+        return found
+
+
+def _incomplete(version: Version) -> StateError:
+    service, generation = version
+    return StateError(f"generation '{generation}' of '{service}' lacks a file", hint="sslops check")

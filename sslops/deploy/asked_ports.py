@@ -1,0 +1,67 @@
+"""Ask a host's port what it serves, from the runner or, where `verify` says so, from the host itself through ssh.
+
+Many networks block port 25 outwards; the connection is then made at the host's end, and the TLS is still ours.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sslops.errors import PeerError
+from sslops.model.seen import PortSeen
+from sslops.observe.tls import ask_port, leaf_certificate
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sslops.deploy.ports import Forwarder
+    from sslops.model.inventory import Host, Verify
+
+HERE = "127.0.0.1"
+"""Where a port is asked on the machine itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class AskedPorts:
+    """The ports of all hosts; *sleep* takes seconds, *forwarder* connects at a host's end."""
+
+    forwarder: Forwarder
+    sleep: Callable[[float], None] = time.sleep
+
+    def show(self, host: Host, verify: Verify, server_name: str, *, connections: int, over_seconds: float) -> PortSeen:
+        """Make *connections* new connections spread over *over_seconds* and return what they showed."""
+        if verify.asked_from == "host" and not host.is_local:
+            return self._through_host(host, verify, server_name, connections, over_seconds)
+        return ask_port(
+            HERE if host.is_local else host.address,
+            verify.port,
+            starttls=verify.starttls,
+            server_name=server_name,
+            connections=connections,
+            over_seconds=over_seconds,
+            sleep=self.sleep,
+        )
+
+    def _through_host(
+        self, host: Host, verify: Verify, server_name: str, connections: int, over_seconds: float
+    ) -> PortSeen:
+        begun, found = time.monotonic(), set[str]()
+        for number in range(connections):
+            if number:
+                self.sleep(over_seconds / (connections - 1))
+            try:
+                found.add(self._once(host, verify, server_name))
+            except (OSError, PeerError) as error:
+                why = error.what if isinstance(error, PeerError) else "no answer in time, or ssh ended"
+                said = f"asked on the host: {why}"
+                return PortSeen(frozenset(found), number, time.monotonic() - begun, said)
+        return PortSeen(frozenset(found), connections, time.monotonic() - begun)
+
+    def _once(self, host: Host, verify: Verify, server_name: str) -> str:
+        channel = self.forwarder.connect(host, HERE, verify.port)
+        with contextlib.closing(channel):
+            return hashlib.sha256(leaf_certificate(channel, verify.starttls, server_name)).hexdigest()

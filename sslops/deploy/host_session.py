@@ -1,0 +1,226 @@
+"""One host, one session, after the intent was pushed: ask, send, switch, restart, verify, and once back if that fails.
+
+What comes out is a value that says how the host's entry changes; nothing is written here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from sslops.deploy import entries, session
+from sslops.deploy.entries import Proven
+from sslops.errors import SshError, SslopsError
+from sslops.model.shipment import Answer, Outcome, Shipment
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+    from datetime import datetime
+
+    from sslops.deploy.decision import Work
+    from sslops.deploy.ports import Receiver
+    from sslops.deploy.proof import Prover
+    from sslops.deploy.session import Question
+    from sslops.model.ledger import HostEntry
+    from sslops.model.names import GenerationId, ServiceId
+    from sslops.model.shipment import Include, Parcel
+
+    Ask = Callable[[ServiceId, GenerationId, Mapping[ServiceId, GenerationId]], tuple[Question, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """Everything a session needs. *before* is the host's entry as it was before the intent numbered *seq*.
+
+    *looked* is what the host showed without a number; *parcels* are ready for the services that this suggests to send,
+    *cert_sha256* hashes each due `cert.pem`. *dropped* were part of the intent and must not go after all. *ask*
+    returns the questions about a service and a generation, given what every service of the host should show.
+    """
+
+    work: Work
+    seq: int
+    before: HostEntry
+    looked: Answer
+    parcels: Mapping[ServiceId, Parcel]
+    cert_sha256: Mapping[ServiceId, str]
+    includes: tuple[Include, ...]
+    dropped: frozenset[ServiceId]
+    ask: Ask
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How one host's session ended, for the ledger and for people."""
+
+    host: str
+    seq: int
+    before: HostEntry
+    proven: Mapping[ServiceId, Proven] = field(default_factory=dict)
+    failed: frozenset[ServiceId] = frozenset()
+    """Services whose restart or verification failed: they wait longer before the next try."""
+    restored: frozenset[ServiceId] = frozenset()
+    """Services of the intent of which certainly nothing was sent."""
+    includes: Mapping[str, str] = field(default_factory=dict)
+    well: frozenset[ServiceId] = frozenset()
+    """Services whose daemons were restarted well."""
+    was_copied: bool = False
+    troubles: tuple[SslopsError, ...] = ()
+
+    def applied(self, entry: HostEntry, at: datetime) -> HostEntry:
+        """Return the host's entry after this session; unchanged when another run was there since."""
+        entry = entries.restore(entry, self.seq, self.before, self.restored)
+        entry = entries.forgive(entry, self.seq, self.well - self.failed)
+        entry = entries.hold_includes(entry, self.seq, self.includes)
+        return entries.went_back(entry, self.seq, self.proven, self.failed, at=at)
+
+
+class HostSession:
+    """The session of one host."""
+
+    def __init__(self, prepared: Prepared, receiver: Receiver, prover: Prover) -> None:
+        """Begin with nothing known but what was prepared."""
+        self._given, self._receiver, self._prover = prepared, receiver, prover
+        self._work, self._host = prepared.work, prepared.work.host
+        self._answer = prepared.looked
+        self._restored = set(prepared.dropped)
+        self._troubles: list[SslopsError] = []
+
+    def run(self) -> Ended:
+        """Do all of it; a host that does not play along ends in an outcome too."""
+        if self._work.unproven and not self._ask():
+            return self._ended()
+        wanted = session.to_send(self._work, self._given.before, self._answer, self._given.cert_sha256)
+        send = wanted & self._given.parcels.keys()
+        self._give_up(wanted - send)
+        asked = frozenset(self._work.unproven - wanted)
+        proven, stale = self._sort(asked)
+        shipment = self._shipment(send, stale)
+        if not (shipment.parcels or shipment.includes or shipment.restarts or stale):
+            return self._ended(proven=proven)
+        other = session.stranger(self._work, self._given.before, self._answer, shipment.restarts)
+        if other is not None:
+            return self._refuse(send, other, proven)
+        return self._put(shipment, proven, frozenset(self._work.due) - wanted - proven.keys())
+
+    def _ask(self) -> bool:
+        """Raise the fence and look again: only now is certain that what the host says stays true."""
+        self._answer = self._receiver.ask(self._host, self._given.seq)
+        if self._answer.trouble is not None:
+            self._troubles.append(self._answer.trouble)
+            # Nothing of ours was sent, and an older run's receiver is nothing our intent added.
+            self._restored |= self._work.due.keys()
+        return self._answer.trouble is None
+
+    def _give_up(self, services: Iterable[ServiceId]) -> None:
+        """Leave out what should go but is not at hand: its key cannot be read, or the host changed since the look."""
+        self._restored |= set(services)
+
+    def _sort(self, asked: frozenset[ServiceId]) -> tuple[dict[ServiceId, Proven], frozenset[ServiceId]]:
+        """Return which of *asked*, whose files are right, are served as well, and which need a restart first."""
+        shown = self._prover.prove(self._host, self._questions(asked), at_once=True)
+        proven = {s: Proven(self._work.due[s], each.proof) for s, each in shown.items() if each.proof is not None}
+        return proven, asked - proven.keys()
+
+    def _shipment(self, send: frozenset[ServiceId], stale: frozenset[ServiceId]) -> Shipment:
+        includes = tuple(include for include in self._given.includes if include.apex in self._work.includes)
+        more = session.classes_of(self._work.delivery, stale)
+        restarts = session.restarts(self._work, send, [include.apex for include in includes], more)
+        return Shipment(tuple(self._given.parcels[service] for service in sorted(send)), includes, restarts)
+
+    def _refuse(self, send: frozenset[ServiceId], other: ServiceId, proven: Mapping[ServiceId, Proven]) -> Ended:
+        what = f"'{self._host.name}': the restart would reach '{other}', which is not settled there"
+        self._troubles.append(SshError(what, hint="sslops deploy --apply, without a TARGET"))
+        self._restored |= send
+        return self._ended(proven=proven)
+
+    def _put(self, shipment: Shipment, proven: dict[ServiceId, Proven], restarted: frozenset[ServiceId]) -> Ended:
+        """Send, and judge what came of it; *restarted* are due services that are only restarted."""
+        sent = frozenset(parcel.service for parcel in shipment.parcels)
+        try:
+            answer = self._receiver.put(self._host, self._given.seq, shipment)
+        except SslopsError as error:
+            self._troubles.append(error)
+            self._restored |= sent
+            return self._ended(proven=proven)
+        if answer.trouble is not None:
+            self._troubles.append(answer.trouble)
+        match answer.outcome:
+            case Outcome.DONE:
+                return self._verify(shipment, answer, proven, restarted)
+            case Outcome.WENT_BACK | Outcome.NOT_SWITCHED:
+                return self._returned(shipment, proven, sent | restarted)
+            case Outcome.STUCK:
+                return self._ended(proven=proven, failed=self._blamed(shipment, sent | restarted))
+            case outcome if outcome.is_untouched:
+                self._restored |= sent
+        return self._ended(proven=proven)
+
+    def _verify(
+        self, shipment: Shipment, answer: Answer, proven: dict[ServiceId, Proven], restarted: frozenset[ServiceId]
+    ) -> Ended:
+        sent = {parcel.service for parcel in shipment.parcels}
+        broken = {service for service in sent if not answer.holds(service).intact}
+        shown = self._prover.prove(self._host, self._questions((sent | restarted) - broken))
+        good = {s: Proven(self._work.due[s], each.proof) for s, each in shown.items() if each.proof is not None}
+        bad = (sent | restarted) - good.keys()
+        if not bad:
+            well = session.reached(self._work.delivery, shipment.restarts) | sent
+            return self._ended(proven={**proven, **good}, well=well, includes=self._work.includes, was_copied=True)
+        reasons = [shown[service].why if service in shown else "a file is not what was sent" for service in sorted(bad)]
+        self._troubles.append(SshError(f"'{self._host.name}': {'; '.join(dict.fromkeys(reasons))}"))
+        if not sent:
+            return self._ended(proven={**proven, **good}, failed=frozenset(bad), includes=self._work.includes)
+        returned = self._receiver.back(self._host, self._given.seq, shipment)
+        if returned.trouble is not None:
+            self._troubles.append(returned.trouble)
+            return self._ended(proven=proven, failed=frozenset(sent | bad), was_copied=True)
+        return self._returned(shipment, proven, frozenset(sent | bad), was_copied=True)
+
+    def _returned(
+        self,
+        shipment: Shipment,
+        proven: dict[ServiceId, Proven],
+        failed: frozenset[ServiceId],
+        *,
+        was_copied: bool = False,
+    ) -> Ended:
+        """Prove what was served before, where that was certain; the rest may serve either."""
+        sent = [parcel.service for parcel in shipment.parcels]
+        old = {s: key for s in sent if (key := self._given.before.serves(s).settled) and s not in self._work.unproven}
+        showing = {**self._work.due, **old}
+        questions = {service: self._given.ask(service, key, showing) for service, key in old.items()}
+        shown = self._prover.prove(self._host, questions)
+        again = {s: Proven(old[s], each.proof) for s, each in shown.items() if each.proof is not None}
+        blamed = self._blamed(shipment, failed)
+        return self._ended(proven={**proven, **again}, failed=blamed, was_copied=was_copied)
+
+    def _blamed(self, shipment: Shipment, failed: frozenset[ServiceId]) -> frozenset[ServiceId]:
+        """Return whose next try waits: the services concerned, or all of the classes when only include files came."""
+        return failed or session.reached(self._work.delivery, shipment.restarts)
+
+    def _questions(self, services: Iterable[ServiceId]) -> dict[ServiceId, tuple[Question, ...]]:
+        return {
+            service: self._given.ask(service, self._work.due[service], self._work.due) for service in sorted(services)
+        }
+
+    def _ended(
+        self,
+        *,
+        proven: Mapping[ServiceId, Proven] | None = None,
+        failed: frozenset[ServiceId] = frozenset(),
+        includes: Mapping[str, str] | None = None,
+        well: frozenset[ServiceId] = frozenset(),
+        was_copied: bool = False,
+    ) -> Ended:
+        return Ended(
+            host=self._host.name,
+            seq=self._given.seq,
+            before=self._given.before,
+            proven=proven or {},
+            failed=failed,
+            restored=frozenset(self._restored),
+            includes=includes or {},
+            well=well,
+            was_copied=was_copied,
+            troubles=tuple(self._troubles),
+        )

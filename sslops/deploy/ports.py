@@ -1,0 +1,107 @@
+"""With whom `deploy` works: the ledger, the receivers on the hosts, their ports, the repository's files and keys."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from sslops.observe.ports import Clock
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from sslops.errors import SslopsError
+    from sslops.model.change import Note
+    from sslops.model.inventory import Host, Verify
+    from sslops.model.ledger import Ledger
+    from sslops.model.names import GenerationId, ServiceId
+    from sslops.model.secret import Secret
+    from sslops.model.seen import PortSeen
+    from sslops.model.shipment import Answer, ServiceFiles, Shipment
+    from sslops.observe.dialogue import Channel
+    from sslops.state.snapshot import Snapshot
+
+__all__ = ["Clock", "Commands", "Forwarder", "Includes", "Ops", "Ports", "Receiver", "Vault"]
+
+
+class Ops(Protocol):
+    """The ops repository; every write is a compare-and-swap against the snapshot and raises Moved when it lost."""
+
+    def refresh(self) -> Snapshot:
+        """Fetch, and return what the branches are now."""
+        ...
+
+    def write_ledger(self, snapshot: Snapshot, ledger: Ledger, note: Note) -> Snapshot:
+        """Push *ledger*; nothing happens when it equals the snapshot's."""
+        ...
+
+
+class Receiver(Protocol):
+    """The receiver on a host. A host that does not answer is an answer with `trouble`, not an exception."""
+
+    def look(self, host: Host) -> Answer:
+        """Say what the host holds; must change nothing there."""
+        ...
+
+    def ask(self, host: Host, seq: int) -> Answer:
+        """Say what the host holds; once answered, nothing with a lower number than *seq* can act there."""
+        ...
+
+    def put(self, host: Host, seq: int, shipment: Shipment) -> Answer:
+        """Switch to *shipment* and restart; must have gone back, once, when it answers that a restart failed."""
+        ...
+
+    def back(self, host: Host, seq: int, shipment: Shipment) -> Answer:
+        """Return to what was there before the put of the same *seq*, and restart."""
+        ...
+
+
+class Ports(Protocol):
+    """Asks a host's port what it serves, from where its `verify` says."""
+
+    def show(self, host: Host, verify: Verify, server_name: str, *, connections: int, over_seconds: float) -> PortSeen:
+        """Make *connections* new connections spread over *over_seconds*; a port that cannot be asked is a value."""
+        ...
+
+
+class Forwarder(Protocol):
+    """Makes connections at the far end of an ssh connection."""
+
+    def connect(self, host: Host, address: str, port: int) -> Channel:
+        """Return a channel from *host* to *address*:*port*; OSError when it cannot be begun."""
+        ...
+
+
+class Vault(Protocol):
+    """Certificates and keys in the repository, as of a snapshot."""
+
+    def files(
+        self, snapshot: Snapshot, wanted: Sequence[tuple[ServiceId, GenerationId]]
+    ) -> Mapping[tuple[ServiceId, GenerationId], ServiceFiles | SslopsError]:
+        """Return the public files of many generations at once; one that lacks a file is its error."""
+        ...
+
+    def keys(
+        self, snapshot: Snapshot, wanted: Sequence[tuple[ServiceId, GenerationId]]
+    ) -> Mapping[tuple[ServiceId, GenerationId], Secret | SslopsError]:
+        """Decrypt many keys at once; one that cannot be decrypted is its error, and must not stop the others."""
+        ...
+
+
+class Includes(Protocol):
+    """The DNS repository, as far as deploy needs it."""
+
+    def refresh(self) -> None:
+        """Fetch; GitError when it cannot be reached."""
+        ...
+
+    def include(self, apex: str) -> bytes | None:
+        """Return the include file of *apex* in base; null when there is none."""
+        ...
+
+
+class Commands(Protocol):
+    """Commands on the runner."""
+
+    def run(self, words: Sequence[str]) -> str | None:
+        """Run *words* without a shell; return what went wrong, null when nothing did."""
+        ...

@@ -1,0 +1,92 @@
+"""Ask the ports of one host until they show what they should, or patience ends.
+
+With DANE nothing but the right certificate may be seen on any of the connections; a reload may take a while, so the
+question is put again a few times.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from sslops.deploy.ports import Ports
+    from sslops.deploy.session import Question
+    from sslops.model.inventory import Host
+    from sslops.model.names import ServiceId
+    from sslops.model.seen import PortSeen
+
+PATIENCE_SECONDS = (0.2, 0.5, 1.0, 2.0, 4.0, 8.0)
+"""Pauses between one look at a port and the next."""
+_AT_ONCE = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What the ports said about one service: the proof (`port` or `files`), or null and why not."""
+
+    proof: str | None
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Prover:
+    """Asks ports; *sleep* takes seconds."""
+
+    ports: Ports
+    sleep: Callable[[float], None]
+    patience_seconds: tuple[float, ...] = PATIENCE_SECONDS
+
+    def prove(
+        self, host: Host, asked: Mapping[ServiceId, tuple[Question, ...]], *, at_once: bool = False
+    ) -> Mapping[ServiceId, Shown]:
+        """Put all questions, several at a time; a service without one is proven by its files. *at_once*: ask once."""
+        pauses = () if at_once else self.patience_seconds
+        every = [question for questions in asked.values() for question in questions]
+        with ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
+            answers = dict(zip(every, pool.map(lambda question: self._ask(host, question, pauses), every), strict=True))
+        return {service: _joined(answers[question] for question in questions) for service, questions in asked.items()}
+
+    def _ask(self, host: Host, question: Question, pauses: tuple[float, ...]) -> Shown:
+        shown = self._once(host, question)
+        for pause in pauses:
+            if shown.proof is not None:
+                break
+            self.sleep(pause)
+            shown = self._once(host, question)
+        return shown
+
+    def _once(self, host: Host, question: Question) -> Shown:
+        seen = self.ports.show(
+            host,
+            question.verify,
+            question.server_name,
+            connections=question.connections,
+            over_seconds=question.over_seconds,
+        )
+        return _judge(host, question, seen)
+
+
+def _judge(host: Host, question: Question, seen: PortSeen) -> Shown:
+    where = f"port {question.verify.port} of '{host.name}'"
+    if seen.error is not None:
+        return Shown(None, f"{where} could not be asked: {seen.error}")
+    if seen.shows_only(question.own):
+        return Shown("port")
+    if seen.certificates and seen.certificates <= {question.own, *question.others}:
+        # The class reloaded, and the port shows another of its services, as with an EC and an RSA certificate.
+        return Shown("files")
+    shown = ", ".join(sorted(digest[:16] for digest in seen.certificates))
+    return Shown(None, f"{where} shows {shown or 'no certificate'}, not {question.own[:16]}")
+
+
+def _joined(shown: Iterable[Shown]) -> Shown:
+    """Return what all questions about one service say together: every one must be answered well, and one by a port."""
+    found = list(shown)
+    failed = [each for each in found if each.proof is None]
+    if failed:
+        return failed[0]
+    return Shown("port") if any(each.proof == "port" for each in found) else Shown("files")

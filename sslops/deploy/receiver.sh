@@ -1,0 +1,413 @@
+# The receiver: what sslops runs on a server, as `sh -c THIS sslops-receiver OPERATION NUMBER DIRECTORY`.
+# It takes no secrets as arguments; the payload is a tar archive on stdin. It answers in lines of `word value...`.
+#
+#   look    say what is here; takes no lock and changes nothing
+#   ask     the same under the lock, after the fence: nothing older can act afterwards
+#   put     stage, check, switch, restart; go back once when a restart fails
+#   back    return to what was there before the put of the same number
+#
+# Exit codes: 20 an older number than the highest seen, 21 another receiver holds the lock, 22 a program is missing,
+# 23 the payload is not complete, 24 a restart failed and all went back, 25 the way back failed too, 26 the switch
+# failed and all went back.
+
+set -eu
+LC_ALL=C
+export LC_ALL
+# Not every sshd gives a command the system folders, and postfix or nginx live there.
+PATH=${PATH:-/usr/bin:/bin}:/usr/sbin:/sbin
+export PATH
+inherited_umask=$(umask)
+umask 077
+
+operation=$1
+number=$2
+root=$3
+stage=$root/.sslops-staging
+journal=$root/.sslops-unfinished
+tab=$(printf '\t')
+newline='
+'
+phase=start
+seen=0
+
+# A test replaces this definition to stop the receiver at any step.
+step() { :; }
+
+# The runner may be gone; what was begun is still finished, so a broken pipe must not end us.
+trap '' PIPE HUP
+tell() { printf '%s\n' "$*" 2>/dev/null || :; }
+
+refuse() {
+    tell "refused $2"
+    exit "$1"
+}
+
+# busybox without its long options knows neither form; then everything is flushed.
+flush_file() { sync "$1" 2>/dev/null || sync; }
+flush_all() { sync -f "$root" 2>/dev/null || sync; }
+
+leave() {
+    code=$1
+    trap - EXIT
+    if [ "$phase" = switching ]; then
+        if go_back; then code=26; else code=25; fi
+    fi
+    # Key material must not outlive the run that sent it.
+    if [ "$phase" != start ]; then rm -rf -- "$stage"; fi
+    if [ "$phase" != start ] && [ "$phase" != finished ]; then sweep || :; fi
+    exit "$code"
+}
+
+take_lock() {
+    for program in flock sha256sum tar mv readlink sync; do
+        command -v "$program" >/dev/null || refuse 22 "no program '$program' on this host"
+    done
+    (umask 022 && mkdir -p -- "$root")
+    step lock
+    exec 9>>"$root/.sslops-lock"
+    # Not every flock can wait for a limited time. Whoever waits here is fenced below.
+    tries=60
+    until flock -n 9; do
+        tries=$((tries - 1))
+        [ "$tries" -gt 0 ] || refuse 21 "another receiver is at work on this host"
+        sleep 0.5 2>/dev/null || sleep 1
+    done
+    step locked
+}
+
+read_number() {
+    seen=0
+    if [ -s "$root/.sslops-seq" ]; then read -r seen <"$root/.sslops-seq"; fi
+    case $seen in '' | *[!0-9]*) refuse 23 "no number in '$root/.sslops-seq'" ;; esac
+}
+
+fence() {
+    read_number
+    if [ "$number" -lt "$seen" ]; then
+        tell "seq $seen"
+        refuse 20 "number $number is older than $seen"
+    fi
+    if [ "$number" -gt "$seen" ]; then
+        step fence
+        printf '%s\n' "$number" >"$root/.sslops-seq.new"
+        flush_file "$root/.sslops-seq.new"
+        mv -f -- "$root/.sslops-seq.new" "$root/.sslops-seq"
+        flush_file "$root"
+        seen=$number
+        step fenced
+    fi
+    tell "seq $seen"
+}
+
+# Names come from the runner, which checked them; a path that leaves the root would still be one mistake too many.
+check_name() {
+    case $1 in
+    '' | /* | .* | -* | */.* | */-* | *//* | */ | *[!A-Za-z0-9._/-]*) refuse 23 "unsafe name in the payload" ;;
+    esac
+}
+
+# Sets $current to what `curr` of service $1 points at, as a link beside it would say; empty without one. No fork.
+find_current() {
+    current=
+    for candidate in "$1"/.generations/*; do
+        if [ "$candidate" -ef "$1/curr" ]; then
+            current=.generations/${candidate##*/}
+            return 0
+        fi
+    done
+    if [ -L "$1/curr" ] && [ -e "$1/curr" ]; then current=$(readlink -- "$1/curr"); fi
+}
+
+# A run that was killed leaves a staging folder, generations nobody points at, and on an adopted site perhaps no `curr`.
+repair() {
+    phase=repairing
+    step repair
+    rm -rf -- "$stage"
+    unfinished=
+    if [ -f "$journal" ]; then unfinished=$(cat -- "$journal"); fi
+    while IFS= read -r name; do
+        if [ -n "$name" ] && [ ! -e "$name/curr" ] && [ -e "$name/.prev" ]; then point_at_previous "$name"; fi
+    done <<NAMES
+$unfinished
+NAMES
+    sweep
+    step repaired
+}
+
+# Generations that are neither served nor the way back.
+sweep() {
+    for candidate in */*/.generations/*; do
+        [ -e "$candidate" ] || continue
+        service=${candidate%/.generations/*}
+        if [ "$candidate" -ef "$service/curr" ] || [ "$candidate" -ef "$service/.prev" ]; then continue; fi
+        step "sweep $candidate"
+        rm -rf -- "$candidate"
+        step "swept $candidate"
+    done
+}
+
+tell_files() {
+    { xargs -0 -r sha256sum -- 2>/dev/null || :; } | sed 's/^/file /' 2>/dev/null || :
+}
+
+tell_all() {
+    printf '%s\n' "$unfinished" | sed '/./!d; s/^/unfinished /'
+    for file in */*/curr/* */tlsa.*; do
+        if [ -f "$file" ]; then printf '%s\0' "$file"; fi
+    done | tell_files
+    { grep -sH '' */*/curr/info */*/curr/sums || :; } | sed 's/^/text /' 2>/dev/null || :
+}
+
+unpack() {
+    phase=staging
+    step stage
+    mkdir -- "$stage"
+    tar -xpof - -C "$stage" 2>/dev/null || refuse 23 "the payload is not complete"
+    (cd -- "$stage" && sha256sum -c sums >/dev/null 2>&1) || refuse 23 "the payload is not what was sent"
+    while IFS=$tab read -r kind first second third; do
+        case $kind in
+        owner) chown -R -- "$second" "$stage/$first" || refuse 23 "files cannot be given to '$second'" ;;
+        service | include) check_name "$second" ;;
+        esac
+    done <"$stage/manifest"
+    : >"$stage/switched"
+    : >"$stage/included"
+    : >"$stage/attempted"
+    step staged
+}
+
+# The new files, whole and flushed, beside what is served. Nothing points at them yet.
+place() {
+    step place
+    if [ -s "$stage/folders" ]; then (umask 022 && xargs mkdir -p -- <"$stage/folders"); fi
+    while IFS=$tab read -r kind first second third; do
+        [ "$kind" = service ] || continue
+        [ ! -e "$second/.generations/$third.$number" ] || refuse 23 "number $number was used before"
+        mv -T -- "$stage/$first" "$second/.generations/$third.$number"
+    done <"$stage/manifest"
+    flush_all
+    step placed
+}
+
+# From here until the restarts are through, the names of this session stand in the journal: files and daemons may differ.
+begin_journal() {
+    step journal
+    {
+        if [ -n "$unfinished" ]; then printf '%s\n' "$unfinished"; fi
+        while IFS=$tab read -r kind first second third; do
+            case "$kind$newline$unfinished$newline" in
+            service*"$newline$second$newline"*) ;;
+            service*) printf '%s\n' "$second" ;;
+            esac
+        done <"$stage/manifest"
+    } >"$journal.new"
+    flush_file "$journal.new"
+    mv -f -- "$journal.new" "$journal"
+    flush_file "$root"
+    step journalled
+}
+
+end_journal() {
+    step forget
+    : >"$journal.new"
+    names=$newline$(cat -- "$stage/names")$newline
+    while IFS= read -r name; do
+        case $name$names in
+        "$names" | *"$newline$name$newline"*) ;;
+        *) printf '%s\n' "$name" >>"$journal.new" ;;
+        esac
+    done <<NAMES
+$unfinished
+NAMES
+    if [ -s "$journal.new" ]; then
+        mv -f -- "$journal.new" "$journal"
+    else
+        rm -f -- "$journal.new" "$journal"
+    fi
+    step forgotten
+}
+
+# The way back is what was served before the first unproven switch: not another try of the same generation.
+remember() {
+    find_current "$1"
+    generation_now=${current#.generations/}
+    if [ -e "$1/.prev" ]; then
+        if [ "${generation_now%%.*}" = "$2" ]; then return 0; fi
+        case "$newline$unfinished$newline" in *"$newline$1$newline"*) return 0 ;; esac
+    fi
+    if [ -n "$current" ]; then
+        ln -sfn -- "$current" "$1/.prev"
+    elif [ -d "$1/curr" ] && [ ! -L "$1/curr" ]; then
+        # An adopted site has a real folder. `mv` cannot swap a folder and a link, so for a moment there is no `curr`;
+        # `repair` restores it when we die here.
+        ln -sfn -- ".generations/adopted.$number" "$1/.prev"
+    else
+        rm -f -- "$1/.prev"
+    fi
+}
+
+switch() {
+    phase=switching
+    while IFS=$tab read -r kind first second third; do
+        [ "$kind" = service ] || continue
+        step "switch $second"
+        remember "$second" "$third"
+        printf '%s\n' "$second" >>"$stage/switched"
+        if [ -d "$second/curr" ] && [ ! -L "$second/curr" ]; then
+            mv -T -- "$second/curr" "$second/.generations/adopted.$number"
+        fi
+        mv -fT -- "$stage/links/${first##*/}" "$second/curr"
+        tell "switched $second $third"
+        step "switched $second"
+    done <"$stage/manifest"
+    while IFS=$tab read -r kind first second third; do
+        [ "$kind" = include ] || continue
+        step "include $second"
+        hidden=${second%/*}/.${second##*/}.prev
+        if [ -f "$second" ]; then ln -f -- "$second" "$hidden"; else rm -f -- "$hidden"; fi
+        printf '%s\n' "$second" >>"$stage/included"
+        mv -f -- "$stage/$first" "$second"
+        tell "included $second"
+        step "included $second"
+    done <"$stage/manifest"
+    flush_all
+    phase=switched
+}
+
+point_at_previous() {
+    rm -f -- "$1/.curr.new" &&
+        ln -s -- "$(readlink -- "$1/.prev")" "$1/.curr.new" &&
+        mv -fT -- "$1/.curr.new" "$1/curr"
+}
+
+# Goes on after a failure: the more that is as it was, the better. Called where `set -e` does not count.
+go_back() {
+    phase=returning
+    lost=0
+    while IFS= read -r name; do
+        step "return $name"
+        if [ -e "$name/.prev" ]; then point_at_previous "$name"; else rm -f -- "$name/curr"; fi || lost=1
+        tell "returned $name"
+        step "returned $name"
+    done <"$stage/switched"
+    while IFS= read -r name; do
+        hidden=${name%/*}/.${name##*/}.prev
+        step "return $name"
+        if [ -f "$hidden" ]; then mv -f -- "$hidden" "$name"; else rm -f -- "$name"; fi || lost=1
+        step "returned $name"
+    done <"$stage/included"
+    flush_all
+    return "$lost"
+}
+
+# One command of one class. The daemon it may start must not inherit our lock, our pipes, our umask or our traps.
+run_command() {
+    step "restart $1"
+    code=0
+    limit=
+    if command -v timeout >/dev/null; then limit="timeout 300"; fi
+    (
+        trap - PIPE HUP EXIT
+        umask "$inherited_umask"
+        cd /
+        exec 9>&-
+        # shellcheck disable=SC2086
+        exec $limit sh "$2"
+    ) </dev/null >"$stage/output" 2>&1 || code=$?
+    if [ "$code" = 0 ]; then
+        tell "restarted $1"
+    else
+        tell "restart-failed $1 $code"
+        tail -n 10 "$stage/output" | cut -c 1-400 | sed 's/^/output /' 2>/dev/null || :
+    fi
+    step "restarted $1"
+    return "$code"
+}
+
+restart() {
+    while IFS=$tab read -r kind first second third; do
+        [ "$kind" = restart ] || continue
+        printf '%s\t%s\n' "$first" "$second" >>"$stage/attempted"
+        run_command "$first" "$stage/$second" || return 1
+    done <"$stage/manifest"
+}
+
+# Every command that ran with the new files runs once more with the old ones, even when another one fails.
+restart_again() {
+    again=0
+    while IFS=$tab read -r class file; do
+        run_command "$class" "$stage/$file" || again=1
+    done <"$stage/attempted"
+    return "$again"
+}
+
+finish() {
+    end_journal
+    sweep
+    flush_all
+    phase=finished
+}
+
+put() {
+    unpack
+    place
+    begin_journal
+    switch
+    xargs -r sh -c 'for name; do printf "%s\0" "$name"/curr/*; done' sh <"$stage/names" | tell_files
+    if restart; then
+        finish
+    else
+        result=25
+        if go_back && restart_again; then
+            result=24
+            finish
+        fi
+    fi
+}
+
+# The port did not show what it should after a put of the same number: the list of that session comes again.
+back() {
+    unpack
+    cat -- "$stage/names" >"$stage/switched"
+    while IFS=$tab read -r kind first second third; do
+        case $kind in
+        include) printf '%s\n' "$second" >>"$stage/included" ;;
+        restart) printf '%s\t%s\n' "$first" "$second" >>"$stage/attempted" ;;
+        esac
+    done <"$stage/manifest"
+    begin_journal
+    if go_back && restart_again; then finish; else result=25; fi
+}
+
+tell "sslops-receiver 1"
+case $number in '' | *[!0-9]*) refuse 23 "no number" ;; esac
+case $root in /*) ;; *) refuse 23 "not an absolute folder" ;; esac
+
+if [ "$operation" = look ]; then
+    unfinished=
+    if cd -- "$root" 2>/dev/null; then
+        read_number
+        if [ -f "$journal" ]; then unfinished=$(cat -- "$journal"); fi
+        tell "seq $seen"
+        tell_all
+    else
+        tell "seq 0"
+    fi
+    tell done
+    exit 0
+fi
+
+trap 'leave $?' EXIT
+take_lock
+cd -- "$root"
+fence
+repair
+result=0
+case $operation in
+ask) tell_all ;;
+put) put ;;
+back) back ;;
+*) refuse 23 "unknown operation" ;;
+esac
+tell done
+exit "$result"

@@ -1,0 +1,152 @@
+"""What one host's session consists of: what is sent, which classes restart, which certificates prove it. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sslops.deploy.judge import is_certain
+from sslops.model.shipment import Restart
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping
+
+    from sslops.deploy.decision import Work
+    from sslops.inventory.reach import Delivery
+    from sslops.model.inventory import Service, Verify
+    from sslops.model.ledger import HostEntry
+    from sslops.model.names import GenerationId, ServiceId
+    from sslops.model.shipment import Answer
+    from sslops.model.state import ServiceState
+
+DANE_CONNECTIONS = 3
+DANE_SECONDS = 2.0
+"""A reload is not instant: with DANE so many new connections over so long show the new certificate only."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One question to a port: how, under which name (SNI), how often, and which certificates are right.
+
+    *own* is the certificate (SHA-256) that the service should show; *others* those of the other services of the same
+    class, because a port may hold two keys, or not look at the name.
+    """
+
+    service: ServiceId
+    verify: Verify
+    server_name: str
+    connections: int
+    over_seconds: float
+    own: str
+    others: frozenset[str]
+
+
+def to_send(work: Work, entry: HostEntry, answer: Answer, cert_sha256: Mapping[ServiceId, str]) -> frozenset[ServiceId]:
+    """Return the services to send to the host that gave *answer*; *cert_sha256* hashes each due `cert.pem`.
+
+    What an unproven entry is about need not be sent when the host has it, untouched, and its restarts were done.
+    """
+    return frozenset(
+        service
+        for service, generation in work.due.items()
+        if not (
+            is_there(work, entry, service)
+            or (service not in answer.unfinished and answer.holds(service).is_exactly(generation, cert_sha256[service]))
+        )
+    )
+
+
+def is_there(work: Work, entry: HostEntry, service: ServiceId) -> bool:
+    """Whether the host is proven to have what is due already, and is only to be restarted."""
+    return service not in work.unproven and entry.serves(service).settled == work.due[service]
+
+
+def restarts(
+    work: Work, sent: Collection[ServiceId], includes: Collection[str], more: Collection[str] = ()
+) -> tuple[Restart, ...]:
+    """Return the classes that restart: for what is *sent*, for a changed include file, or because *more* names them."""
+    return tuple(
+        Restart(part.class_name, part.restart_cmd)
+        for part in work.delivery.parts
+        if part.restart_cmd
+        and (
+            not part.services.isdisjoint(sent)
+            or (part.restarts_on_tlsa and not part.apexes.isdisjoint(includes))
+            or part.class_name in work.restart
+            or part.class_name in more
+        )
+    )
+
+
+def stranger(work: Work, entry: HostEntry, answer: Answer, restarted: Iterable[Restart]) -> ServiceId | None:
+    """Return a service that a restart would reach although nobody knows whether its files may be served; null: none.
+
+    With a ledger that was lost, or a TARGET, there may be files of ours that no entry tells about.
+    """
+    unknown = [
+        service
+        for service in sorted(reached(work.delivery, restarted) - work.due.keys())
+        if not is_certain(entry.serves(service)) and answer.holds(service).generation is not None
+    ]
+    return unknown[0] if unknown else None
+
+
+def classes_of(delivery: Delivery, services: Iterable[ServiceId]) -> frozenset[str]:
+    """Return the classes of the host that one of *services* belongs to."""
+    wanted = frozenset(services)
+    return frozenset(part.class_name for part in delivery.parts if not part.services.isdisjoint(wanted))
+
+
+def reached(delivery: Delivery, restarted: Iterable[Restart]) -> frozenset[ServiceId]:
+    """Return every service of the classes in *restarted*."""
+    names = {restart.server_class for restart in restarted}
+    return frozenset(service for part in delivery.parts if part.class_name in names for service in part.services)
+
+
+def questions(
+    delivery: Delivery,
+    service: Service,
+    state: ServiceState,
+    generation: GenerationId,
+    right: Mapping[ServiceId, str],
+) -> tuple[Question, ...]:
+    """Return how the host's ports are asked whether *generation* is served: one question for each `verify`.
+
+    *right* maps every service of the host to the certificate it should show. Empty: the files are the proof.
+    """
+    facts = state.at(generation)
+    if facts is None or facts.issued is None:
+        return ()
+    often = (DANE_CONNECTIONS, DANE_SECONDS) if service.dane else (1, 0.0)
+    return tuple(
+        Question(
+            service.id,
+            verify,
+            server_name(service),
+            *often,
+            facts.issued.cert_sha256,
+            _others(delivery, service.id, verify, right),
+        )
+        for verify in delivery.verifies(service.id)
+    )
+
+
+def server_name(service: Service) -> str:
+    """Return the name that the port is asked under: the first DNS name of the certificate, a wildcard filled in."""
+    wildcards = [f"sslops.{san[2:]}" for san in service.sans if san.startswith("*.")]
+    return next(iter((*named_hosts(service), *wildcards)), service.id.group)
+
+
+def named_hosts(service: Service) -> tuple[str, ...]:
+    """Return the host names of the certificate: without wildcards and addresses."""
+    return tuple(san for san in service.sans if not (san.startswith("*.") or _is_address(san)))
+
+
+def _others(delivery: Delivery, service: ServiceId, verify: Verify, right: Mapping[ServiceId, str]) -> frozenset[str]:
+    parts = [part for part in delivery.parts if part.verify == verify and service in part.services]
+    others = {other for part in parts for other in part.services} - {service}
+    return frozenset(right[other] for other in others if other in right)
+
+
+def _is_address(san: str) -> bool:
+    return ":" in san or san.replace(".", "").isdecimal()

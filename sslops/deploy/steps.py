@@ -1,0 +1,345 @@
+"""How deploy does it: look, intent, look again, all hosts at once, outcome.
+
+The intent ("this host may serve either") is pushed before the gate is asked for the last time, so that of two runs one
+always sees the other. A host that is down delays only itself: without an answer it gets no intent, and nothing is
+written about it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, TypeVar
+
+from sslops.dane.gate import Gate
+from sslops.dane.records import Keys
+from sslops.deploy import entries, rules, session
+from sslops.deploy.decision import Decision, DeployOptions, Work, World, include_sha256
+from sslops.deploy.host_session import Ended, HostSession, Prepared
+from sslops.deploy.key_match import matched
+from sslops.deploy.proof import PATIENCE_SECONDS, Prover
+from sslops.errors import SshError, SslopsError
+from sslops.model.change import Note
+from sslops.model.names import CA_GROUP
+from sslops.model.secret import Secret
+from sslops.model.shipment import Include, Parcel, ServiceFiles
+from sslops.plan.digest import require
+from sslops.state.retrying import retrying
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from sslops.dane.gate import Verdict
+    from sslops.deploy.decision import Verdicts
+    from sslops.deploy.ports import Clock, Commands, Includes, Ops, Ports, Receiver, Vault
+    from sslops.deploy.session import Question
+    from sslops.inventory.reach import Delivery
+    from sslops.model.inventory import Host, Inventory
+    from sslops.model.ledger import HostEntry, Ledger
+    from sslops.model.names import GenerationId, ServiceId
+    from sslops.model.plan import Plan
+    from sslops.model.shipment import Answer
+    from sslops.observe.look import Observer
+    from sslops.state.snapshot import Snapshot
+
+    Version = tuple[ServiceId, GenerationId]
+
+HOSTS_AT_ONCE = 16
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Deployed:
+    """The plan that was carried out, what failed, and which hosts were copied to."""
+
+    plan: Plan
+    failures: tuple[SslopsError, ...] = ()
+    copied: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Deployer:
+    """Deploys; *sleep* takes seconds, *random* returns 0 to 1. *includes* is null without a DNS repository."""
+
+    inventory: Inventory
+    ops: Ops
+    observer: Observer
+    clock: Clock
+    receiver: Receiver
+    ports: Ports
+    vault: Vault
+    commands: Commands
+    sleep: Callable[[float], None]
+    random: Callable[[], float]
+    options: DeployOptions = field(default_factory=DeployOptions)
+    includes: Includes | None = None
+    spki: Mapping[Version, bytes] | None = None
+    patience_seconds: tuple[float, ...] = PATIENCE_SECONDS
+
+    def plan(self, snapshot: Snapshot) -> Plan:
+        """Return what could be done now; looks at DNS when a service with DANE is concerned, and changes nothing."""
+        decision, _ = self._decide(self._world(snapshot), snapshot)
+        return rules.plan_of(decision, snapshot.branches)
+
+    def deploy(self, snapshot: Snapshot, expected_digest: str | None = None) -> Deployed:
+        """Make hosts serve `main`'s curr; Moved when another run was faster, to be tried again from the start.
+
+        *snapshot* must be fresh, and the DNS repository just fetched. Once the intent is pushed Moved is not raised
+        any more; an outcome that cannot be pushed raises Busy, and the next run asks the hosts again.
+        """
+        world = self._world(snapshot)
+        decision, ledger = self._decide(world, snapshot)
+        plan = rules.plan_of(decision, snapshot.branches)
+        require(plan, expected_digest)
+        looked = self._look(decision.works)
+        silent = tuple(answer.trouble for answer in looked.values() if answer.trouble is not None)
+        works = [work for work in decision.works if looked[work.host.name].trouble is None]
+        snapshot = self._intend(snapshot, _ended_entries(ledger, decision), works, looked)
+        if not works:
+            return Deployed(plan, silent)
+        allowed = self._look_again(world, snapshot, works)
+        prepared, unready = self._prepare(world, snapshot, works, allowed, looked)
+        ended, broken = self._sessions(prepared)
+        self._conclude(snapshot, ended)
+        copied = tuple(each.host for each in ended if each.was_copied)
+        failures = (*silent, *unready, *(t for each in ended for t in each.troubles), *self._after_copy(copied))
+        if broken is not None:
+            raise broken
+        return Deployed(plan, failures, copied)
+
+    def _world(self, snapshot: Snapshot) -> World:
+        active = [domain for domain, group in self.inventory.groups.items() if group.active and domain != CA_GROUP]
+        hashes: dict[str, str | None] = {}
+        if self.includes is not None:
+            hashes = {apex: include_sha256(self.includes.include(apex)) for apex in sorted(active)}
+        return World(self.inventory, snapshot.branches, snapshot.ledger, hashes, self.clock.now())
+
+    def _decide(self, world: World, snapshot: Snapshot) -> tuple[Decision, Ledger]:
+        """Return the decision, and the ledger as it stands after the look it rests on."""
+        verdicts, ledger = self._verdicts(world, snapshot)
+        return rules.decide(world, verdicts, self.options), ledger
+
+    def _verdicts(self, world: World, snapshot: Snapshot) -> tuple[Verdicts, Ledger]:
+        keys = Keys.of(snapshot.branches, self.spki)
+        concerned = rules.candidates(world, self.options)
+        if any(self.inventory.services[service].dane for service in concerned):
+            look = self.observer.look(snapshot.ledger)
+            ledger = look.advanced(snapshot.ledger)
+            gate = look.gate(self.inventory, ledger, keys, self.clock.now())
+        else:
+            ledger, gate = snapshot.ledger, Gate(snapshot.ledger, {}, keys, (), world.now)
+        return _by_gate(gate), ledger
+
+    def _look(self, works: Iterable[Work]) -> dict[str, Answer]:
+        """Ask every host what it holds, all at once; this also opens the connection that the session uses."""
+        hosts = [work.host for work in works]
+        with ThreadPoolExecutor(max_workers=HOSTS_AT_ONCE) as pool:
+            return dict(zip((host.name for host in hosts), pool.map(self._look_at, hosts), strict=True))
+
+    def _look_at(self, host: Host) -> Answer:
+        return self.receiver.look(host)
+
+    def _intend(
+        self, snapshot: Snapshot, ledger: Ledger, works: Sequence[Work], looked: Mapping[str, Answer]
+    ) -> Snapshot:
+        """Push "may serve either" for every host that answered, each with a number above all it has seen."""
+        hosts, now = dict(ledger.hosts), self.clock.now()
+        for work in works:
+            entry = ledger.host(work.host.name)
+            seq = max(entry.seq, looked[work.host.name].seq) + 1
+            hosts[work.host.name] = entries.intend(entry, seq, work.due, at=now)
+        names = ", ".join(work.host.name for work in works)
+        note = Note("deploy", f"intent for {names}", "Until the outcome is known each of them may serve either.")
+        if not works:
+            note = Note("observe", "what is known", "A look at DNS, or entries that ended.")
+        return self.ops.write_ledger(snapshot, replace(ledger, hosts=hosts), note)
+
+    def _look_again(self, world: World, snapshot: Snapshot, works: Sequence[Work]) -> Mapping[str, Work]:
+        """Judge once more, after the intent: what may not go now is dropped. The entries are those of before."""
+        if self.includes is not None:
+            self.includes.refresh()
+        verdicts, _ = self._verdicts(world, snapshot)
+        fresh = {work.host.name: work for work in rules.decide(world, verdicts, self.options).works}
+        return {work.host.name: _narrowed(work, fresh.get(work.host.name)) for work in works}
+
+    def _prepare(
+        self,
+        world: World,
+        snapshot: Snapshot,
+        works: Sequence[Work],
+        allowed: Mapping[str, Work],
+        looked: Mapping[str, Answer],
+    ) -> tuple[list[Prepared], list[SslopsError]]:
+        due = sorted({version for work in allowed.values() for version in work.due.items()})
+        files, troubles = _sound(self.vault.files(snapshot, due), ServiceFiles)
+        hashes = {version: hashlib.sha256(found.cert).hexdigest() for version, found in files.items()}
+        ready = {name: replace(work, due=_with_files(work, files)) for name, work in allowed.items()}
+        wanted = sorted(
+            {
+                (service, ready[name].due[service])
+                for name in ready
+                for service in session.to_send(
+                    ready[name], world.ledger.host(name), looked[name], _of(ready[name], hashes)
+                )
+            }
+        )
+        opened = {
+            version: matched(*version, world.branches.main[version[0]].at(version[1]), key)
+            for version, key in self.vault.keys(snapshot, wanted).items()
+        }
+        keys, unread = _sound(opened, Secret)
+        contents = self._include_contents(ready.values())
+        prepared = []
+        for intended in works:
+            name = intended.host.name
+            work = ready[name]
+            prepared.append(
+                Prepared(
+                    work=replace(work, unproven=work.unproven & work.due.keys()),
+                    seq=snapshot.ledger.host(name).seq,
+                    before=world.ledger.host(name),
+                    looked=looked[name],
+                    parcels=self._parcels(world, work, files, keys),
+                    cert_sha256=_of(work, hashes),
+                    includes=tuple(Include(apex, contents[apex]) for apex in sorted(work.includes)),
+                    dropped=frozenset(intended.due.keys() - work.due.keys()),
+                    ask=self._asker(world, work.delivery, world.ledger.host(name)),
+                )
+            )
+        return prepared, [*troubles, *unread]
+
+    def _include_contents(self, works: Iterable[Work]) -> dict[str, bytes]:
+        apexes = {apex for work in works for apex in work.includes}
+        return {apex: (self.includes.include(apex) if self.includes else None) or b"" for apex in sorted(apexes)}
+
+    def _parcels(
+        self,
+        world: World,
+        work: Work,
+        files: Mapping[Version, ServiceFiles],
+        keys: Mapping[Version, Secret],
+    ) -> dict[ServiceId, Parcel]:
+        found = {}
+        for service, generation in work.due.items():
+            state, key = world.branches.main[service], keys.get((service, generation))
+            facts = state.at(generation)
+            if key is not None and facts is not None and facts.issued is not None:
+                found[service] = Parcel(
+                    service,
+                    generation,
+                    files[service, generation],
+                    key,
+                    facts.issued.serial,
+                    facts.issued.not_after,
+                    state.slots.rolled_at,
+                    work.delivery.files,
+                )
+        return found
+
+    def _asker(
+        self, world: World, delivery: Delivery, before: HostEntry
+    ) -> Callable[[ServiceId, GenerationId, Mapping[ServiceId, GenerationId]], tuple[Question, ...]]:
+        """Return how questions about one host are made, from what its services should show."""
+        settled = {service: key for service in delivery.services if (key := before.serves(service).settled)}
+
+        def ask(
+            service: ServiceId, generation: GenerationId, showing: Mapping[ServiceId, GenerationId]
+        ) -> tuple[Question, ...]:
+            right = {}
+            for other, key in {**settled, **showing}.items():
+                facts = world.branches.main[other].at(key)
+                if facts is not None and facts.issued is not None:
+                    right[other] = facts.issued.cert_sha256
+            state = world.branches.main[service]
+            return session.questions(delivery, self.inventory.services[service], state, generation, right)
+
+        return ask
+
+    def _sessions(self, prepared: Sequence[Prepared]) -> tuple[list[Ended], Exception | None]:
+        """Run all sessions at once. A bug in one must not lose what the others found out: it is returned."""
+        prover = Prover(self.ports, self.sleep, self.patience_seconds)
+        ended: list[Ended] = []
+        broken: Exception | None = None
+        with ThreadPoolExecutor(max_workers=HOSTS_AT_ONCE) as pool:
+            futures = [pool.submit(HostSession(each, self.receiver, prover).run) for each in prepared]
+        for each, future in zip(prepared, futures, strict=True):
+            error = future.exception()
+            if error is None:
+                ended.append(future.result())
+            elif isinstance(error, SslopsError):
+                ended.append(Ended(each.work.host.name, each.seq, each.before, troubles=(error,)))
+            elif isinstance(error, Exception):
+                broken = error
+            else:
+                raise error
+        return ended, broken
+
+    def _conclude(self, snapshot: Snapshot, ended: Sequence[Ended]) -> None:
+        """Push what is known now, one commit for all hosts, against the ledger as it is by then."""
+        now = self.clock.now()
+        latest = [snapshot]
+
+        def attempt() -> Snapshot:
+            current = latest.pop() if latest else self.ops.refresh()
+            hosts = dict(current.ledger.hosts)
+            for each in ended:
+                if each.host in hosts:
+                    hosts[each.host] = each.applied(hosts[each.host], now)
+            return self.ops.write_ledger(current, replace(current.ledger, hosts=hosts), _outcome(ended))
+
+        retrying(attempt, sleep=self.sleep, random=self.random)
+
+    def _after_copy(self, copied: Sequence[str]) -> list[SslopsError]:
+        """Run `post_copy_cmd` for hosts that were copied to; a failure is told, and stops nothing."""
+        failures: list[SslopsError] = []
+        for host, words in self.inventory.settings.post_copy_cmd:
+            why = self.commands.run([*words, host]) if host in copied else None
+            if why is not None:
+                failures.append(SshError(f"post_copy_cmd for '{host}': {why}"))
+        return failures
+
+
+def _by_gate(gate: Gate) -> Verdicts:
+    def verdict(service: ServiceId, generation: GenerationId, _host: Host) -> Verdict:
+        return gate.may_serve(service, generation)
+
+    return verdict
+
+
+def _narrowed(work: Work, fresh: Work | None) -> Work:
+    """Return what of *work* is still right."""
+    if fresh is None:
+        return Work(work.delivery)
+    due = {service: generation for service, generation in work.due.items() if fresh.due.get(service) == generation}
+    includes = {apex: digest for apex, digest in work.includes.items() if fresh.includes.get(apex) == digest}
+    return replace(work, due=due, includes=includes, restart=work.restart & fresh.restart)
+
+
+def _ended_entries(ledger: Ledger, decision: Decision) -> Ledger:
+    hosts = {name: entry for name, entry in ledger.hosts.items() if name not in decision.forgotten}
+    for name, services in decision.closed.items():
+        if name in hosts:
+            hosts[name] = entries.close(hosts[name], services)
+    return replace(ledger, hosts=hosts)
+
+
+def _sound(found: Mapping[Version, T | SslopsError], kind: type[T]) -> tuple[dict[Version, T], list[SslopsError]]:
+    good = {version: each for version, each in found.items() if isinstance(each, kind)}
+    return good, [each for each in found.values() if isinstance(each, SslopsError)]
+
+
+def _with_files(work: Work, files: Mapping[Version, ServiceFiles]) -> dict[ServiceId, GenerationId]:
+    return {service: generation for service, generation in work.due.items() if (service, generation) in files}
+
+
+def _of(work: Work, hashes: Mapping[Version, str]) -> dict[ServiceId, str]:
+    return {service: hashes[service, generation] for service, generation in work.due.items()}
+
+
+def _outcome(ended: Sequence[Ended]) -> Note:
+    well = [each.host for each in ended if not each.troubles]
+    badly = [each.host for each in ended if each.troubles]
+    parts = [f"{', '.join(names)} {word}" for names, word in ((well, "settled"), (badly, "not settled")) if names]
+    troubles = "; ".join(trouble.what for each in ended for trouble in each.troubles)
+    return Note("deploy", "; ".join(parts), troubles or "Each host was asked after the switch.")

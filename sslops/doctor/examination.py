@@ -1,0 +1,25 @@
+"""The whole examination, from the programs on this machine to the servers beyond it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sslops.doctor.keys import keys
+from sslops.doctor.network import network
+from sslops.doctor.patient import admit
+from sslops.doctor.programs import programs
+from sslops.doctor.repository import repository
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from datetime import datetime
+    from pathlib import Path
+
+    from sslops.doctor.finding import Finding
+
+
+def examine(folder: Path | None, environ: Mapping[str, str], now: datetime) -> Iterator[Finding]:
+    """Look at everything; *folder* is the ops repository, null when there is none."""
+    patient = admit(folder, environ, now)
+    for look in (programs, repository, keys, network):
+        yield from look(patient)

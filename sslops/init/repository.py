@@ -1,0 +1,96 @@
+"""A new ops repository: its files, and the one commit on `main` that holds them.
+
+It is built beside its place and moved there with `.git` last, so that a folder is a repository only when it is whole.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from importlib import resources
+from pathlib import Path
+from string import Template
+from typing import TYPE_CHECKING
+
+from sslops.adapters.git import BOT
+from sslops.adapters.git_process import GitProcess
+from sslops.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from importlib.resources.abc import Traversable
+
+BRANCH = "main"
+_SUBJECT = "Start an ops repository for sslops"
+_BODY = "An example inventory, and who can open what; `sslops check` accepts it as it is."
+# File of the package data -> its name in the repository.
+_FILES = {
+    "sops.yaml": ".sops.yaml",
+    "gitattributes": ".gitattributes",
+    "gitignore": ".gitignore",
+    "CODEOWNERS": "CODEOWNERS",
+    "README.md": "README.md",
+    "known_hosts": "inventory/known_hosts",
+}
+_WITH_RECIPIENTS = "sops.yaml"
+
+
+def require_empty(folder: Path) -> None:
+    """Do nothing when *folder* is not there or is an empty folder; UsageError otherwise."""
+    if folder.is_dir() and not any(folder.iterdir()):
+        return
+    if folder.exists() or folder.is_symlink():
+        message = f"'{folder}' is not empty"
+        raise UsageError(message, hint="name a folder that does not exist yet")
+
+
+def make_repository(folder: Path, recipients: Mapping[str, str], environ: Mapping[str, str] | None = None) -> None:
+    """Make the repository at *folder*; *recipients* are those of the jobs `renew` and `deploy`.
+
+    Raises UsageError when the folder holds anything, GitError when git does not commit; nothing is left then.
+    """
+    require_empty(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".sslops-init-") as draft:
+        _write(Path(draft), recipients)
+        _commit(GitProcess(Path(draft), environ))
+        for entry in sorted(Path(draft).iterdir(), key=lambda each: (each.name == ".git", each.name)):
+            shutil.move(entry, folder / entry.name)
+
+
+def _write(draft: Path, recipients: Mapping[str, str]) -> None:
+    _copy(resources.files("sslops.inventory").joinpath("example"), draft / "inventory")
+    files = resources.files("sslops.init").joinpath("files")
+    for name, path in _FILES.items():
+        text = files.joinpath(name).read_text(encoding="utf-8")
+        if not (draft / path).exists():
+            (draft / path).parent.mkdir(exist_ok=True)
+            content = Template(text).substitute(recipients) if name == _WITH_RECIPIENTS else text
+            (draft / path).write_text(content, encoding="utf-8")
+
+
+def _copy(source: Traversable, target: Path) -> None:
+    for path, content in _walk(source, target):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+
+
+def _walk(source: Traversable, target: Path) -> Iterator[tuple[Path, bytes]]:
+    for entry in source.iterdir():
+        if entry.is_dir():
+            yield from _walk(entry, target / entry.name)
+        elif not entry.name.endswith((".py", ".pyc")):
+            yield target / entry.name, entry.read_bytes()
+
+
+def _commit(git: GitProcess) -> None:
+    git.write("init", "--quiet", f"--initial-branch={BRANCH}")
+    git.write("add", "--all")
+    git.write(*_identity(git), "commit", "--quiet", "--message", _SUBJECT, "--message", _BODY)
+
+
+def _identity(git: GitProcess) -> tuple[str, ...]:
+    """Return what makes the bot the committer where git does not know who a person is."""
+    known = os.environ.get("GIT_COMMITTER_EMAIL") or git.read("config", "--get", "user.email", allowed=(0, 1)).text
+    return () if known else ("-c", f"user.name={BOT.name}", "-c", f"user.email={BOT.email}")

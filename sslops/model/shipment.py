@@ -1,0 +1,132 @@
+"""What travels to a host and what comes back: parcels of files, restarts, and the answer of the receiver there.
+
+>>> from sslops.model.names import GenerationId
+>>> held = Held(GenerationId("20261124T143000Z-9b1c"), {"cert.pem": "77"}, intact=True)
+>>> held.is_exactly("20261124T143000Z-9b1c", "77")
+True
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from sslops.model.inventory import FileModes
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+    from sslops.errors import SshError
+    from sslops.model.names import GenerationId, ServiceId
+    from sslops.model.secret import Secret
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceFiles:
+    """The public files of one generation, as the repository has them; *tlsa_rr* are its records as a zone file."""
+
+    csr: bytes
+    cert: bytes
+    chain: bytes
+    tlsa_rr: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Parcel:
+    """One service for one host: everything that goes below its `curr`."""
+
+    service: ServiceId
+    generation: GenerationId
+    files: ServiceFiles
+    private_key: Secret
+    serial: str
+    not_after: datetime
+    rolled_at: datetime | None
+    modes: FileModes = field(default_factory=FileModes)
+
+
+@dataclass(frozen=True, slots=True)
+class Include:
+    """The include file `tlsa.<apex>` of one apex."""
+
+    apex: str
+    content: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Restart:
+    """The commands of one server class, each a list of words that no shell reads again."""
+
+    server_class: str
+    commands: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Shipment:
+    """All that one host gets in one session."""
+
+    parcels: tuple[Parcel, ...] = ()
+    includes: tuple[Include, ...] = ()
+    restarts: tuple[Restart, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What a host has below `curr` of one service: the generation it names, and SHA-256 (hex) of each file."""
+
+    generation: GenerationId | None
+    files: Mapping[str, str] = field(default_factory=dict)
+    intact: bool = False
+    """Whether every file is still what was put there, by the list that came with it."""
+
+    def is_exactly(self, generation: str, cert_sha256: str) -> bool:
+        """Whether it is *generation*, untouched, with the `cert.pem` whose content hashes to *cert_sha256*."""
+        return self.intact and self.generation == generation and self.files.get("cert.pem") == cert_sha256
+
+
+NOTHING = Held(None)
+
+
+class Outcome(StrEnum):
+    """How one call of a receiver ended; the words are for people."""
+
+    DONE = "done"
+    UNREACHABLE = "unreachable"
+    HOST_KEY = "host key refused"
+    DENIED = "login refused"
+    FENCED = "a newer run was there"
+    BUSY = "another receiver is at work"
+    WENT_BACK = "a restart failed, everything went back"
+    STUCK = "a restart failed, and so did the way back"
+    NOT_SWITCHED = "the files could not be switched, everything went back"
+    REFUSED = "the receiver refused"
+    TIMEOUT = "no answer in time"
+    BROKEN = "the receiver failed"
+
+    @property
+    def is_untouched(self) -> bool:
+        """Whether the host certainly did nothing in this call."""
+        # Not unreachable: a connection may break while the receiver at its other end goes on.
+        return self in {Outcome.REFUSED, Outcome.BUSY, Outcome.FENCED, Outcome.HOST_KEY, Outcome.DENIED}
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a receiver said: how it ended, the number it knows, and what it holds (of a `put`: of what was put)."""
+
+    outcome: Outcome
+    seq: int = 0
+    services: Mapping[ServiceId, Held] = field(default_factory=dict)
+    includes: Mapping[str, str] = field(default_factory=dict)
+    """Apex to SHA-256 (hex) of its include file."""
+    unfinished: frozenset[ServiceId] = frozenset()
+    """Services whose files were switched by a session that did not get through its restarts."""
+    restarted: tuple[str, ...] = ()
+    trouble: SshError | None = None
+    """What to tell a person; set unless the outcome is `DONE`."""
+
+    def holds(self, service: ServiceId) -> Held:
+        """Return what it holds of *service*."""
+        return self.services.get(service, NOTHING)

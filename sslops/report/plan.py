@@ -1,0 +1,152 @@
+"""A plan as text for a person, Markdown for a merge request, JSON for a program (design section 6).
+
+The Markdown carries the digest in a comment that the next run finds again.
+"""
+
+from __future__ import annotations
+
+import json
+import textwrap
+from typing import TYPE_CHECKING
+
+from sslops.model.names import format_time
+from sslops.report.columns import columns
+from sslops.report.escape import as_code, for_markdown, visible
+from sslops.report.words import count
+
+if TYPE_CHECKING:
+    from sslops.model.plan import Action, Hazard, Plan, Wait
+    from sslops.report.plan_view import ActionRow, HazardRow, PlanView, StageView, WaitRow
+
+_WIDTH = 100
+_TARGETS_SHOWN = 6
+_WAITS_SHOWN = 12
+_WAITS_IN_MARKDOWN = 50
+
+
+def as_text(view: PlanView) -> str:
+    """Return the plan stage by stage: what can be done now, what waits until when, which consent is missing."""
+    if view.is_empty:
+        return "nothing to do, nothing waits"
+    blocks = [_stage_text(stage) for stage in view.stages]
+    if view.hazards:
+        blocks.append("\n".join(["hazards", *(_hazard_text(hazard) for hazard in view.hazards)]))
+    return "\n\n".join([*blocks, f"plan {view.digest}"])
+
+
+def as_markdown(view: PlanView) -> str:
+    """Return the plan as one table for each part, and the digest in a comment."""
+    actions = [(stage, row) for stage in view.stages for row in stage.actions]
+    waits = [(stage, row) for stage in view.stages for row in stage.waits]
+    more = len(waits) - _WAITS_IN_MARKDOWN
+    blocks = [f"<!-- sslops-plan: {view.digest} -->"]
+    if actions:
+        blocks.append(
+            _table(("stage", "what for", "step", "generation", "why"), [_action_cells(*each) for each in actions])
+        )
+    if waits:
+        blocks.append(
+            _table(
+                ("waits", "what for", "step", "until", "why"),
+                [_wait_cells(*each) for each in waits[:_WAITS_IN_MARKDOWN]],
+            )
+        )
+        blocks += [_more_wait(more).capitalize()] if more > 0 else []
+    if view.hazards:
+        blocks.append(
+            _table(("hazard", "what for", "why", "accept with"), [_hazard_cells(row) for row in view.hazards])
+        )
+    if view.is_empty:
+        blocks.append("Nothing to do, nothing waits.")
+    return "\n\n".join(blocks)
+
+
+def as_json(plan: Plan, digest: str) -> str:
+    """Return `{digest, actions, waits, hazards}`; times in UTC, what is not known yet null."""
+    document = {
+        "digest": digest,
+        "actions": [_action_json(action) for action in plan.actions],
+        "waits": [_wait_json(wait) for wait in plan.waits],
+        "hazards": [_hazard_json(hazard) for hazard in plan.hazards],
+    }
+    return json.dumps(document, indent=2, ensure_ascii=False)
+
+
+def _stage_text(stage: StageView) -> str:
+    lines = [stage.verb]
+    for row in stage.actions:
+        lines += [f"  {_head(row.subject, row.what, row.generation)}", *_prose(row.why), *_targets(row)]
+    for wait in stage.waits[:_WAITS_SHOWN]:
+        fatal = ", past the end of the certificate" if wait.fatal else ""
+        lines += [f"  {_head(wait.subject, f'{wait.what} waits', f'{wait.until}{fatal}')}", *_prose(wait.why)]
+    more = len(stage.waits) - _WAITS_SHOWN
+    return "\n".join([*lines, f"  {_more_wait(more)}"] if more > 0 else lines)
+
+
+def _more_wait(more: int) -> str:
+    return f"and {more} more wait, for longer; --json has them all"
+
+
+def _head(*words: str) -> str:
+    return columns([[word for word in words if word]])
+
+
+def _prose(text: str) -> list[str]:
+    return textwrap.wrap(visible(text), _WIDTH, initial_indent="      ", subsequent_indent="      ")
+
+
+def _targets(row: ActionRow) -> list[str]:
+    shown = [f"      {columns([[target]])}" for target in row.targets[:_TARGETS_SHOWN]]
+    more = len(row.targets) - _TARGETS_SHOWN
+    return [*shown, f"      and {count(more, 'more', 'more')}"] if more > 0 else shown
+
+
+def _hazard_text(row: HazardRow) -> str:
+    lines = [f"  {_head(row.name, row.subject)}", *_prose(row.why), f"      accept with: {columns([[row.consent]])}"]
+    return "\n".join(lines)
+
+
+def _table(heads: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+    lines = [heads, ("---",) * len(heads), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _action_cells(stage: StageView, row: ActionRow) -> tuple[str, ...]:
+    targets = "".join(f"<br>{as_code(target)}" for target in row.targets)
+    generation = as_code(row.generation)
+    return stage.verb, as_code(row.subject), for_markdown(row.what), generation, for_markdown(row.why) + targets
+
+
+def _wait_cells(stage: StageView, row: WaitRow) -> tuple[str, ...]:
+    when = f"**{for_markdown(row.until)}**" if row.fatal else for_markdown(row.until)
+    return stage.verb, as_code(row.subject), for_markdown(row.what), when, for_markdown(row.why)
+
+
+def _hazard_cells(row: HazardRow) -> tuple[str, ...]:
+    return as_code(row.name), as_code(row.subject), for_markdown(row.why), as_code(row.consent)
+
+
+def _action_json(action: Action) -> dict[str, str | None]:
+    return {
+        "verb": str(action.verb),
+        "group": action.group,
+        "service": action.service,
+        "generation": action.generation,
+        "what": action.what,
+        "reason": action.reason,
+        "why": action.why,
+    }
+
+
+def _wait_json(wait: Wait) -> dict[str, str | None]:
+    return {
+        "group": wait.group,
+        "service": wait.service,
+        "for": str(wait.verb),
+        "until": None if wait.until is None else format_time(wait.until),
+        "why": wait.why,
+    }
+
+
+def _hazard_json(hazard: Hazard) -> dict[str, str]:
+    return {"name": str(hazard.name), "subject": hazard.subject, "why": hazard.why}

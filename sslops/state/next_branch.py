@@ -1,0 +1,123 @@
+"""The row of commits that a write puts on `next`: first main is taken in, then one commit for each change.
+
+Where a forge rebased our commits onto main, next starts again on main with what is not there yet: it would carry the
+originals beside their copies for ever, and no forge could rebase the next request.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sslops.adapters.git_objects import NewCommit
+from sslops.state.messages import ACTION, RUN, SERVICE, change_message, message
+from sslops.state.paths import STATE, generation_folder, slots_path
+from sslops.state.slots_file import write_slots
+from sslops.state.trees import edits_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from sslops.adapters.git import Git, LoggedCommit, Person
+    from sslops.model.change import Change
+    from sslops.state.snapshot import Snapshot
+
+MERGE = "merge"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """Commits to be made on *start*; *rewrites*: the old tip of next is not among their ancestors."""
+
+    start: str
+    commits: tuple[NewCommit, ...]
+    rewrites: bool = False
+
+    def make(self, git: Git, changes: Iterable[Change], author: Person | None, run: str | None) -> str:
+        """Make them, and one for each of *changes*; return the tip. No branch moves."""
+        ours = (NewCommit(change_message(change, run), edits_of(change), author=author) for change in changes)
+        commits = [*self.commits, *ours]
+        return git.commit_all(self.start, commits) if commits else self.start
+
+
+def taking_in(git: Git, snapshot: Snapshot, main_branch: str, author: Person | None, run: str | None) -> Row:
+    """Return what takes main into next, without a commit where one of the two already has all of the other."""
+    main, following = snapshot.main_commit, snapshot.next_commit
+    if following is None:
+        return Row(main, ())
+    changed = snapshot.take_in.changed
+    if git.is_ancestor(main, following):
+        pointers = NewCommit(_message(snapshot, main_branch, run), _slots(snapshot), author=author)
+        return Row(following, (pointers,) if changed else ())
+    if git.is_ancestor(following, main):
+        same = git.subtree(following, STATE) == git.subtree(main, STATE)
+        return Row(main, () if same and not changed else (_merge(git, snapshot, main_branch, author, run),))
+    rest = _not_rebased(git, main, following)
+    if rest is None:
+        merge = _merge(git, snapshot, main_branch, author, run)
+        return Row(following, (merge,))
+    return _on_top(git, snapshot, rest, _merge(git, snapshot, main_branch, author, run))
+
+
+def _on_top(git: Git, snapshot: Snapshot, rest: Sequence[LoggedCommit], closing: NewCommit) -> Row:
+    """Return main, then *rest* with the state that each had; *closing* only where the state is not main's by then."""
+    replayed = tuple(
+        NewCommit(one.message, grafts={STATE: git.subtree(one.sha, STATE)}, author=one.author) for one in rest
+    )
+    last = git.subtree(snapshot.next_commit or "", STATE)
+    held = last if replayed else git.subtree(snapshot.main_commit, STATE)
+    closes = bool(snapshot.take_in.changed) or held != last
+    own = NewCommit(closing.message, closing.edits, closing.grafts, author=closing.author)
+    return Row(snapshot.main_commit, (*replayed, own) if closes else replayed, rewrites=True)
+
+
+def _not_rebased(git: Git, main: str, following: str) -> list[LoggedCommit] | None:
+    """Return what comes, oldest first, after the last commit that main has a rebased copy of; null if none."""
+    copies = {_name(one) for one in git.log(main, since=[following]) if _is_step(one)}
+    own = git.log(following, since=[main])[::-1]
+    rebased = [place for place, one in enumerate(own) if _is_step(one) and _name(one) in copies]
+    if not rebased:
+        return None
+    return [one for one in own[rebased[-1] + 1 :] if _is_step(one)]
+
+
+def _is_step(commit: LoggedCommit) -> bool:
+    return len(commit.parents) == 1 and dict(commit.trailers).get(ACTION, MERGE) != MERGE
+
+
+def _name(commit: LoggedCommit) -> tuple[str, Person]:
+    return commit.message, commit.author
+
+
+def _merge(git: Git, snapshot: Snapshot, main_branch: str, author: Person | None, run: str | None) -> NewCommit:
+    """Return the commit whose tree is main's, but for `state/`, which is next's and obeys a revert."""
+    main, following = snapshot.main_commit, snapshot.next_commit or ""
+    parents = (main,) if git.is_ancestor(following, main) else (following, main)
+    grafts = {STATE: git.subtree(following, STATE)} | _restored(git, snapshot)
+    return NewCommit(
+        _message(snapshot, main_branch, run), _slots(snapshot), grafts, parents=parents, tree=main, author=author
+    )
+
+
+def _slots(snapshot: Snapshot) -> dict[str, bytes]:
+    following = snapshot.branches.next
+    return {slots_path(service): write_slots(following[service].slots) for service in snapshot.take_in.changed}
+
+
+def _restored(git: Git, snapshot: Snapshot) -> dict[str, str | None]:
+    folders = (
+        generation_folder(service, generation)
+        for service, generations in snapshot.take_in.restored.items()
+        for generation in generations
+    )
+    return {folder: git.subtree(snapshot.main_commit, folder) for folder in folders}
+
+
+def _message(snapshot: Snapshot, main_branch: str, run: str | None) -> str:
+    changed = snapshot.take_in.changed
+    why = f"Everything outside state/ is as on {main_branch}, state/ stays as on next."
+    if changed:
+        names = ", ".join(map(str, changed))
+        why = f"{why} On {main_branch} a person went back, and these slots follow: {names}."
+    services = {SERVICE: str(changed[0])} if len(changed) == 1 else {}
+    return message(MERGE, main_branch, f"take in {snapshot.main_commit[:12]}", why, {**services, RUN: run})

@@ -1,0 +1,46 @@
+"""One look at all the branches: what every decision of a run is made from, and what its pushes are compared with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from sslops.adapters.git import Git
+    from sslops.model.ledger import Ledger
+    from sslops.model.state import Branches
+    from sslops.state.take_in import TakeIn
+
+ROLL_BRANCH = "sslops/roll"
+LEDGER_BRANCH = "ledger"
+INVENTORY = "inventory/"
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """The branches as last fetched: their commits (null: no such branch) and what they say.
+
+    `branches.next` has main already taken in, whether or not that is committed yet.
+    """
+
+    git: Git = field(repr=False)
+    main_commit: str
+    next_commit: str | None
+    roll_commit: str | None
+    ledger_commit: str | None
+    branches: Branches = field(repr=False)
+    take_in: TakeIn = field(repr=False)
+    ledger: Ledger = field(repr=False)
+
+    @property
+    def ledger_is_new(self) -> bool:
+        """Whether there is no branch `ledger`: everything about hosts and DNS is unknown."""
+        return self.ledger_commit is None
+
+    @cached_property
+    def inventory_files(self) -> Mapping[str, bytes]:
+        """The files below `inventory/` at main, by path; read when first asked for."""
+        return self.git.files(self.main_commit, INVENTORY)

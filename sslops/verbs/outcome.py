@@ -1,0 +1,65 @@
+"""What a stage verb did or would do, how it is shown, and the exit code it ends in (design section 6)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sslops.errors import ExitCode, SslopsError, worst
+from sslops.model.plan import Plan
+from sslops.plan.digest import digest
+from sslops.report.plan import as_json, as_markdown, as_text
+from sslops.report.plan_view import view
+
+if TYPE_CHECKING:
+    from sslops.verbs.session import Session
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The plan of one verb, whether it was carried out, and what failed on the way."""
+
+    plan: Plan = Plan()
+    is_applied: bool = False
+    failures: tuple[SslopsError, ...] = ()
+
+    def __add__(self, other: Outcome) -> Outcome:
+        """Join the outcomes of two stages of one run."""
+        return Outcome(
+            self.plan + other.plan, self.is_applied or other.is_applied, (*self.failures, *other.failures)
+        )
+
+    def exit_code(self, *, detailed: bool) -> ExitCode:
+        """Return the exit code; waiting and pending only count when *detailed*."""
+        codes = [ExitCode.DONE, *(failure.exit_code for failure in self.failures)]
+        codes += [ExitCode.FAILED] if any(wait.fatal for wait in self.plan.waits) else []
+        codes += [ExitCode.REFUSED] if self.plan.hazards else []
+        if detailed:
+            codes += [ExitCode.PENDING] if self.plan.actions and not self.is_applied else []
+            codes += [ExitCode.WAITING] if self.plan.waits else []
+        return worst(codes)
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """How the result is wanted."""
+
+    as_json: bool = False
+    as_markdown: bool = False
+    detailed: bool = False
+
+
+def finish(session: Session, outcome: Outcome, form: Form) -> ExitCode:
+    """Show the outcome: the plan on stdout, failures and what to do next on stderr; return the exit code."""
+    plan = outcome.plan
+    if form.as_json:
+        session.show(as_json(plan, digest(plan)))
+    elif form.as_markdown:
+        session.show(as_markdown(view(plan, digest(plan), session.now)))
+    else:
+        session.show(as_text(view(plan, digest(plan), session.now)))
+    for failure in outcome.failures:
+        session.say(failure.render())
+    if plan.actions and not outcome.is_applied:
+        session.say("nothing was changed; --apply does it")
+    return outcome.exit_code(detailed=form.detailed)

@@ -1,0 +1,79 @@
+"""`sslops run`: renew, publish, roll, deploy, publish: the one scheduled job of a small site."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import click
+
+from sslops.errors import SslopsError
+from sslops.model.plan import Plan
+from sslops.verbs import options
+from sslops.verbs.outcome import Form, Outcome, finish
+from sslops.verbs.session import current
+from sslops.wiring import Request, Site, carry_out
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sslops.errors import ExitCode
+    from sslops.model.inventory import Consent
+    from sslops.verbs.session import Session
+
+
+@click.command(name="run")
+@options.targets()
+@options.apply()
+@options.accept()
+@options.fetch()
+@options.json()
+@options.detailed_exitcode()
+def command(
+    *,
+    targets: tuple[str, ...],
+    apply: bool,
+    accept: tuple[Consent, ...],
+    fetch: bool,
+    as_json: bool,
+    detailed_exitcode: bool,
+) -> ExitCode:
+    """Renew, publish, roll, deploy, publish. A stage that fails does not stop the ones after it."""
+    session = current()
+    request = Request(apply, fetch, accept, targets)
+    if not apply:
+        outcome = carry_out(session, request, Site.plan)
+    else:
+        outcome = Outcome(is_applied=True)
+        for stage in (_renew, _publish_early, _roll, _deploy, _publish):
+            outcome += _attempt(session, request, stage)
+    return finish(session, outcome, Form(as_json=as_json, detailed=detailed_exitcode))
+
+
+def _attempt(session: Session, request: Request, stage: Callable[[Site], Outcome]) -> Outcome:
+    try:
+        return carry_out(session, request, stage)
+    except SslopsError as error:
+        return Outcome(is_applied=True, failures=(error,))
+
+
+def _renew(site: Site) -> Outcome:
+    return site.renew(site.renew_options())
+
+
+def _publish_early(site: Site) -> Outcome:
+    """Publish before the roll; what still waits then is judged again at the end."""
+    outcome = site.publish()
+    return replace(outcome, plan=Plan(outcome.plan.actions))
+
+
+def _publish(site: Site) -> Outcome:
+    return site.publish()
+
+
+def _roll(site: Site) -> Outcome:
+    return site.roll(site.roll_options())
+
+
+def _deploy(site: Site) -> Outcome:
+    return site.deploy(site.deploy_options())

@@ -1,0 +1,360 @@
+"""The composition root: which adapter stands behind which port, for one verb on one ops repository.
+
+`carry_out` gives a verb a fresh `Site`; with `--apply` it does so again whenever another run was faster.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import time
+import uuid
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, TypeVar
+
+from sslops.adapters.clock import SystemClock
+from sslops.adapters.git import Git, Person
+from sslops.errors import Faults, GitError, SslopsError, StateError, UsageError
+from sslops.inventory import load, read_folder
+from sslops.model.inventory import RepoSettings
+from sslops.model.plan import Consents, Plan
+from sslops.plan.consents import consents
+from sslops.plan.digest import digest as digest_of
+from sslops.plan.digest import require
+from sslops.plan.targets import parse_targets
+from sslops.state.retrying import retrying
+from sslops.state.store import OpsRepo
+from sslops.verbs.outcome import Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping
+
+    from sslops.adapters.dns_repository import DnsRepository
+    from sslops.adapters.sops import Sops
+    from sslops.adapters.ssh import Ssh
+    from sslops.deploy.decision import DeployOptions
+    from sslops.deploy.steps import Deployer
+    from sslops.issue.rules import RenewOptions
+    from sslops.model.inventory import Consent, Inventory, Verify
+    from sslops.model.names import GenerationId, ServiceId
+    from sslops.model.seen import PortSeen
+    from sslops.observe.look import Observer
+    from sslops.publish.steps import Publisher
+    from sslops.roll.rules import RollOptions
+    from sslops.roll.steps import Roller
+    from sslops.state.snapshot import Snapshot
+    from sslops.verbs.session import Session
+
+Result = TypeVar("Result")
+
+RUN_VARIABLES = ("CI_JOB_URL", "SSLOPS_RUN")
+"""Where a forge says which job this is; it ends in the trailer `Sslops-Run`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What every stage verb is told on the command line."""
+
+    apply: bool = False
+    fetch: bool = False
+    accept: tuple[Consent, ...] = ()
+    targets: tuple[str, ...] = ()
+
+
+def carry_out(session: Session, request: Request, act: Callable[[Site], Result]) -> Result:
+    """Let *act* work on the ops repository of *session*.
+
+    Without `--apply` the inventory is the working tree's and nothing is locked; with it, main's, under the lock of this
+    clone, and again from the start when another run was faster. Raises Busy after the last try.
+    """
+    ops = _ops(session)
+    if not request.apply:
+        snapshot = ops.refresh() if request.fetch else ops.snapshot()
+        return act(_site(session, request, ops, snapshot, load(read_folder(session.folder))))
+
+    def attempt() -> Result:
+        snapshot = ops.refresh()
+        inventory = load(snapshot.inventory_files)
+        _require_supported(inventory)
+        return act(_site(session, request, ops, snapshot, inventory))
+
+    with ops.lock():
+        ops.require_clean()
+        note = ops.work_tree_note(ops.snapshot())
+        if note:
+            session.say(note)
+        return retrying(attempt, sleep=time.sleep, random=random.random)
+
+
+@dataclass(frozen=True)
+class Site:
+    """One ops repository at one moment, with everything that a stage needs to work on it."""
+
+    session: Session
+    ops: OpsRepo
+    snapshot: Snapshot
+    inventory: Inventory
+    consents: Consents
+    targets: frozenset[ServiceId] | None
+    run: str
+
+    # The stages.
+
+    def plan(self) -> Outcome:
+        """Return what every stage can do now; a DNS repository that cannot be reached is a failure beside the rest."""
+        failures: tuple[SslopsError, ...] = ()
+        found = self.plan_renew(self.renew_options())
+        try:
+            found += self.plan_publish() if self.inventory.dns else Plan()
+        except GitError as error:
+            failures = (error,)
+        found += self.plan_roll(self.roll_options()) + self.plan_deploy(self.deploy_options())
+        return Outcome(found, failures=failures)
+
+    def renew_options(self, *, force: bool = False, new_key: bool = False, reuse_key: bool = False) -> RenewOptions:
+        """Return the options of renew."""
+        from sslops.issue.rules import RenewOptions  # noqa: PLC0415  (each verb pays for its own stage)
+
+        return RenewOptions(self.targets, force, new_key, reuse_key)
+
+    def plan_renew(self, options: RenewOptions) -> Plan:
+        """Return what renew would do."""
+        from sslops.issue import rules  # noqa: PLC0415
+
+        return rules.plan(self.inventory, self.snapshot.branches, SystemClock().now(), options)
+
+    def renew(self, options: RenewOptions, digest: str | None = None) -> Outcome:
+        """Renew, onto the branch next."""
+        from sslops.adapters.localca import LocalCa  # noqa: PLC0415
+        from sslops.adapters.stored import StoredFiles  # noqa: PLC0415
+        from sslops.issue import steps  # noqa: PLC0415
+
+        plan = self.plan_renew(options)
+        require(plan, digest)
+        workshop = steps.Workshop(LocalCa(), self._sops, StoredFiles(self.ops, self.snapshot))
+        now, state = SystemClock().now(), self.snapshot.branches.next
+        made = steps.renew(plan, self.inventory, state, now, workshop, digest=digest_of(plan))
+        self.ops.write_next(self.snapshot, made.changes)
+        failures = tuple(failure.error for failure in made.failures)
+        return Outcome(plan + Plan(waits=made.waits), is_applied=True, failures=failures)
+
+    def plan_publish(self) -> Plan:
+        """Return what publish would do."""
+        return self._publisher.plan(self.snapshot)[0].plan
+
+    def publish(self, digest: str | None = None) -> Outcome:
+        """Publish; nothing to do where the inventory names no DNS repository."""
+        if self._repository is None:
+            return Outcome(is_applied=True)
+        return Outcome(self._publisher.publish(self.snapshot, digest), is_applied=True)
+
+    def roll_options(self, *, force: bool = False, min_roll_minutes: int | None = None) -> RollOptions:
+        """Return the options of roll."""
+        from sslops.roll.rules import RollOptions  # noqa: PLC0415
+
+        return RollOptions(self.targets, force, min_roll_minutes)
+
+    def plan_roll(self, options: RollOptions) -> Plan:
+        """Return what roll would do."""
+        return self._roller(options).plan(self.snapshot)[0]
+
+    def roll(self, options: RollOptions, digest: str | None = None) -> Outcome:
+        """Roll."""
+        return Outcome(self._roller(options).roll(self.snapshot, digest), is_applied=True)
+
+    def deploy_options(
+        self, *, hosts: Collection[str] = (), force_restart: bool = False, forget: Collection[str] = ()
+    ) -> DeployOptions:
+        """Return the options of deploy."""
+        from sslops.deploy.decision import DeployOptions  # noqa: PLC0415
+
+        return DeployOptions(self.targets, frozenset(hosts), force_restart, frozenset(forget), self.consents)
+
+    def plan_deploy(self, options: DeployOptions) -> Plan:
+        """Return what deploy would do; no host is asked."""
+        with self._ssh() as ssh:
+            return self._deployer(options, ssh).plan(self.snapshot)
+
+    def deploy(self, options: DeployOptions, digest: str | None = None) -> Outcome:
+        """Deploy."""
+        with self._ssh() as ssh:
+            done = self._deployer(options, ssh).deploy(self.snapshot, digest)
+        return Outcome(done.plan, is_applied=True, failures=done.failures)
+
+    # What stands behind their ports.
+
+    @cached_property
+    def _publisher(self) -> Publisher:
+        from sslops.publish.steps import Publisher  # noqa: PLC0415
+
+        if self._repository is None:
+            message = "the inventory names no DNS repository"
+            raise UsageError(message, hint="dns.repo in inventory/sslops.yaml")
+        return Publisher(
+            inventory=self.inventory,
+            ops=self.ops,
+            repository=self._repository,
+            observer=self._observer,
+            ask_port=_ask_port,
+            clock=SystemClock(),
+            sleep=time.sleep,
+            run=self.run,
+            consents=self.consents,
+            spki=self._public_keys,
+            restart=self._restart_name_servers,
+        )
+
+    def _restart_name_servers(self) -> None:
+        from sslops.adapters.commands import Commands  # noqa: PLC0415
+
+        command = self.inventory.dns.restart_cmd if self.inventory.dns else ()
+        why = Commands().run(command) if command else None
+        if why is not None:
+            self.session.say(f"dns.restart_cmd: {why}")
+
+    def _roller(self, options: RollOptions) -> Roller:
+        from sslops.roll.steps import Roller  # noqa: PLC0415
+
+        return Roller(self.inventory, self.ops, self._observer, SystemClock(), options, self._public_keys)
+
+    def _ssh(self) -> Ssh:
+        from sslops.adapters.ssh import Ssh  # noqa: PLC0415
+
+        known_hosts = self.ops.read(self.snapshot.main_commit, "inventory/known_hosts") or b""
+        hosts = [host for server_class in self.inventory.classes.values() for host in server_class.hosts]
+        return Ssh(known_hosts.decode("utf-8", "replace"), hosts, environ=os.environ)
+
+    def _deployer(self, options: DeployOptions, ssh: Ssh) -> Deployer:
+        from sslops.adapters.commands import Commands  # noqa: PLC0415
+        from sslops.adapters.receiver import Receivers  # noqa: PLC0415
+        from sslops.adapters.ssh import LocalShell  # noqa: PLC0415
+        from sslops.adapters.stored import StoredVault  # noqa: PLC0415
+        from sslops.deploy.asked_ports import AskedPorts  # noqa: PLC0415
+        from sslops.deploy.steps import Deployer  # noqa: PLC0415
+
+        return Deployer(
+            inventory=self.inventory,
+            ops=self.ops,
+            observer=self._observer,
+            clock=SystemClock(),
+            receiver=Receivers(ssh, LocalShell(os.environ), effects=self.session.effects),
+            ports=AskedPorts(ssh),
+            vault=StoredVault(self.ops, self._sops, self._tlsa_rr),
+            commands=Commands(),
+            sleep=time.sleep,
+            random=random.random,
+            options=options,
+            includes=self._reachable_repository,
+            spki=self._public_keys,
+        )
+
+    def _tlsa_rr(self, service: ServiceId, generation: GenerationId) -> bytes:
+        """Return the records that the DNS base has of one generation, as zone text."""
+        from sslops.dane.records import Keys  # noqa: PLC0415
+        from sslops.dane.zonefile import render_records  # noqa: PLC0415
+
+        repository, keys = self._reachable_repository, Keys.of(self.snapshot.branches, self._public_keys)
+        if repository is None or not self.inventory.services[service].dane:
+            return b""
+        zone = repository.apex(service.group).base.views[0]
+        return render_records(zone, lambda r: r == keys.record(r.owner, r.params, service, generation)).encode()
+
+    @property
+    def _reachable_repository(self) -> DnsRepository | None:
+        """The DNS repository; null when there is none, or when it cannot be reached now."""
+        try:
+            return self._repository
+        except GitError:
+            return None
+
+    @cached_property
+    def _observer(self) -> Observer:
+        from sslops.observe.dns import Resolver  # noqa: PLC0415
+        from sslops.observe.look import Observer  # noqa: PLC0415
+
+        try:
+            repository, obstacle = self._repository, "the inventory names no DNS repository"
+        except GitError as error:
+            repository, obstacle = None, error.what
+        resolver = Resolver(self.session.say)
+        return Observer(self.inventory, repository, resolver, SystemClock(), self.consents, obstacle)
+
+    @cached_property
+    def _sops(self) -> Sops:
+        from sslops.adapters.sops import Sops  # noqa: PLC0415
+
+        config = self.ops.read(self.snapshot.main_commit, ".sops.yaml")
+        if config is None:
+            message = f"there is no '.sops.yaml' on '{self.inventory.repo.branch}'"
+            raise StateError(message, hint="sslops init shows what it looks like")
+        return Sops(config.decode())
+
+    @cached_property
+    def _repository(self) -> DnsRepository | None:
+        """The DNS repository, just fetched; null when the inventory names none. GitError when it cannot be reached."""
+        from sslops.adapters.dns_repository import DnsRepository  # noqa: PLC0415
+
+        settings = self.inventory.dns
+        if settings is None:
+            return None
+        git = Git.clone_bare(settings.url, self.ops.git.private_dir / "dns.git", effects=self.session.effects)
+        found = DnsRepository(git.acting_as(self.ops.git.committer), settings.branch, settings.tlsa_dirs)
+        found.refresh()
+        return found
+
+    @cached_property
+    def _public_keys(self) -> Mapping[tuple[ServiceId, GenerationId], bytes]:
+        """Public keys in DER of the services whose records need more than their SHA-256."""
+        from sslops.dane.records import SHA256  # noqa: PLC0415
+
+        wanted = {s.id for s in self.inventory.active() if any(spec.params.match != SHA256 for spec in s.dane)}
+        if not wanted:
+            return {}
+        from sslops.observe.certificate import csr_spki  # noqa: PLC0415
+
+        generations = [
+            (service, key) for service in wanted for key in self.snapshot.branches.next[service].generations
+        ]
+        documents = self.ops.documents(self.snapshot, generations)
+        return {key: csr_spki(found.csr) for key, found in documents.items() if found.csr}
+
+
+def _ask_port(address: str, verify: Verify, server_name: str) -> PortSeen:
+    from sslops.observe.tls import ask_port  # noqa: PLC0415
+
+    return ask_port(address, verify.port, starttls=verify.starttls, server_name=server_name)
+
+
+def _ops(session: Session) -> OpsRepo:
+    git = Git.discover(session.folder, effects=session.effects)
+    author = Person(*session.author) if session.author else None
+    return OpsRepo(git, _repo_settings(session), author, _run_name())
+
+
+def _repo_settings(session: Session) -> RepoSettings:
+    """Return the settings of the working tree; the defaults when that inventory is broken, which is not main's fault."""
+    try:
+        return load(read_folder(session.folder)).repo
+    except Faults:
+        return RepoSettings()
+
+
+def _site(session: Session, request: Request, ops: OpsRepo, snapshot: Snapshot, inventory: Inventory) -> Site:
+    given = consents(inventory, request.accept, session.now)
+    targets = parse_targets(request.targets, inventory)
+    return Site(session, ops, snapshot, inventory, given, targets, ops.run or _run_name())
+
+
+def _run_name() -> str:
+    """Name this run: the job's address where a forge gives one, and always something no other run has."""
+    address = next((os.environ[name] for name in RUN_VARIABLES if os.environ.get(name)), "local")
+    return f"{address}#{uuid.uuid4().hex[:8]}"
+
+
+def _require_supported(inventory: Inventory) -> None:
+    """Refuse a forge whose merge requests this version cannot make."""
+    forges = {inventory.repo.forge} | ({inventory.dns.forge} if inventory.dns else set())
+    for forge in sorted(forges - {"none"}):
+        message = f"forge '{forge}' is not supported by this version"
+        raise GitError(message, hint="repo.forge: none lets the engine merge by itself")

@@ -1,0 +1,1 @@
+"""The throw-away world, its small servers, and the whole story."""
