@@ -5,7 +5,7 @@ ARGS ?=
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format types docs docs-check check clean
+.PHONY: help demo test lint format types docs docs-check check bench clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' Makefile | while IFS='|' read -r name what; do printf '%-11s %s\n' "$$name" "$$what"; done
@@ -37,6 +37,9 @@ docs-check: .venv/for-development ## fail when a generated part is stale
 
 check: ## the gate: test, lint, types, docs-check
 	.ci/run
+
+bench: .venv/for-development ## time the verbs and print the table
+	.venv/bin/python -m benchmarks $(ARGS)
 
 clean: ## remove the virtual environment and every cache
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist

@@ -10,8 +10,9 @@ import importlib
 import os
 import sys
 from datetime import UTC, datetime
+from io import TextIOWrapper
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, NoReturn, TextIO
 
 import click
 
@@ -116,11 +117,19 @@ def run(arguments: Sequence[str], effects: Effects = NO_EFFECTS) -> int:
 def main() -> NoReturn:
     """Be the program `sslops`."""
     gc.set_threshold(_GC_THRESHOLD)
-    for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # a terminal may know less than UTF-8
+    sys.stdout, sys.stderr = _ready(sys.stdout), _ready(sys.stderr)
     code = run(sys.argv[1:])
     _flush()
     sys.exit(code)
+
+
+def _ready(stream: TextIO | None) -> TextIO:
+    """Make *stream* take any text, on a terminal that knows less than UTF-8 too; null was closed by our caller."""
+    if stream is None:
+        return Path(os.devnull).open("w", encoding="utf-8")
+    if isinstance(stream, TextIOWrapper):
+        stream.reconfigure(errors="backslashreplace")
+    return stream
 
 
 def _complain(error: SslopsError) -> None:

@@ -103,7 +103,7 @@ class InventoryError(SslopsError):
     """One fault of the inventory, at one place."""
 
 
-class Faults(SslopsError):
+class Faults(SslopsError):  # noqa: N818  (all of them, not one error)
     """Several faults found in one pass, sorted by place."""
 
     def __init__(self, faults: Sequence[SslopsError]) -> None:

@@ -18,6 +18,7 @@ from sslops.adapters.git import Git, Person
 from sslops.errors import Faults, GitError, SslopsError, StateError, UsageError
 from sslops.inventory import load, read_folder
 from sslops.model.inventory import RepoSettings
+from sslops.model.names import ServiceId
 from sslops.model.plan import Consents, Plan
 from sslops.plan.consents import consents
 from sslops.plan.digest import digest as digest_of
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     from sslops.deploy.steps import Deployer
     from sslops.issue.rules import RenewOptions
     from sslops.model.inventory import Consent, Inventory, Verify
-    from sslops.model.names import GenerationId, ServiceId
+    from sslops.model.names import GenerationId
     from sslops.model.seen import PortSeen
     from sslops.observe.look import Observer
     from sslops.publish.steps import Publisher
@@ -70,7 +71,7 @@ def carry_out(session: Session, request: Request, act: Callable[[Site], Result])
     """
     ops = _ops(session)
     if not request.apply:
-        snapshot = ops.refresh() if request.fetch else ops.snapshot()
+        snapshot = _fetched(ops) if request.fetch else ops.snapshot()
         return act(_site(session, request, ops, snapshot, load(read_folder(session.folder))))
 
     def attempt() -> Result:
@@ -114,21 +115,21 @@ class Site:
 
     def renew_options(self, *, force: bool = False, new_key: bool = False, reuse_key: bool = False) -> RenewOptions:
         """Return the options of renew."""
-        from sslops.issue.rules import RenewOptions  # noqa: PLC0415  (each verb pays for its own stage)
+        from sslops.issue.rules import RenewOptions
 
         return RenewOptions(self.targets, force, new_key, reuse_key)
 
     def plan_renew(self, options: RenewOptions) -> Plan:
         """Return what renew would do."""
-        from sslops.issue import rules  # noqa: PLC0415
+        from sslops.issue import rules
 
         return rules.plan(self.inventory, self.snapshot.branches, SystemClock().now(), options)
 
     def renew(self, options: RenewOptions, digest: str | None = None) -> Outcome:
         """Renew, onto the branch next."""
-        from sslops.adapters.localca import LocalCa  # noqa: PLC0415
-        from sslops.adapters.stored import StoredFiles  # noqa: PLC0415
-        from sslops.issue import steps  # noqa: PLC0415
+        from sslops.adapters.localca import LocalCa
+        from sslops.adapters.stored import StoredFiles
+        from sslops.issue import steps
 
         plan = self.plan_renew(options)
         require(plan, digest)
@@ -137,7 +138,9 @@ class Site:
         made = steps.renew(plan, self.inventory, state, now, workshop, digest=digest_of(plan))
         self.ops.write_next(self.snapshot, made.changes)
         failures = tuple(failure.error for failure in made.failures)
-        return Outcome(plan + Plan(waits=made.waits), is_applied=True, failures=failures)
+        done = {change.service for change in made.changes}
+        actions = tuple(action for action in plan.actions if ServiceId(action.group, action.service) in done)
+        return Outcome(Plan(actions, plan.waits + made.waits, plan.hazards), is_applied=True, failures=failures)
 
     def plan_publish(self) -> Plan:
         """Return what publish would do."""
@@ -151,7 +154,7 @@ class Site:
 
     def roll_options(self, *, force: bool = False, min_roll_minutes: int | None = None) -> RollOptions:
         """Return the options of roll."""
-        from sslops.roll.rules import RollOptions  # noqa: PLC0415
+        from sslops.roll.rules import RollOptions
 
         return RollOptions(self.targets, force, min_roll_minutes)
 
@@ -167,7 +170,7 @@ class Site:
         self, *, hosts: Collection[str] = (), force_restart: bool = False, forget: Collection[str] = ()
     ) -> DeployOptions:
         """Return the options of deploy."""
-        from sslops.deploy.decision import DeployOptions  # noqa: PLC0415
+        from sslops.deploy.decision import DeployOptions
 
         return DeployOptions(self.targets, frozenset(hosts), force_restart, frozenset(forget), self.consents)
 
@@ -186,7 +189,7 @@ class Site:
 
     @cached_property
     def _publisher(self) -> Publisher:
-        from sslops.publish.steps import Publisher  # noqa: PLC0415
+        from sslops.publish.steps import Publisher
 
         if self._repository is None:
             message = "the inventory names no DNS repository"
@@ -206,7 +209,7 @@ class Site:
         )
 
     def _restart_name_servers(self) -> None:
-        from sslops.adapters.commands import Commands  # noqa: PLC0415
+        from sslops.adapters.commands import Commands
 
         command = self.inventory.dns.restart_cmd if self.inventory.dns else ()
         why = Commands().run(command) if command else None
@@ -214,24 +217,24 @@ class Site:
             self.session.say(f"dns.restart_cmd: {why}")
 
     def _roller(self, options: RollOptions) -> Roller:
-        from sslops.roll.steps import Roller  # noqa: PLC0415
+        from sslops.roll.steps import Roller
 
         return Roller(self.inventory, self.ops, self._observer, SystemClock(), options, self._public_keys)
 
     def _ssh(self) -> Ssh:
-        from sslops.adapters.ssh import Ssh  # noqa: PLC0415
+        from sslops.adapters.ssh import Ssh
 
         known_hosts = self.ops.read(self.snapshot.main_commit, "inventory/known_hosts") or b""
         hosts = [host for server_class in self.inventory.classes.values() for host in server_class.hosts]
         return Ssh(known_hosts.decode("utf-8", "replace"), hosts, environ=os.environ)
 
     def _deployer(self, options: DeployOptions, ssh: Ssh) -> Deployer:
-        from sslops.adapters.commands import Commands  # noqa: PLC0415
-        from sslops.adapters.receiver import Receivers  # noqa: PLC0415
-        from sslops.adapters.ssh import LocalShell  # noqa: PLC0415
-        from sslops.adapters.stored import StoredVault  # noqa: PLC0415
-        from sslops.deploy.asked_ports import AskedPorts  # noqa: PLC0415
-        from sslops.deploy.steps import Deployer  # noqa: PLC0415
+        from sslops.adapters.commands import Commands
+        from sslops.adapters.receiver import Receivers
+        from sslops.adapters.ssh import LocalShell
+        from sslops.adapters.stored import StoredVault
+        from sslops.deploy.asked_ports import AskedPorts
+        from sslops.deploy.steps import Deployer
 
         return Deployer(
             inventory=self.inventory,
@@ -251,8 +254,8 @@ class Site:
 
     def _tlsa_rr(self, service: ServiceId, generation: GenerationId) -> bytes:
         """Return the records that the DNS base has of one generation, as zone text."""
-        from sslops.dane.records import Keys  # noqa: PLC0415
-        from sslops.dane.zonefile import render_records  # noqa: PLC0415
+        from sslops.dane.records import Keys
+        from sslops.dane.zonefile import render_records
 
         repository, keys = self._reachable_repository, Keys.of(self.snapshot.branches, self._public_keys)
         if repository is None or not self.inventory.services[service].dane:
@@ -270,8 +273,8 @@ class Site:
 
     @cached_property
     def _observer(self) -> Observer:
-        from sslops.observe.dns import Resolver  # noqa: PLC0415
-        from sslops.observe.look import Observer  # noqa: PLC0415
+        from sslops.observe.dns import Resolver
+        from sslops.observe.look import Observer
 
         try:
             repository, obstacle = self._repository, "the inventory names no DNS repository"
@@ -282,7 +285,7 @@ class Site:
 
     @cached_property
     def _sops(self) -> Sops:
-        from sslops.adapters.sops import Sops  # noqa: PLC0415
+        from sslops.adapters.sops import Sops
 
         config = self.ops.read(self.snapshot.main_commit, ".sops.yaml")
         if config is None:
@@ -293,7 +296,7 @@ class Site:
     @cached_property
     def _repository(self) -> DnsRepository | None:
         """The DNS repository, just fetched; null when the inventory names none. GitError when it cannot be reached."""
-        from sslops.adapters.dns_repository import DnsRepository  # noqa: PLC0415
+        from sslops.adapters.dns_repository import DnsRepository
 
         settings = self.inventory.dns
         if settings is None:
@@ -306,24 +309,27 @@ class Site:
     @cached_property
     def _public_keys(self) -> Mapping[tuple[ServiceId, GenerationId], bytes]:
         """Public keys in DER of the services whose records need more than their SHA-256."""
-        from sslops.dane.records import SHA256  # noqa: PLC0415
+        from sslops.dane.records import SHA256
 
         wanted = {s.id for s in self.inventory.active() if any(spec.params.match != SHA256 for spec in s.dane)}
         if not wanted:
             return {}
-        from sslops.observe.certificate import csr_spki  # noqa: PLC0415
+        from sslops.observe.certificate import csr_spki
 
-        generations = [
-            (service, key) for service in wanted for key in self.snapshot.branches.next[service].generations
-        ]
+        generations = [(service, key) for service in wanted for key in self.snapshot.branches.next[service].generations]
         documents = self.ops.documents(self.snapshot, generations)
         return {key: csr_spki(found.csr) for key, found in documents.items() if found.csr}
 
 
 def _ask_port(address: str, verify: Verify, server_name: str) -> PortSeen:
-    from sslops.observe.tls import ask_port  # noqa: PLC0415
+    from sslops.observe.tls import ask_port
 
     return ask_port(address, verify.port, starttls=verify.starttls, server_name=server_name)
+
+
+def _fetched(ops: OpsRepo) -> Snapshot:
+    with ops.lock():
+        return ops.refresh()
 
 
 def _ops(session: Session) -> OpsRepo:
@@ -333,7 +339,7 @@ def _ops(session: Session) -> OpsRepo:
 
 
 def _repo_settings(session: Session) -> RepoSettings:
-    """Return the settings of the working tree; the defaults when that inventory is broken, which is not main's fault."""
+    """Return the settings of the working tree; the defaults when that inventory is broken: main's may be sound."""
     try:
         return load(read_folder(session.folder)).repo
     except Faults:

@@ -49,7 +49,7 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     "report": DECISIONS | {"doctor"},
     "init": MACHINERY,
     "doctor": MACHINERY,
-    "demo": MACHINERY | {"init"},
+    "demo": MACHINERY | {"init", "cli"},  # it types commands, as a person would
     "verbs": MACHINERY | {"init", "doctor", "demo", "wiring"},
     "wiring": MACHINERY | {"verbs"},
     "cli": VALUES | {"verbs", "report", "adapters", "sslops"},

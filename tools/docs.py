@@ -23,7 +23,8 @@ PROJECT = Path(__file__).parents[1]
 WIDTH = 100
 
 _PART = re.compile(
-    r"(?P<open><!-- generated: (?P<name>[a-z-]+)(?: (?P<word>\S+))? -->\n).*?(?P<close><!-- end -->)", re.DOTALL
+    r"(?P<open>^<!-- generated: (?P<name>[a-z-]+)(?: (?P<word>\S+))? -->\n).*?(?P<close>^<!-- end -->)",
+    re.DOTALL | re.MULTILINE,
 )
 
 MEANINGS = {
@@ -65,6 +66,13 @@ def exit_codes(_: str) -> str:
     return _table(("code", "meaning"), ((str(int(code)), MEANINGS[code]) for code in sorted(ExitCode)))
 
 
+def phases(_: str) -> str:
+    """Return the table of the phases that `sslops status` names."""
+    from sslops.report.phase import MEANING
+
+    return _table(("phase", "meaning"), ((f"`{phase}`", meaning) for phase, meaning in MEANING.items()))
+
+
 def schema(name: str) -> str:
     """Return the keys of the inventory file *name* (`sslops`, `cas` or `service`), a table for each table in it."""
     from sslops.inventory.reference import tables
@@ -82,6 +90,7 @@ PARTS: Mapping[str, Callable[[str], str]] = {
     "verbs": verbs,
     "help": help_text,
     "exit-codes": exit_codes,
+    "phases": phases,
     "schema": schema,
     "debian-packages": debian_packages,
 }

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from sslops.adapters.git_objects import NewCommit, RefUpdate
+from sslops.dane.zonefile import parse
 from sslops.errors import GitError, StateError
 from sslops.model.seen import BaseCommit, DnsRepoSeen
-from sslops.dane.zonefile import parse
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -42,7 +42,7 @@ class DnsRepository:
         commit = self.git.branch(self.branch)
         if commit is None:
             message = f"the DNS repository has no branch '{self.branch}'"
-            raise GitError(message, hint="dns.repo.branch in inventory/sslops.yaml names the branch the name servers load")
+            raise GitError(message, hint="dns.repo.branch in inventory/sslops.yaml")
         return commit
 
     @property

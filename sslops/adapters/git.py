@@ -240,8 +240,12 @@ class Git:
         return bool(self.config("user.signingkey"))
 
     def fetch(self) -> None:
-        """Bring the remote-tracking refs up to date, deleted branches too; nothing without a remote."""
+        """Bring the remote-tracking refs up to date, deleted branches too; without a remote only tidy up.
+
+        A clone that lives long gets a pack from every run; git joins them when there are many.
+        """
         if self.remote is None:
+            self.process.write("gc", "--auto", "--quiet")
             return
         refspec = f"+refs/heads/*:refs/remotes/{self.remote}/*"
         # The rules read history (a revert, evidence): a CI's shallow clone would hide it.
@@ -252,7 +256,6 @@ class Git:
             "--prune",
             "--no-tags",
             "--no-write-fetch-head",
-            "--no-auto-gc",
             *depth,
             self.remote,
             refspec,
@@ -295,7 +298,16 @@ class Git:
         return any(os.access(folder / name, os.X_OK) for name in git_commits.COMMIT_HOOKS)
 
     def _default_remote(self) -> str | None:
-        return REMOTE if self.config(f"remote.{REMOTE}.url") else None
+        """Return `origin`, else the one remote there is; GitError where it would be a guess."""
+        remotes = sorted(
+            {key.split(".")[1] for key in self._config if key.startswith("remote.") and key.endswith(".url")}
+        )
+        if REMOTE in remotes:
+            return REMOTE
+        if len(remotes) > 1:
+            message = f"the repository has {len(remotes)} remotes and none is called '{REMOTE}'"
+            raise GitError(message, hint=f"git remote rename {remotes[0]} {REMOTE}")
+        return remotes[0] if remotes else None
 
 
 def _batch(stdout: bytes, wanted: Sequence[str]) -> Iterable[bytes]:

@@ -55,12 +55,16 @@ def commit_all(
     committed is byte for byte what the unsigned way commits; a hook that changes it is an error.
     """
     drafts = draft_all(git, parent, commits, committer)
-    tip = parent
+    tip, standing = parent, None
     with locked(private / "worktree.lock", LOCK_SECONDS), _worktree(git, private / "worktree", drafts[0]) as worktree:
         for draft, commit in zip(drafts, commits, strict=True):
             parents = commit.parents if commit.parents is not None else ((tip,) if tip else ())
-            resolved = replace(commit, parents=parents)
-            tip = _commit(git, worktree, draft, resolved, committer, signed=signed)
+            if parents != (standing,):
+                _stand_on(git, worktree, parents)
+            tip = standing = _commit(git, worktree, draft, commit, committer, signed=signed)
+            if not parents:
+                git.write("update-ref", "--no-deref", "HEAD", tip, folder=worktree)
+                git.write("update-ref", "-d", UNBORN)
     return tip or ""
 
 
@@ -86,8 +90,6 @@ def _remove(git: GitProcess, path: Path) -> None:
 
 
 def _commit(git: GitProcess, worktree: Path, draft: str, commit: NewCommit, committer: Person, *, signed: bool) -> str:
-    parents = commit.parents or ()
-    _stand_on(git, worktree, parents)
     git.write("read-tree", draft, folder=worktree)
     git.write(
         "commit",
@@ -107,14 +109,14 @@ def _commit(git: GitProcess, worktree: Path, draft: str, commit: NewCommit, comm
     if tree != wanted:
         message = "a commit hook of this repository changed the files of the commit"
         raise GitError(message, hint="make the hook leave 'state/' alone")
-    if not parents:
-        git.write("update-ref", "-d", UNBORN)
     return made
 
 
 def _stand_on(git: GitProcess, worktree: Path, parents: tuple[str, ...]) -> None:
     """Point the worktree's HEAD at the first parent, and let git know of the others as of a merge under way."""
     if not parents:
+        # A killed run may have left it, and the orphan would get a parent.
+        git.write("update-ref", "-d", UNBORN)
         git.write("symbolic-ref", "HEAD", UNBORN, folder=worktree)
         return
     git.write("update-ref", "--no-deref", "HEAD", parents[0], folder=worktree)

@@ -99,6 +99,8 @@ class GitProcess:
         import git
 
         wanted = self._environment(keep_tokens=network) | dict(extra or {})
+        if network and not self._has_own_ssh(wanted):
+            wanted["GIT_SSH_COMMAND"] = "ssh -o BatchMode=yes"
         try:
             child: Any = git.Git(folder or self.folder).execute(
                 [*_without(wanted), "git", *arguments],
@@ -117,12 +119,17 @@ class GitProcess:
             raise _took_too_long(arguments, seconds) from error
         return _checked(Ended(child.proc.returncode, stdout, readable(stderr)), arguments, allowed)
 
+    def _has_own_ssh(self, environ: Mapping[str, str]) -> bool:
+        """Whether the operator chose how git calls ssh; ours, which never asks anybody, must not replace it."""
+        if "GIT_SSH_COMMAND" in environ or "GIT_SSH" in environ:
+            return True
+        return bool(self.read("config", "--get", "core.sshCommand", allowed=(0, 1)).text)
+
     def _environment(self, *, keep_tokens: bool = False) -> dict[str, str]:
         inherited = without_secrets(os.environ if self.environ is None else self.environ, keep_tokens=keep_tokens)
         kept = {name: value for name, value in inherited.items() if name not in _FOREIGN}
         return kept | {
             "GIT_TERMINAL_PROMPT": "0",
-            "GIT_SSH_COMMAND": _batch_ssh(kept),
             "GIT_EDITOR": "true",
             "LC_ALL": "C",
             "LANGUAGE": "C",
@@ -140,11 +147,6 @@ def readable(stderr: bytes) -> str:
     text = "".join(char for char in text if char == "\n" or char.isprintable())
     lines = [line.rstrip() for line in text.splitlines() if line.strip()]
     return "\n".join(lines[-STDERR_TAIL_LINES:])
-
-
-def _batch_ssh(environ: Mapping[str, str]) -> str:
-    """Keep the operator's own ssh command; nobody is there to answer a question, so the default never asks."""
-    return environ.get("GIT_SSH_COMMAND") or "ssh -o BatchMode=yes"
 
 
 def _without(wanted: Mapping[str, str]) -> list[str]:

@@ -6,6 +6,7 @@ else, and a connection can end after the remote has stored what we sent.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from sslops.adapters.git_objects import RefUpdate
     from sslops.adapters.git_process import Ended, GitProcess
 
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]*")
 # What a remote says when another push held the lock of the ref at that moment; the ref may still read as before.
 _RACES = ("stale info", "cannot lock ref", "failed to lock", "reference already exists", "incorrect old value")
 
@@ -35,6 +37,7 @@ class Pusher:
         could not be reached, or holds something else afterwards.
         """
         for update in updates:
+            _check_name(update.branch)
             self._check_forward(update)
         if self.remote is None:
             self._move_local(updates)
@@ -116,8 +119,6 @@ class Pusher:
             now = self.git.read("rev-parse", "--verify", "--quiet", name, allowed=(0, 1)).text or None
             if now != update.expected:
                 raise moved(update.branch)
-        if any(race in ended.stderr for race in _RACES):
-            raise moved(updates[0].branch)
         message = f"git could not move '{updates[0].branch}': {ended.stderr}"
         raise GitError(message)
 
@@ -130,6 +131,12 @@ def contains(git: GitProcess, commit: str, older: str) -> bool:
 def moved(branch: str) -> Moved:
     """Return the answer that somebody else moved *branch* first."""
     return Moved(f"another run moved '{branch}' first", hint="run again")
+
+
+def _check_name(branch: str) -> None:
+    """Refuse a name that would be more than a name in a refspec or in update-ref's input."""
+    if not _NAME.fullmatch(branch):
+        raise GitError(f"'{branch}' cannot name a branch")
 
 
 def _local_line(update: RefUpdate) -> str:

@@ -10,7 +10,6 @@ import contextlib
 import os
 import signal
 import subprocess
-from collections import deque
 from dataclasses import dataclass
 from threading import Thread
 from typing import IO, TYPE_CHECKING
@@ -91,16 +90,16 @@ class _Bounded:
 
 
 class _Tail:
-    """Reads to the end, keeps about the last `STDERR_TAIL_BYTES`."""
+    """Reads to the end, keeps the last `STDERR_TAIL_BYTES`."""
 
     def __init__(self, pipe: IO[bytes]) -> None:
-        self._chunks: deque[bytes] = deque(maxlen=4)
+        self._content = b""
         self._pipe = pipe
 
     def read(self) -> None:
         while chunk := os.read(self._pipe.fileno(), _CHUNK_BYTES):
-            self._chunks.append(chunk)
+            self._content = (self._content + chunk)[-STDERR_TAIL_BYTES:]
         self._pipe.close()
 
     def text(self) -> str:
-        return b"".join(self._chunks)[-STDERR_TAIL_BYTES:].decode(errors="replace")
+        return self._content.decode(errors="replace")

@@ -21,7 +21,7 @@ from sslops.errors import NoIdentity, SopsError
 from sslops.model.secret import Secret
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping
 
     from sslops.adapters.sops_rules import CreationRule
 
@@ -56,13 +56,11 @@ class Sops:
             raise result
         return result
 
-    def encrypt_many(self, items: Sequence[tuple[str, Secret]]) -> tuple[bytes | SopsError, ...]:
-        """Encrypt each (path, secret) in parallel; one that fails gives its error and stops no other.
+    def encrypt_many(self, items: Iterable[tuple[str, Secret]]) -> tuple[bytes | SopsError, ...]:
+        """Encrypt each (path, secret) in parallel, while later ones are still being made.
 
-        SopsError when none could be encrypted: no sops, no rules.
+        One that fails gives its error and stops no other. SopsError when none could be encrypted: no sops, no rules.
         """
-        if not items:
-            return ()
         self._require()
         with tempfile.TemporaryDirectory(prefix="sslops-") as folder:
             # sops compares path_regex with the path relative to the folder of the configuration.
@@ -84,7 +82,7 @@ class Sops:
             raise _cannot_decrypt(path, done)
         return Secret(done.stdout, f"content of '{path}'")
 
-    def decrypt_many(self, items: Sequence[tuple[str, bytes]]) -> tuple[Secret | SopsError, ...]:
+    def decrypt_many(self, items: Iterable[tuple[str, bytes]]) -> tuple[Secret | SopsError, ...]:
         """Open each (path, document) in parallel; one that fails gives its error and stops no other."""
         return _each(lambda item: self.decrypt(*item), items)
 
@@ -201,16 +199,14 @@ def _types(path: str) -> list[str]:
     return ["--input-type=binary", "--output-type=binary", f"--filename-override={path}"]
 
 
-def _each(step: Callable[[_Item], _Result], items: Sequence[_Item]) -> tuple[_Result | SopsError, ...]:
+def _each(step: Callable[[_Item], _Result], items: Iterable[_Item]) -> tuple[_Result | SopsError, ...]:
     def attempt(item: _Item) -> _Result | SopsError:
         try:
             return step(item)
         except SopsError as error:
             return error
 
-    if len(items) < 2:  # noqa: PLR2004  (one needs no threads)
-        return tuple(map(attempt, items))
-    with ThreadPoolExecutor(min(len(items), os.cpu_count() or 1)) as pool:
+    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
         return tuple(pool.map(attempt, items))
 
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sslops.errors import SopsError, SslopsError, StateError
-from sslops.model.secret import Secret
+from sslops.errors import SslopsError, StateError
 from sslops.model.shipment import ServiceFiles
 from sslops.state.paths import PRIVKEY, generation_path
 
@@ -15,6 +14,7 @@ if TYPE_CHECKING:
 
     from sslops.adapters.sops import Sops
     from sslops.model.names import GenerationId, ServiceId
+    from sslops.model.secret import Secret
     from sslops.state.snapshot import Snapshot
     from sslops.state.store import OpsRepo
 

@@ -80,7 +80,9 @@ def _servers_agree_with_base(owner: str, seen: ApexSeen) -> bool:
     if shown is None:
         return False
     ours = frozenset(
-        record for commit in (*seen.repo.history, seen.repo.base) for rrset in commit.rrsets(owner)
+        record
+        for commit in (*seen.repo.history, seen.repo.base)
+        for rrset in commit.rrsets(owner)
         for record in rrset.records
     )
     wanted = {rrset.records for rrset in seen.repo.base.rrsets(owner)}
@@ -126,7 +128,7 @@ def _largest_ttl(rrsets: Iterable[Rrset]) -> int:
 def _with_records(old: NameEntry, largest: int, current: int, owner: str, seen: ApexSeen) -> NameEntry:
     free = free_at(old)
     if free is not None and free <= seen.at:
-        return NameEntry(largest, old.commit)
+        old = NameEntry(0, old.commit)
     ttl_seconds = max(old.ttl_seconds, largest)
     if current >= ttl_seconds:
         return NameEntry(ttl_seconds, old.commit)

@@ -154,9 +154,7 @@ def _may_be_cached(entry: ApexEntry, seen: ApexSeen) -> frozenset[TlsaRecord]:
     return frozenset(record for source in sources for record in source)
 
 
-def _not_everywhere(
-    record: TlsaRecord, generation: GenerationId, service: ServiceId, seen: ApexSeen
-) -> Verdict:
+def _not_everywhere(record: TlsaRecord, generation: GenerationId, service: ServiceId, seen: ApexSeen) -> Verdict:
     if not seen.repo.base.has(record):
         return _missing(record.owner, f"the DNS base has no record of {generation} at {record.owner}", service)
     behind = sorted(server.server for server in seen.servers if not server.shows(record))

@@ -36,9 +36,7 @@ class Keys:
     """SubjectPublicKeyInfo in DER, for the services whose records are not SHA-256."""
 
     @classmethod
-    def of(
-        cls, branches: Branches, spki: Mapping[tuple[ServiceId, GenerationId], bytes] | None = None
-    ) -> Keys:
+    def of(cls, branches: Branches, spki: Mapping[tuple[ServiceId, GenerationId], bytes] | None = None) -> Keys:
         """Collect the generations that either branch knows."""
         found = {
             (service, key): generation
@@ -52,9 +50,7 @@ class Keys:
         """Return every generation known of *service*, oldest first."""
         return tuple(sorted(key for owner, key in self.generations if owner == service))
 
-    def record(
-        self, owner: str, params: TlsaParams, service: ServiceId, generation: GenerationId
-    ) -> TlsaRecord | None:
+    def record(self, owner: str, params: TlsaParams, service: ServiceId, generation: GenerationId) -> TlsaRecord | None:
         """Return the record that matches *generation* under *owner*; null when it cannot be told."""
         facts = self.generations.get((service, generation))
         if facts is None or not is_supported(params):

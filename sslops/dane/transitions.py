@@ -91,7 +91,9 @@ class FirstUse:
         return next((address for address, answered in sorted(shown.items()) if not answered), None)
 
 
-def needed(service: ServiceId, branches: Branches, ledger: Ledger, serving: Iterable[str], exempt: frozenset[str]) -> Needed:
+def needed(
+    service: ServiceId, branches: Branches, ledger: Ledger, serving: Iterable[str], exempt: frozenset[str]
+) -> Needed:
     """Collect what must stay published: slots of both branches, and what any host may serve.
 
     *serving* are the hosts that get the service by the inventory; *exempt* those that only keep copies. A host that

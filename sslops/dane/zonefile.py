@@ -1,6 +1,6 @@
-"""The include file `tlsa.<apex>`: text to zone and back, one record a line, sorted (RFC 1035 section 5).
+r"""The include file `tlsa.<apex>`: text to zone and back, one record a line, sorted (RFC 1035 section 5).
 
->>> zone = parse("_25._tcp.mail.example.com. 1800 IN TLSA 3 1 1 9b1c ; example.com/mail-ec curr\\n", "tlsa.example.com")
+>>> zone = parse("_25._tcp.mail.example.com. 1800 IN TLSA 3 1 1 9b1c ; example.com/mail-ec curr\n", "tlsa.example.com")
 >>> [str(record) for record in zone["_25._tcp.mail.example.com."].records]
 ['_25._tcp.mail.example.com. 3 1 1 9b1c']
 """
@@ -44,7 +44,7 @@ def parse(text: str, path: str) -> Zone:
 def render(zone: Zone, comment: Callable[[TlsaRecord], str]) -> str:
     """Write *zone*, with what *comment* says about each record behind it."""
     lines = [
-        f"{record.owner} {rrset.ttl_seconds} IN TLSA {record.params} {record.data} ; {' '.join(comment(record).split())}\n"
+        f"{record.owner} {rrset.ttl_seconds} IN TLSA {record.params} {record.data} ; {_one_line(comment(record))}\n"
         for _, rrset in sorted(zone.items())
         for record in sorted(rrset.records)
     ]
@@ -59,6 +59,10 @@ def render_records(zone: Zone, wanted: Callable[[TlsaRecord], bool]) -> str:
         for record in sorted(rrset.records)
         if wanted(record)
     )
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
 
 
 def _record(content: str, where: Location) -> tuple[TlsaRecord, int]:

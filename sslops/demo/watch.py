@@ -24,7 +24,7 @@ from sslops.model.inventory import Endpoint
 from sslops.observe.question import Patience, authoritative_tlsa
 
 ADDRESS = "127.0.0.1"
-_PAUSE_SECONDS = 0.15
+_PAUSE_SECONDS = 0.25
 _TIMEOUT_SECONDS = 5
 _PATIENCE = Patience(timeout_seconds=2, tries=2)
 

@@ -87,20 +87,26 @@ class HostSession:
 
     def run(self) -> Ended:
         """Do all of it; a host that does not play along ends in an outcome too."""
-        if self._work.unproven and not self._ask():
+        if self._must_be_asked() and not self._ask():
             return self._ended()
-        wanted = session.to_send(self._work, self._given.before, self._answer, self._given.cert_sha256)
+        wanted = session.to_send(self._work, self._answer, self._given.cert_sha256)
         send = wanted & self._given.parcels.keys()
         self._give_up(wanted - send)
-        asked = frozenset(self._work.unproven - wanted)
-        proven, stale = self._sort(asked)
+        there = frozenset(self._work.due) - wanted
+        proven, stale = self._sort(there)
         shipment = self._shipment(send, stale)
         if not (shipment.parcels or shipment.includes or shipment.restarts or stale):
             return self._ended(proven=proven)
         other = session.stranger(self._work, self._given.before, self._answer, shipment.restarts)
         if other is not None:
             return self._refuse(send, other, proven)
-        return self._put(shipment, proven, frozenset(self._work.due) - wanted - proven.keys())
+        again = stale | (there & session.reached(self._work.delivery, shipment.restarts))
+        return self._put(shipment, {s: fact for s, fact in proven.items() if s not in again}, again)
+
+    def _must_be_asked(self) -> bool:
+        """Whether what the host holds will count as a proof: what it showed without a number is none."""
+        sent = session.to_send(self._work, self._answer, self._given.cert_sha256)
+        return bool(self._work.unproven or self._work.due.keys() - sent)
 
     def _ask(self) -> bool:
         """Raise the fence and look again: only now is certain that what the host says stays true."""
@@ -115,11 +121,11 @@ class HostSession:
         """Leave out what should go but is not at hand: its key cannot be read, or the host changed since the look."""
         self._restored |= set(services)
 
-    def _sort(self, asked: frozenset[ServiceId]) -> tuple[dict[ServiceId, Proven], frozenset[ServiceId]]:
-        """Return which of *asked*, whose files are right, are served as well, and which need a restart first."""
-        shown = self._prover.prove(self._host, self._questions(asked), at_once=True)
+    def _sort(self, there: frozenset[ServiceId]) -> tuple[dict[ServiceId, Proven], frozenset[ServiceId]]:
+        """Return which services, whose files are *there*, are served as well, and which need a restart first."""
+        shown = self._prover.prove(self._host, self._questions(there), at_once=True)
         proven = {s: Proven(self._work.due[s], each.proof) for s, each in shown.items() if each.proof is not None}
-        return proven, asked - proven.keys()
+        return proven, there - proven.keys()
 
     def _shipment(self, send: frozenset[ServiceId], stale: frozenset[ServiceId]) -> Shipment:
         includes = tuple(include for include in self._given.includes if include.apex in self._work.includes)
@@ -129,7 +135,7 @@ class HostSession:
 
     def _refuse(self, send: frozenset[ServiceId], other: ServiceId, proven: Mapping[ServiceId, Proven]) -> Ended:
         what = f"'{self._host.name}': the restart would reach '{other}', which is not settled there"
-        self._troubles.append(SshError(what, hint="sslops deploy --apply, without a TARGET"))
+        self._troubles.append(SshError(what, hint="sslops deploy, without a TARGET, shows what that one waits for"))
         self._restored |= send
         return self._ended(proven=proven)
 

@@ -41,24 +41,16 @@ class Question:
     others: frozenset[str]
 
 
-def to_send(work: Work, entry: HostEntry, answer: Answer, cert_sha256: Mapping[ServiceId, str]) -> frozenset[ServiceId]:
+def to_send(work: Work, answer: Answer, cert_sha256: Mapping[ServiceId, str]) -> frozenset[ServiceId]:
     """Return the services to send to the host that gave *answer*; *cert_sha256* hashes each due `cert.pem`.
 
-    What an unproven entry is about need not be sent when the host has it, untouched, and its restarts were done.
+    What the host has already, untouched and with its restarts done, need not be sent, only proven.
     """
     return frozenset(
         service
         for service, generation in work.due.items()
-        if not (
-            is_there(work, entry, service)
-            or (service not in answer.unfinished and answer.holds(service).is_exactly(generation, cert_sha256[service]))
-        )
+        if service in answer.unfinished or not answer.holds(service).is_exactly(generation, cert_sha256[service])
     )
-
-
-def is_there(work: Work, entry: HostEntry, service: ServiceId) -> bool:
-    """Whether the host is proven to have what is due already, and is only to be restarted."""
-    return service not in work.unproven and entry.serves(service).settled == work.due[service]
 
 
 def restarts(

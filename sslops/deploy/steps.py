@@ -150,7 +150,10 @@ class Deployer:
             seq = max(entry.seq, looked[work.host.name].seq) + 1
             hosts[work.host.name] = entries.intend(entry, seq, work.due, at=now)
         names = ", ".join(work.host.name for work in works)
-        note = Note("deploy", f"intent for {names}", "Until the outcome is known each of them may serve either.")
+        why = "Until the outcome is known each of them may serve either."
+        if not any(work.due for work in works):
+            why = "Include files change, or daemons restart; what is served stays the same."
+        note = Note("deploy", f"intent for {names}", why)
         if not works:
             note = Note("observe", "what is known", "A look at DNS, or entries that ended.")
         return self.ops.write_ledger(snapshot, replace(ledger, hosts=hosts), note)
@@ -179,9 +182,7 @@ class Deployer:
             {
                 (service, ready[name].due[service])
                 for name in ready
-                for service in session.to_send(
-                    ready[name], world.ledger.host(name), looked[name], _of(ready[name], hashes)
-                )
+                for service in session.to_send(ready[name], looked[name], _of(ready[name], hashes))
             }
         )
         opened = {

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from sslops.inventory.document import Plain
 
 _CURVES = {"prime256v1": "secp256r1"}
+_INHERITED = {"min_roll_mins": "min_roll_minutes", "renew_expire_days": "renew_expire_days"}
 _CA_TYPES = {"certbot": CaType.ACME, "letsencrypt": CaType.ACME}
 _SUBJECT = {
     "CN": "common_name",
@@ -58,7 +59,6 @@ def service(service_id: ServiceId, plain: Plain, defaults: Plain) -> Service:
     """Build one service; *defaults* are the `globals`."""
     x509 = plain.get("x509", {})
     dane = tuple(sorted(_dane(entry) for entry in plain.get("dane_tls", ())))
-    inherited = said({**said(defaults, _INHERITED), **said(plain, _INHERITED)}, _RENAMED)
     return Service(
         id=service_id,
         description=plain.get("name") or service_id.name,
@@ -72,12 +72,8 @@ def service(service_id: ServiceId, plain: Plain, defaults: Plain) -> Service:
         key_lifecycle=_lifecycle(plain, has_dane=bool(dane)),
         hold=hold(plain.get("hold")),
         **said(plain, {"dane_tls_ttl": "dane_ttl_seconds"}),
-        **inherited,
+        **{**said(defaults, _INHERITED), **said(plain, _INHERITED)},
     )
-
-
-_RENAMED = {"min_roll_mins": "min_roll_minutes", "renew_expire_days": "renew_expire_days"}
-_INHERITED = tuple(_RENAMED)
 
 
 def authority(name: str, plain: Plain) -> CertificateAuthority:

@@ -120,7 +120,7 @@ def _hostile_events(file: str, raw: bytes) -> Iterator[InventoryError]:
             if anchor is not None and mark is not None:
                 hint = "write the value out; a text that begins with & or * needs quotes"
                 yield InventoryError(
-                    f"anchor or alias '{anchor}' in the inventory", where=_location(file, mark), hint=hint
+                    f"anchor or alias {anchor!r} in the inventory", where=_location(file, mark), hint=hint
                 )
             if depth > _DEEPEST and mark is not None:
                 yield _too_deep(file, mark)
@@ -146,7 +146,7 @@ def _plain(file: str, node: Node, faults: list[InventoryError], depth: int) -> o
         return [_plain(file, item, faults, depth + 1) for item in node.value]
     faults.append(
         InventoryError(
-            f"tag '{node.tag.removeprefix(_TAG)}' in the inventory",
+            f"tag {node.tag.removeprefix(_TAG)!r} in the inventory",
             where=_location(file, node.start_mark),
             hint="leave the tag away",
         )
@@ -162,7 +162,7 @@ def _table(file: str, node: Node, faults: list[InventoryError], depth: int) -> P
         elif key.value in plain:
             faults.append(
                 InventoryError(
-                    f"key '{key.value}' is there twice",
+                    f"key {key.value!r} is there twice",
                     where=_location(file, key.start_mark),
                     hint=f"the first one is in line {_first_line(node, key.value)}; keep one",
                 )

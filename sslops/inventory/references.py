@@ -153,7 +153,7 @@ def _life(found: Found, service: ServiceId, document: Document, signer: ServiceI
         hint = "sign for less, or let the signer sign for longer"
         yield Complaint(document.file, ("ca", "sign_end_days"), what, hint)
     defaults = found.settings.plain.get("globals", {}) if found.settings else {}
-    due = document.plain.get("renew_expire_days") or defaults.get("renew_expire_days")
+    due = document.plain.get("renew_expire_days", defaults.get("renew_expire_days"))
     spread = defaults.get("renew_expire_days_spread", 0)
     if service.group != CA_GROUP and due is not None and due + spread >= given:
         what = f"due {due + spread:g} days before its end, but '{signer.name}' signs for {given} days only"

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable
     from datetime import datetime
 
     from sslops.errors import SopsError
@@ -84,8 +84,11 @@ class CertificateMaker(Protocol):
 class Vault(Protocol):
     """Who encrypts and opens the key files; paths are relative to the repository."""
 
-    def encrypt_many(self, items: Sequence[tuple[str, Secret]]) -> tuple[bytes | SopsError, ...]:
-        """Encrypt each (path, secret); one that fails must give its error and stop no other."""
+    def encrypt_many(self, items: Iterable[tuple[str, Secret]]) -> tuple[bytes | SopsError, ...]:
+        """Encrypt each (path, secret), in order; one that fails must give its error and stop no other.
+
+        Must begin with the first before it asks for the last: *items* are still being made.
+        """
         ...
 
     def decrypt(self, path: str, document: bytes) -> Secret:

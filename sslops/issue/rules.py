@@ -16,7 +16,6 @@ from sslops.issue.ports import Validity
 from sslops.issue.request import request_in, request_sha256
 from sslops.issue.signers import is_root, obstacle, signers_above, signing_generation
 from sslops.model.inventory import CaType, KeyLifecycle
-from sslops.model.names import format_time
 from sslops.model.plan import Action, Plan, Verb, Wait
 
 if TYPE_CHECKING:
@@ -102,7 +101,7 @@ class _View:
 
 
 def plan(inventory: Inventory, branches: Branches, now: datetime, options: RenewOptions = SCHEDULED) -> Plan:
-    """Return what can be issued or keyed at *now*, and what waits."""
+    """Return what can be issued or keyed at *now*, and what waits; a service that is not due is neither."""
     views = {service.id: _view(inventory, service, branches, now, options) for service in _asked(inventory, options)}
     decided = {key: _blocked(view) or _choose(view) for key, view in views.items()}
     for key in sorted(decided, key=lambda key: (signers_above(inventory, views[key].service), key)):
@@ -174,23 +173,23 @@ def _blocked(view: _View) -> Wait | None:
     return None
 
 
-def _choose(view: _View) -> Action | Wait:
+def _choose(view: _View) -> Action | Wait | None:
     return (
         _choose_on_deck(view, view.on_deck) if view.on_deck is not None else _choose_without_certificate_on_deck(view)
     )
 
 
-def _choose_on_deck(view: _View, deck: Generation) -> Action | Wait:
+def _choose_on_deck(view: _View, deck: Generation) -> Action | Wait | None:
     """Decide for a service whose `next` has its certificate: it is re-issued, with its own key where possible."""
     reason = _asked_for(view) or (Reason.NEW_KEY if view.options.new_key else None) or _reason(view, deck)
     if reason is None and deck.id == view.state.slots.refused and _is_due(view, view.state.curr):
         reason = Reason.DUE  # what was taken back will not replace the certificate that ends
     if reason is None:
-        return _renewal_wait(view, deck)
+        return None
     return _issue(view, reason, None if view.options.new_key else deck)
 
 
-def _choose_without_certificate_on_deck(view: _View) -> Action | Wait:
+def _choose_without_certificate_on_deck(view: _View) -> Action | Wait | None:
     curr, standing = view.newest, view.standing
     reason = _asked_for(view) or (Reason.FIRST if curr is None else _reason(view, curr))
     if reason is not None:
@@ -201,7 +200,7 @@ def _choose_without_certificate_on_deck(view: _View) -> Action | Wait:
         return _action(view, What.REPLACE_KEY, Reason.CSR_CHANGED)
     if standing is None and view.service.key_lifecycle is KeyLifecycle.PREPUBLISH and not view.service.is_ca:
         return _standing_key(view)
-    return _renewal_wait(view, curr)
+    return None
 
 
 def _standing_key(view: _View) -> Action | Wait:
@@ -249,7 +248,7 @@ def _renewal_time(view: _View, generation: Generation) -> datetime | None:
 
 
 def _signer_wait(
-    view: _View, reason: Reason, branches: Branches, decided: dict[ServiceId, Action | Wait]
+    view: _View, reason: Reason, branches: Branches, decided: dict[ServiceId, Action | Wait | None]
 ) -> Wait | None:
     """Return what a service waits for that its signer lacks; a signer that is issued in this run lacks nothing."""
     if is_root(view.inventory, view.service):
@@ -263,13 +262,6 @@ def _signer_wait(
     ends = view.newest.issued.not_after if reason is Reason.DUE and view.newest and view.newest.issued else None
     why = obstacle(signer, signing_generation(branches.next[signer]), view.now, ends)
     return None if why is None else _wait(view, "signer", None, why)
-
-
-def _renewal_wait(view: _View, newest: Generation | None) -> Wait:
-    moment = None if newest is None else _renewal_time(view, newest)
-    if newest is None or newest.issued is None:
-        return _wait(view, "renewal", moment, "there is no certificate yet")
-    return _wait(view, "renewal", moment, f"valid until {format_time(newest.issued.not_after)}")
 
 
 def _wait(view: _View, what: str, until: datetime | None, why: str, *, fatal: bool = False) -> Wait:

@@ -6,7 +6,7 @@ that it was to sign for.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from sslops.errors import SslopsError
@@ -19,12 +19,14 @@ from sslops.model.names import ServiceId, format_time
 from sslops.model.plan import Verb, Wait
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Mapping
     from datetime import datetime
 
+    from sslops.errors import SopsError
     from sslops.issue.ports import CertificateMaker, StoredFiles, Vault
     from sslops.model.inventory import Inventory
     from sslops.model.plan import Action, Plan
+    from sslops.model.secret import Secret
     from sslops.model.state import ServiceState, Slots, State
 
 
@@ -65,13 +67,27 @@ def renew(
 ) -> Outcome:
     """Carry out the `renew` actions of *plan* on *state*, the branch `next` that it was made for.
 
-    All keys are encrypted in one batch at the end; *digest* names the plan in each commit.
+    Keys are encrypted while the next ones are made; *digest* names the plan in each commit.
     """
     actions = sorted(plan.of(Verb.RENEW).actions, key=lambda action: _signers_first(inventory, action))
+    if not actions:
+        return Outcome()
     drafter = Drafter(inventory, state, now, workshop.maker, workshop.vault, workshop.files)
-    drafts, waits, failures = _draft(drafter, actions, state, now)
-    changes, unstored = _store(drafts, workshop.vault, inventory, state, digest)
-    return Outcome(tuple(changes), tuple(waits), tuple(sorted(failures + unstored, key=lambda found: found.service)))
+    made = _Made()
+    documents = workshop.vault.encrypt_many(_keys(_drafts(drafter, actions, made, state, now)))
+    paths = [draft.key_path for draft in made.drafts if draft.key is not None]
+    changes, unstored = _stored(made.drafts, dict(zip(paths, documents, strict=True)), inventory, state, digest)
+    failures = sorted(made.failures + unstored, key=lambda found: found.service)
+    return Outcome(tuple(changes), tuple(made.waits), tuple(failures))
+
+
+@dataclass(slots=True)
+class _Made:
+    """What a run has come to so far."""
+
+    drafts: list[Draft] = field(default_factory=list)
+    waits: list[Wait] = field(default_factory=list)
+    failures: list[Failure] = field(default_factory=list)
 
 
 def _signers_first(inventory: Inventory, action: Action) -> tuple[int, ServiceId]:
@@ -79,31 +95,33 @@ def _signers_first(inventory: Inventory, action: Action) -> tuple[int, ServiceId
     return signers_above(inventory, service), service.id
 
 
-def _draft(
-    drafter: Drafter, actions: Iterable[Action], state: State, now: datetime
-) -> tuple[list[Draft], list[Wait], list[Failure]]:
-    drafts: list[Draft] = []
-    waits: list[Wait] = []
-    failures: list[Failure] = []
+def _drafts(drafter: Drafter, actions: Iterable[Action], made: _Made, state: State, now: datetime) -> Iterator[Draft]:
+    """Make one draft after the other, and note in *made* what came of each action."""
     for action in actions:
         try:
             result = drafter.draft(action)
         except SslopsError as error:
-            failures.append(Failure(_service(action), error))
+            made.failures.append(Failure(_service(action), error))
             continue
         if isinstance(result, Obstacle):
-            waits.append(_wait(action, result, state[_service(action)], now))
+            made.waits.append(_wait(action, result, state[_service(action)], now))
         else:
-            drafts.append(result)
-    return drafts, waits, failures
+            made.drafts.append(result)
+            yield result
 
 
-def _store(
-    drafts: Sequence[Draft], vault: Vault, inventory: Inventory, state: State, digest: str | None
+def _keys(drafts: Iterable[Draft]) -> Iterator[tuple[str, Secret]]:
+    return ((draft.key_path, draft.key) for draft in drafts if draft.key is not None)
+
+
+def _stored(
+    drafts: Iterable[Draft],
+    documents: Mapping[str, bytes | SopsError],
+    inventory: Inventory,
+    state: State,
+    digest: str | None,
 ) -> tuple[list[Change], list[Failure]]:
-    """Encrypt all new keys at once and return the changes; what an unstored CA signed is not stored either."""
-    secrets = [(draft.key_path, draft.key) for draft in drafts if draft.key is not None]
-    documents = dict(zip((path for path, _ in secrets), vault.encrypt_many(secrets), strict=True))
+    """Return the changes; what a CA signed whose key could not be encrypted is not stored either."""
     changes: list[Change] = []
     failures: list[Failure] = []
     lost: set[SignedBy] = set()
@@ -152,13 +170,14 @@ def _title(draft: Draft) -> str:
 
 
 def _sentence(draft: Draft) -> str:
+    why = f"{draft.action.why[:1].upper()}{draft.action.why[1:]}"
+    if not What(draft.action.what).signs:
+        return f"{why}."
     reused = draft.generation.reused_from
-    key = {
-        What.ISSUE: "a new key" if draft.key is not None else "the standing key",
-        What.REISSUE: f"the key of {reused}",
-    }.get(What(draft.action.what), "a key made ahead")
+    own = "a new key" if draft.key is not None else "the standing key"
+    key = own if reused is None else f"the key of {reused}"
     signer = f", signed by {draft.signed_by.service} {draft.signed_by.generation}" if draft.signed_by else ""
-    return f"{draft.action.why[:1].upper()}{draft.action.why[1:]}: {key}{signer}."
+    return f"{why}: {key}{signer}."
 
 
 def _wait(action: Action, obstacle: Obstacle, state: ServiceState, now: datetime) -> Wait:

@@ -283,9 +283,7 @@ class Inventory:
 
     def active(self) -> tuple[Service, ...]:
         """Return the services of active groups, sorted by id."""
-        return tuple(
-            service for key, service in sorted(self.services.items()) if self.groups[key.group].active
-        )
+        return tuple(service for key, service in sorted(self.services.items()) if self.groups[key.group].active)
 
     def hold_on(self, service: Service, now: datetime) -> Hold | None:
         """Return the hold in force on *service* at *now*: its own, its group's or the global one."""

@@ -78,6 +78,9 @@ class DnsRepoSeen:
 
     def since(self, commit: str) -> tuple[BaseCommit, ...] | None:
         """Return every content the base had since *commit*, that one included; null when it is not on the line."""
+        if commit == self.base.commit:
+            # Evidence that begins with this very look names a commit that the ledger could not name before.
+            return (self.base,)
         place = self.line.get(commit)
         return None if place is None else self.history[place:]
 

@@ -21,6 +21,7 @@ from sslops.observe.question import (
     Patience,
     ask,
     authoritative_tlsa,
+    has_way_to,
     is_authoritative,
     is_recursive,
     records_of,
@@ -64,10 +65,11 @@ class Resolver:
     ) -> dict[str, tuple[Endpoint, ...]]:
         """Return the servers of *apex*: each of *fixed* if given, else every NS with every address it has, port 53.
 
-        A server without an address has none in the value. DnsError when the NS records themselves are not to be had.
+        Of *fixed*, addresses of a family that this machine lacks are left out, and said, unless none would be left. A
+        server without an address has none in the value. DnsError when the NS records themselves are not to be had.
         """
         if fixed:
-            return {str(endpoint): (endpoint,) for endpoint in fixed}
+            return {str(endpoint): self._addresses_of(endpoint, primary) for endpoint in self._within_reach(fixed)}
         names = [_host_name(str(record.target), apex) for record in self._about(apex, "NS", primary)]  # type: ignore[attr-defined]
         if not names:
             raise DnsError(
@@ -172,6 +174,18 @@ class Resolver:
             return _system(str(chain.canonical_name), rdtype, self._patience)
         return _bounded(list(chain.answer or ()), host)
 
+    def _within_reach(self, endpoints: tuple[Endpoint, ...]) -> tuple[Endpoint, ...]:
+        near = tuple(endpoint for endpoint in endpoints if has_way_to(endpoint))
+        for endpoint in endpoints:
+            if near and endpoint not in near:
+                self._say(f"name server '{endpoint}' is left out: this machine lacks its address family")
+        return near or endpoints
+
+    def _addresses_of(self, endpoint: Endpoint, primary: Endpoint | None) -> tuple[Endpoint, ...]:
+        if _is_address(endpoint.address):
+            return (endpoint,)
+        return tuple(Endpoint(address, endpoint.port) for address in self._addresses_or_none(endpoint.address, primary))
+
     def _addresses_or_none(self, name: str, primary: Endpoint | None) -> tuple[str, ...]:
         try:
             return self.addresses(name, primary)
@@ -195,6 +209,14 @@ def _worst(rrsets: list[Rrset]) -> Rrset:
     """Return what all addresses agree on, with the largest TTL any of them gives."""
     records = frozenset.intersection(*(rrset.records for rrset in rrsets))
     return Rrset(max(rrset.ttl_seconds for rrset in rrsets), records)
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _is_final(response: dns.message.Message) -> bool:

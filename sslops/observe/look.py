@@ -64,7 +64,9 @@ class Look:
         """Whether the DNS base has a record of *service* in *apex*, though the inventory may ask for none any more."""
         views, ids = self.repo[apex].base.views if apex in self.repo else (), keys.ids(service)
         records = {record for view in views for rrset in view.values() for record in rrset.records}
-        return any(keys.record(record.owner, record.params, service, key) == record for record in records for key in ids)
+        return any(
+            keys.record(record.owner, record.params, service, key) == record for record in records for key in ids
+        )
 
 
 @dataclass(frozen=True, slots=True)

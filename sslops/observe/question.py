@@ -71,6 +71,19 @@ def ask(
     raise DnsError(f"name server '{endpoint}' gave no answer for {rdtype} '{name}': {_reason(failure)}") from failure
 
 
+def has_way_to(endpoint: Endpoint) -> bool:
+    """Whether this machine has the address family and a route; asked of the kernel, nothing is sent.
+
+    True for a name, which may have addresses of both families.
+    """
+    try:
+        with socket.socket(_family(endpoint), socket.SOCK_DGRAM) as probe:
+            probe.connect((endpoint.address, endpoint.port))
+    except OSError as error:
+        return error.errno not in _LACKS_FAMILY
+    return True
+
+
 def authoritative_tlsa(endpoint: Endpoint, owner: str, patience: Patience) -> Rrset:
     """Return the TLSA records that *endpoint* is authoritative for at *owner*; EMPTY when it says there are none.
 
@@ -117,8 +130,7 @@ def _exchange(query: dns.message.Message, endpoint: Endpoint, timeout_seconds: f
     import dns.query
 
     where, port = endpoint.address, endpoint.port
-    family = socket.AF_INET6 if ":" in where else socket.AF_INET
-    with socket.socket(family, socket.SOCK_DGRAM) as connected:
+    with socket.socket(_family(endpoint), socket.SOCK_DGRAM) as connected:
         # Only a connected socket learns at once that nobody listens, and takes answers from nobody else.
         connected.connect((where, port))
         connected.setblocking(False)
@@ -126,6 +138,10 @@ def _exchange(query: dns.message.Message, endpoint: Endpoint, timeout_seconds: f
     if answer.flags & dns.flags.TC:
         return dns.query.tcp(query, where, timeout_seconds, port)
     return answer
+
+
+def _family(endpoint: Endpoint) -> socket.AddressFamily:
+    return socket.AF_INET6 if ":" in endpoint.address else socket.AF_INET
 
 
 def _numeric(endpoint: Endpoint) -> Endpoint:

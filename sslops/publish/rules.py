@@ -1,6 +1,6 @@
 """What publish would change in the DNS repository, and what has to wait: pure, one apex at a time.
 
-The answer is a `Proposal` for each apex whose include file changes; the record sets come from `sslops.dane.transitions`.
+The answer is a `Proposal` for each apex whose include file changes; `sslops.dane.transitions` knows the records.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """What publish judges by: *ledger* is the one after the look; *repo* has every active apex, *seen* those with DANE."""
+    """What publish judges by: *ledger* after the look; *repo* has all active apexes, *seen* those looked at."""
 
     inventory: Inventory
     branches: Branches
@@ -133,7 +133,13 @@ def _actions(apex: str, zone: Zone, views: tuple[Zone, ...], world: World) -> tu
     entry, missing = world.ledger.apex(apex), world.repo[apex].missing
     found: list[tuple[Reason, tuple[str, ...], str]] = []
     if changes:
-        found.append((Reason.RECORDS, tuple(sorted(changes)), f"{len(changes)} records change"))
+        found.append(
+            (
+                Reason.RECORDS,
+                tuple(sorted(changes)),
+                _counted(changes),
+            )
+        )
     elif any(view != zone for view in views) and not missing:
         found.append((Reason.TTL, tuple(sorted(zone)), "the TTL in the inventory is another one"))
     if missing:
@@ -143,6 +149,14 @@ def _actions(apex: str, zone: Zone, views: tuple[Zone, ...], world: World) -> tu
     return tuple(
         Action(Verb.PUBLISH, apex, "", "tlsa", reason, targets=targets, why=why) for reason, targets, why in found
     )
+
+
+def _counted(changes: set[str]) -> str:
+    """Say how many records come and go."""
+    added = sum(change.startswith("+") for change in changes)
+    parts = [f"{added} to add"] if added else []
+    parts += [f"{len(changes) - added} to take away"] if added < len(changes) else []
+    return f"records: {', '.join(parts)}"
 
 
 def _difference(view: Zone, zone: Zone) -> list[tuple[str, TlsaRecord]]:

@@ -10,7 +10,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from sslops.dane.names import DaneName
 from sslops.dane.records import Keys
 from sslops.dane.transitions import AddressSeen
 from sslops.dane.zonefile import render
@@ -23,6 +22,7 @@ from sslops.publish.rules import Proposal, Publication, World, empty_names, port
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from sslops.dane.names import DaneName
     from sslops.model.inventory import Inventory
     from sslops.model.names import GenerationId, ServiceId
     from sslops.model.state import Branches

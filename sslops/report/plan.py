@@ -15,6 +15,8 @@ from sslops.report.escape import as_code, for_markdown, visible
 from sslops.report.words import count
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from sslops.model.plan import Action, Hazard, Plan, Wait
     from sslops.report.plan_view import ActionRow, HazardRow, PlanView, StageView, WaitRow
 
@@ -22,6 +24,9 @@ _WIDTH = 100
 _TARGETS_SHOWN = 6
 _WAITS_SHOWN = 12
 _WAITS_IN_MARKDOWN = 50
+_ACTION_HEADS = ("stage", "what for", "step", "generation", "why")
+_WAIT_HEADS = ("waits", "what for", "step", "until", "why")
+_HAZARD_HEADS = ("hazard", "what for", "why", "accept with")
 
 
 def as_text(view: PlanView) -> str:
@@ -41,21 +46,12 @@ def as_markdown(view: PlanView) -> str:
     more = len(waits) - _WAITS_IN_MARKDOWN
     blocks = [f"<!-- sslops-plan: {view.digest} -->"]
     if actions:
-        blocks.append(
-            _table(("stage", "what for", "step", "generation", "why"), [_action_cells(*each) for each in actions])
-        )
+        blocks.append(_table(_ACTION_HEADS, [_action_cells(*each) for each in actions]))
     if waits:
-        blocks.append(
-            _table(
-                ("waits", "what for", "step", "until", "why"),
-                [_wait_cells(*each) for each in waits[:_WAITS_IN_MARKDOWN]],
-            )
-        )
+        blocks.append(_table(_WAIT_HEADS, [_wait_cells(*each) for each in waits[:_WAITS_IN_MARKDOWN]]))
         blocks += [_more_wait(more).capitalize()] if more > 0 else []
     if view.hazards:
-        blocks.append(
-            _table(("hazard", "what for", "why", "accept with"), [_hazard_cells(row) for row in view.hazards])
-        )
+        blocks.append(_table(_HAZARD_HEADS, [_hazard_cells(row) for row in view.hazards]))
     if view.is_empty:
         blocks.append("Nothing to do, nothing waits.")
     return "\n\n".join(blocks)
@@ -106,7 +102,7 @@ def _hazard_text(row: HazardRow) -> str:
     return "\n".join(lines)
 
 
-def _table(heads: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     lines = [heads, ("---",) * len(heads), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 

@@ -51,7 +51,7 @@ class Roller:
         """Roll; Moved when another run was faster, to be tried again from the start."""
         plan, ledger = self.plan(snapshot)
         require(plan, expected_digest)
-        note = Note("observe", "what DNS shows", "A look at the DNS repository and every name server found something new.")
+        note = Note("observe", "what DNS shows", "A look at the name servers found something new.")
         snapshot = self.ops.write_ledger(snapshot, ledger, note)
         name = digest(plan)
         self.ops.write_roll(snapshot, [self._change(action, snapshot, name) for action in plan.actions])

@@ -51,9 +51,8 @@ def _refuse_bombs(text: str, file: str) -> None:
         elif isinstance(event, yaml.CollectionEndEvent):
             depth -= 1
         if isinstance(event, yaml.AliasEvent) or depth > MAX_DEPTH:
-            where = Location(file, event.start_mark.line + 1, event.start_mark.column + 1)
             what = "an alias" if depth <= MAX_DEPTH else f"more than {MAX_DEPTH} levels"
-            raise StateError(f"'{file}' has {what}, which state files do not use", where=where)
+            raise StateError(f"'{file}' has {what}, which state files do not use", where=_place(event, file))
 
 
 def _map(node: yaml.MappingNode, file: str) -> dict[str, Value]:
@@ -80,5 +79,6 @@ def _value(node: yaml.Node, file: str) -> Value:
     raise StateError(message, where=_place(node, file))
 
 
-def _place(node: yaml.Node, file: str) -> Location:
-    return Location(file, node.start_mark.line + 1, node.start_mark.column + 1)
+def _place(what: yaml.Node | yaml.Event, file: str) -> Location:
+    mark = what.start_mark
+    return Location(file, mark.line + 1, mark.column + 1) if mark else Location(file, 1, 1)

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from sslops.model.names import GenerationId, ServiceId
     from sslops.model.state import Generation
 
-_KEY_IN_CLEAR = re.compile(rb"-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----|AGE-SECRET-KEY-1[0-9A-Z]{20}")
+_KEY_IN_CLEAR = re.compile(rb"-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----|AGE-SECRET-KEY-\w{20}")
 _ACCOUNT = re.compile(rf"{STATE}/{ACCOUNTS}/[A-Za-z0-9][A-Za-z0-9._-]*\.json\.sops")
 _RESTORE = "git log -- {path}   (only the engine writes state/; restore the file)"
 

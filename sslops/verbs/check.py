@@ -9,6 +9,7 @@ import click
 
 from sslops.errors import ExitCode, Faults
 from sslops.inventory import load, read_folder, schemas
+from sslops.report.words import count
 from sslops.verbs import options
 from sslops.verbs.session import current
 
@@ -54,7 +55,8 @@ def _checked(top: Path) -> Inventory:
 
 def _sound(inventory: Inventory) -> str:
     hosts = {host.name for each in inventory.classes.values() for host in each.hosts}
-    return f"sound: {len(inventory.services)} services in {len(inventory.groups)} groups, {len(hosts)} servers"
+    services, groups = count(len(inventory.services), "service"), count(len(inventory.groups), "group")
+    return f"sound: {services} in {groups}, {count(len(hosts), 'server')}"
 
 
 def _as_json(faults: Sequence[SslopsError], inventory: Inventory | None = None) -> str:

@@ -25,9 +25,7 @@ class Outcome:
 
     def __add__(self, other: Outcome) -> Outcome:
         """Join the outcomes of two stages of one run."""
-        return Outcome(
-            self.plan + other.plan, self.is_applied or other.is_applied, (*self.failures, *other.failures)
-        )
+        return Outcome(self.plan + other.plan, self.is_applied or other.is_applied, (*self.failures, *other.failures))
 
     def exit_code(self, *, detailed: bool) -> ExitCode:
         """Return the exit code; waiting and pending only count when *detailed*."""
@@ -56,10 +54,10 @@ def finish(session: Session, outcome: Outcome, form: Form) -> ExitCode:
         session.show(as_json(plan, digest(plan)))
     elif form.as_markdown:
         session.show(as_markdown(view(plan, digest(plan), session.now)))
-    else:
+    elif plan != Plan() or not outcome.failures:
         session.show(as_text(view(plan, digest(plan), session.now)))
-    for failure in outcome.failures:
-        session.say(failure.render())
+    for said in dict.fromkeys(failure.render() for failure in outcome.failures):
+        session.say(said)
     if plan.actions and not outcome.is_applied:
         session.say("nothing was changed; --apply does it")
     return outcome.exit_code(detailed=form.detailed)

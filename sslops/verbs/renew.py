@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 @options.fetch()
 @options.json()
 @options.detailed_exitcode()
-def command(  # noqa: PLR0913  (one parameter for each option)
+def command(
     *,
     targets: tuple[str, ...],
     apply: bool,

@@ -64,9 +64,7 @@ def gen(number: int) -> GenerationId:
 
 def generation(number: int, *, signer: str | None = None, not_after: datetime = START + LONG) -> Generation:
     """Return an issued generation."""
-    issued = Issued(
-        after(number), f"{number:x}", "CN=ca", after(number), not_after, (HOST,), f"{number:064x}", signer
-    )
+    issued = Issued(after(number), f"{number:x}", "CN=ca", after(number), not_after, (HOST,), f"{number:064x}", signer)
     return Generation(
         gen(number), Status.ISSUED, after(number), "my-sub", None, "due", None, "ec", "secp384r1",
         spki(number), "00", None, issued,
@@ -139,8 +137,7 @@ def inventory(*services: Service, hosts: Sequence[str] = ("smtp1", "smtp2"), cop
     found = services or (service(),)
     domains = sorted({APEX, *(each.id.group for each in found)})
     groups = {
-        domain: Group(domain, True, tuple(each.id for each in found if each.id.group == domain))  # noqa: FBT003
-        for domain in domains
+        domain: Group(domain, True, tuple(each.id for each in found if each.id.group == domain)) for domain in domains
     }
     classes = {
         "smtp": ServerClass("smtp", tuple(Host(name, "192.0.2.1") for name in hosts)),

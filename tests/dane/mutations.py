@@ -35,7 +35,6 @@ def _needed_by_slots(service: ServiceId, branches: Branches, *_: object) -> Need
     return Needed(frozenset(each for each in (slots.curr, slots.next) if each))
 
 
-
 MUTATIONS.update(
     {
         "history is not read": (
@@ -47,8 +46,10 @@ MUTATIONS.update(
         "what hosts serve may be withdrawn": ((transitions, "needed", _needed_by_slots),),
         "an emptied name is free at once": ((gate, "free_at", lambda entry: entry.empty_since),),
         "one server is asked": ((Simulation, "asked", lambda _self, servers: servers[:1]),),
-        "ports are not asked before the first record": ((FirstUse, "unproven_address", lambda _self: None),
-                                                        (FirstUse, "unproven_host", lambda _self: None)),
+        "ports are not asked before the first record": (
+            (FirstUse, "unproven_address", lambda _self: None),
+            (FirstUse, "unproven_host", lambda _self: None),
+        ),
     }
 )
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from sslops.dane.evidence import advance
 from sslops.dane.gate import Gate, Verdict
@@ -18,7 +19,6 @@ from sslops.dane.records import Keys
 from sslops.dane.transitions import AddressSeen
 from sslops.deploy.entries import Proven, intend, restore, settle
 from sslops.model.ledger import ApexEntry, HostEntry, Ledger, Pending
-from sslops.model.names import GenerationId
 from sslops.model.plan import Verb
 from sslops.model.seen import ApexSeen, BaseCommit, DnsRepoSeen, PortSeen, ServerSeen, Zone
 from sslops.model.state import Branches, ServiceState, Slots, State
@@ -28,13 +28,17 @@ from sslops.roll import rules as roll
 from tests.dane import builders
 from tests.dane.builders import APEX, OWNER, PARAMS, SERVICE, START
 
+if TYPE_CHECKING:
+    from sslops.model.inventory import Inventory
+    from sslops.model.names import GenerationId
+
 HOSTS = ("smtp1", "smtp2")
 SHORT, LARGE = 5, 40
 """The two TTLs of this world, in seconds."""
 PRIMARY, SECONDARY = 0, 1
 
 
-class Violation(AssertionError):
+class Violation(AssertionError):  # noqa: N818  (it is a finding, not a malfunction)
     """Some cache may hold an RRset that does not match what a host serves."""
 
 
@@ -57,7 +61,7 @@ class Simulation:
     proposal_moves: int = 0
     sleepers: list[Sleeper] = field(default_factory=list)
     generations: list[GenerationId] = field(default_factory=list)
-    slots: Slots = Slots()
+    slots: Slots = field(default_factory=Slots)
     ledger: Ledger = field(default_factory=Ledger)
     serving: dict[str, GenerationId | None] = field(default_factory=lambda: dict.fromkeys(HOSTS))
     under_way: dict[str, GenerationId] = field(default_factory=dict)
@@ -156,7 +160,9 @@ class Simulation:
     def look(self, *, silent: bool = False) -> ApexSeen:
         """Look at the base and both servers, and put on the ledger what that teaches; *silent*: one does not answer."""
         line = {each.commit: place for place, each in enumerate(self.history)}
-        secondary = ServerSeen("ns2", error="timed out") if silent else ServerSeen("ns2", {OWNER: self.shown(SECONDARY)})
+        secondary = (
+            ServerSeen("ns2", error="timed out") if silent else ServerSeen("ns2", {OWNER: self.shown(SECONDARY)})
+        )
         servers = self.asked((ServerSeen("ns1", {OWNER: self.shown(PRIMARY)}), secondary))
         seen = ApexSeen(self.now, DnsRepoSeen(self.base, tuple(self.history), line), servers)
         self._record(advance(self.entry, seen))
@@ -253,13 +259,18 @@ class Simulation:
     def rest(self) -> None:
         """Run everything until quiet, as the scheduled jobs would."""
         for _ in range(6):
-            for verb in (self.publish, self.roll, *(lambda host=host: self.deploy(host) for host in HOSTS), self.publish):
+            for verb in (
+                self.publish,
+                self.roll,
+                *(lambda host=host: self.deploy(host) for host in HOSTS),
+                self.publish,
+            ):
                 verb()
                 self.load_all()
             self.wait(3 * LARGE)
 
     @property
-    def inventory(self) -> builders.Inventory:
+    def inventory(self) -> Inventory:
         """The inventory: one service on two hosts."""
         return builders.inventory(builders.service(dane_ttl_seconds=self.ttl_seconds, min_roll_minutes=0), hosts=HOSTS)
 

@@ -40,9 +40,7 @@ def shipment(
 ) -> Shipment:
     """Return a shipment of *services*, with one restart and the include file of example.com when given."""
     includes = () if include is None else (Include("example.com", include.encode()),)
-    return Shipment(
-        tuple(parcel(service, generation) for service in services), includes, (restart,) if restart else ()
-    )
+    return Shipment(tuple(parcel(service, generation) for service in services), includes, (restart,) if restart else ())
 
 
 def noting(log: Path, *, server_class: str = "smtp", fails_while: Path | None = None) -> Restart:

@@ -265,9 +265,7 @@ class TestFence:
 class TestGoingBack:
     """What does not restart goes back, once."""
 
-    def test_everything_of_the_session_goes_back(
-        self, receivers: Receivers, host: Host, root: Path, log: Path
-    ) -> None:
+    def test_everything_of_the_session_goes_back(self, receivers: Receivers, host: Host, root: Path, log: Path) -> None:
         """Both services and the include file are what they were, and the old ones were restarted."""
         receivers.put(host, 1, shipment(MAIL, WEB, generation=OLD, include="old\n"))
         answer = receivers.put(
@@ -290,7 +288,7 @@ class TestGoingBack:
         answer = receivers.put(host, 1, shipment(MAIL, generation=NEW, restart=restart))
 
         assert Outcome.WENT_BACK == answer.outcome
-        assert [] == [path for path in root.rglob("*.pem")]
+        assert [] == list(root.rglob("*.pem"))
 
     def test_a_restart_that_never_works_is_tried_twice_only(
         self, receivers: Receivers, host: Host, root: Path, log: Path
@@ -493,9 +491,7 @@ class TestBehindSsh:
 class TestHostileNames:
     """A name that would leave its place never reaches a server."""
 
-    @pytest.mark.parametrize(
-        "name", ["..", "a/b", "-rf", ".hidden", "a b", "a\nb", "$(id)", "", "a\tb", "a;b", "é"]
-    )
+    @pytest.mark.parametrize("name", ["..", "a/b", "-rf", ".hidden", "a b", "a\nb", "$(id)", "", "a\tb", "a;b", "é"])
     def test_a_service_is_refused(self, receivers: Receivers, host: Host, root: Path, name: str) -> None:
         """The shipment is not packed."""
         with pytest.raises(Exception, match="is not safe as a file name"):
@@ -515,7 +511,7 @@ class TestHostileNames:
 
     def test_a_folder_with_blanks_and_quotes_works(self, receivers: Receivers, tmp_path: Path) -> None:
         """`prod_cert_dir` is a path of the operator's, and may be odd."""
-        odd = Host("odd", "local", prod_cert_dir=str(tmp_path / "it's a \"folder\" $x"))
+        odd = Host("odd", "local", prod_cert_dir=str(tmp_path / 'it\'s a "folder" $x'))
 
         assert Outcome.DONE == receivers.put(odd, 1, shipment(MAIL, generation=OLD)).outcome
         assert f"cert {OLD}" == served(Path(odd.prod_cert_dir))

@@ -28,7 +28,7 @@ from sslops.model.secret import Secret
 from sslops.model.state import Branches, ServiceState, State
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
     from sslops.model.change import Change
 
@@ -87,7 +87,7 @@ class OpenVault:
     refused: set[str] = field(default_factory=set)
     """Beginnings of paths that cannot be encrypted."""
 
-    def encrypt_many(self, items: Sequence[tuple[str, Secret]]) -> tuple[bytes | SopsError, ...]:
+    def encrypt_many(self, items: Iterable[tuple[str, Secret]]) -> tuple[bytes | SopsError, ...]:
         """Return each secret as its document, or the error for a refused path."""
         return tuple(
             SopsError(f"no rule is for '{path}'") if path.startswith(tuple(self.refused)) else secret.reveal()

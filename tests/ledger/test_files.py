@@ -57,7 +57,7 @@ def test_the_ledger_comes_back(ledger: Ledger) -> None:
 @given(LEDGERS)
 def test_equal_ledgers_are_equal_files(ledger: Ledger) -> None:
     """The order in which entries were made does not show, so nothing new is no commit."""
-    turned = Ledger(dict(reversed(ledger.hosts.items())), dict(reversed(ledger.apexes.items())))
+    turned = Ledger(dict(reversed(list(ledger.hosts.items()))), dict(reversed(list(ledger.apexes.items()))))
 
     assert write_ledger(ledger) == write_ledger(turned)
 
@@ -68,7 +68,11 @@ def test_the_files_read_as_the_design_says() -> None:
     record = TlsaRecord.parse("_25._tcp.mail.example.com. 3 1 1 9b1c")
     at = datetime(2026, 11, 25, 2, 20, 11, tzinfo=UTC)
     ledger = Ledger(
-        {"smtp1.example.com": HostEntry(41, {service: Served((GenerationId("20261124T143000Z-9b1c"), None), at, "port")})},
+        {
+            "smtp1.example.com": HostEntry(
+                41, {service: Served((GenerationId("20261124T143000Z-9b1c"), None), at, "port")}
+            )
+        },
         {
             "example.com": ApexEntry(
                 Pending("run", "00aa", None, frozenset({record})),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 import threading
 from typing import TYPE_CHECKING
@@ -155,9 +156,45 @@ def test_mail_hosts_and_name_servers_come_from_the_primary(dns_world: DnsWorld) 
 
 def test_listed_servers_are_taken_as_they_are(dns_world: DnsWorld) -> None:
     """What is listed wins over NS records, and each entry is a server of its own."""
-    servers = Resolver().name_servers("example.com", None, (dns_world.primary, Endpoint("::1")))
+    servers = Resolver().name_servers("example.com", None, (dns_world.primary, dns_world.secondary))
 
-    assert {str(dns_world.primary): (dns_world.primary,), "[::1]:53": (Endpoint("::1"),)} == servers
+    assert {str(endpoint): (endpoint,) for endpoint in (dns_world.primary, dns_world.secondary)} == servers
+
+
+def test_a_listed_name_has_all_its_addresses(dns_world: DnsWorld) -> None:
+    """A server may be listed by name; it is one server, whatever its addresses."""
+    listed = Endpoint("mail.example.com", DNS_PORT)
+    servers = Resolver().name_servers("example.com", dns_world.primary, (listed,))
+
+    assert {f"mail.example.com:{DNS_PORT}": (Endpoint("192.0.2.1", DNS_PORT),)} == servers
+
+
+def test_a_family_that_this_machine_lacks_is_left_out_and_said(
+    dns_world: DnsWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Many CI networks have no IPv6; what they cannot ask must not stop them."""
+
+    class Lacking(socket.socket):
+        """A socket of a machine without a route for IPv6."""
+
+        def connect(self, address: tuple[str, int]) -> None:  # type: ignore[override]
+            """Refuse what has a colon."""
+            if ":" in address[0]:
+                raise OSError(errno.ENETUNREACH, "network is unreachable")
+            super().connect(address)
+
+    monkeypatch.setattr(socket, "socket", Lacking)
+    said: list[str] = []
+    far = Endpoint("2001:db8::1")
+    servers = Resolver(said.append).name_servers("example.com", None, (dns_world.primary, far))
+
+    assert {str(dns_world.primary)} == set(servers)
+    assert [f"name server '{far}' is left out: this machine lacks its address family"] == said
+    assert {str(far): (far,)} == Resolver().name_servers("example.com", None, (far,))
+
+    (seen,) = Resolver().tlsa({"ns": (far, dns_world.primary)}, [OWNER])
+
+    assert seen.error is None
 
 
 def test_an_apex_without_mail_hosts_has_none(dns_world: DnsWorld) -> None:

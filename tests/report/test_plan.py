@@ -115,6 +115,18 @@ def test_a_long_list_of_targets_is_cut_for_a_person_only() -> None:
     assert "      and 3 more" in as_text(view(Plan(actions=(action,)), DIGEST, NOW)).splitlines()
 
 
+def test_the_most_urgent_waits_are_shown_and_the_rest_is_counted() -> None:
+    """Five hundred renewals that lie far ahead hide nothing: what fails comes first, then what has no end."""
+    later = tuple(Wait(Verb.RENEW, "g", f"s{n:02}", "renewal", NOW + timedelta(days=90 - n), "due") for n in range(20))
+    endless = Wait(Verb.RENEW, "g", "endless", "renewal", None, "no signer")
+    fatal = Wait(Verb.RENEW, "g", "fatal", "renewal", NOW + timedelta(days=99), "too late", fatal=True)
+    lines = as_text(view(Plan(waits=(*later, endless, fatal)), DIGEST, NOW)).splitlines()
+    subjects = [line.split()[0] for line in lines if " waits  " in line]
+
+    assert ["g/fatal", "g/endless", "g/s19"] == subjects[:3]
+    assert "  and 10 more wait, for longer; --json has them all" in lines
+
+
 def test_hostile_prose_cannot_move_the_cursor() -> None:
     """Escape sequences in a reason are shown, not obeyed."""
     wait = Wait(Verb.ROLL, "a", "b", "roll", None, "\x1b[2Jgone")

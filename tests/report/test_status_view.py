@@ -7,6 +7,8 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from sslops.model.inventory import (
     CaType,
@@ -225,6 +227,46 @@ def test_an_inactive_group_is_frozen() -> None:
     line = told(LIVE, inventory=frozen)
 
     assert (Phase.FROZEN, ()) == (line.phase, line.waits)
+
+
+KEYS = st.sampled_from([None, OLD, NEW])
+LISTS = st.lists(KEYS, max_size=3).map(tuple)
+PROVEN = st.lists(st.sampled_from([OLD, NEW]), max_size=2)
+MOMENTS = st.none() | st.integers(-100, 100).map(lambda hours: NOW + timedelta(hours=hours))
+STATES = st.builds(
+    lambda curr, next_, refused, renew_at, retry_at, statuses: state(
+        Slots(curr=curr, next=next_, refused=refused, renew_at=renew_at, retry_at=retry_at),
+        *(generation(key, status) for key, status in zip((OLD, NEW), statuses, strict=True)),
+    ),
+    KEYS,
+    KEYS,
+    KEYS,
+    MOMENTS,
+    MOMENTS,
+    st.tuples(st.sampled_from(Status), st.sampled_from(Status)),
+)
+
+
+@given(
+    STATES, STATES, st.lists(KEYS, max_size=3).map(tuple), st.lists(st.sampled_from([OLD, NEW]), max_size=2), MOMENTS
+)
+def test_whatever_the_branches_say_there_is_a_report(
+    main: State,
+    deck: State,
+    may_serve: tuple[GenerationId | None, ...],
+    proven: list[GenerationId],
+    since: datetime | None,
+) -> None:
+    """No combination of slots, ledger and time breaks the report, and each form of it can be made."""
+    ledger = replace(
+        with_evidence(*proven, since=since or NOW), hosts={"smtp1": HostEntry(1, {MAIL: Served(may_serve)})}
+    )
+    report = status_report(INVENTORY, Branches(main, deck), ledger, RECEIVERS, NOW, since)
+
+    assert [str(MAIL)] == [str(each.id) for each in report.services]
+    assert json.loads(as_json(report))["services"][0]["phase"] in set(Phase)
+    assert as_text(report)
+    assert as_markdown(report)
 
 
 def test_every_phase_has_a_meaning() -> None:

@@ -50,10 +50,13 @@ def test_any_yaml_reader_reads_the_same(values: dict[str, object]) -> None:
 @given(st.binary(max_size=200))
 def test_other_bytes_are_a_value_or_an_error_with_a_place(content: bytes) -> None:
     """Nothing else is ever raised."""
+    where: object = "not raised"
     try:
         read(content, "state/x/y/slots.yaml")
     except StateError as error:
-        assert error.where is not None
+        where = error.where
+
+    assert where is not None
 
 
 @given(st.text("ab:{}[]\"'#- \n\t&*!|>%@`,?", max_size=40))
@@ -116,7 +119,9 @@ def test_the_roll_diff_reads_as_the_design_says() -> None:
     slots = Slots(
         curr=GenerationId("20261124T143000Z-9b1c"),
         rolled_at=datetime(2026, 11, 25, 2, 17, 5, tzinfo=UTC),
-        ari=AriWindow(datetime(2026, 12, 1, tzinfo=UTC), datetime(2026, 12, 2, tzinfo=UTC), "https://ca.example.com/why"),
+        ari=AriWindow(
+            datetime(2026, 12, 1, tzinfo=UTC), datetime(2026, 12, 2, tzinfo=UTC), "https://ca.example.com/why"
+        ),
     )
     expected = """\
 curr: "20261124T143000Z-9b1c"
@@ -137,12 +142,12 @@ refused: null
     ("text", "line", "what"),
     [
         ('curr: "../../etc"\n', 1, "generation"),
-        ('curr: null\nnxt: null\n', 2, "unknown key 'nxt'"),
+        ("curr: null\nnxt: null\n", 2, "unknown key 'nxt'"),
         ('curr: null\nrolled_at: "yesterday"\n', 2, "rolled_at"),
-        ('curr: null\n# by hand\nfailures: -1\n', 3, "failures"),
-        ('curr: null\ncurr: null\n', 2, "twice"),
-        ('curr: [a]\n', 1, "string"),
-        ('curr: &a x\nnext: *a\n', 2, "alias"),
+        ("curr: null\n# by hand\nfailures: -1\n", 3, "failures"),
+        ("curr: null\ncurr: null\n", 2, "twice"),
+        ("curr: [a]\n", 1, "string"),
+        ("curr: &a x\nnext: *a\n", 2, "alias"),
         ("curr: {\n", 2, "YAML"),
         ("- curr\n", 1, "map"),
         ('curr: null\nari: {start: "2026-11-25T02:17:05Z"}\n', 2, "end"),
@@ -159,7 +164,9 @@ def test_bad_slots_are_an_error_with_their_line(text: str, line: int, what: str)
 
 def test_what_a_person_edited_is_still_read() -> None:
     """Comments, other quotes and plain times do not matter."""
-    text = "# taken back by hand\ncurr: 20261124T143000Z-9b1c\nrolled_at: '2026-11-25T02:17:05Z'\nfailures: 2\nnext: ~\n"
+    text = (
+        "# taken back by hand\ncurr: 20261124T143000Z-9b1c\nrolled_at: '2026-11-25T02:17:05Z'\nfailures: 2\nnext: ~\n"
+    )
     slots = read_slots(text.encode(), "slots.yaml")
 
     assert ("20261124T143000Z-9b1c", 2, None) == (slots.curr, slots.failures, slots.next)

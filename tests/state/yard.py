@@ -115,7 +115,7 @@ class Yard:
     def heads(self) -> dict[str, str]:
         """Return where every branch of the truth stands now."""
         lines = git(self.remote or self.clone, "for-each-ref", "--format=%(refname:short) %(objectname)", "refs/heads")
-        return dict(line.split(" ") for line in lines.splitlines())  # type: ignore[misc]
+        return dict(line.split(" ") for line in lines.splitlines())
 
 
 def merge(clone: Path, way: str) -> None:

@@ -228,6 +228,13 @@ def test_a_reader_that_goes_away_is_no_crash() -> None:
     assert "" == done.stderr
 
 
+def test_closed_streams_are_no_crash() -> None:
+    """A daemon may start us without any."""
+    shell = f"exec '{sys.executable}' -m sslops --version >&- 2>&-"
+
+    assert 0 == subprocess.run(["/bin/sh", "-c", shell], timeout=60, check=False).returncode
+
+
 def test_the_repository_is_found_upwards(tmp_path: Path) -> None:
     """As git does, sslops works from any folder inside."""
     (tmp_path / "inventory/deep").mkdir(parents=True)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.world.peers import need
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 _KEY_MATERIAL = re.compile(rb"-----BEGIN [A-Z ]*PRIVATE KEY-----|AGE-SECRET-KEY-1[0-9A-Z]{20}")
 
@@ -22,9 +23,10 @@ def holds_key(content: bytes) -> bool:
 
 def repositories_below(folder: Path) -> Iterator[Path]:
     """Yield the git folder of every repository below *folder*, bare ones too."""
-    for head in folder.rglob("HEAD"):
-        if head.is_file() and (head.parent / "objects").is_dir():
-            yield head.parent
+    for here, folders, files in os.walk(folder):
+        if "HEAD" in files and "objects" in folders:
+            folders.remove("objects")
+            yield Path(here)
 
 
 def repository_leaks(git_folder: Path) -> bool:
@@ -41,8 +43,22 @@ def repository_leaks(git_folder: Path) -> bool:
     return holds_key(done.stdout)
 
 
-def assert_no_key_below(folder: Path) -> None:
-    """Fail when a repository below *folder* holds a private key in clear."""
-    leaking = [str(found) for found in repositories_below(folder) if repository_leaks(found)]
+def files_leaking(git_folder: Path) -> Iterator[Path]:
+    """Yield every file of the work tree, and of the git folder beside its objects, that holds a key."""
+    top = git_folder.parent if git_folder.name == ".git" else git_folder
+    for here, folders, files in os.walk(top):
+        if Path(here) == git_folder:
+            folders.remove("objects")
+        for path in (Path(here, name) for name in files):
+            if path.is_file() and holds_key(path.read_bytes()):
+                yield path
 
-    assert [] == leaking, "a private key in clear was committed"
+
+def assert_no_key_below(folder: Path) -> None:
+    """Fail when a repository below *folder*, or its work tree, holds a private key in clear."""
+    found = list(repositories_below(folder))
+    committed = [str(repository) for repository in found if repository_leaks(repository)]
+    lying = [str(path) for repository in found for path in files_leaking(repository)]
+
+    assert committed == [], "a private key in clear was committed"
+    assert lying == [], "a private key in clear lies in a work tree"

@@ -136,6 +136,10 @@ class OpsRepository:
         """Run git in the clone and return its output."""
         return git(self.folder, *words)
 
+    def git_remote(self, *words: str) -> str:
+        """Run git where the truth is, the remote if there is one, and return its output."""
+        return git(self.remote or self.folder, *words)
+
     def refs(self) -> dict[str, str]:
         """Return branch to commit, of the remote if there is one."""
         lines = git(self.remote or self.folder, "for-each-ref", "--format=%(refname:short) %(objectname)", "refs/heads")

@@ -135,6 +135,17 @@ def test_a_committed_key_is_found(tmp_path: Path) -> None:
         leaks.assert_no_key_below(tmp_path)
 
 
+@pytest.mark.key_in_clear
+def test_a_key_in_a_work_tree_is_found(tmp_path: Path) -> None:
+    """Not only what was committed is searched."""
+    remote = bare_repository(tmp_path / "remote.git")
+    person = Person(remote, tmp_path / "clone")
+    kind = "EC PRIVATE KEY"
+    (person.clone / "key.pem").write_text(f"-----BEGIN {kind}-----\n")
+    with pytest.raises(AssertionError, match="work tree"):
+        leaks.assert_no_key_below(tmp_path)
+
+
 def test_a_site_starts_with_nothing_served(site: Site) -> None:
     """Before the first deploy the mail servers have no certificate, and the name has no record."""
     assert {None} == set(site.served().values())

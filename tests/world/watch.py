@@ -70,13 +70,14 @@ class Watch:
         if certificate is None:
             return
         self.looks += 1
-        matching = _records_matching(certificate)
+        matching = records_matching(certificate)
         for records, until in self._kept.items():
             if until > begun and not records & matching:
                 self.broken.append(f"{listener.address} shows what none of {sorted(records)} matches")
 
 
-def _records_matching(certificate: bytes) -> frozenset[str]:
+def records_matching(certificate: bytes) -> frozenset[str]:
+    """Return every record of usage 3 that matches *certificate* (DER), as zone files write them."""
     from cryptography import x509
     from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 

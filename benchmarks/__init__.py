@@ -1,0 +1,1 @@
+"""Whole-process figures, as a person at a terminal would take them."""

@@ -1,0 +1,44 @@
+"""The first record of an empty name, and how a person consents to one that cannot be proven."""
+
+from __future__ import annotations
+
+import pytest
+
+from sslops.model.plan import Consents, HazardName
+from sslops.model.seen import PortSeen
+from tests.dane.builders import HOST, branches, inventory, ledger, settled, slots
+from tests.publish.test_rules import BOTH, OURS, first_use, reasons
+
+
+@pytest.mark.parametrize("ports", [(), (OURS, PortSeen(frozenset({"ff"}), 1)), (PortSeen(error="refused"),)])
+def test_an_address_that_does_not_show_curr_is_a_hazard(ports: tuple[PortSeen, ...]) -> None:
+    """No address, somebody else's certificate, or nobody there."""
+    found = first_use(ledger(BOTH), *ports)
+    assert ([], [(HazardName.NAME_UNPROVEN, HOST)]) == (
+        reasons(found),
+        [(hazard.name, hazard.subject) for hazard in found.plan.hazards],
+    )
+
+
+def test_a_person_may_consent_to_an_unproven_name() -> None:
+    """By the exact words of the refusal."""
+    consents = Consents(frozenset({("name-unproven", HOST)}))
+    assert ["records"] == reasons(first_use(ledger(BOTH), consents=consents))
+
+
+def test_nobody_can_consent_to_an_unproven_host() -> None:
+    """Our own hosts can be asked."""
+    consents = Consents(frozenset({(str(hazard), None) for hazard in HazardName}))
+    assert [] == reasons(first_use(ledger({"smtp1": settled(1)}), OURS, consents=consents))
+
+
+def test_a_service_that_no_host_serves_waits() -> None:
+    """And says so."""
+    found = first_use(ledger(), OURS, inventory=inventory(hosts=[]))
+    assert ["no host serves" in wait.why for wait in found.plan.waits] == [True]
+
+
+def test_a_service_without_a_live_certificate_waits() -> None:
+    """The first roll comes before the first record."""
+    found = first_use(ledger(BOTH), OURS, branches=branches(slots(None, 2), 1, 2))
+    assert ["no certificate is live yet"] == [wait.why for wait in found.plan.waits]

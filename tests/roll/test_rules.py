@@ -1,0 +1,175 @@
+"""When `next` may become `curr`."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from sslops.dane.gate import Gate
+from sslops.dane.records import Keys
+from sslops.model.inventory import Hold, Inventory
+from sslops.model.ledger import Ledger
+from sslops.model.names import ServiceId
+from sslops.model.plan import HazardName, Plan, Verb
+from sslops.model.state import Branches, ServiceState, State
+from sslops.roll.rules import RollOptions, is_candidate, plan, rolled_slots
+from tests.dane.builders import (
+    APEX,
+    SERVICE,
+    TTL,
+    after,
+    aged,
+    branches,
+    commit,
+    gen,
+    generation,
+    inventory,
+    keyed,
+    look,
+    name,
+    record,
+    service,
+    slots,
+    zone,
+)
+
+if TYPE_CHECKING:
+    from sslops.model.seen import ApexSeen
+
+PLAIN = inventory(service(dane=(), min_roll_minutes=1))
+READY = branches(slots(1, 2), 1, 2)
+NOW = after(100_000)
+NO_OPTIONS = RollOptions()
+
+
+def decided(
+    state: Branches = READY, asked: Inventory = PLAIN, options: RollOptions = NO_OPTIONS, **changes: object
+) -> Plan:
+    """Return the plan, without any DANE."""
+    gate = replace(Gate(Ledger(), {}, Keys.of(state), (), NOW), **changes)  # type: ignore[arg-type]
+    return plan(asked, state, gate, options)
+
+
+def outcome(found: Plan) -> tuple[list[str], list[str]]:
+    """Return the reasons of the rolls, and why others wait."""
+    return [str(action.reason) for action in found.actions], [wait.why for wait in found.waits]
+
+
+def test_a_ready_next_is_rolled() -> None:
+    """The action names the generation and is for `roll`."""
+    (action,) = decided().actions
+    assert (Verb.ROLL, gen(2), "ready") == (action.verb, action.generation, action.reason)
+
+
+def test_a_first_certificate_is_rolled_at_once() -> None:
+    """No wait without a `curr`."""
+    state = branches(slots(None, 2), generation(2))
+    assert (["first"], []) == outcome(decided(state, now=after(3)))
+
+
+def test_a_standing_key_is_no_candidate() -> None:
+    """It has no certificate yet, and nothing waits for it."""
+    state = branches(slots(1, 2), 1, keyed(2))
+    assert (Plan(), False) == (decided(state), is_candidate(service(), state))
+
+
+def test_a_young_next_waits_for_its_minutes() -> None:
+    """Counted from `issued`, and said with the moment."""
+    found = decided(now=after(61))
+    assert [after(62)] == [wait.until for wait in found.waits]
+    assert (["ready"], []) == outcome(decided(now=after(62)))
+
+
+def test_minutes_of_the_command_line_come_first() -> None:
+    """Zero is a number too."""
+    assert (["ready"], []) == outcome(decided(options=RollOptions(min_roll_minutes=0), now=after(3)))
+
+
+def test_a_generation_that_was_taken_back_is_not_rolled_again() -> None:
+    """Unless forced."""
+    state = branches(slots(1, 2, refused=2), 1, 2)
+    assert [] == outcome(decided(state))[0]
+    assert (["forced"], []) == outcome(decided(state, options=RollOptions(force=True)))
+
+
+def test_a_hold_stops_the_roll_and_can_become_a_failure() -> None:
+    """A wait that would outlive the certificate is a failure."""
+    held = inventory(service(dane=(), hold=Hold(after(10**9), "moving")))
+    (wait,) = decided(asked=held).waits
+    assert ("held: moving", after(10**9), True) == (wait.why, wait.until, wait.fatal)
+
+
+def test_a_next_that_expired_is_not_rolled() -> None:
+    """It waited too long; what is served is better than that."""
+    state = branches(slots(1, 2), 1, generation(2, not_after=NOW))
+    assert [] == outcome(decided(state))[0]
+
+
+def test_only_targets_are_rolled() -> None:
+    """The command line may name services."""
+    assert Plan() == decided(options=RollOptions(targets=frozenset({ServiceId(APEX, "web")})))
+
+
+def _dane(seen: ApexSeen, now: float = 2 * TTL, *, force: bool = False) -> Plan:
+    state, asked = branches(slots(1, 2), 1, 2), inventory(service(min_roll_minutes=0))
+    ledger = Ledger(apexes={APEX: aged(record(1), record(2))})
+    gate = Gate(ledger, {APEX: seen}, Keys.of(state), (name(),), after(now))
+    return plan(asked, state, gate, RollOptions(force=force))
+
+
+def test_force_never_skips_the_gate() -> None:
+    """`--force` is about minutes and refusals."""
+    seen = look([commit("c1", zone(1, 2))], zone(1, 2))
+    assert [] == outcome(_dane(seen, 2 * TTL - 1, force=True))[0]
+    assert ["forced"] == outcome(_dane(seen, 2 * TTL, force=True))[0]
+
+
+def test_a_missing_record_is_a_wait_and_a_silent_server_a_hazard_of_roll() -> None:
+    """A person can do something about the second."""
+    missing, silent = (_dane(look([commit("c1", zone(1, 2))], shown)) for shown in (zone(1), None))
+    assert ((), 1) == (missing.hazards, len(missing.waits))
+    assert [(HazardName.NS_UNREACHABLE, Verb.ROLL)] == [(hazard.name, hazard.verb) for hazard in silent.hazards]
+
+
+SUB = ServiceId("ca", "my-sub")
+
+
+def _with_signer(now: timedelta = timedelta()) -> Plan:
+    sub = service("my-sub", "ca", dane=(), signing_ca="my-root", min_roll_minutes=1)
+    leaf = service(dane=(), min_roll_minutes=1)
+    state = State(
+        {
+            SERVICE: ServiceState(slots(1, 2), {gen(1): generation(1), gen(2): generation(2, signer=gen(4))}),
+            SUB: ServiceState(slots(3, 4), {gen(3): generation(3), gen(4): generation(4)}),
+        }
+    )
+    both = Branches(state, state)
+    return plan(inventory(leaf, sub), both, Gate(Ledger(), {}, Keys.of(both), (), NOW + now), RollOptions())
+
+
+def test_a_signer_is_rolled_in_the_same_run() -> None:
+    """It is judged first, whatever its group is called."""
+    assert [SUB.name, SERVICE.name] == [action.service for action in _with_signer().actions]
+
+
+def test_no_service_is_rolled_before_its_signer() -> None:
+    """The leaf is old enough; its signer is two seconds younger."""
+    found = _with_signer(after(63) - NOW)
+    assert ([], 2) == (outcome(found)[0], len(found.waits))
+
+
+def test_signers_in_a_circle_come_to_an_end() -> None:
+    """The rules are total, even on an inventory that `check` refuses."""
+    made = [
+        service(each, "ca", signing_ca=other, dane=()) for each, other in (("my-sub", "my-root"), ("my-root", "my-sub"))
+    ]
+    odd = inventory(*made)
+    local = {key: replace(ca, type=odd.cas["my-sub"].type) for key, ca in odd.cas.items()}
+    assert Plan() == decided(asked=replace(odd, cas=local))
+
+
+def test_a_roll_moves_the_pointers() -> None:
+    """`next` is empty afterwards, and the refusal of what is rolled is over."""
+    assert slots(2) == replace(rolled_slots(slots(1, 2, refused=2), NOW), prev=None, rolled_at=None)
+    assert (gen(1), NOW) == (rolled_slots(slots(1, 2), NOW).prev, rolled_slots(slots(1, 2), NOW).rolled_at)

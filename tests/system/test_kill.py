@@ -1,0 +1,142 @@
+"""kill -9 at every effect: what the next plain runs find is always something they can finish.
+
+Each verb of the second cycle is run from the same beginning, killed before and after each of its effects, and plain
+runs follow until nothing changes any more; a mail sender with a cache looks all the time.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.system.kept import Kept
+from tests.system.launching import Launched, effects, steps
+from tests.system.test_cycle import MAIL, certificate, fields, record, roll_when_ready
+from tests.world.site import HOSTS, OWNER
+from tests.world.watch import Watch
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.world.site import Site
+
+KILLED = -9
+QUIET_WITHIN_RUNS = 8
+
+RENEW = ("renew", "example.com:mail-ec", "--force", "--new-key", "--apply")
+STAGES = {
+    "renew": RENEW,
+    "publish": ("publish", "--apply"),
+    "roll": ("roll", "--apply"),
+    "deploy": ("deploy", "--apply"),
+    "withdraw": ("publish", "--apply"),
+}
+"""The verbs of the second cycle, in order; each begins where those before it ended."""
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_verb_killed_at_any_effect_is_finished_by_plain_runs(
+    site: Site, stage: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Before and after each effect: section 2 holds all along, no key is lost, and the site reaches its goal."""
+    begin(site, stage)
+    kept = Kept(site, tmp_path / "kept")
+    count = tmp_path / "count"
+    finish(site, STAGES[stage], ["--count", count])
+    number = len(effects(count))
+    with capsys.disabled():
+        print(f"\n{stage}: kill -9 before and after each of {number} effects: {', '.join(effects(count))}")
+
+    assert number > 0
+    for moment in ("before", "after"):
+        for effect in range(1, number + 1):
+            kill(site, kept, stage, [f"--kill-{moment}", effect])
+
+
+def test_a_receiver_killed_at_any_step_is_finished_by_plain_runs(
+    site: Site, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each kind of step that a receiver takes: the host has the old files or the new ones, and the next run settles."""
+    begin(site, "deploy")
+    kept = Kept(site, tmp_path / "kept")
+    log = tmp_path / "steps"
+    finish(site, STAGES["deploy"], ["--receiver-log", log])
+    taken = [(step.operation, step.name) for step in steps(log)]
+    kinds = {kind: taken.index(kind) + 1 for kind in dict.fromkeys(taken)}
+    with capsys.disabled():
+        print(f"\nreceiver: {len(taken)} steps on {len(HOSTS)} hosts, kill -9 at each of {len(kinds)} kinds of step")
+
+    assert kinds != {}
+    for number in kinds.values():
+        kill(site, kept, "deploy", ["--receiver-log", tmp_path / f"killed-{number}", "--kill-receiver-at", number])
+
+
+def begin(site: Site, stage: str) -> None:
+    """Bring a new site to the point where *stage* is next: one certificate is served and published, a new key comes."""
+    for words in (("renew", "--apply"), ("roll", "--apply"), ("deploy", "--apply"), ("publish", "--apply")):
+        site.sslops(*words).succeeded()
+    site.sslops("run", "--apply").succeeded()
+    for name, words in STAGES.items():
+        if name == stage:
+            break
+        site.sslops(*words).succeeded()
+        if name == "publish":
+            roll_at = time.time() + 3
+            time.sleep(max(0.0, roll_at - time.time()))
+        if name == "roll":
+            roll_when_ready(site)
+
+
+def finish(site: Site, words: tuple[str, ...], options: list[object]) -> None:
+    """Run a verb to its end under the launcher."""
+    with Launched(site.ops, *words, options=[str(option) for option in options]) as launched:
+        launched.finish().succeeded()
+
+
+def kill(site: Site, kept: Kept, stage: str, options: list[object]) -> None:
+    """Go back to the beginning, run the verb until it is killed, then run plainly until nothing changes."""
+    kept.wait_for_receivers()
+    kept.restore()
+    keys = private_keys(site)
+    with Watch(site.dns, OWNER, list(site.mail.values())):
+        with Launched(site.ops, *STAGES[stage], options=[str(option) for option in options]) as launched:
+            ended = launched.finish()
+        if "--kill-receiver-at" not in options:
+            assert ended.exit_code == KILLED, f"{options}: {ended}"
+        keys |= private_keys(site)
+        run_until_quiet(site)
+
+    assert keys <= private_keys(site), f"{options}: a key was lost"
+    assert_goal(site)
+
+
+def run_until_quiet(site: Site) -> None:
+    """Run the scheduled job until it changes no branch."""
+    for _ in range(QUIET_WITHIN_RUNS):
+        before = site.ops.refs()
+        site.sslops("run", "--apply").succeeded()
+        if before == site.ops.refs():
+            return
+        time.sleep(2)
+    pytest.fail(f"not quiet after {QUIET_WITHIN_RUNS} runs: {site.sslops('status').stdout}")
+
+
+def assert_goal(site: Site) -> None:
+    """Every host serves curr, DNS shows curr and the standing key, nothing is pending, and state is sound."""
+    slots = fields(site.ops.show("main", f"state/{MAIL}/slots.yaml"))
+
+    assert slots["curr"] == fields(site.ops.show("next", f"state/{MAIL}/slots.yaml"))["curr"]
+    assert dict.fromkeys(HOSTS, certificate(site, "curr")) == site.served()
+    assert ({record(site, "curr"), record(site, "next")},) * 2 == site.dns.show(OWNER)
+    assert "pending: null" in site.ops.show("ledger", "tlsa/example.com.yaml")
+    site.sslops("check").succeeded()
+
+
+def private_keys(site: Site) -> frozenset[str]:
+    """Return the path of every encrypted key that `main` or `next` has."""
+    paths = site.ops.git_remote("ls-tree", "-r", "--name-only", "main").splitlines()
+    if "next" in site.ops.refs():
+        paths += site.ops.git_remote("ls-tree", "-r", "--name-only", "next").splitlines()
+    return frozenset(path for path in paths if path.endswith(".sops"))
