@@ -15,6 +15,7 @@ demo: .venv/for-use ## the whole loop in a throw-away world
 
 test: .venv/for-development ## every test, against real servers; ARGS='tests/observe -k lame' narrows it
 	@tools/install-debian-packages
+	@tools/install-pebble
 	.venv/bin/pytest -n 2 --dist worksteal $(ARGS)
 
 lint: .venv/for-development ## ruff: what it finds, and whether the format is its own
@@ -39,6 +40,7 @@ check: ## the gate: test, lint, types, docs-check
 	.ci/run
 
 bench: .venv/for-development ## time the verbs and print the table
+	@tools/install-pebble
 	.venv/bin/python -m benchmarks $(ARGS)
 
 clean: ## remove the virtual environment and every cache

@@ -21,8 +21,10 @@ from tests.world import leaks  # noqa: E402  (after the line above, which makes 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
 
+    from tests.world.acme_resolver import Resolver
     from tests.world.dns import DnsWorld
     from tests.world.mailhost import MailHost
+    from tests.world.pebble import Pebble, Policy
     from tests.world.postfix import Postfix
     from tests.world.site import Site
     from tests.world.sshd import Login, SshHost
@@ -107,6 +109,39 @@ def dns_world(world_folder: Path) -> Iterator[DnsWorld]:
     world = DnsWorld(world_folder / "dns")
     yield world
     world.close()
+
+
+@pytest.fixture
+def resolver(world_folder: Path, dns_world: DnsWorld) -> Iterator[Resolver]:
+    """Yield a resolver without memory that asks either server of `dns_world`."""
+    from tests.world.acme_resolver import Resolver
+
+    started = Resolver(world_folder / "resolver", dns_world)
+    yield started
+    started.stop()
+
+
+@pytest.fixture
+def start_pebble(world_folder: Path, resolver: Resolver) -> Iterator[Callable[..., Pebble]]:
+    """Yield a function that starts an ACME server of a given `Policy`, which asks the `resolver`."""
+    from tests.world.pebble import Pebble
+
+    started: list[Pebble] = []
+
+    def start(policy: Policy | None = None) -> Pebble:
+        folder = world_folder / f"pebble{len(started)}"
+        started.append(Pebble(folder, resolver.endpoint, policy))
+        return started[-1]
+
+    yield start
+    for server in started:
+        server.stop()
+
+
+@pytest.fixture
+def pebble(start_pebble: Callable[..., Pebble]) -> Pebble:
+    """Return an ACME server with the usual policy."""
+    return start_pebble()
 
 
 @pytest.fixture

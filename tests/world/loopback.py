@@ -15,9 +15,12 @@ SSH_PORT = 10022
 SMTP_PORT = 10025
 TLS_PORT = 10465
 CONTROL_PORT = 10099
+HTTP_PORT = 10080
+ACME_PORT = 14000
+ACME_CONTROL_PORT = 15000
 """Below the ephemeral range, so that no outgoing connection takes one by chance."""
 
-_PORTS = (DNS_PORT, SSH_PORT, SMTP_PORT, TLS_PORT, CONTROL_PORT)
+_PORTS = (DNS_PORT, SSH_PORT, SMTP_PORT, TLS_PORT, CONTROL_PORT, HTTP_PORT, ACME_PORT, ACME_CONTROL_PORT)
 _last_bytes = itertools.cycle(range(1, 255))
 
 

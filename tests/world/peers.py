@@ -20,6 +20,7 @@ PACKAGES = {
     "kzonecheck": "knot-dnssecutils",
     "named-checkzone": "bind9-utils",
     "openssl": "openssl",
+    "pebble": "pebble",
     "postconf": "postfix",
     "postfix": "postfix",
     "rsync": "rsync",
