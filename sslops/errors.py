@@ -10,7 +10,8 @@
     |   |-- SopsError
     |   |   `-- NoIdentity       no identity here opens the file; elsewhere one may
     |   |-- SshError
-    |   `-- DnsError
+    |   |-- DnsError
+    |   `-- AcmeError        an ACME server refused, or gave no usable answer
     |-- Refused                  3  a hazard nobody consented to, or a plan other than `--plan DIGEST`
     |-- Moved                    5  another run changed a ref first: plan again, try again
     `-- Busy                     5  another run was faster, five times
@@ -142,6 +143,29 @@ class SshError(PeerError):
 
 class DnsError(PeerError):
     """A name server gave no usable answer."""
+
+
+class AcmeError(PeerError):
+    """An ACME server refused, or gave no usable answer.
+
+    *problem* is the kind without its prefix (RFC 8555 section 6.7), null when the server told none; *status* that of
+    HTTP; *retry_after_seconds* what it asks to wait.
+    """
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        hint: str | None = None,
+        problem: str | None = None,
+        status: int | None = None,
+        retry_after_seconds: float | None = None,
+    ) -> None:
+        """Keep what decides about the next try beside the words for a person."""
+        super().__init__(what, hint=hint)
+        self.problem = problem
+        self.status = status
+        self.retry_after_seconds = retry_after_seconds
 
 
 class Refused(SslopsError):  # noqa: N818  (it is an answer, not a malfunction)

@@ -9,7 +9,7 @@ import os
 import random
 import time
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar
 
@@ -31,6 +31,7 @@ from sslops.verbs.outcome import Outcome
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
 
+    from sslops.acme_wiring import AcmeParts
     from sslops.adapters.dns_repository import DnsRepository
     from sslops.adapters.sops import Sops
     from sslops.adapters.ssh import Ssh
@@ -99,6 +100,7 @@ class Site:
     consents: Consents
     targets: frozenset[ServiceId] | None
     run: str
+    is_rehearsal: bool = False
 
     # The stages.
 
@@ -113,11 +115,20 @@ class Site:
         found += self.plan_roll(self.roll_options()) + self.plan_deploy(self.deploy_options())
         return Outcome(found, failures=failures)
 
-    def renew_options(self, *, force: bool = False, new_key: bool = False, reuse_key: bool = False) -> RenewOptions:
+    def renew_options(
+        self, *, force: bool = False, new_key: bool = False, reuse_key: bool = False, staging: bool = False
+    ) -> RenewOptions:
         """Return the options of renew."""
         from sslops.issue.rules import RenewOptions
 
-        return RenewOptions(self.targets, force, new_key, reuse_key)
+        return RenewOptions(self.targets, force, new_key, reuse_key, staging)
+
+    def rehearsing(self) -> Site:
+        """Return the same site for a rehearsal: it orders from staging servers, and writes a branch nobody rolls."""
+        from sslops.acme_wiring import STAGING_BRANCH, rehearsed
+
+        ops = replace(self.ops, settings=replace(self.ops.settings, next_branch=STAGING_BRANCH))
+        return replace(self, ops=ops, snapshot=ops.snapshot(), inventory=rehearsed(self.inventory), is_rehearsal=True)
 
     def plan_renew(self, options: RenewOptions) -> Plan:
         """Return what renew would do."""
@@ -126,21 +137,37 @@ class Site:
         return rules.plan(self.inventory, self.snapshot.branches, SystemClock().now(), options)
 
     def renew(self, options: RenewOptions, digest: str | None = None) -> Outcome:
-        """Renew, onto the branch next."""
+        """Renew, onto the branch next: own CAs sign at once, what ACME servers sign is one batch."""
         from sslops.adapters.localca import LocalCa
         from sslops.adapters.stored import StoredFiles
-        from sslops.issue import steps
+        from sslops.issue import rules, steps
 
-        plan = self.plan_renew(options)
+        acme, now = self._acme, SystemClock().now()
+        seen = acme.windows(options, now)
+        branches = replace(self.snapshot.branches, next=seen.state)
+        plan = rules.plan(self.inventory, branches, now, options)
         require(plan, digest)
         workshop = steps.Workshop(LocalCa(), self._sops, StoredFiles(self.ops, self.snapshot))
-        now, state = SystemClock().now(), self.snapshot.branches.next
-        made = steps.renew(plan, self.inventory, state, now, workshop, digest=digest_of(plan))
-        self.ops.write_next(self.snapshot, made.changes)
+        local, ordered = rules.split(plan, self.inventory)
+        made = steps.renew(local, self.inventory, seen.state, now, workshop, digest=digest_of(plan))
+        others = (*seen.changes, *made.changes)
+        if ordered:
+            made += acme.batch(workshop, self._sops, seen.state, digest_of(plan)).run(ordered, others)
+        else:
+            self.ops.write_next(self.snapshot, others)
         failures = tuple(failure.error for failure in made.failures)
         done = {change.service for change in made.changes}
         actions = tuple(action for action in plan.actions if ServiceId(action.group, action.service) in done)
         return Outcome(Plan(actions, plan.waits + made.waits, plan.hazards), is_applied=True, failures=failures)
+
+    @cached_property
+    def _acme(self) -> AcmeParts:
+        from sslops.acme_wiring import AcmeParts
+
+        reload_dns = self._restart_name_servers
+        return AcmeParts(
+            self.session, self.ops, self.snapshot, self.inventory, self.run, reload_dns, is_rehearsal=self.is_rehearsal
+        )
 
     def plan_publish(self) -> Plan:
         """Return what publish would do."""

@@ -15,6 +15,7 @@ from sslops.model.inventory import (
     CertificateAuthority,
     DaneOwners,
     DaneSpec,
+    ExternalAccountReference,
     Hold,
     KeyLifecycle,
     KeySpec,
@@ -86,6 +87,8 @@ def authority(name: str, plain: Plain) -> CertificateAuthority:
         validation=plain.get("ca_validation"),
         preferred_profile=plain.get("ca_preferred_acme_profile"),
         preferred_chain=plain.get("ca_preferred_chain"),
+        external_account=ExternalAccountReference(**plain["eab"]) if plain.get("eab") is not None else None,
+        **said(plain, ("directory", "staging", "ca_bundle")),
     )
 
 

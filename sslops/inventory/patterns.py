@@ -20,6 +20,8 @@ ENDPOINT = r"^[A-Za-z0-9:\[][A-Za-z0-9:.\[\]-]*$"
 USER = r"^[A-Za-z_][A-Za-z0-9_.-]*$"
 ABSOLUTE = rf"^(?:/{_PATH_PART})+$"
 RELATIVE = rf"^{_PATH_PART}(?:/{_PATH_PART})*$"
+ANY_FILE = rf"^/?{_PATH_PART}(?:/{_PATH_PART})*$"
+WEB_ADDRESS = r"^https://[A-Za-z0-9\[][A-Za-z0-9.:\[\]-]*(?:/[A-Za-z0-9._~%+-]*)*$"
 BRANCH = r"^[A-Za-z0-9_][A-Za-z0-9._+@-]*(?:/[A-Za-z0-9._+@-]+)*$"
 LINE = rf"^[^{_UNSEEN}]*$"
 WORDS = rf"^[^{_UNSEEN}]*[^{_UNSEEN}\s][^{_UNSEEN}]*$"
@@ -44,6 +46,8 @@ PHRASES = {
     USER: "a user or group name",
     ABSOLUTE: "an absolute path of letters, digits and '._+@-'",
     RELATIVE: "a path below the repository's top, of letters, digits and '._+@-'",
+    ANY_FILE: "a path of letters, digits and '._+@-', absolute or below the repository's top",
+    WEB_ADDRESS: "an https:// address without credentials and query",
     BRANCH: "a branch name of letters, digits and '._+@-/'",
     LINE: "one line of text without control characters",
     WORDS: "one line of text, not empty, without control characters",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from sslops.inventory.acme_references import acme_complaints
 from sslops.inventory.complaint import Complaint
 from sslops.inventory.found import CAS_FILE, SETTINGS_FILE
 from sslops.inventory.mentions import mentions
@@ -30,6 +31,7 @@ def reference_complaints(found: Found) -> Iterator[Complaint]:
     if found.cas is not None or CAS_FILE not in {fault.where.file for fault in found.faults if fault.where}:
         cas = found.cas.plain if found.cas else {}
         yield from _own_cas(found, cas)
+        yield from acme_complaints(found, cas)
         for service, document in found.services.items():
             yield from _signer(found, cas, service, document)
     yield from _circles(found)

@@ -8,6 +8,7 @@ from pydantic import Discriminator, Field, RootModel, Tag
 
 from sslops.inventory import patterns
 from sslops.inventory.schema_types import (
+    AnyFile,
     DayCount,
     Days,
     Domain,
@@ -16,7 +17,10 @@ from sslops.inventory.schema_types import (
     Minutes,
     Name,
     PortNumber,
+    Relative,
     Table,
+    WebAddress,
+    Words,
 )
 
 Sized64 = Annotated[str, Field(pattern=patterns.LINE, max_length=64)]
@@ -118,6 +122,15 @@ class ServiceFile(Table):
     """Keeps the bot away from this service."""
 
 
+class ExternalAccountTable(Table):
+    """What binds the ACME account to an account that the CA knows by other means."""
+
+    kid: Words
+    """The key id, as the CA gave it."""
+    hmac_key: Relative
+    """The file with the MAC key (base64url, as the CA gave it): a sops document below the repository's top."""
+
+
 class CaEntry(Table):
     """Who can sign."""
 
@@ -128,9 +141,18 @@ class CaEntry(Table):
     ca_validation: Literal["dns-01", "http-01"] | None = None
     """How an ACME server sees that a name is ours; without it `dns-01`."""
     ca_preferred_acme_profile: Name | None = None
-    """The certificate profile to ask an ACME server for."""
-    ca_preferred_chain: Line | None = None
-    """The chain to prefer when an ACME server offers several."""
+    """The certificate profile to order where the ACME server offers it; without it `tlsserver`."""
+    ca_preferred_chain: Words | None = None
+    """The common name of a CA; of the chains that an ACME server offers the first that has it is taken."""
+    directory: WebAddress | None = None
+    """The directory of the ACME server; without it Let's Encrypt."""
+    staging: WebAddress | None = None
+    """The directory that `renew --staging` orders from; without it the one of Let's Encrypt, for Let's Encrypt."""
+    ca_bundle: AnyFile | None = None
+    """The CAs (PEM) that the ACME server's own certificate comes from; without it those of the system. A path below the
+    repository's top, or an absolute one on the runner."""
+    eab: ExternalAccountTable | None = None
+    """The external account binding that an ACME server may ask for."""
 
 
 class CasFile(RootModel[dict[Name, CaEntry]]):

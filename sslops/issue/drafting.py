@@ -50,7 +50,7 @@ class Drafter:
     def draft(self, action: Action) -> Draft | Obstacle:
         """Return what *action* makes, or what it waits for; SslopsError when it failed."""
         service = self._inventory.services[ServiceId(action.group, action.service)]
-        keyed = self._keyed(action, service)
+        keyed = self.keyed(action)
         if not What(action.what).signs:
             return keyed
         signed = self._self_signed(keyed) if is_root(self._inventory, service) else self._signed(keyed)
@@ -58,16 +58,19 @@ class Drafter:
             self._cas.add(signed)
         return signed
 
-    def _keyed(self, action: Action, service: Service) -> Draft:
+    def keyed(self, action: Action) -> Draft:
         """Return the draft with its key and CSR: new ones, or those of the generation that the action names."""
+        service = self._inventory.services[ServiceId(action.group, action.service)]
         if action.generation is None:
             return self._with_new_key(action, service)
         source = self._state[service.id].generations.get(action.generation)
         if source is None:
             message = f"'{service.id}' has no generation '{action.generation}'"
             raise StateError(message, hint="sslops check")
+        if action.what == What.RESUME:
+            return Draft(action, service, source, csr=self._file(service.id, source.id, "csr.pem"))
         if action.what == What.ISSUE:
-            generation = replace(source, ca=service.signing_ca, reason=action.reason, order=None)
+            generation = replace(source, ca=service.signing_ca, reason=action.reason, order=None, failure=None)
             return Draft(action, service, generation, csr=self._file(service.id, source.id, "csr.pem"))
         generation = replace(
             self._new_generation(action, service, source.spki_sha256),
@@ -152,23 +155,8 @@ class Drafter:
     def _issued(self, draft: Draft, request: Request, path: bytes, anchor: bytes) -> Draft:
         """Let a certificate count after a look at it, along *path* up to *anchor*."""
         cert, generation = draft.cert or b"", draft.generation
-        found = certificate.faults(
-            cert, path, anchor, spki_sha256=generation.spki_sha256, sans=request.sans, now=self._now
-        )
-        if found:
-            message = f"the new certificate of '{draft.service.id}' is not used: {'; '.join(found)}"
-            raise StateError(message)
-        facts = certificate.read_certificate(cert)
-        issued = Issued(
-            issued_at=self._now,
-            serial=facts.serial,
-            issuer=facts.issuer,
-            not_before=facts.not_before,
-            not_after=facts.not_after,
-            sans=facts.sans,
-            cert_sha256=facts.cert_sha256,
-            signer=draft.signed_by.generation if draft.signed_by is not None else None,
-        )
+        signer = draft.signed_by.generation if draft.signed_by is not None else None
+        issued = looked_at(cert, path, anchor, generation, request, self._now, signer)
         return replace(draft, generation=replace(generation, status=Status.ISSUED, issued=issued))
 
     def _file(self, service: ServiceId, generation: GenerationId, name: str) -> bytes:
@@ -177,6 +165,33 @@ class Drafter:
             message = f"'state/{service}/{generation}/{name}' is not there"
             raise StateError(message, hint="sslops check")
         return content
+
+
+def looked_at(
+    cert: bytes,
+    path: bytes,
+    anchor: bytes,
+    generation: Generation,
+    request: Request,
+    now: datetime,
+    signer: GenerationId | None = None,
+) -> Issued:
+    """Return the facts of a certificate that *path* leads to *anchor*; StateError when it is not what was asked for."""
+    found = certificate.faults(cert, path, anchor, spki_sha256=generation.spki_sha256, sans=request.sans, now=now)
+    if found:
+        message = f"the new certificate '{generation.id}' is not used: {'; '.join(found)}"
+        raise StateError(message)
+    facts = certificate.read_certificate(cert)
+    return Issued(
+        issued_at=now,
+        serial=facts.serial,
+        issuer=facts.issuer,
+        not_before=facts.not_before,
+        not_after=facts.not_after,
+        sans=facts.sans,
+        cert_sha256=facts.cert_sha256,
+        signer=signer,
+    )
 
 
 def _csr(draft: Draft) -> bytes:

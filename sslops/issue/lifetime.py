@@ -89,7 +89,7 @@ def renew_at(
     The spread is drawn from a hash of service and generation: the same in every run, and another one next time.
     """
     lifetime = lifetime_days(validity)
-    draw = 2 * _fraction(f"{service.id} {generation}") - 1
+    draw = 2 * fraction(f"{service.id} {generation}") - 1
     target = renewal_target_days(lifetime, settings, asked_days) + draw * spread_days(lifetime, settings)
     kept = timedelta(days=_sane(target, lifetime))
     return (validity.not_after - kept).replace(microsecond=0)
@@ -118,6 +118,6 @@ def _sane(days: float, lifetime_days: float) -> float:
     return max(SMALLEST_SHARE * lifetime_days, min(days, LARGEST_SHARE * lifetime_days))
 
 
-def _fraction(text: str) -> float:
+def fraction(text: str) -> float:
     """Return a number of [0, 1) that belongs to *text*."""
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") / 2**64

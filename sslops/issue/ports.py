@@ -9,10 +9,23 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping, Sequence
+    from contextlib import AbstractContextManager
     from datetime import datetime
 
     from sslops.errors import SopsError
+    from sslops.model.acme import (
+        Account,
+        AuthorizationSeen,
+        ChallengeSeen,
+        Directory,
+        ExternalAccount,
+        OrderSeen,
+        OrderWish,
+        Proof,
+        RenewalWindow,
+    )
+    from sslops.model.change import AccountChange, Change
     from sslops.model.inventory import KeySpec, Subject
     from sslops.model.names import GenerationId, ServiceId
     from sslops.model.secret import Secret
@@ -101,4 +114,125 @@ class StoredFiles(Protocol):
 
     def read(self, service: ServiceId, generation: GenerationId, name: str) -> bytes | None:
         """Return `csr.pem`, `cert.pem`, `chain.pem` or `privkey.pem.sops`; null when there is none."""
+        ...
+
+
+class AcmeServer(Protocol):
+    """One ACME CA; each method is one request (or a few), and raises AcmeError. Must be safe for several threads."""
+
+    @property
+    def directory(self) -> Directory:
+        """What it offers."""
+        ...
+
+    def use(self, account: Account) -> None:
+        """Sign with *account* from now on."""
+        ...
+
+    def register(self, contact: str | None, external: ExternalAccount | None) -> Account:
+        """Return the account with its URL; must be the same account each time for one key."""
+        ...
+
+    def order(self, wish: OrderWish) -> OrderSeen:
+        """Order; must order without `replaces` where the server does not take that."""
+        ...
+
+    def look(self, url: str) -> OrderSeen:
+        """Return an order as it is now."""
+        ...
+
+    def authorization(self, url: str) -> AuthorizationSeen:
+        """Return an authorisation as it is now."""
+        ...
+
+    def proof(self, group: str, authorization: AuthorizationSeen, challenge: ChallengeSeen) -> Proof:
+        """Return what has to be shown for a challenge."""
+        ...
+
+    def answer(self, challenge: ChallengeSeen) -> None:
+        """Tell the server that the proof is there."""
+        ...
+
+    def finalize(self, order: OrderSeen, csr: bytes) -> OrderSeen:
+        """Hand in the CSR (PEM)."""
+        ...
+
+    def chains(self, order: OrderSeen, *, alternates: bool = False) -> tuple[bytes, ...]:
+        """Return certificate and chain (PEM), the default first."""
+        ...
+
+    def renewal_window(self, cert: bytes) -> RenewalWindow | None:
+        """Return when it wants the certificate (PEM) renewed; null when it does not say."""
+        ...
+
+
+class Solver(Protocol):
+    """Shows proofs by one challenge type. Another type (dns-persist-01, say) is another class with these methods."""
+
+    def publish(self, proofs: frozenset[Proof]) -> Mapping[Proof, str]:
+        """Show *proofs*; return those that cannot be shown, and why. Must change nothing that is shown already."""
+        ...
+
+    def missing(self, proofs: frozenset[Proof]) -> Mapping[Proof, str]:
+        """Return those of *proofs* that the CA may not see yet, and where they lack; one look, without waiting."""
+        ...
+
+    def clean(self, proofs: frozenset[Proof]) -> None:
+        """Take *proofs* away again."""
+        ...
+
+
+class Accounts(Protocol):
+    """The accounts as the branch `next` has them; both may raise SopsError, and NoIdentity where another job can."""
+
+    def load(self, ca: str) -> Account | None:
+        """Return the account at *ca*; null when there is none yet."""
+        ...
+
+    def new(self, ca: str) -> tuple[Account, AccountChange]:
+        """Make an account with a new key; it must not be used before the change is pushed."""
+        ...
+
+    def change(self, ca: str, account: Account) -> AccountChange:
+        """Return the change that stores *account* with its URL."""
+        ...
+
+    def external(self, ca: str) -> ExternalAccount | None:
+        """Return the external account that the inventory names for *ca*; null when it names none."""
+        ...
+
+
+class Journal(Protocol):
+    """The branch that the stage writes."""
+
+    def write(self, changes: Sequence[Change | AccountChange]) -> None:
+        """Commit each of *changes* and push them at once; Moved when another run was faster."""
+        ...
+
+
+class Clock(Protocol):
+    """The moment."""
+
+    def now(self) -> datetime:
+        """Return aware UTC in whole seconds."""
+        ...
+
+
+class Advance(Protocol):
+    """Tells a progress bar that *steps* more are done."""
+
+    def __call__(self, steps: int = 1) -> None:
+        """Move the bar."""
+        ...
+
+
+class Talk(Protocol):
+    """What a person is told while something takes its time."""
+
+    def say(self, text: str) -> None:
+        """Say one line."""
+        ...
+
+    def progress(self, description: str, total: int) -> AbstractContextManager[Advance]:
+        """Show a bar of *total* steps on a terminal, and nothing anywhere else."""
         ...

@@ -6,23 +6,25 @@ used: null makes a new key, a standing key's id issues that generation, any othe
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from sslops.issue.lifetime import ca_renew_at, renew_at
+from sslops.issue.limits import Budget
 from sslops.issue.ports import Validity
 from sslops.issue.request import request_in, request_sha256
 from sslops.issue.signers import is_root, obstacle, signers_above, signing_generation
 from sslops.model.inventory import CaType, KeyLifecycle
+from sslops.model.names import ServiceId
 from sslops.model.plan import Action, Plan, Verb, Wait
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from sslops.model.inventory import Inventory, Service, Settings
-    from sslops.model.names import GenerationId, ServiceId
+    from sslops.model.names import GenerationId
     from sslops.model.state import Branches, Generation, ServiceState, Slots
 
 
@@ -35,11 +37,13 @@ class What(StrEnum):
     KEY = "key"
     """The standing key of the following generation."""
     REPLACE_KEY = "replace-key"
+    RESUME = "resume"
+    """An ACME order is under way: look at it, and bring it to its end."""
 
     @property
     def signs(self) -> bool:
         """Whether the step ends with a certificate."""
-        return self in {What.ISSUE, What.REISSUE}
+        return self in {What.ISSUE, What.REISSUE, What.RESUME}
 
 
 class Reason(StrEnum):
@@ -53,6 +57,7 @@ class Reason(StrEnum):
     INVENTORY_CHANGED = "inventory-changed"
     STANDING_KEY = "standing-key"
     CSR_CHANGED = "csr-changed"
+    REHEARSAL = "rehearsal"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +68,8 @@ class RenewOptions:
     force: bool = False
     new_key: bool = False
     reuse_key: bool = False
+    staging: bool = False
+    """Rehearse: order from the staging of each CA, whatever is due."""
 
 
 SCHEDULED = RenewOptions()
@@ -108,11 +115,23 @@ def plan(inventory: Inventory, branches: Branches, now: datetime, options: Renew
         outcome = decided[key]
         if isinstance(outcome, Action) and What(outcome.what).signs:
             decided[key] = _signer_wait(views[key], Reason(outcome.reason), branches, decided) or outcome
+    _charge(decided, views, inventory, branches, now)
     outcomes = [outcome for _, outcome in sorted(decided.items())]
     return Plan(
         tuple(outcome for outcome in outcomes if isinstance(outcome, Action)),
         tuple(outcome for outcome in outcomes if isinstance(outcome, Wait)),
     )
+
+
+def split(plan: Plan, inventory: Inventory) -> tuple[Plan, tuple[Action, ...]]:
+    """Return the part of *plan* that needs nobody else, and the actions that end with a certificate from ACME."""
+    ordered = tuple(
+        action
+        for action in plan.of(Verb.RENEW).actions
+        if What(action.what).signs
+        and inventory.acme_ca(inventory.services[ServiceId(action.group, action.service)]) is not None
+    )
+    return Plan(tuple(action for action in plan.actions if action not in ordered), plan.waits, plan.hazards), ordered
 
 
 def newest(state: ServiceState) -> Generation | None:
@@ -166,10 +185,11 @@ def _blocked(view: _View) -> Wait | None:
         return _wait(view, "inactive", None, f"group '{service.id.group}' is not active")
     if hold is not None:
         return _wait(view, "hold", hold.until, f"on hold: {hold.reason}")
-    if ca is not None and ca.type is CaType.ACME:
-        return _wait(view, "acme", None, "acme is not supported yet")
+    if view.options.staging and (ca is None or ca.staging_directory is None or ca.type is not CaType.ACME):
+        return _wait(view, "staging", None, f"there is no staging for CA '{service.signing_ca}'")
     if slots.retry_at is not None and slots.retry_at > view.now and not view.options.force:
-        return _wait(view, "retry", slots.retry_at, f"failed {slots.failures} times")
+        reason = view.standing.failure if view.standing is not None and view.standing.failure else ""
+        return _wait(view, "retry", slots.retry_at, f"failed {slots.failures} times{reason and ': '}{reason}")
     return None
 
 
@@ -186,14 +206,18 @@ def _choose_on_deck(view: _View, deck: Generation) -> Action | Wait | None:
         reason = Reason.DUE  # what was taken back will not replace the certificate that ends
     if reason is None:
         return None
-    return _issue(view, reason, None if view.options.new_key else deck)
+    return _issue(view, reason, None if view.options.new_key or view.options.staging else deck)
 
 
 def _choose_without_certificate_on_deck(view: _View) -> Action | Wait | None:
     curr, standing = view.newest, view.standing
+    if standing is not None and view.inventory.acme_ca(view.service) is not None and not view.options.new_key:
+        begun = _choose_begun(view, standing)
+        if begun is not None:
+            return begun
     reason = _asked_for(view) or (Reason.FIRST if curr is None else _reason(view, curr))
     if reason is not None:
-        return _issue(view, reason, None if view.options.new_key else standing)
+        return _issue(view, reason, None if view.options.new_key or view.options.staging else standing)
     if standing is not None and view.options.new_key:
         return _action(view, What.REPLACE_KEY, Reason.NEW_KEY)
     if standing is not None and standing.csr_sha256 != view.fingerprint:
@@ -201,6 +225,20 @@ def _choose_without_certificate_on_deck(view: _View) -> Action | Wait | None:
     if standing is None and view.service.key_lifecycle is KeyLifecycle.PREPUBLISH and not view.service.is_ca:
         return _standing_key(view)
     return None
+
+
+def _choose_begun(view: _View, standing: Generation) -> Action | Wait | None:
+    """Go on with an issue that a run began and did not end; null when *standing* is only a key made ahead.
+
+    An order that is over, or that the inventory no longer wants, is replaced by a new one, with the same CSR if it can.
+    """
+    if standing.reason not in _BEGINNINGS or (standing.reason == Reason.REHEARSAL) != view.options.staging:
+        return None
+    reason, order = Reason(standing.reason), standing.order
+    is_wanted = standing.csr_sha256 == view.fingerprint and standing.ca == view.service.signing_ca
+    if order is not None and is_wanted and order.expires > view.now:
+        return _action(view, What.RESUME, reason, standing.id)
+    return _issue(view, reason, standing)
 
 
 def _standing_key(view: _View) -> Action | Wait:
@@ -225,6 +263,8 @@ def _issue(view: _View, reason: Reason, key_of: Generation | None) -> Action | W
 
 
 def _asked_for(view: _View) -> Reason | None:
+    if view.options.staging:
+        return Reason.REHEARSAL
     return Reason.FORCED if view.options.force else None
 
 
@@ -251,7 +291,7 @@ def _signer_wait(
     view: _View, reason: Reason, branches: Branches, decided: dict[ServiceId, Action | Wait | None]
 ) -> Wait | None:
     """Return what a service waits for that its signer lacks; a signer that is issued in this run lacks nothing."""
-    if is_root(view.inventory, view.service):
+    if is_root(view.inventory, view.service) or view.inventory.acme_ca(view.service) is not None:
         return None
     signer = view.inventory.signer_of(view.service)
     if signer is None:
@@ -262,6 +302,32 @@ def _signer_wait(
     ends = view.newest.issued.not_after if reason is Reason.DUE and view.newest and view.newest.issued else None
     why = obstacle(signer, signing_generation(branches.next[signer]), view.now, ends)
     return None if why is None else _wait(view, "signer", None, why)
+
+
+def _charge(
+    decided: dict[ServiceId, Action | Wait | None],
+    views: dict[ServiceId, _View],
+    inventory: Inventory,
+    branches: Branches,
+    now: datetime,
+) -> None:
+    """Put what each new order costs into its action; one that its CA's limits have no room for waits."""
+    budgets: dict[str, Budget | None] = {}
+    for key, outcome in sorted(decided.items()):
+        view = views[key]
+        ca = inventory.acme_ca(view.service)
+        if ca is None or not isinstance(outcome, Action) or What(outcome.what) not in {What.ISSUE, What.REISSUE}:
+            continue
+        if ca.name not in budgets:
+            budgets[ca.name] = Budget.of(ca, inventory, branches.next, now)
+        budget = budgets[ca.name]
+        if budget is not None and not view.options.staging:
+            cost = budget.order(view.service, inventory, view.state)
+            if cost.until is not None:
+                why = f"'{ca.name}' allows no more than {budget.why(view.service, inventory)}"
+                decided[key] = _wait(view, "limit", cost.until, why)
+            else:
+                decided[key] = replace(outcome, why=f"{outcome.why}; {cost.words}")
 
 
 def _wait(view: _View, what: str, until: datetime | None, why: str, *, fatal: bool = False) -> Wait:
@@ -279,6 +345,9 @@ def _action(view: _View, what: What, reason: Reason, key_of: GenerationId | None
 
 def _why(view: _View, reason: Reason) -> str:
     issued = view.newest.issued if view.newest is not None else None
+    ari = view.state.slots.ari
+    if reason is Reason.DUE and ari is not None and ari.explanation_url is not None:
+        return f"the CA asks for it, and explains at {ari.explanation_url}"
     if reason is Reason.DUE and issued is not None:
         return f"{_days(issued.not_after - view.now)} of {_days(issued.not_after - issued.not_before)} days left"
     return _SENTENCES[reason]
@@ -288,6 +357,11 @@ def _days(span: timedelta) -> str:
     return f"{span / timedelta(days=1):.1f}".removesuffix(".0")
 
 
+_BEGINNINGS = frozenset(
+    {Reason.FIRST, Reason.DUE, Reason.FORCED, Reason.CA_CHANGED, Reason.INVENTORY_CHANGED, Reason.REHEARSAL}
+)
+"""Reasons to issue, as a generation has them whose certificate was ordered or about to be."""
+
 _SENTENCES = {
     Reason.FIRST: "there is no certificate yet",
     Reason.DUE: "it is due",
@@ -296,5 +370,6 @@ _SENTENCES = {
     Reason.CA_CHANGED: "the inventory names another CA",
     Reason.INVENTORY_CHANGED: "the inventory asks for another certificate",
     Reason.STANDING_KEY: "the roll is live, so the key of the following generation is made ahead",
+    Reason.REHEARSAL: "asked for with --staging",
     Reason.CSR_CHANGED: "the standing key's CSR no longer says what the inventory says",
 }

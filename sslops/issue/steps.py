@@ -46,6 +46,10 @@ class Outcome:
     waits: tuple[Wait, ...] = ()
     failures: tuple[Failure, ...] = ()
 
+    def __add__(self, other: Outcome) -> Outcome:
+        """Join what two parts of a run made."""
+        return Outcome(self.changes + other.changes, self.waits + other.waits, self.failures + other.failures)
+
 
 @dataclass(frozen=True, slots=True)
 class Workshop:

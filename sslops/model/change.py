@@ -42,6 +42,16 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
+class AccountChange:
+    """The account at one CA as it is to be stored; *document* is already encrypted, *account* names its file."""
+
+    account: str
+    document: bytes
+    title: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class Note:
     """What a commit on `ledger` says: action, title and sentence, and the services it is about."""
 

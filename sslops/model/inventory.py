@@ -18,6 +18,11 @@ if TYPE_CHECKING:
     from sslops.model.tlsa import TlsaParams
 
 
+LETS_ENCRYPT = "https://acme-v02.api.letsencrypt.org/directory"
+LETS_ENCRYPT_STAGING = "https://acme-staging-v02.api.letsencrypt.org/directory"
+DEFAULT_PROFILE = "tlsserver"
+
+
 class KeyLifecycle(StrEnum):
     """When the key of the following generation is made."""
 
@@ -137,8 +142,20 @@ class Group:
 
 
 @dataclass(frozen=True, slots=True)
+class ExternalAccountReference:
+    """An external account binding: the key id, and the file (sops, relative to the repository) with the MAC key."""
+
+    kid: str
+    hmac_key: str
+
+
+@dataclass(frozen=True, slots=True)
 class CertificateAuthority:
-    """An entry of `cas.yaml`; for `local` and `self` the signer is the service `ca/<name>`."""
+    """An entry of `cas.yaml`; for `local` and `self` the signer is the service `ca/<name>`.
+
+    *directory* and *staging* are URLs of ACME directories, *ca_bundle* a file with the CAs that their servers' own
+    certificates come from: absolute on the runner, else relative to the repository.
+    """
 
     name: str
     type: CaType
@@ -146,6 +163,25 @@ class CertificateAuthority:
     validation: str | None = None
     preferred_profile: str | None = None
     preferred_chain: str | None = None
+    directory: str = LETS_ENCRYPT
+    staging: str | None = None
+    ca_bundle: str | None = None
+    external_account: ExternalAccountReference | None = None
+
+    @property
+    def is_lets_encrypt(self) -> bool:
+        """Whether its rules and limits are those that Let's Encrypt publishes."""
+        return self.directory in {LETS_ENCRYPT, LETS_ENCRYPT_STAGING}
+
+    @property
+    def staging_directory(self) -> str | None:
+        """Where a rehearsal orders; null when nobody said."""
+        return self.staging or (LETS_ENCRYPT_STAGING if self.is_lets_encrypt else None)
+
+    @property
+    def wanted_profile(self) -> str:
+        """The profile to order where the server offers it."""
+        return self.preferred_profile or DEFAULT_PROFILE
 
 
 @dataclass(frozen=True, slots=True)
@@ -289,6 +325,11 @@ class Inventory:
         """Return the hold in force on *service* at *now*: its own, its group's or the global one."""
         holds = (service.hold, self.groups[service.id.group].hold, self.settings.hold)
         return next((hold for hold in holds if hold and (hold.until is None or now < hold.until)), None)
+
+    def acme_ca(self, service: Service) -> CertificateAuthority | None:
+        """Return the ACME server that signs *service*; null when an own CA does."""
+        ca = self.cas.get(service.signing_ca)
+        return ca if ca is not None and ca.type is CaType.ACME else None
 
     def signer_of(self, service: Service) -> ServiceId | None:
         """Return the own CA that signs *service*; null for ACME, and for a root that signs itself."""

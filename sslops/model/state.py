@@ -65,6 +65,8 @@ class Generation:
     """Hash of what the CSR asks for (subject, SANs, key usage), to see drift from the inventory."""
     order: Order | None = None
     issued: Issued | None = None
+    failure: str | None = None
+    """Why the last order for it came to nothing; null once there is a certificate."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, TypeVar
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.x509.oid import NameOID
 
 from sslops.errors import StateError
 
@@ -71,6 +72,13 @@ def csr_spki(pem: bytes) -> bytes:
         message = f"a CSR cannot be read: {error}"
         raise StateError(message) from error
     return csr.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+
+
+def names_ca(chain: bytes, common_name: str) -> bool:
+    """Whether some certificate of *chain* is, or was issued by, a CA with that common name."""
+    certs = [_load(each) for each in split_chain(chain)]
+    names = [attribute for cert in certs for name in (cert.issuer, cert.subject) for attribute in name]
+    return any(each.oid == NameOID.COMMON_NAME and each.value == common_name for each in names)
 
 
 def faults(

@@ -29,7 +29,7 @@ FACT_KEYS = (
     "spki_sha256",
     "csr_sha256",
 )
-ORDER_KEYS = ("order_url", "order_expires", "challenges")
+ORDER_KEYS = ("order_url", "order_expires", "challenges", "failure")
 ISSUED_KEYS = ("issued_at", "serial", "issuer", "not_before", "not_after", "sans", "cert_sha256", "signer")
 KEYS = frozenset({*FACT_KEYS, *ORDER_KEYS, *ISSUED_KEYS})
 
@@ -50,6 +50,8 @@ def write_generation(generation: Generation) -> bytes:
     }
     if generation.order is not None:
         values |= _order_values(generation.order)
+    if generation.failure is not None:
+        values["failure"] = generation.failure
     if generation.issued is not None:
         values |= _issued_values(generation.issued)
     return write(values)
@@ -79,6 +81,7 @@ def read_generation(content: bytes, file: str, generation: GenerationId) -> Gene
         csr_sha256=record.text("csr_sha256"),
         order=order,
         issued=issued,
+        failure=record.text_or_null("failure"),
     )
 
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from sslops.model.change import Change, Note
+    from sslops.model.change import AccountChange, Change, Note
 
 BODY_WIDTH = 72
 ACTION = "Sslops-Action"
@@ -35,6 +35,11 @@ def change_message(change: Change, run: str | None) -> str:
         RUN: run,
     }
     return message(change.action, str(change.service), change.title, change.why, trailers)
+
+
+def account_message(change: AccountChange, run: str | None) -> str:
+    """Return the message of the commit that stores an account."""
+    return message("account", change.account, change.title, change.why, {RUN: run})
 
 
 def note_message(note: Note, run: str | None) -> str:

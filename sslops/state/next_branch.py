@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sslops.adapters.git_objects import NewCommit
-from sslops.state.messages import ACTION, RUN, SERVICE, change_message, message
-from sslops.state.paths import STATE, generation_folder, slots_path
+from sslops.model.change import Change
+from sslops.state.messages import ACTION, RUN, SERVICE, account_message, change_message, message
+from sslops.state.paths import STATE, account_path, generation_folder, slots_path
 from sslops.state.slots_file import write_slots
 from sslops.state.trees import edits_of
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from sslops.adapters.git import Git, LoggedCommit, Person
-    from sslops.model.change import Change
+    from sslops.model.change import AccountChange
     from sslops.state.snapshot import Snapshot
 
 MERGE = "merge"
@@ -33,11 +34,17 @@ class Row:
     commits: tuple[NewCommit, ...]
     rewrites: bool = False
 
-    def make(self, git: Git, changes: Iterable[Change], author: Person | None, run: str | None) -> str:
+    def make(self, git: Git, changes: Iterable[Change | AccountChange], author: Person | None, run: str | None) -> str:
         """Make them, and one for each of *changes*; return the tip. No branch moves."""
-        ours = (NewCommit(change_message(change, run), edits_of(change), author=author) for change in changes)
+        ours = (_commit(change, author, run) for change in changes)
         commits = [*self.commits, *ours]
         return git.commit_all(self.start, commits) if commits else self.start
+
+
+def _commit(change: Change | AccountChange, author: Person | None, run: str | None) -> NewCommit:
+    if isinstance(change, Change):
+        return NewCommit(change_message(change, run), edits_of(change), author=author)
+    return NewCommit(account_message(change, run), {account_path(change.account): change.document}, author=author)
 
 
 def taking_in(git: Git, snapshot: Snapshot, main_branch: str, author: Person | None, run: str | None) -> Row:

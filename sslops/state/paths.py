@@ -41,6 +41,11 @@ def generation_path(service: ServiceId, generation: GenerationId, name: str) -> 
     return f"{generation_folder(service, generation)}/{name}"
 
 
+def account_path(account: str) -> str:
+    """Return the path of an account's file: `state/accounts/<account>.json.sops`."""
+    return f"{STATE}/{ACCOUNTS}/{account}.json.sops"
+
+
 @dataclass(frozen=True, slots=True)
 class StatePath:
     """A path below `state/` taken apart; *generation* is null for `slots.yaml`."""

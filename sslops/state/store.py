@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from sslops.adapters.git import Git
-    from sslops.model.change import Change, Note
+    from sslops.model.change import AccountChange, Change, Note
     from sslops.model.inventory import RepoSettings
     from sslops.model.ledger import Ledger
     from sslops.model.names import GenerationId, ServiceId
@@ -111,7 +111,7 @@ class OpsRepo:
         """Hold this clone for one run; Busy when another process keeps it too long."""
         return locked(self.git.private_dir / "lock", LOCK_WAIT_SECONDS)
 
-    def write_next(self, snapshot: Snapshot, changes: Sequence[Change] = ()) -> Snapshot:
+    def write_next(self, snapshot: Snapshot, changes: Sequence[Change | AccountChange] = ()) -> Snapshot:
         """Commit *changes* on next, one each, with main taken in, and push once; return what is then.
 
         Without changes only a revert on main is written down; otherwise nothing happens. Raises Moved, GitError,
@@ -181,7 +181,7 @@ class OpsRepo:
 
     # How.
 
-    def _next(self, snapshot: Snapshot, changes: Sequence[Change]) -> RefUpdate:
+    def _next(self, snapshot: Snapshot, changes: Sequence[Change | AccountChange]) -> RefUpdate:
         """Make the commits for *changes* on next with main taken in, and return the move of next to them."""
         row = taking_in(self.git, snapshot, self.settings.branch, self.author, self.run)
         tip = row.make(self.git, changes, self.author, self.run)

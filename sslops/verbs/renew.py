@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 @click.option("--force", is_flag=True, help="Renew although nothing is due.")
 @click.option("--new-key", is_flag=True, help="Discard the key on deck (it leaked, say) and make a new one.")
 @click.option("--reuse-key", is_flag=True, help="Certify the key that is live once more.")
+@click.option("--staging", is_flag=True, help="Rehearse at the CAs' staging servers; nothing of it is ever rolled.")
 @options.plan_digest()
 @options.fetch()
 @options.json()
@@ -34,6 +35,7 @@ def command(
     force: bool,
     new_key: bool,
     reuse_key: bool,
+    staging: bool,
     plan_digest: str | None,
     fetch: bool,
     as_json: bool,
@@ -51,7 +53,8 @@ def command(
     request = Request(apply=apply, fetch=fetch, targets=targets)
 
     def act(site: Site) -> Outcome:
-        asked = site.renew_options(force=force, new_key=new_key, reuse_key=reuse_key)
+        asked = site.renew_options(force=force, new_key=new_key, reuse_key=reuse_key, staging=staging)
+        site = site.rehearsing() if staging else site
         return site.renew(asked, plan_digest) if apply else Outcome(site.plan_renew(asked))
 
     return finish(session, carry_out(session, request, act), Form(as_json=as_json, detailed=detailed_exitcode))

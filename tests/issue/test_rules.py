@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from sslops.issue.rules import SCHEDULED, RenewOptions, plan, renewal_time
+from sslops.issue.rules import SCHEDULED, Reason, RenewOptions, What, plan, renewal_time
 from sslops.model.inventory import (
     CaType,
     CertificateAuthority,
@@ -291,14 +291,18 @@ def test_after_a_failure_the_next_try_is_waited_for(live: Site) -> None:
     assert step(live, WEB, FORCED) is not None
 
 
-def test_an_acme_service_waits() -> None:
-    """It is a valid inventory that this version cannot serve yet."""
+def test_what_an_acme_server_signs_needs_no_signer_of_ours() -> None:
+    """It is due at once, and its plan says what it costs against the CA's published limits."""
     site = Site()
     cas = {**site.inventory.cas, "le": CertificateAuthority("le", CaType.ACME)}
     site.inventory = replace(site.inventory, cas=cas)
     change(site, WEB, signing_ca="le")
 
-    assert ("acme", "acme is not supported yet", False) == waits(site)["web-ec"]
+    found = step(site, WEB)
+
+    assert found is not None
+    assert (What.ISSUE, Reason.FIRST) == (found.what, found.reason)
+    assert "1 of 5 certificates for the same names" in found.why
 
 
 def test_a_leaf_alone_waits_for_its_signer() -> None:

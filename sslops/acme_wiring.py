@@ -1,0 +1,165 @@
+"""What stands behind the ports of `renew` where ACME servers sign: clients, accounts, challenges, the branch."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+from functools import cache, cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sslops.adapters.clock import SystemClock
+from sslops.errors import UsageError
+from sslops.model.acme import ChallengeType
+from sslops.model.inventory import CaType
+from sslops.model.names import CA_GROUP
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from datetime import datetime
+
+    from sslops.adapters.acme_client import AcmeClient
+    from sslops.adapters.sops import Sops
+    from sslops.issue.acme_steps import Batch, Outside
+    from sslops.issue.ports import Solver
+    from sslops.issue.rules import RenewOptions
+    from sslops.issue.steps import Workshop
+    from sslops.model.acme import Proof
+    from sslops.model.change import AccountChange, Change
+    from sslops.model.inventory import CertificateAuthority, Inventory
+    from sslops.model.state import State
+    from sslops.state.snapshot import Snapshot
+    from sslops.state.store import OpsRepo
+    from sslops.verbs.session import Session
+
+STAGING_BRANCH = "sslops/staging"
+"""Where a rehearsal writes instead of next: no roll ever reads it."""
+_STAGING_SUFFIX = ".staging"
+
+
+@dataclass(slots=True)
+class Journal:
+    """The branch that a run writes; each write is compared with what the one before left."""
+
+    ops: OpsRepo
+    snapshot: Snapshot
+
+    def write(self, changes: Sequence[Change | AccountChange]) -> None:
+        """Commit and push."""
+        self.snapshot = self.ops.write_next(self.snapshot, changes)
+
+
+@dataclass(frozen=True, slots=True)
+class SeenWindows:
+    """The state with the renewal windows as seen now, and the changes that write them down."""
+
+    state: State
+    changes: tuple[Change, ...]
+
+
+@dataclass(frozen=True)
+class AcmeParts:
+    """Makes what a batch works with, each part when it is first needed."""
+
+    session: Session
+    ops: OpsRepo
+    snapshot: Snapshot
+    inventory: Inventory
+    run: str
+    reload_dns: Callable[[], None]
+    is_rehearsal: bool = False
+
+    @cached_property
+    def servers(self) -> Mapping[str, AcmeClient]:
+        """A client for each ACME CA of the inventory; none has asked anything yet."""
+        return {ca.name: self._client(ca) for ca in self.inventory.cas.values() if ca.type is CaType.ACME}
+
+    def outside(self, workshop: Workshop, sops: Sops, others: frozenset[Proof]) -> Outside:
+        """Return with whom the batch works; *others* are proofs that other orders need shown."""
+        from sslops.adapters.stored_accounts import StoredAccounts
+        from sslops.issue.acme_steps import Outside
+
+        suffix = _STAGING_SUFFIX if self.is_rehearsal else ""
+        return Outside(
+            workshop=workshop,
+            accounts=StoredAccounts(self.ops, self.snapshot, sops, self.inventory, suffix),
+            servers=self.servers,
+            solver=cache(lambda kind: self._solver(kind, others)),
+            journal=Journal(self.ops, self.snapshot),
+            clock=SystemClock(),
+            sleep=time.sleep,
+            talk=self.session,
+        )
+
+    def windows(self, options: RenewOptions, now: datetime) -> SeenWindows:
+        """Ask each CA for the windows of the certificates it issued, unless this is a rehearsal."""
+        state, services = self.snapshot.branches.next, self.inventory.active()
+        wanted = [one for one in services if options.targets is None or one.id in options.targets]
+        if self.is_rehearsal or not any(self.inventory.acme_ca(service) for service in wanted):
+            return SeenWindows(state, ())
+        from sslops.adapters.stored import StoredFiles
+        from sslops.issue.windows import Windows, applied
+
+        files = StoredFiles(self.ops, self.snapshot)
+        found = Windows(self.inventory, self.servers, files, self.session).changes(state, wanted, now)
+        return SeenWindows(applied(state, found), found)
+
+    def batch(self, workshop: Workshop, sops: Sops, state: State, digest: str | None) -> Batch:
+        """Return the batch that carries out what ACME servers sign."""
+        from sslops.issue.acme_rules import open_proofs
+        from sslops.issue.acme_steps import Batch
+
+        others = open_proofs(state, SystemClock().now())
+        outside = self.outside(workshop, sops, others)
+        return Batch(outside, self.inventory, state, digest, is_rehearsal=self.is_rehearsal)
+
+    def _solver(self, kind: ChallengeType, others: frozenset[Proof]) -> Solver | None:
+        return self._dns01(others) if kind is ChallengeType.DNS_01 else None
+
+    def _client(self, ca: CertificateAuthority) -> AcmeClient:
+        from sslops.adapters.acme_client import AcmeClient
+
+        bundle = self._bundle(ca)
+        effects = self.session.effects
+        return AcmeClient(ca.name, ca.directory, now=SystemClock().now, ca_bundle=bundle, effects=effects)
+
+    def _bundle(self, ca: CertificateAuthority) -> str | None:
+        """Return the file with the CAs to trust; one of the repository is put where requests can read it."""
+        if ca.ca_bundle is None or ca.ca_bundle.startswith("/"):
+            return ca.ca_bundle
+        content = self.ops.read(self.snapshot.main_commit, ca.ca_bundle)
+        if content is None:
+            message = f"'{ca.ca_bundle}' is not there"
+            raise UsageError(message, hint=f"ca_bundle of '{ca.name}' in inventory/cas.yaml")
+        copy = Path(self.ops.git.private_dir, "ca-bundles", f"{ca.name}.pem")
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        copy.write_bytes(content)
+        return str(copy)
+
+    def _dns01(self, others: frozenset[Proof]) -> Solver:
+        from sslops.adapters.dns_challenges import ChallengeFiles
+        from sslops.adapters.git import Git
+        from sslops.issue.challenges.dns01 import Dns01
+        from sslops.observe.challenges import ChallengeLook
+        from sslops.observe.dns import Resolver
+
+        settings = self.inventory.dns
+        if settings is None or settings.acme_dir is None:
+            message = "the inventory names no 'dns.acme_dir' for challenges"
+            raise UsageError(message, hint="sslops check")
+        git = Git.clone_bare(settings.url, self.ops.git.private_dir / "dns.git", effects=self.session.effects)
+        files = ChallengeFiles(git.acting_as(self.ops.git.committer), settings.branch, settings.acme_dir, self.run)
+        files.refresh()
+        apexes = tuple(name for name, group in self.inventory.groups.items() if group.active and name != CA_GROUP)
+        look = ChallengeLook(self.inventory, Resolver(self.session.say))
+        shown = frozenset(proof for proof in others if proof.type is ChallengeType.DNS_01)
+        return Dns01(files, look, apexes, shown, self.reload_dns)
+
+
+def rehearsed(inventory: Inventory) -> Inventory:
+    """Return *inventory* with every ACME CA that has a staging server at that server."""
+    cas = {
+        name: replace(ca, directory=ca.staging_directory) if ca.staging_directory is not None else ca
+        for name, ca in inventory.cas.items()
+    }
+    return replace(inventory, cas=cas)

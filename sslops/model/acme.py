@@ -1,0 +1,148 @@
+"""What an ACME server shows, as plain values (RFC 8555 section 7.1): directory, orders, authorisations, challenges."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+    from sslops.model.secret import Secret
+
+
+class ChallengeType(StrEnum):
+    """The ways to show control of a name that sslops knows; a server may offer others, which do not disturb."""
+
+    DNS_01 = "dns-01"
+    HTTP_01 = "http-01"
+
+
+class OrderStatus(StrEnum):
+    """How far an order is (RFC 8555 section 7.1.6)."""
+
+    PENDING = "pending"
+    READY = "ready"
+    PROCESSING = "processing"
+    VALID = "valid"
+    INVALID = "invalid"
+
+
+class AuthorizationStatus(StrEnum):
+    """How far an authorisation is; a challenge has `processing` too."""
+
+    PENDING = "pending"
+    PROCESSING = "processing"
+    VALID = "valid"
+    INVALID = "invalid"
+    DEACTIVATED = "deactivated"
+    EXPIRED = "expired"
+    REVOKED = "revoked"
+
+
+@dataclass(frozen=True, slots=True)
+class Directory:
+    """What a server says about itself: its profiles (name: description), and whether it suggests renewal windows."""
+
+    profiles: Mapping[str, str]
+    has_renewal_info: bool
+    needs_external_account: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """The account at one CA: its private key as a JWK, and its URL once the CA gave one."""
+
+    key: Secret
+    url: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ChallengeSeen:
+    """One way that the server offers to prove control of a name."""
+
+    type: str
+    url: str
+    status: str
+    token: str = ""
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AuthorizationSeen:
+    """One name of an order: how far its proof is, and by what ways it may be given."""
+
+    url: str
+    identifier: str
+    status: str
+    expires: datetime | None = None
+    is_wildcard: bool = False
+    challenges: tuple[ChallengeSeen, ...] = ()
+
+    def challenge(self, kind: ChallengeType) -> ChallengeSeen | None:
+        """Return the challenge of that *kind*; null when it is not offered."""
+        return next((each for each in self.challenges if each.type == kind), None)
+
+    @property
+    def error(self) -> str | None:
+        """What the server found wrong, of the challenge that failed."""
+        return next((each.error for each in self.challenges if each.error), None)
+
+
+@dataclass(frozen=True, slots=True)
+class OrderSeen:
+    """An order as the server shows it now."""
+
+    url: str
+    status: str
+    finalize: str
+    authorizations: tuple[str, ...] = ()
+    expires: datetime | None = None
+    certificate: str | None = None
+    error: str | None = None
+    retry_after_seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OrderWish:
+    """What is ordered: names (A-labels, wildcards, IP addresses), profile, and the certificate that it replaces."""
+
+    names: tuple[str, ...]
+    profile: str | None = None
+    replaces: bytes | None = None
+    """The certificate (PEM) that is renewed, for a server with renewal information (RFC 9773 section 5)."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Proof:
+    """What has to be shown for one challenge: for *name* (without `*.`) the file *token* or the TXT record *value*.
+
+    *group* is that of the service.
+    """
+
+    type: ChallengeType
+    group: str
+    name: str
+    token: str
+    value: str
+    """`dns-01`: the digest for TXT; `http-01`: the content of the file (RFC 8555 sections 8.3 and 8.4)."""
+
+
+@dataclass(frozen=True, slots=True)
+class RenewalWindow:
+    """When the server wants a certificate to be renewed (RFC 9773 section 4.2)."""
+
+    start: datetime
+    end: datetime
+    explanation_url: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ExternalAccount:
+    """What binds an ACME account to an account that the CA knows by other means (RFC 8555 section 7.3.4)."""
+
+    kid: str
+    hmac_key: Secret
+    """base64url, as CAs give it."""
