@@ -18,11 +18,8 @@ from sslops.adapters.git import Git, Person
 from sslops.errors import Faults, GitError, SslopsError, StateError, UsageError
 from sslops.inventory import load, read_folder
 from sslops.model.inventory import RepoSettings
-from sslops.model.names import ServiceId
 from sslops.model.plan import Consents, Plan
 from sslops.plan.consents import consents
-from sslops.plan.digest import digest as digest_of
-from sslops.plan.digest import require
 from sslops.plan.targets import parse_targets
 from sslops.state.retrying import retrying
 from sslops.state.store import OpsRepo
@@ -31,7 +28,6 @@ from sslops.verbs.outcome import Outcome
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
 
-    from sslops.acme_wiring import AcmeParts
     from sslops.adapters.dns_repository import DnsRepository
     from sslops.adapters.sops import Sops
     from sslops.adapters.ssh import Ssh
@@ -39,7 +35,7 @@ if TYPE_CHECKING:
     from sslops.deploy.steps import Deployer
     from sslops.issue.rules import RenewOptions
     from sslops.model.inventory import Consent, Inventory, Verify
-    from sslops.model.names import GenerationId
+    from sslops.model.names import GenerationId, ServiceId
     from sslops.model.seen import PortSeen
     from sslops.observe.look import Observer
     from sslops.publish.steps import Publisher
@@ -125,7 +121,7 @@ class Site:
 
     def rehearsing(self) -> Site:
         """Return the same site for a rehearsal: it orders from staging servers, and writes a branch nobody rolls."""
-        from sslops.acme_wiring import STAGING_BRANCH, rehearsed
+        from sslops.renew_wiring import STAGING_BRANCH, rehearsed
 
         ops = replace(self.ops, settings=replace(self.ops.settings, next_branch=STAGING_BRANCH))
         return replace(self, ops=ops, snapshot=ops.snapshot(), inventory=rehearsed(self.inventory), is_rehearsal=True)
@@ -138,36 +134,21 @@ class Site:
 
     def renew(self, options: RenewOptions, digest: str | None = None) -> Outcome:
         """Renew, onto the branch next: own CAs sign at once, what ACME servers sign is one batch."""
-        from sslops.adapters.localca import LocalCa
-        from sslops.adapters.stored import StoredFiles
-        from sslops.issue import rules, steps
+        from sslops.renew_wiring import Renewal
 
-        acme, now = self._acme, SystemClock().now()
-        seen = acme.windows(options, now)
-        branches = replace(self.snapshot.branches, next=seen.state)
-        plan = rules.plan(self.inventory, branches, now, options)
-        require(plan, digest)
-        workshop = steps.Workshop(LocalCa(), self._sops, StoredFiles(self.ops, self.snapshot))
-        local, ordered = rules.split(plan, self.inventory)
-        made = steps.renew(local, self.inventory, seen.state, now, workshop, digest=digest_of(plan))
-        others = (*seen.changes, *made.changes)
-        if ordered:
-            made += acme.batch(workshop, self._sops, seen.state, digest_of(plan)).run(ordered, others)
-        else:
-            self.ops.write_next(self.snapshot, others)
-        failures = tuple(failure.error for failure in made.failures)
-        done = {change.service for change in made.changes}
-        actions = tuple(action for action in plan.actions if ServiceId(action.group, action.service) in done)
-        return Outcome(Plan(actions, plan.waits + made.waits, plan.hazards), is_applied=True, failures=failures)
-
-    @cached_property
-    def _acme(self) -> AcmeParts:
-        from sslops.acme_wiring import AcmeParts
-
-        reload_dns = self._restart_name_servers
-        return AcmeParts(
-            self.session, self.ops, self.snapshot, self.inventory, self.run, reload_dns, is_rehearsal=self.is_rehearsal
-        )
+        with self._ssh() as ssh:
+            renewal = Renewal(
+                session=self.session,
+                ops=self.ops,
+                snapshot=self.snapshot,
+                inventory=self.inventory,
+                run=self.run,
+                sops=self._sops,
+                ssh=ssh,
+                reload_dns=self._restart_name_servers,
+                is_rehearsal=self.is_rehearsal,
+            )
+            return renewal.renew(options, digest)
 
     def plan_publish(self) -> Plan:
         """Return what publish would do."""

@@ -31,6 +31,13 @@ _AGENT = "sslops (+https://pypi.org/project/sslops/)"
 _JOSE = "application/jose+json"
 _PROBLEM = "urn:ietf:params:acme:error:"
 _LONGEST_DETAIL = 300
+_HINTS = {
+    "accountDoesNotExist": "the CA forgot or closed the account: see 'A lost account' in docs/acme.md",
+    "externalAccountRequired": "eab of this CA in inventory/cas.yaml",
+    "rateLimited": "the next run after that time tries again",
+    "caa": "the CAA records of the name do not allow this CA",
+    "rejectedIdentifier": "the CA does not certify this name",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +192,7 @@ def _problem(ca: str, response: _Response, retry_after: float | None) -> AcmeErr
     detail = problem_text(said) if problem else f"an answer that is no ACME problem, HTTP status {response.status}"
     return AcmeError(
         f"'{ca}' refused: {detail}",
+        hint=_HINTS.get(problem or ""),
         problem=problem,
         status=response.status,
         retry_after_seconds=retry_after,

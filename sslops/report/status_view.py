@@ -226,7 +226,10 @@ def _still_serving(hosts: Mapping[str, tuple[GenerationId | None, ...]]) -> tupl
 def _renew_waits(view: _View, service: Service, deck: ServiceState) -> tuple[StatusWait, ...]:
     slots = deck.slots
     if slots.retry_at is not None and slots.retry_at > view.now:
-        return (StatusWait("renew", slots.retry_at, f"tried {slots.failures} times without success"),)
+        why = f": {deck.next.failure}" if deck.next is not None and deck.next.failure else ""
+        return (StatusWait("renew", slots.retry_at, f"tried {slots.failures} times without success{why}"),)
+    if deck.next is not None and deck.next.order is not None:
+        return (StatusWait("renew", deck.next.order.expires, f"order {deck.next.order.url} is under way"),)
     newest_is_next = deck.next is not None and deck.next.status is Status.ISSUED
     if slots.renew_at is None or slots.renew_at <= view.now or newest_is_next:
         return ()

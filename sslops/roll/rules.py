@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     from sslops.model.state import Branches, Generation, Slots
 
 
+REHEARSAL = "rehearsal"
+"""The reason of a generation that a staging server signed: wherever it turns up, it is never rolled."""
+
+
 class Reason(StrEnum):
     """Why a service is rolled; part of the digest."""
 
@@ -48,7 +52,7 @@ def plan(inventory: Inventory, branches: Branches, gate: Gate, options: RollOpti
     judge, found, rolled = _Judge(inventory, branches, gate, options), list[Plan](), set[ServiceId]()
     for service in _by_signer(inventory, options.targets):
         on_deck = branches.next[service.id].next
-        if on_deck is None or on_deck.status is not Status.ISSUED:
+        if on_deck is None or on_deck.status is not Status.ISSUED or on_deck.reason == REHEARSAL:
             continue
         verdict = judge.verdict(service, on_deck, rolled)
         if verdict.allowed:

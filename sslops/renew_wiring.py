@@ -1,7 +1,11 @@
-"""What stands behind the ports of `renew` where ACME servers sign: clients, accounts, challenges, the branch."""
+"""What stands behind the ports of `renew`: the own CA, ACME servers with accounts and challenges, the branch.
+
+Own CAs sign at once; what ACME servers sign is one batch, and the first push carries both.
+"""
 
 from __future__ import annotations
 
+import os
 import time
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
@@ -12,7 +16,11 @@ from sslops.adapters.clock import SystemClock
 from sslops.errors import UsageError
 from sslops.model.acme import ChallengeType
 from sslops.model.inventory import CaType
-from sslops.model.names import CA_GROUP
+from sslops.model.names import CA_GROUP, ServiceId
+from sslops.model.plan import Plan
+from sslops.plan.digest import digest as digest_of
+from sslops.plan.digest import require
+from sslops.verbs.outcome import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -20,6 +28,7 @@ if TYPE_CHECKING:
 
     from sslops.adapters.acme_client import AcmeClient
     from sslops.adapters.sops import Sops
+    from sslops.adapters.ssh import Ssh
     from sslops.issue.acme_steps import Batch, Outside
     from sslops.issue.ports import Solver
     from sslops.issue.rules import RenewOptions
@@ -58,23 +67,49 @@ class SeenWindows:
 
 
 @dataclass(frozen=True)
-class AcmeParts:
-    """Makes what a batch works with, each part when it is first needed."""
+class Renewal:
+    """One run of `renew` on one snapshot; each part is made when it is first needed."""
 
     session: Session
     ops: OpsRepo
     snapshot: Snapshot
     inventory: Inventory
     run: str
+    sops: Sops
+    ssh: Ssh
     reload_dns: Callable[[], None]
     is_rehearsal: bool = False
 
+    def renew(self, options: RenewOptions, digest: str | None) -> Outcome:
+        """Renew what is due, onto the branch; Refused unless the plan is *digest*, when that is given."""
+        from sslops.adapters.localca import LocalCa
+        from sslops.adapters.stored import StoredFiles
+        from sslops.issue import rules, steps
+
+        now = SystemClock().now()
+        seen = self._windows(options, now)
+        branches = replace(self.snapshot.branches, next=seen.state)
+        plan = rules.plan(self.inventory, branches, now, options)
+        require(plan, digest)
+        workshop = steps.Workshop(LocalCa(), self.sops, StoredFiles(self.ops, self.snapshot))
+        local, ordered = rules.split(plan, self.inventory)
+        made = steps.renew(local, self.inventory, seen.state, now, workshop, digest=digest_of(plan))
+        others = (*seen.changes, *made.changes)
+        if ordered:
+            made += self._batch(workshop, seen.state, digest_of(plan)).run(ordered, others)
+        else:
+            self.ops.write_next(self.snapshot, others)
+        done = {change.service for change in made.changes}
+        actions = tuple(action for action in plan.actions if ServiceId(action.group, action.service) in done)
+        failures = tuple(failure.error for failure in made.failures)
+        return Outcome(Plan(actions, plan.waits + made.waits, plan.hazards), is_applied=True, failures=failures)
+
     @cached_property
-    def servers(self) -> Mapping[str, AcmeClient]:
+    def _servers(self) -> Mapping[str, AcmeClient]:
         """A client for each ACME CA of the inventory; none has asked anything yet."""
         return {ca.name: self._client(ca) for ca in self.inventory.cas.values() if ca.type is CaType.ACME}
 
-    def outside(self, workshop: Workshop, sops: Sops, others: frozenset[Proof]) -> Outside:
+    def _outside(self, workshop: Workshop, others: frozenset[Proof]) -> Outside:
         """Return with whom the batch works; *others* are proofs that other orders need shown."""
         from sslops.adapters.stored_accounts import StoredAccounts
         from sslops.issue.acme_steps import Outside
@@ -82,8 +117,8 @@ class AcmeParts:
         suffix = _STAGING_SUFFIX if self.is_rehearsal else ""
         return Outside(
             workshop=workshop,
-            accounts=StoredAccounts(self.ops, self.snapshot, sops, self.inventory, suffix),
-            servers=self.servers,
+            accounts=StoredAccounts(self.ops, self.snapshot, self.sops, self.inventory, suffix),
+            servers=self._servers,
             solver=cache(lambda kind: self._solver(kind, others)),
             journal=Journal(self.ops, self.snapshot),
             clock=SystemClock(),
@@ -91,7 +126,7 @@ class AcmeParts:
             talk=self.session,
         )
 
-    def windows(self, options: RenewOptions, now: datetime) -> SeenWindows:
+    def _windows(self, options: RenewOptions, now: datetime) -> SeenWindows:
         """Ask each CA for the windows of the certificates it issued, unless this is a rehearsal."""
         state, services = self.snapshot.branches.next, self.inventory.active()
         wanted = [one for one in services if options.targets is None or one.id in options.targets]
@@ -101,20 +136,36 @@ class AcmeParts:
         from sslops.issue.windows import Windows, applied
 
         files = StoredFiles(self.ops, self.snapshot)
-        found = Windows(self.inventory, self.servers, files, self.session).changes(state, wanted, now)
+        found = Windows(self.inventory, self._servers, files, self.session).changes(state, wanted, now)
         return SeenWindows(applied(state, found), found)
 
-    def batch(self, workshop: Workshop, sops: Sops, state: State, digest: str | None) -> Batch:
+    def _batch(self, workshop: Workshop, state: State, digest: str | None) -> Batch:
         """Return the batch that carries out what ACME servers sign."""
         from sslops.issue.acme_rules import open_proofs
         from sslops.issue.acme_steps import Batch
 
         others = open_proofs(state, SystemClock().now())
-        outside = self.outside(workshop, sops, others)
+        outside = self._outside(workshop, others)
         return Batch(outside, self.inventory, state, digest, is_rehearsal=self.is_rehearsal)
 
-    def _solver(self, kind: ChallengeType, others: frozenset[Proof]) -> Solver | None:
-        return self._dns01(others) if kind is ChallengeType.DNS_01 else None
+    def _solver(self, kind: ChallengeType, others: frozenset[Proof]) -> Solver:
+        if kind is ChallengeType.DNS_01:
+            return self._dns01(others)
+        return self._http01()
+
+    def _http01(self) -> Solver:
+        from sslops.adapters.ssh import LocalShell
+        from sslops.adapters.webroots import Webroots
+        from sslops.issue.challenges.http01 import Http01, Place
+
+        webroots = Webroots(self.ssh, LocalShell(os.environ), effects=self.session.effects)
+        places = tuple(
+            Place(host, server_class.server_dir)
+            for server_class in self.inventory.classes.values()
+            if server_class.server_dir is not None
+            for host in server_class.hosts
+        )
+        return Http01(webroots, places)
 
     def _client(self, ca: CertificateAuthority) -> AcmeClient:
         from sslops.adapters.acme_client import AcmeClient

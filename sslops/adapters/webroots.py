@@ -1,0 +1,78 @@
+"""Challenge files on web hosts: a few lines of POSIX sh that write, read back or remove them, over ssh or here.
+
+Names of files are tokens of the CA, checked before they get here and once more in the script; they travel on stdin.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from sslops.adapters.effects import NO_EFFECTS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from sslops.adapters.effects import Effects
+    from sslops.adapters.piped_process import Finished
+    from sslops.model.acme import Proof
+    from sslops.model.inventory import Host
+
+TIMEOUT_SECONDS = 60
+# ssl-mgr keeps one document root for each apex below server_dir; where there is no such folder, server_dir is the root.
+SCRIPT = r"""
+set -eu
+umask 022
+operation=$1 top=$2
+while read -r group token value; do
+    case "$token" in *[!A-Za-z0-9_-]*|"") echo "an unsafe token" >&2; exit 3;; esac
+    case "$group" in *[!A-Za-z0-9.-]*|.*|"") echo "an unsafe group" >&2; exit 3;; esac
+    root=$top
+    [ ! -d "$top/$group" ] || root=$top/$group
+    folder=$root/.well-known/acme-challenge
+    if [ "$operation" = put ]; then
+        mkdir -p "$folder"
+        printf '%s' "$value" >"$folder/.$token"
+        mv "$folder/.$token" "$folder/$token"
+        [ "$(cat "$folder/$token")" = "$value" ]
+    else
+        rm -f "$folder/$token" "$folder/.$token"
+    fi
+done
+echo done
+"""
+
+
+class Shell(Protocol):
+    """Where commands run: over ssh, or here."""
+
+    def run(self, host: Host, command: Sequence[str], *, payload: bytes, timeout_seconds: float) -> Finished:
+        """Run *command* on *host* with *payload* on stdin; must end within *timeout_seconds*."""
+        ...
+
+
+class Webroots:
+    """The document roots of web hosts, behind the port `sslops.issue.challenges.http01.Webroots`."""
+
+    def __init__(self, remote: Shell, local: Shell, *, effects: Effects = NO_EFFECTS) -> None:
+        """Reach hosts through *remote*, and those with `address: local` through *local*."""
+        self._remote, self._local, self._effects = remote, local, effects
+
+    def put(self, host: Host, folder: str, proofs: Iterable[Proof]) -> str | None:
+        """Write one file for each of *proofs* and read them back; null, or why not."""
+        return self._call(host, "put", folder, proofs)
+
+    def remove(self, host: Host, folder: str, proofs: Iterable[Proof]) -> str | None:
+        """Remove the files of *proofs*; null, or why not."""
+        return self._call(host, "remove", folder, proofs)
+
+    def _call(self, host: Host, operation: str, folder: str, proofs: Iterable[Proof]) -> str | None:
+        lines = "".join(f"{proof.group} {proof.token} {proof.value}\n" for proof in proofs)
+        shell = self._local if host.is_local else self._remote
+        command = ["sh", "-c", SCRIPT, "sslops-challenge", operation, folder]
+        with self._effects.effect(f"ssh {host.name} challenge {operation}"):
+            finished = shell.run(host, command, payload=lines.encode(), timeout_seconds=TIMEOUT_SECONDS)
+        if finished.code == 0 and finished.stdout.strip() == b"done":
+            return None
+        said = " ".join(finished.stderr.split())[-200:]
+        reason = "no answer in time" if finished.code is None else said or f"exit code {finished.code}"
+        return f"'{host.name}' has not got the challenge: {reason}"
