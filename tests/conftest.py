@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
 
     from tests.world.acme_resolver import Resolver
+    from tests.world.acme_site import AcmeSite
     from tests.world.dns import DnsWorld
     from tests.world.mailhost import MailHost
     from tests.world.pebble import Pebble, Policy
@@ -222,3 +223,25 @@ def start_site(world_folder: Path) -> Iterator[Callable[..., Site]]:
 def site(start_site: Callable[..., Site]) -> Site:
     """Return a whole site with a remote."""
     return start_site()
+
+
+@pytest.fixture
+def start_acme_site(world_folder: Path) -> Iterator[Callable[..., AcmeSite]]:
+    """Yield a function that starts a site with an ACME CA, with the arguments of `AcmeSite` (but for its folder)."""
+    from tests.world.acme_site import AcmeSite
+
+    sites: list[AcmeSite] = []
+
+    def start(**wishes: object) -> AcmeSite:
+        sites.append(AcmeSite(world_folder / f"site{len(sites)}", **wishes))  # type: ignore[arg-type]
+        return sites[-1]
+
+    yield start
+    for site in sites:
+        site.close()
+
+
+@pytest.fixture
+def acme_site(start_acme_site: Callable[..., AcmeSite]) -> AcmeSite:
+    """Return a site with a remote and an ACME CA."""
+    return start_acme_site()

@@ -38,12 +38,12 @@ class Site:
     ) -> None:
         """Start everything below *folder*; *files* replace or add to the inventory files of `inventory_files`."""
         self.folder = folder
-        login = Login(folder / "login")
-        self.hosts = {name: SshHost(folder / name.partition(".")[0], name, login) for name in HOSTS}
+        self.login = Login(folder / "login")
+        self.hosts = {name: SshHost(folder / name.partition(".")[0], name, self.login) for name in HOSTS}
         self.mail = {name: _listener(host) for name, host in self.hosts.items()}
         self.dns = DnsWorld(folder / "dns", mail={"example.com": self.mail_addresses}, ttl_seconds=ttl_seconds)
         self.ops = OpsRepository(folder, self.inventory_files() | dict(files or {}), has_remote=has_remote)
-        self.ops.environment |= login.environment
+        self.ops.environment |= self.login.environment
 
     @property
     def mail_addresses(self) -> tuple[str, ...]:
@@ -80,7 +80,7 @@ class Site:
         }
 
     def _sslops_yaml(self) -> str:
-        hosts = "\n".join(f"      - {_host_entry(host)}" for host in self.hosts.values())
+        hosts = "\n".join(f"      - {host_entry(host)}" for host in self.hosts.values())
         return SSLOPS_YAML.format(
             dns_url=self.dns.repo,
             acme_dir=ACME_DIR,
@@ -102,7 +102,8 @@ def _listener(host: SshHost) -> MailHost:
     return listener
 
 
-def _host_entry(host: SshHost) -> str:
+def host_entry(host: SshHost) -> str:
+    """Write *host* as an entry of a server class."""
     return (
         f"{{host: {host.name}, address: {host.address}, port: {host.port}, user: {host.user}, "
         f"prod_cert_dir: {host.prod_cert_dir}}}"
