@@ -132,7 +132,7 @@ class AcmeClient:
 
     def answer(self, challenge: ChallengeSeen) -> None:
         """Tell the server that the proof is there; it may look at once."""
-        self._post(challenge.url, {}, effect="acme answer")
+        self._post(challenge.url, {}, effect="acme answer").json()
 
     def finalize(self, order: OrderSeen, csr: bytes) -> OrderSeen:
         """Hand in the CSR (PEM) of an order that is ready."""

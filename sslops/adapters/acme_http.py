@@ -31,6 +31,7 @@ _AGENT = "sslops (+https://pypi.org/project/sslops/)"
 _JOSE = "application/jose+json"
 _PROBLEM = "urn:ietf:params:acme:error:"
 _LONGEST_DETAIL = 300
+_TIMED_OUT = "timed out"
 _HINTS = {
     "accountDoesNotExist": "the CA forgot or closed the account: see 'A lost account' in docs/acme.md",
     "externalAccountRequired": "eab of this CA in inventory/cas.yaml",
@@ -56,7 +57,7 @@ class Answer:
         except ValueError:
             found = None
         if not isinstance(found, dict):
-            raise AcmeError("the server's answer is no JSON object")
+            raise AcmeError("the server's answer is no JSON object", problem="garbled")
         return found
 
 
@@ -135,9 +136,9 @@ class AcmeHttp:
             )
             content = response.raw.read(LARGEST_ANSWER_BYTES + 1, decode_content=True)
         except (requests.RequestException, OSError) as error:
-            raise AcmeError(
-                f"'{self._ca}' gave no answer: {_reason(error)}", hint="the next run tries again", problem="connection"
-            ) from error
+            reason = _reason(error)
+            what, hint = f"'{self._ca}' gave no answer: {reason}", "the next run tries again"
+            raise AcmeError(what, hint=hint, problem="timeout" if reason == _TIMED_OUT else "connection") from error
         if len(content) > LARGEST_ANSWER_BYTES:
             raise AcmeError(f"'{self._ca}' answered with more than {LARGEST_ANSWER_BYTES} bytes")
         if nonce := response.headers.get("Replay-Nonce"):
@@ -230,7 +231,7 @@ def _reason(error: Exception) -> str:
     import requests
 
     if isinstance(error, requests.Timeout):
-        return "timed out"
+        return _TIMED_OUT
     if isinstance(error, requests.exceptions.SSLError):
         return "its certificate is not trusted"
     return "it cannot be reached" if isinstance(error, requests.ConnectionError) else "the connection broke"

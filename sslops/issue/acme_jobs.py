@@ -38,6 +38,9 @@ class Job:
     order: OrderSeen | None = None
     authorizations: tuple[AuthorizationSeen, ...] = ()
     proofs: frozenset[Proof] = frozenset()
+    """What this run has to show."""
+    shown: frozenset[Proof] = frozenset()
+    """What is, or may be, shown for its order, by an earlier run or by this one."""
     cert: bytes | None = None
     chain: bytes | None = None
     window: RenewalWindow | None = None
@@ -77,6 +80,7 @@ class Job:
     def needs(self, proofs: Iterable[Proof]) -> None:
         """Note what has to be shown for it."""
         self.proofs = frozenset(proofs)
+        self.shown |= self.proofs
         if self.generation.order is not None:
             order = replace(self.generation.order, challenges=self._challenges())
             self.generation = replace(self.generation, order=order)

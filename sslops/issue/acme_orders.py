@@ -1,6 +1,6 @@
 """How orders are placed, answered and finished: many at once, each request in a pool of threads.
 
-One service that fails stops no other. A CA that twice gives no answer is left alone for the rest of the run.
+One service that fails stops no other. A CA that twice answers nothing in time is left alone for the rest of the run.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ class Orders:
                 self._require_voice(job.ca.name)
                 act(job)
             except SslopsError as error:
-                if isinstance(error, AcmeError) and error.problem == "connection":
+                if isinstance(error, AcmeError) and error.problem == "timeout":
                     self._silent[job.ca.name] += 1
                 job.fail(error, self.clock.now())
 
@@ -91,7 +91,7 @@ class Orders:
     def _require_voice(self, ca: str) -> None:
         if self._silent[ca] >= _SILENCES:
             message = f"'{ca}' gives no answers"
-            raise AcmeError(message, hint="the next run tries again", problem="connection")
+            raise AcmeError(message, hint="the next run tries again", problem="timeout")
 
     def _begin(self, job: Job, replaced: bytes | None) -> None:
         server, known = self.servers[job.ca.name], job.generation.order

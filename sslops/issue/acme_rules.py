@@ -25,11 +25,11 @@ if TYPE_CHECKING:
     from sslops.model.acme import AuthorizationSeen, ChallengeSeen, Directory, OrderSeen, RenewalWindow
     from sslops.model.inventory import CertificateAuthority
     from sslops.model.names import GenerationId, ServiceId
-    from sslops.model.state import Generation, Issued, Order, State
+    from sslops.model.state import Issued, Order, State
 
 _BACKOFF_MINUTES = (1, 10, 100)
 _DAILY = timedelta(days=1)
-_TRANSIENT = frozenset({"rateLimited", "serverInternal", "badNonce", "connection"})
+_TRANSIENT = frozenset({"rateLimited", "serverInternal", "badNonce", "connection", "timeout", "garbled"})
 _CLIENT_ERROR, _SERVER_ERROR, _TOO_MANY = 400, 500, 429
 
 
@@ -147,21 +147,17 @@ def read_proof(text: str) -> Proof | None:
         return None
 
 
-def open_proofs(state: State, now: datetime, leave_out: Iterable[ServiceId] = ()) -> frozenset[Proof]:
-    """Return what orders under way need shown, but for the services *leave_out*; expired orders need nothing."""
-    left_out = frozenset(leave_out)
-    texts = (
-        text
-        for service, found in state.services.items()
-        if service not in left_out and (order := _live_order(found.next, now)) is not None
-        for text in order.challenges
-    )
+def proofs_of(order: Order | None) -> frozenset[Proof]:
+    """Return what was to be shown for *order*."""
+    texts = order.challenges if order is not None else ()
     return frozenset(proof for proof in map(read_proof, texts) if proof is not None)
 
 
-def _live_order(generation: Generation | None, now: datetime) -> Order | None:
-    order = generation.order if generation is not None else None
-    return order if order is not None and order.expires > now else None
+def open_proofs(state: State, now: datetime) -> frozenset[Proof]:
+    """Return what orders under way need shown; expired ones need nothing."""
+    orders = (found.next.order for found in state.services.values() if found.next is not None)
+    live = [order for order in orders if order is not None and order.expires > now]
+    return frozenset(proof for order in live for proof in proofs_of(order))
 
 
 def chosen_time(window: RenewalWindow, service: ServiceId, generation: GenerationId, issued: Issued) -> datetime:

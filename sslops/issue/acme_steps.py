@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from sslops.errors import AcmeError, NoIdentity, SslopsError
 from sslops.issue.acme_jobs import Job
 from sslops.issue.acme_orders import Orders
-from sslops.issue.acme_rules import profile_for
+from sslops.issue.acme_rules import profile_for, proofs_of
 from sslops.issue.drafting import Drafter
 from sslops.issue.rules import newest
 from sslops.issue.steps import Failure, Outcome
@@ -79,7 +79,7 @@ class Batch:
         pending = [job for job in jobs if not job.is_over]
         self._prove(orders, pending)
         orders.finish(pending)
-        self._clean(pending)
+        self._clean(jobs)
         self._write([job.change() for job in pending if job.is_news])
         return self._outcome(jobs)
 
@@ -107,7 +107,15 @@ class Batch:
         known, is_stored = found.generations.get(draft.generation.id), draft.key is None and draft.document is None
         written = None if known is None else (known, found.slots)
         return Job(
-            draft, ca, draft.generation, found.slots, self.digest, draft.document, is_stored=is_stored, written=written
+            draft=draft,
+            ca=ca,
+            generation=draft.generation,
+            slots=found.slots,
+            digest=self.digest,
+            document=draft.document,
+            is_stored=is_stored,
+            shown=proofs_of(known.order) if known is not None else frozenset(),
+            written=written,
         )
 
     def _with_documents(self, jobs: Sequence[Job], documents: Sequence[bytes | SopsError]) -> None:
@@ -243,9 +251,10 @@ class Batch:
     def _clean(self, jobs: Sequence[Job]) -> None:
         """Take away what nobody looks at any more; what a later run still needs stays."""
         over = [job for job in jobs if job.generation.order is None]
-        for kind in _kinds(over):
+        shown = frozenset(proof for job in over for proof in job.shown)
+        for kind in sorted({proof.type for proof in shown}):
             try:
-                self._solver(kind).clean(frozenset(proof for proof in _proofs(over) if proof.type == kind))
+                self._solver(kind).clean(frozenset(proof for proof in shown if proof.type == kind))
             except SslopsError as error:
                 self._failures.append(Failure(over[0].service.id, error))
 

@@ -74,6 +74,15 @@ class Launched:
         self._process.kill()
         return self.finish()
 
+    def kill_after(self, seconds: float) -> None:
+        """Kill it when *seconds* have passed, unless it has ended by then."""
+        try:
+            self._process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            self.kill()
+        else:
+            self.finish()
+
     def finish(self) -> Finished:
         """Wait for its end and return what it left; the exit code is negative where a signal ended it."""
         stdout, stderr = self._process.communicate(timeout=TIMEOUT_SECONDS)

@@ -56,37 +56,44 @@ class Look(Protocol):
 
 @dataclass(slots=True)
 class Dns01:
-    """Shows proofs in DNS. *apexes* are those that have an include file; *others* what other orders need shown."""
+    """Shows proofs in DNS. *apexes* are those that have an include file; *shown* what orders under way need shown."""
 
     files: Files
     look: Look
     apexes: tuple[str, ...]
-    others: frozenset[Proof]
+    shown: frozenset[Proof]
     reload: Callable[[], None]
     """Runs `dns.restart_cmd`, for name servers that are told by the runner."""
-    _records: dict[Proof, Record] = field(default_factory=dict)
-    _shown: frozenset[Proof] = frozenset()
+    _places: dict[Proof, str | DnsError] = field(default_factory=dict)
 
     def publish(self, proofs: frozenset[Proof]) -> dict[Proof, str]:
         """Show *proofs* by one commit; return those whose name is in no zone of ours."""
-        wanted = proofs | self.others
-        targets = self.look.targets({_owner(proof) for proof in wanted})
-        found = {proof: targets[_owner(proof)] for proof in wanted}
-        self._records = {proof: (to, proof.value) for proof, to in found.items() if not isinstance(to, DnsError)}
-        self._shown = proofs & self._records.keys()
-        self._render(f"show {len(self._shown)} challenges")
-        return {proof: to.what for proof, to in found.items() if isinstance(to, DnsError) and proof in proofs}
+        self.shown |= proofs
+        self._find_places()
+        self._render(f"show {len(proofs)} challenges")
+        places = {proof: self._places[proof] for proof in proofs}
+        return {proof: place.what for proof, place in places.items() if isinstance(place, DnsError)}
 
     def missing(self, proofs: frozenset[Proof]) -> dict[Proof, str]:
         """Return those of *proofs* that some name server does not show."""
-        records = {proof: self._records[proof] for proof in proofs if proof in self._records}
+        records = {proof: record for proof in proofs if (record := self._record(proof)) is not None}
         lacking = self.look.missing(records.values())
         return {proof: lacking[record] for proof, record in records.items() if record in lacking}
 
     def clean(self, proofs: frozenset[Proof]) -> None:
         """Take *proofs* away by one commit."""
-        self._shown -= proofs
+        self.shown -= proofs
+        self._find_places()
         self._render("take the challenges away")
+
+    def _find_places(self) -> None:
+        unknown = [proof for proof in self.shown if proof not in self._places]
+        found = self.look.targets({_owner(proof) for proof in unknown}) if unknown else {}
+        self._places |= {proof: found[_owner(proof)] for proof in unknown}
+
+    def _record(self, proof: Proof) -> Record | None:
+        place = self._places.get(proof)
+        return (place, proof.value) if isinstance(place, str) else None
 
     def _render(self, what: str) -> None:
         """Bring every include file to what has to be shown now; nothing is pushed when it says so already."""
@@ -109,8 +116,8 @@ class Dns01:
 
     def _files(self) -> dict[str, bytes]:
         lines: dict[str, set[str]] = {apex: set() for apex in self.apexes}
-        for proof in self._shown | self.others:
-            record = self._records.get(proof)
+        for proof in self.shown:
+            record = self._record(proof)
             if record is not None and (apex := self.look.zone_of(record[0])) is not None:
                 lines.setdefault(apex, set()).add(f'{record[0]} {TTL_SECONDS} IN TXT "{record[1]}"\n')
         return {apex: "".join(sorted(found)).encode() for apex, found in lines.items()}

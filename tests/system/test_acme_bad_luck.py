@@ -1,0 +1,311 @@
+"""Bad days of the CA, of DNS and of people: what fails is told and tried again, and everything else goes on."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.system.acme import MAIL, NET, SERVICES, WEB, assert_clean, dns_commits, on_deck, slots, statuses
+from tests.system.launching import Launched
+from tests.world import acme_faults
+from tests.world.pebble import Policy
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.world.acme_site import AcmeSite
+    from tests.world.ops import Finished
+
+MINUTES = 60
+_PROBLEM = "urn:ietf:params:acme:error:"
+
+
+def later(site: AcmeSite, seconds: int, *words: str) -> Finished:
+    """Run sslops with its clock *seconds* ahead."""
+    with Launched(site.ops, *words, options=["--later", str(seconds)]) as launched:
+        return launched.finish()
+
+
+def test_sixty_per_cent_bad_nonces_are_no_trouble(start_acme_site: Callable[..., AcmeSite]) -> None:
+    """Each request is signed anew until its nonce is taken."""
+    site = start_acme_site(policy=Policy(nonce_rejection_percent=60))
+    site.sslops("renew", "--apply").succeeded()
+
+    assert dict.fromkeys(SERVICES, "issued") == statuses(site)
+    assert_clean(site)
+
+
+def test_an_order_that_is_refused_stops_no_other(acme_site: AcmeSite) -> None:
+    """The others' certificates come, and status says why this one did not."""
+    site = acme_site
+    refusal = acme_faults.problem("rejectedIdentifier")
+    site.ca.plan("newOrder", refusal, matches=lambda exchange: "www.example.com" in str(exchange.payload))
+    done = site.sslops("renew", "--apply")
+
+    assert 1 == done.exit_code
+    assert {MAIL: "issued", WEB: "keyed", NET: "issued"} == statuses(site)
+    assert "rejectedIdentifier" in site.sslops("status").succeeded().stdout
+    assert ("1", "rejectedIdentifier" in on_deck(site, WEB)["failure"]) == (slots(site, WEB)["failures"], True)
+
+
+def test_a_name_whose_proof_the_ca_does_not_see_fails_alone(acme_site: AcmeSite) -> None:
+    """One of two names is proved, the order is not; no other service suffers, and the challenges are taken away."""
+    site = acme_site
+    site.ca.plan("authorization", acme_faults.altered(unproved("www.example.net")), times=None)
+    site.ca.plan("order", acme_faults.altered(unproved("www.example.net")), times=None)
+    site.sslops("renew", "--apply")
+
+    assert {MAIL: "issued", WEB: "issued", NET: "keyed"} == statuses(site)
+    assert "'www.example.net': unauthorized: no such record" in on_deck(site, NET)["failure"]
+    assert "no such record" in site.sslops("status").succeeded().stdout
+    assert {"example.com": "", "example.net": ""} == site.challenge_files()
+
+
+def test_failures_are_tried_again_after_1_10_and_100_minutes_then_daily(acme_site: AcmeSite) -> None:
+    """The backoff is in git, so a new runner knows it; with a certificate it starts from nothing."""
+    site = acme_site
+    site.ca.plan("newOrder", acme_faults.problem("malformed"), times=4)
+    ahead, waits = 0, []
+    for _ in range(4):
+        later(site, ahead, "renew", "--apply", "example.net")
+        found = slots(site, NET)
+        waits.append(found["retry_at"])
+        ahead += seconds_until(found["retry_at"], ahead) + 2
+    asked = site.ca.count("newOrder")
+
+    assert "4" == found["failures"]
+
+    later(site, ahead - 30, "renew", "--apply", "example.net")
+
+    assert asked == site.ca.count("newOrder")
+
+    later(site, ahead, "renew", "--apply", "example.net").succeeded()
+
+    assert ("issued", "0", None) == (
+        on_deck(site, NET)["status"],
+        slots(site, NET)["failures"],
+        slots(site, NET)["retry_at"],
+    )
+
+
+def test_a_rate_limit_is_waited_for_as_long_as_the_ca_asks(acme_site: AcmeSite) -> None:
+    """Retry-After is longer than the first backoff, and it counts."""
+    site = acme_site
+    site.ca.plan("newOrder", acme_faults.rate_limited("7200"))
+    before = datetime.now(UTC)
+    done = site.sslops("renew", "--apply", "example.net")
+
+    assert 1 == done.exit_code
+    assert "rateLimited" in done.stderr
+    assert timedelta(minutes=119) < datetime.fromisoformat(slots(site, NET)["retry_at"]) - before
+
+    site.sslops("renew", "--apply", "example.net").succeeded()
+
+    assert 1 == site.ca.count("newOrder")
+
+
+ILLNESSES = {
+    "a page for people instead of a directory": ("directory", acme_faults.html()),
+    "an order that is refused with an internal error": ("newOrder", acme_faults.server_error()),
+    "an order whose answer is lost": ("newOrder", acme_faults.drop_answer),
+    "an authorization that hangs up": ("authorization", acme_faults.hang_up),
+    "a page for people instead of an answer": ("answer", acme_faults.html()),
+    "nonsense instead of an answer": ("answer", acme_faults.garbage()),
+    "an answer that is lost after it was taken": ("answer", acme_faults.drop_answer),
+    "an order that is nonsense": ("order", acme_faults.garbage()),
+    "a finalisation with an internal error": ("finalize", acme_faults.server_error()),
+    "a finalisation whose answer is lost": ("finalize", acme_faults.drop_answer),
+    "a certificate that is nonsense": ("certificate", acme_faults.garbage()),
+}
+"""Each as (kind of request, fault)."""
+
+
+@pytest.mark.parametrize("illness", ILLNESSES)
+def test_a_ca_that_is_ill_is_asked_again_later(acme_site: AcmeSite, illness: str) -> None:
+    """Whatever it broke, the next run goes on from there: one certificate, no proof given twice, no key lost."""
+    site, (kind, fault) = acme_site, ILLNESSES[illness]
+    site.ca.plan(kind, fault)
+    first = site.sslops("renew", "--apply", "example.net")
+
+    assert 1 == first.exit_code, first
+    assert "sslops: error: " in first.stderr
+
+    keys = keys_of(site)
+    later(site, 2 * MINUTES, "renew", "--apply", "example.net").succeeded()
+
+    assert "issued" == on_deck(site, NET)["status"]
+    assert keys <= keys_of(site)
+    assert_clean(site)
+
+
+def test_a_ca_that_hangs_is_given_up(acme_site: AcmeSite) -> None:
+    """It has its time limit, and the order that it holds is gone on with."""
+    site = acme_site
+    site.ca.plan("finalize", site.ca.hang)
+    patch = "sslops.adapters.acme_http:TIMEOUT_SECONDS=(2, 2)"
+    words = ("renew", "--apply", "example.net")
+    with Launched(site.ops, *words, options=["--patch", patch]) as launched:
+        done = launched.finish()
+
+    assert 1 == done.exit_code
+    assert "timed out" in done.stderr
+    assert "ordered" == on_deck(site, NET)["status"]
+
+    site.ca.heal()
+    later(site, 2 * MINUTES, *words).succeeded()
+
+    assert "issued" == on_deck(site, NET)["status"]
+    assert 1 == site.ca.orders_made()
+    assert_clean(site)
+
+
+def test_an_expired_order_is_made_again_with_the_same_csr(acme_site: AcmeSite) -> None:
+    """The deadline is known, so nobody is asked; the key, and its TLSA record, stay."""
+    site = acme_site
+    site.dns.hold()
+    with Launched(site.ops, "renew", "--apply", "example.net", options=["--patch", NO_PATIENCE]) as launched:
+        launched.finish().succeeded()
+    deck = on_deck(site, NET)
+
+    assert "ordered" == deck["status"]
+
+    site.dns.release()
+    later(site, 2 * 86400, "renew", "--apply", "example.net").succeeded()
+
+    assert ("issued", deck["spki_sha256"]) == (on_deck(site, NET)["status"], on_deck(site, NET)["spki_sha256"])
+    assert 2 == site.ca.orders_made()
+
+
+def test_challenges_that_no_server_shows_yet_are_waited_for_by_later_runs(acme_site: AcmeSite) -> None:
+    """Nothing is answered before every server shows every value; the run that finds them live finishes the order."""
+    site = acme_site
+    site.dns.lag()
+    words = ("renew", "--apply", "example.net", "--json")
+    with Launched(site.ops, *words, options=["--patch", NO_PATIENCE]) as launched:
+        waits = json.loads(launched.finish().succeeded().stdout)["waits"]
+
+    assert [on_deck(site, NET)["order_expires"]] == [wait["until"] for wait in waits]
+    assert str(site.dns.secondary) in waits[0]["why"]
+    assert 0 == site.ca.count("answer")
+    assert "is under way" in site.sslops("status").succeeded().stdout
+
+    site.dns.catch_up()
+    site.sslops("renew", "--apply", "example.net").succeeded()
+
+    assert "issued" == on_deck(site, NET)["status"]
+    assert 1 == site.ca.orders_made()
+    assert 2 == len(dns_commits(site))
+    assert_clean(site)
+
+
+def test_a_run_for_some_services_leaves_the_challenges_of_others(acme_site: AcmeSite) -> None:
+    """An order that waits keeps its records while another service is issued."""
+    site = acme_site
+    site.dns.lag()
+    with Launched(site.ops, "renew", "--apply", "example.com:web-ec", options=["--patch", NO_PATIENCE]) as launched:
+        launched.finish().succeeded()
+    shown = site.challenge_files()["example.com"]
+    site.dns.catch_up()
+    site.sslops("renew", "--apply", "example.com:mail-ec").succeeded()
+
+    assert 2 == shown.count("TXT")
+    assert shown == site.challenge_files()["example.com"]
+    assert ("issued", "ordered") == (on_deck(site, MAIL)["status"], on_deck(site, WEB)["status"])
+
+
+def test_an_unknown_challenge_type_does_not_disturb(acme_site: AcmeSite) -> None:
+    """A server may offer what sslops does not know."""
+    site = acme_site
+    site.ca.plan("authorization", acme_faults.altered(acme_faults.offer("quantum-02")), times=None)
+    site.sslops("renew", "--apply", "example.net").succeeded()
+
+    assert "issued" == on_deck(site, NET)["status"]
+
+
+def test_a_certificate_with_other_names_is_not_used(acme_site: AcmeSite) -> None:
+    """What the CA sends is looked at before it counts."""
+    site = acme_site
+    site.sslops("renew", "--apply", "example.com:web-ec").succeeded()
+    generation = slots(site, WEB)["next"]
+    other = "".join(site.ops.show("next", f"state/{WEB}/{generation}/{name}.pem") + "\n" for name in ("cert", "chain"))
+    site.ca.plan("certificate", acme_faults.replaced(other.encode()))
+    done = site.sslops("renew", "--apply", "example.net")
+
+    assert 1 == done.exit_code
+    assert "not for the key of its generation" in done.stderr
+    assert "keyed" == on_deck(site, NET)["status"]
+    assert "cert.pem" not in site.ops.git_remote("ls-tree", "-r", "--name-only", "next", f"state/{NET}/")
+
+
+def test_a_window_in_the_past_renews_on_the_next_run_and_quotes_why(acme_site: AcmeSite) -> None:
+    """A mass revocation reaches every site within one scheduled run."""
+    site = acme_site
+    site.sslops("run", "--apply", "example.net").succeeded()
+    first = slots(site, NET, "main")["curr"]
+    cert = site.ops.show("main", f"state/{NET}/{first}/cert.pem") + "\n"
+    now = datetime.now(UTC)
+    why = "https://ca.example.net/incident"
+    site.pebble.set_renewal_info(cert, now - timedelta(days=2), now - timedelta(days=1), why)
+    site.sslops("renew", "--apply", "example.net").succeeded()
+
+    assert first != slots(site, NET)["next"]
+    assert "issued" == on_deck(site, NET)["status"]
+    assert why in site.ops.git_remote("log", "-1", "--format=%B", "next")
+
+
+@pytest.mark.parametrize(
+    "answer", ["", "[]", '{"suggestedWindow": 5}', '{"suggestedWindow": {"start": "x", "end": "y"}}']
+)
+def test_a_renewal_window_that_is_nonsense_is_none(acme_site: AcmeSite, answer: str) -> None:
+    """The certificate then follows the lifetime rule."""
+    site = acme_site
+    site.sslops("run", "--apply", "example.net").succeeded()
+    cert = site.ops.show("main", f"state/{NET}/{slots(site, NET, 'main')['curr']}/cert.pem") + "\n"
+    refs = site.ops.refs()
+    site.pebble.set_renewal_text(cert, answer)
+    site.sslops("renew", "--apply", "example.net").succeeded()
+
+    assert refs["next"] == site.ops.refs()["next"]
+
+
+def test_the_window_is_kept_and_the_moment_chosen_once(acme_site: AcmeSite) -> None:
+    """Every run after the first finds the same moment."""
+    site = acme_site
+    site.sslops("renew", "--apply", "example.net").succeeded()
+    found = slots(site, NET)
+
+    assert found["ari"]["start"] <= found["renew_at"] <= found["ari"]["end"]
+
+
+NO_PATIENCE = "sslops.issue.acme_steps:PROOF_SECONDS=1"
+"""A run that does not wait for name servers."""
+
+
+def unproved(name: str) -> Callable[[dict[str, Any]], None]:
+    """Let the authorization of *name*, and an order that has it, be invalid as soon as it was answered."""
+
+    def change(found: dict[str, Any]) -> None:
+        names = [each["value"] for each in found.get("identifiers", [found.get("identifier")]) if each]
+        if name in names and found["status"] in {"valid", "ready"}:
+            found["status"] = "invalid"
+            for challenge in found.get("challenges", ()):
+                if challenge["type"] == "dns-01":
+                    challenge["error"] = {"type": f"{_PROBLEM}unauthorized", "detail": "no such record"}
+
+    return change
+
+
+def keys_of(site: AcmeSite) -> set[str]:
+    """Return the path of every encrypted key on next."""
+    if "next" not in site.ops.refs():
+        return set()
+    paths = site.ops.git_remote("ls-tree", "-r", "--name-only", "next").splitlines()
+    return {path for path in paths if path.endswith(".sops")}
+
+
+def seconds_until(moment: str, ahead: int) -> int:
+    """Return the seconds from a clock that is *ahead* to *moment*."""
+    return int((datetime.fromisoformat(moment) - datetime.now(UTC)).total_seconds()) - ahead
