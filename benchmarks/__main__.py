@@ -1,5 +1,6 @@
 """`make bench`: time the verbs as whole processes and print one table, with the machine named.
 
+`make bench ARGS=acme` (or `verbs`) prints one part of it.
 The limits are the project's own goals; a figure above its limit is printed as such and fails nothing.
 """
 
@@ -11,8 +12,10 @@ import sys
 import tempfile
 from pathlib import Path
 
+from benchmarks import acme
 from benchmarks.process import Figure, measure
 from benchmarks.sites import BenchSite
+from benchmarks.table import row
 from tests.world.sshd import Login, SshHost
 
 RUNS = 5
@@ -22,22 +25,34 @@ SMALL, LARGE = 100, 500
 
 def main() -> None:
     """Measure every row and print the table."""
+    wanted = sys.argv[1:] or list(PARTS)
+    if not PARTS.keys() >= set(wanted):
+        sys.exit(f"usage: python -m benchmarks [{'] ['.join(PARTS)}]")
     print(f"{_processor()}, {os.cpu_count()} cores, Python {platform.python_version()}, {platform.system()}")
     print(f"medians of {RUNS} runs (fastest to slowest); whole process; MiB: largest single process")
     print()
     with tempfile.TemporaryDirectory(prefix="sslops-bench-") as name:
-        folder = Path(name)
-        _row("sslops --help", _help(folder), 0.120)
-        for verb, size_limit in (("status", None), ("renew", 3.0), ("roll", 1.5)):
-            small = _verb(folder / f"{verb}-{SMALL}", verb, SMALL)
-            large = _verb(folder / f"{verb}-{LARGE}", verb, LARGE)
-            _row(f"{verb}, {SMALL} services", small, size_limit)
-            _row(f"{verb}, {LARGE} services", large, 0.4 if verb == "status" else None)
-            print(f"  {verb}: {large.seconds / small.seconds:.2f} x the time for {LARGE // SMALL} x the services")
-        small, large = _deploy(folder / "deploy-small", SMALL), _deploy(folder / "deploy-large", LARGE)
-        _row(f"deploy, {SMALL} services to {HOSTS} sshd", small, 8.0)
-        _row(f"deploy, {LARGE} services to {HOSTS} sshd", large, None)
-        print(f"  deploy: {large.seconds / small.seconds:.2f} x the time for {LARGE // SMALL} x the services")
+        for part in wanted:
+            PARTS[part](Path(name))
+
+
+def verbs(folder: Path) -> None:
+    """Measure the verbs with an own CA."""
+    row("sslops --help", _help(folder), 0.120)
+    for verb, size_limit in (("status", None), ("renew", 3.0), ("roll", 1.5)):
+        small = _verb(folder / f"{verb}-{SMALL}", verb, SMALL)
+        large = _verb(folder / f"{verb}-{LARGE}", verb, LARGE)
+        row(f"{verb}, {SMALL} services", small, size_limit)
+        row(f"{verb}, {LARGE} services", large, 0.4 if verb == "status" else None)
+        print(f"  {verb}: {large.seconds / small.seconds:.2f} x the time for {LARGE // SMALL} x the services")
+    small, large = _deploy(folder / "deploy-small", SMALL), _deploy(folder / "deploy-large", LARGE)
+    row(f"deploy, {SMALL} services to {HOSTS} sshd", small, 8.0)
+    row(f"deploy, {LARGE} services to {HOSTS} sshd", large, None)
+    print(f"  deploy: {large.seconds / small.seconds:.2f} x the time for {LARGE // SMALL} x the services")
+
+
+PARTS = {"verbs": verbs, "acme": acme.main}
+"""What can be asked for."""
 
 
 def _help(folder: Path) -> Figure:
@@ -69,12 +84,6 @@ def _deploy(folder: Path, services: int) -> Figure:
     finally:
         for host in hosts:
             host.stop()
-
-
-def _row(what: str, figure: Figure, limit: float | None) -> None:
-    goal = "" if limit is None else f"  goal {limit:.3g} s{'' if figure.seconds <= limit else ', MISSED'}"
-    spread = f"({figure.fastest:.3f} to {figure.slowest:.3f})"
-    print(f"{what:34} {figure.seconds:7.3f} s {spread:20} {figure.mebibytes:6.1f} MiB{goal}", flush=True)
 
 
 def _processor() -> str:
