@@ -33,7 +33,7 @@ _PROBLEM = "urn:ietf:params:acme:error:"
 _LONGEST_DETAIL = 300
 _TIMED_OUT = "timed out"
 _HINTS = {
-    "accountDoesNotExist": "the CA forgot or closed the account: see 'A lost account' in docs/acme.md",
+    "accountDoesNotExist": "the CA forgot or closed the account: 'A lost account' in docs/acme.md",
     "externalAccountRequired": "eab of this CA in inventory/cas.yaml",
     "rateLimited": "the next run after that time tries again",
     "caa": "the CAA records of the name do not allow this CA",

@@ -73,7 +73,8 @@ class Batch:
             keys = [(job.draft.key_path, job.draft.key) for job in jobs if job.draft.key is not None]
             documents = beside.submit(self.outside.workshop.vault.encrypt_many, keys)
             changes = self._open_accounts(jobs, lambda: self._with_documents(jobs, documents.result()), others)
-            orders = self._begun(jobs)
+            orders, again = self._begun(jobs)
+            changes += again
             self._with_documents(jobs, documents.result())
         self._write([*changes, *(job.change() for job in jobs if job.is_news)])
         pending = [job for job in jobs if not job.is_over]
@@ -167,11 +168,7 @@ class Batch:
             profile = profile_for(users[0].ca, server.directory)[1]
             if profile is not None:
                 self.outside.talk.say(profile)
-            if account.url is not None:
-                return []
-            external = self.outside.accounts.external(ca)
-            contact = min((job.service.subject.email for job in users if job.service.subject.email), default=None)
-            return [self.outside.accounts.change(ca, server.register(contact, external))]
+            return [] if account.url is not None else [self._registered(ca, users)]
         except AcmeError as error:
             for job in users:
                 job.fail(error, self.outside.clock.now())
@@ -179,11 +176,31 @@ class Batch:
             self._stumble(users, error)
         return []
 
-    def _begun(self, jobs: Sequence[Job]) -> Orders:
+    def _registered(self, ca: str, users: Sequence[Job]) -> AccountChange:
+        """Register the account in use; a CA that has it already gives the same one again."""
+        external = self.outside.accounts.external(ca)
+        contact = min((job.service.subject.email for job in users if job.service.subject.email), default=None)
+        return self.outside.accounts.change(ca, self.outside.servers[ca].register(contact, external))
+
+    def _begun(self, jobs: Sequence[Job]) -> tuple[Orders, list[AccountChange]]:
+        """Begin every order; where the CA forgot the account, register its key once more and begin again."""
         out = self.outside
         orders = Orders(out.servers, self.inventory, out.clock, out.sleep, out.talk)
-        orders.begin(jobs, {} if self.is_rehearsal else self._replaced(jobs))
-        return orders
+        replaced = {} if self.is_rehearsal else self._replaced(jobs)
+        before = {job.service.id: (job.generation, job.slots) for job in jobs}
+        orders.begin(jobs, replaced)
+        lost = [job for job in jobs if _lacks_account(job)]
+        changes: list[AccountChange] = []
+        for ca in sorted({job.ca.name for job in lost}):
+            users = [job for job in lost if job.ca.name == ca]
+            try:
+                changes.append(self._registered(ca, users))
+            except SslopsError:
+                continue  # the failure that the jobs have says more
+            for job in users:
+                job.failure, (job.generation, job.slots) = None, before[job.service.id]
+            orders.begin(users, replaced)
+        return orders, changes
 
     def _replaced(self, jobs: Sequence[Job]) -> dict[ServiceId, bytes]:
         """Return the certificate that each new order replaces: the newest of the same CA, if a name stays."""
@@ -273,6 +290,10 @@ class Batch:
         failures = [Failure(job.service.id, job.failure) for job in jobs if job.failure is not None]
         waits = tuple(job.wait for job in jobs if job.wait is not None)
         return Outcome(done, waits, tuple(sorted(self._failures + failures, key=lambda one: one.service)))
+
+
+def _lacks_account(job: Job) -> bool:
+    return isinstance(job.failure, AcmeError) and job.failure.problem == "accountDoesNotExist"
 
 
 def _at(ca: str, jobs: Sequence[Job]) -> list[Job]:

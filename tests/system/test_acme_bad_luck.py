@@ -312,3 +312,14 @@ def keys_of(site: AcmeSite) -> set[str]:
 def seconds_until(moment: str, ahead: int) -> int:
     """Return the seconds from a clock that is *ahead* to *moment*."""
     return int((datetime.fromisoformat(moment) - datetime.now(UTC)).total_seconds()) - ahead
+
+
+def test_an_account_that_the_ca_forgot_is_registered_again_with_its_key(acme_site: AcmeSite) -> None:
+    """No key is made anew, and the run that learns of it goes on."""
+    site = acme_site
+    site.sslops("renew", "--apply", "example.net").succeeded()
+    site.pebble.restart()
+    site.sslops("renew", "--apply", "example.com:web-ec").succeeded()
+
+    assert "issued" == on_deck(site, WEB)["status"]
+    assert 2 == site.ca.accounts_made()
