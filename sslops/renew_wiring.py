@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sslops.adapters.clock import SystemClock
-from sslops.errors import UsageError
+from sslops.errors import StateError
 from sslops.model.acme import ChallengeType
 from sslops.model.inventory import CaType
 from sslops.model.names import CA_GROUP, ServiceId
@@ -76,7 +76,8 @@ class Renewal:
     inventory: Inventory
     run: str
     sops: Sops
-    ssh: Ssh
+    ssh: Ssh | None
+    """Reaches web hosts; null where no CA proves names by http-01."""
     reload_dns: Callable[[], None]
     is_rehearsal: bool = False
 
@@ -158,6 +159,9 @@ class Renewal:
         from sslops.adapters.webroots import Webroots
         from sslops.issue.challenges.http01 import Http01, Place
 
+        if self.ssh is None:
+            message = "no CA of the inventory proves names by http-01"
+            raise StateError(message, hint="sslops check")
         webroots = Webroots(self.ssh, LocalShell(os.environ), effects=self.session.effects)
         places = tuple(
             Place(host, server_class.server_dir)
@@ -181,7 +185,7 @@ class Renewal:
         content = self.ops.read(self.snapshot.main_commit, ca.ca_bundle)
         if content is None:
             message = f"'{ca.ca_bundle}' is not there"
-            raise UsageError(message, hint=f"ca_bundle of '{ca.name}' in inventory/cas.yaml")
+            raise StateError(message, hint=f"ca_bundle of '{ca.name}' in inventory/cas.yaml")
         copy = Path(self.ops.git.private_dir, "ca-bundles", f"{ca.name}.pem")
         copy.parent.mkdir(parents=True, exist_ok=True)
         copy.write_bytes(content)
@@ -197,7 +201,7 @@ class Renewal:
         settings = self.inventory.dns
         if settings is None or settings.acme_dir is None:
             message = "the inventory names no 'dns.acme_dir' for challenges"
-            raise UsageError(message, hint="sslops check")
+            raise StateError(message, hint="sslops check")
         git = Git.clone_bare(settings.url, self.ops.git.private_dir / "dns.git", effects=self.session.effects)
         files = ChallengeFiles(git.acting_as(self.ops.git.committer), settings.branch, settings.acme_dir, self.run)
         files.refresh()

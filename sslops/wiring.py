@@ -9,6 +9,7 @@ import os
 import random
 import time
 import uuid
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar
@@ -136,7 +137,8 @@ class Site:
         """Renew, onto the branch next: own CAs sign at once, what ACME servers sign is one batch."""
         from sslops.renew_wiring import Renewal
 
-        with self._ssh() as ssh:
+        uses_hosts = any(ca.validation == "http-01" for ca in self.inventory.cas.values())
+        with self._ssh() if uses_hosts else nullcontext() as ssh:
             renewal = Renewal(
                 session=self.session,
                 ops=self.ops,

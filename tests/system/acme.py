@@ -19,13 +19,13 @@ SERVICES = (MAIL, WEB, NET)
 
 def slots(site: AcmeSite, service: str, branch: str = "next") -> dict[str, Any]:
     """Return the slots of *service* on *branch*."""
-    return yaml.safe_load(site.ops.show(branch, f"state/{service}/slots.yaml"))
+    return _read(site.ops.show(branch, f"state/{service}/slots.yaml"))
 
 
 def on_deck(site: AcmeSite, service: str, branch: str = "next") -> dict[str, Any]:
     """Return the facts of the generation in `next`."""
     generation = slots(site, service, branch)["next"]
-    return yaml.safe_load(site.ops.show(branch, f"state/{service}/{generation}/generation.yaml"))
+    return _read(site.ops.show(branch, f"state/{service}/{generation}/generation.yaml"))
 
 
 def statuses(site: AcmeSite) -> dict[str, str]:
@@ -58,3 +58,8 @@ def assert_clean(site: AcmeSite) -> None:
     assert 1 == site.ca.accounts_made()
 
     site.sslops("check").succeeded()
+
+
+def _read(text: str) -> dict[str, Any]:
+    found: dict[str, Any] = yaml.safe_load(text)
+    return found

@@ -22,6 +22,7 @@ from tests.system.acme import (
     statuses,
     subjects,
 )
+from tests.system.launching import Launched
 from tests.world.acme_faults import problem
 from tests.world.pebble import Policy, external_account
 from tests.world.site import HOSTS
@@ -114,6 +115,38 @@ def test_http_01_goes_through_the_web_host(start_acme_site: Callable[..., AcmeSi
     assert "issued" == on_deck(site, "example.com/site-ec")["status"]
     assert "GET /.well-known/acme-challenge/" in site.web.log
     assert [] == [path for path in site.web.server_dir.rglob("*") if path.is_file()]
+
+
+def test_names_of_all_alphabets_and_ip_addresses_are_ordered(start_acme_site: Callable[..., AcmeSite]) -> None:
+    """International names as A-labels; an address by http-01, where the CA takes it."""
+    site = start_acme_site(has_web=True)
+    assert site.web is not None
+    name, path = "bücher.example.net", "inventory/example.com/site-ec.yaml"
+    mixed = f"[web.example.com, {site.web.host.address}]"
+    site.ops.edit(
+        {
+            path: site.ops.show("main", path).replace("sans: [web.example.com]", f"sans: {mixed}") + "\n",
+            "inventory/example.net/web-ec.yaml": f"signing_ca: le-dns\nx509: {{sans: [{name}, '*.{name}']}}\n",
+        }
+    )
+    site.sslops("renew", "--apply", "example.com:site-ec", "example.net").succeeded()
+
+    assert ["xn--bcher-kva.example.net", "*.xn--bcher-kva.example.net"] == on_deck(site, NET)["sans"]
+    assert {"web.example.com", site.web.host.address} == set(on_deck(site, "example.com/site-ec")["sans"])
+
+
+def test_a_web_host_that_is_down_keeps_only_its_services_waiting(start_acme_site: Callable[..., AcmeSite]) -> None:
+    """dns-01 goes on; the order stays for the run that reaches the host."""
+    site = start_acme_site(has_web=True)
+    assert site.web is not None
+    site.web.host.stop()
+    words = ("renew", "--apply")
+    with Launched(site.ops, *words, options=["--patch", "sslops.issue.acme_steps:PROOF_SECONDS=1"]) as launched:
+        done = launched.finish()
+
+    assert "has not got the challenge" in done.stdout
+    assert dict.fromkeys(SERVICES, "issued") == statuses(site)
+    assert "ordered" == on_deck(site, "example.com/site-ec")["status"]
 
 
 def test_an_external_account_is_bound_by_a_key_from_sops(start_acme_site: Callable[..., AcmeSite]) -> None:

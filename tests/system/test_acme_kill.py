@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 KILLED = -9
 RENEW = ("renew", "--apply")
 RANDOM_KILLS = 10
-"""How many of the soak's kills belong to every run of the suite; see `benchmarks` for the long row."""
+"""How many kills belong to every run of the suite; `python -m tests.system.acme_soak 200` is the long row."""
 WITHIN_RUNS = 6
 
 
@@ -52,9 +52,7 @@ def test_a_batch_killed_at_any_effect_is_finished_by_plain_runs(
 def test_random_kills_in_a_row_end_in_one_certificate_for_each_service(acme_site: AcmeSite) -> None:
     """From the very first run on, killed at random moments, then left in peace."""
     site, dice = acme_site, random.Random(20261124)  # noqa: S311  (a reproducible test)
-    for _ in range(RANDOM_KILLS):
-        with Launched(site.ops, *RENEW) as launched:
-            launched.kill_after(dice.uniform(0.2, 2.5))
+    kill_at_random(site, dice, RANDOM_KILLS)
     finish(site)
 
     assert dict.fromkeys(SERVICES, "issued") == statuses(site)
@@ -75,6 +73,13 @@ def test_two_runs_at_once_make_one_certificate_for_each_service(acme_site: AcmeS
     assert all(len(generations(site, service)) == 1 for service in SERVICES)
     assert 1 == site.ca.accounts_made()
     assert {"example.com": "", "example.net": ""} == site.challenge_files()
+
+
+def kill_at_random(site: AcmeSite, dice: random.Random, times: int) -> None:
+    """Start a batch and kill it, *times* times."""
+    for _ in range(times):
+        with Launched(site.ops, *RENEW) as launched:
+            launched.kill_after(dice.uniform(0.2, 2.5))
 
 
 def finish(site: AcmeSite) -> None:
