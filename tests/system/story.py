@@ -6,6 +6,7 @@ name servers after every command and every edit; what they may still hold is wha
 
 from __future__ import annotations
 
+import itertools
 import json
 import time
 from typing import TYPE_CHECKING
@@ -33,6 +34,8 @@ INCLUDES = tuple(f"{folder}/tlsa.example.com" for folder in TLSA_DIRS)
 LONG_TTL = {
     "inventory/example.com/mail-ec.yaml": MAIL_EC.replace("dane_tls_ttl: 1\n", f"dane_tls_ttl: {TTL_SECONDS}\n")
 }
+
+_numbers = itertools.count()
 
 
 class Story:
@@ -87,6 +90,17 @@ class Story:
         self.site.dns.edit({path: change(self.site.dns.read(path)) for path in INCLUDES}, "by hand")
         self.site.dns.settle()
         self.ask()
+
+    def come_to_rest(self, generation: str) -> None:
+        """Run until quiet: *generation* is served everywhere, its record is there, and nothing broke on the way."""
+        for _ in range(3):
+            self.run("run", "--apply").succeeded()
+            self.pass_time()
+
+            assert [] == self.broken()
+
+        assert dict.fromkeys(HOSTS, generation) == self.served()
+        assert generation in self.records()[0] & self.records()[1]
 
     # What is so.
 
@@ -171,6 +185,18 @@ def rolled(site: Site) -> Story:
     assert dict.fromkeys(HOSTS, story.slot("curr")) == story.served()
 
     return story
+
+
+def revert_the_roll(story: Story) -> None:
+    """Let a person revert the last commit of main."""
+    person = story.site.ops._person
+    assert person is not None
+    person.revert("origin/main")
+
+
+def another_clone(story: Story) -> OpsRepository:
+    """Return another clone, for a run beside those that hold the others."""
+    return story.site.ops.clone(story.site.folder / f"clone{next(_numbers)}")
 
 
 def fields(text: str) -> Mapping[str, str | None]:
