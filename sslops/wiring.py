@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from sslops.model.seen import PortSeen
     from sslops.observe.look import Observer
     from sslops.publish.steps import Publisher
+    from sslops.report.live import LiveView
     from sslops.roll.rules import RollOptions
     from sslops.roll.steps import Roller
     from sslops.state.snapshot import Snapshot
@@ -184,6 +185,32 @@ class Site:
         with self._ssh() as ssh:
             done = self._deployer(options, ssh).deploy(self.snapshot, digest)
         return Outcome(done.plan, is_applied=True, failures=done.failures)
+
+    def live(self) -> LiveView:
+        """Ask name servers and ports what they show now; nothing is written, not even fetched."""
+        from sslops.dane.records import Keys
+        from sslops.deploy.asked_ports import AskedPorts
+        from sslops.deploy.session import server_name
+        from sslops.inventory.reach import deliveries
+        from sslops.observe.dns import Resolver
+        from sslops.observe.live import live_names, live_ports
+        from sslops.report.live import Legend, LiveView
+
+        names = live_names(self.inventory, self.snapshot.ledger, Resolver(self.session.say))
+        with self._ssh() as ssh:
+            asker = AskedPorts(ssh, time.sleep)
+            ports = live_ports(
+                (
+                    (delivery.host, verify, service)
+                    for delivery in deliveries(self.inventory)
+                    for service in sorted(delivery.serving)
+                    for verify in delivery.verifies(service)
+                ),
+                lambda service: server_name(self.inventory.services[service]),
+                lambda host, verify, name: asker.show(host, verify, name, connections=1, over_seconds=0),
+            )
+        wanted = [port for port in ports if self.targets is None or port.service in self.targets]
+        return LiveView(names, tuple(wanted), Legend(Keys.of(self.snapshot.branches, self._public_keys)))
 
     # What stands behind their ports.
 
