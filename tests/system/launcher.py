@@ -11,9 +11,9 @@
     --patch-receiver OLD=>NEW         replace a text of the receiver script that stands there exactly once
 
 WHICH is the number of the effect, counted from 1, or a pattern for its name: the first effect that fits. STEP is a
-number as well, counted over all receivers of the log, or a pattern of the shell for the step's name: every receiver that
-comes there. Options that say nothing else may be given several times. Effects and steps of several hosts at once are
-numbered as they begin; `--patch sslops.deploy.steps:HOSTS_AT_ONCE=1` puts the hosts in a row.
+number as well, counted over all receivers of the log, or a pattern of the shell for the step's name: every receiver
+that comes there. Options for effects and patches may be given several times. Effects and steps of several hosts at once
+are numbered as they begin; `--patch sslops.deploy.steps:HOSTS_AT_ONCE=1` puts the hosts in a row.
 """
 
 from __future__ import annotations
@@ -115,7 +115,7 @@ def watch_receivers(log: Path, kill_at: str, stop_at: str, replaced: Sequence[st
             message = f"the receiver has {text.count(old)} times {old!r}"
             raise ValueError(message)
         text = text.replace(old, new)
-    receiver.script = lambda: text
+    setattr(receiver, "script", lambda: text)  # noqa: B010  (the cached function has a type of its own)
 
 
 def main(words: Sequence[str]) -> int:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.system.story import LONG_TTL, MAIL, MAIL_TARGET, Story, another_clone, ready_to_roll, revert_the_roll, rolled
+from tests.system.story import LONG_TTL, Story, another_clone, ready_to_roll, revert_the_roll, rolled
 from tests.world.peers import need
 from tests.world.remotes import REFUSE_UNSIGNED, git, install_hook, refuse_ref, remove_hook
 from tests.world.site import HOSTS, OWNER
@@ -42,7 +42,7 @@ def test_a_roll_is_planned_again_when_main_moved_before_its_push(site: Site) -> 
     assert story.slot("curr")
     assert site.ops.show("main", WEB).endswith("# a remark")
     assert edit in git(remote(site), "rev-list", "main", "next").split()
-    site.sslops("check", "--fetch").succeeded()
+    site.sslops("check").succeeded()
 
 
 def test_deploy_refuses_a_reverted_roll_until_publish_has_brought_the_record_back(long_ttl: Site) -> None:
@@ -86,16 +86,16 @@ def test_a_roll_that_main_has_in_other_commits_is_the_same_roll(long_ttl: Site, 
     before = long_ttl.ops.refs()["main"]
     story.run("roll", "--apply").succeeded()
     new = story.slot("curr")
-    edit = long_ttl.ops._person
-    assert edit is not None
-    rewrite_main(edit, before, words)
+    person = long_ttl.ops._person
+    assert person is not None
+    rewrite_main(person, before, words)
 
     assert new == story.slot("curr")
 
     story.come_to_rest(new)
 
     assert new == story.slot("curr")
-    long_ttl.sslops("check", "--fetch").succeeded()
+    long_ttl.sslops("check").succeeded()
 
 
 def test_a_deleted_next_costs_what_was_on_deck_and_nothing_else(long_ttl: Site) -> None:
@@ -112,7 +112,7 @@ def test_a_deleted_next_costs_what_was_on_deck_and_nothing_else(long_ttl: Site) 
     assert curr == story.slot("curr")
     assert dict.fromkeys(HOSTS, curr) == story.served()
     assert curr in story.records()[0] & story.records()[1]
-    long_ttl.sslops("check", "--fetch").succeeded()
+    long_ttl.sslops("check").succeeded()
 
 
 def test_a_deleted_ledger_is_rebuilt_from_the_hosts_before_anything_is_withdrawn(long_ttl: Site) -> None:
@@ -156,7 +156,7 @@ def test_two_whole_runs_at_once_end_as_one(site: Site) -> None:
 
     assert dict.fromkeys(HOSTS, curr) == story.served()
     assert curr in story.records()[0] & story.records()[1]
-    site.sslops("check", "--fetch").succeeded()
+    site.sslops("check").succeeded()
 
 
 @pytest.mark.parametrize("branch", ["main", "ledger"])
@@ -170,8 +170,7 @@ def test_a_protected_branch_is_named_and_nothing_else_moved(site: Site, branch: 
     refused = story.run(*verbs)
 
     assert 1 == refused.exit_code
-    assert f"the remote refused branch '{branch}'" in refused.stderr
-    assert "not allowed to push to protected branch" in refused.stderr
+    assert f"not allowed to push to protected branch refs/heads/{branch}" in refused.stderr
     assert before.get(branch) == site.ops.refs().get(branch)
     assert {None} == set(site.served().values())
     if branch == "main":
@@ -220,7 +219,7 @@ def test_every_commit_on_every_branch_is_signed_where_the_remotes_ask_for_it(sit
         story.run("run", "--apply").succeeded()
 
     assert {"main", "next", "ledger", "sslops/roll"} <= site.ops.refs().keys()
-    assert ({story.slot("curr")},) * 2 <= story.records()
+    assert story.slot("curr") in story.records()[0] & story.records()[1]
     for repository, start in begun.items():
         assert {"G"} == set(git(repository, *signatures(repository), f"^{start}").split())
 
@@ -232,7 +231,7 @@ def remote(site: Site) -> Path:
 
 
 def rewrite_main(person: Person, before: str, words: tuple[str, ...]) -> None:
-    """Put an edit on *before*, bring the commits of next over it in another way than by a merge, and force main there."""
+    """Put an edit on *before*, bring what next has over it in another way than by a merge, and force main there."""
     git(person.clone, "fetch", "--quiet", "origin")
     git(person.clone, "checkout", "--quiet", "--force", "-B", "main", before)
     (person.clone / "remark").write_text("by hand\n")

@@ -14,13 +14,23 @@ import pytest
 
 from tests.system import launching
 from tests.system.launching import is_stopped, steps
-from tests.system.story import LONG_TTL, MAIL_TARGET, Story, another_clone, ready_to_roll, revert_the_roll, rolled, settled
+from tests.system.story import (
+    LONG_TTL,
+    MAIL_TARGET,
+    Story,
+    another_clone,
+    ready_to_roll,
+    revert_the_roll,
+    rolled,
+    settled,
+)
 from tests.world.certificates import write_certificate
 from tests.world.programs import wait_until
 from tests.world.site import HOSTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from tests.world.site import Site
 
@@ -79,6 +89,9 @@ def test_deploy_does_not_go_back_to_what_a_publish_is_about_to_withdraw(
         deploy = story.run("deploy", "--apply", patches=patches, ops=another_clone(story))
 
         assert publish.go_on()
+
+        long_ttl.dns.settle()
+
         assert ({new},) * 2 == story.records()
         assert bool(patches) == bool(story.broken())
 
@@ -150,7 +163,14 @@ def test_a_host_refuses_an_old_payload_after_a_newer_run_was_there(long_ttl: Sit
     story = ready_to_roll(long_ttl)
     story.run("roll", "--apply").succeeded()
     log, outlived = long_ttl.folder / "receivers", story.slot("curr")
-    options = ["--receiver-log", log, "--stop-receiver-at", "[12]", "--patch-receiver", NO_FENCE_ON_SECOND]
+    options: list[str | Path] = [
+        "--receiver-log",
+        log,
+        "--stop-receiver-at",
+        "[12]",
+        "--patch-receiver",
+        NO_FENCE_ON_SECOND,
+    ]
     with story.launch("deploy", "--apply", options=options) as deploy:
         wait_until(lambda: len(steps(log)) == len(HOSTS), lambda: f"steps of receivers: {steps(log)}")
         deploy.kill()
@@ -186,6 +206,7 @@ def test_roll_waits_for_a_secondary_that_lags_and_names_it(long_ttl: Site) -> No
     """However old the record is on the primary, a resolver may ask the other server."""
     story = settled(long_ttl)
     long_ttl.dns.lag()
+    story.secondary_follows = False
     story.run("renew", MAIL_TARGET, "--force", "--apply").succeeded()
     story.run("publish", "--apply", patches=[ONE_LOOK]).succeeded()
     old, new = story.slot("curr"), story.slot("next", "next")
@@ -239,6 +260,7 @@ def test_an_emptied_name_is_not_free_before_caches_have_forgotten_its_records(lo
     assert [True] == ["caches may still hold withdrawn records" in str(wait["why"]) for wait in waits]
     assert [] == story.broken()
 
+    story.pass_time(60)
     story.run("roll", "--apply", patches=[FREE_AT_ONCE]).succeeded()
     story.run("deploy", "--apply", patches=[FREE_AT_ONCE]).succeeded()
 
