@@ -20,6 +20,7 @@ PACKAGES = {
     "kzonecheck": "knot-dnssecutils",
     "named-checkzone": "bind9-utils",
     "openssl": "openssl",
+    "pgrep": "procps",
     "postconf": "postfix",
     "postfix": "postfix",
     "rsync": "rsync",
