@@ -97,7 +97,7 @@ def world_folder(request: pytest.FixtureRequest) -> Iterator[Path]:
     if "key_in_clear" not in request.keywords:
         leaks.assert_no_key_below(folder)
     if request.node.stash.get(HAS_FAILED, False):
-        print(f"what the servers wrote is kept in {folder}")  # noqa: T201  (pytest shows it with the failure)
+        print(f"what the servers wrote is kept in {folder}")
     else:
         shutil.rmtree(folder)
 

@@ -51,8 +51,7 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     "doctor": MACHINERY,
     "demo": MACHINERY | {"init", "cli"},  # it types commands, as a person would
     "verbs": MACHINERY | {"init", "doctor", "demo", "wiring"},
-    "wiring": MACHINERY | {"verbs", "renew_wiring"},
-    "renew_wiring": MACHINERY | {"verbs"},
+    "wiring": MACHINERY | {"verbs"},
     "cli": VALUES | {"verbs", "report", "adapters", "sslops"},
     "__main__": frozenset({"cli"}),
     "sslops": frozenset(),

@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import re
 import shlex
-import shutil
 import subprocess
 import tempfile
 from pathlib import Path
@@ -81,7 +80,10 @@ class Ssh:
         """Close the shared connections and remove the folder."""
         for host in self._used.values():
             self._close(host)
-        shutil.rmtree(self._opened)
+        # A master that was told to end removes its socket by itself, perhaps at this moment.
+        for path in self._opened.iterdir():
+            path.unlink(missing_ok=True)
+        self._opened.rmdir()
         self._folder = None
 
     def run(self, host: Host, command: Sequence[str], *, payload: bytes, timeout_seconds: float) -> Finished:

@@ -79,8 +79,7 @@ class Judged:
 
         An entry that names no generation of ours is about a host where we put none; `session` looks at its files.
         """
-        found = [service for service in sorted(services) if service in self._stopped and self._may_be_new(service)]
-        return found[0] if found else None
+        return min((service for service in services & self._stopped.keys() if self._may_be_new(service)), default=None)
 
     def _may_be_new(self, service: ServiceId) -> bool:
         served = self._entry.serves(service)

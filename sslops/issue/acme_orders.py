@@ -47,7 +47,16 @@ class Orders:
 
     def begin(self, jobs: Sequence[Job], replaced: Mapping[ServiceId, bytes]) -> None:
         """Place the order of each job, or look at the one it has; *replaced* is the present certificate by service."""
-        self._each(jobs, lambda job: self._begin(job, replaced.get(job.service.id)))
+        placed: dict[ServiceId, OrderSeen] = {}
+
+        def place(job: Job) -> None:
+            placed[job.service.id] = self._place(job, replaced.get(job.service.id))
+
+        # All orders first: pebble 2.10 may lock up for good when it reads an authorization while it makes an order.
+        self._each(jobs, place)
+        self._each(
+            [job for job in jobs if job.service.id in placed], lambda job: self._read(job, placed[job.service.id])
+        )
 
     def answer(self, jobs: Sequence[Job]) -> None:
         """Tell the CA that every proof of these jobs is there."""
@@ -93,14 +102,16 @@ class Orders:
             message = f"'{ca}' gives no answers"
             raise AcmeError(message, hint="the next run tries again", problem="timeout")
 
-    def _begin(self, job: Job, replaced: bytes | None) -> None:
+    def _place(self, job: Job, replaced: bytes | None) -> OrderSeen:
         server, known = self.servers[job.ca.name], job.generation.order
-        if known is None:
-            profile, _ = profile_for(job.ca, server.directory)
-            job.generation = replace(job.generation, profile=profile)
-            order = server.order(OrderWish(job.service.sans, profile, replaced))
-        else:
-            order = server.look(known.url)
+        if known is not None:
+            return server.look(known.url)
+        profile, _ = profile_for(job.ca, server.directory)
+        job.generation = replace(job.generation, profile=profile)
+        return server.order(OrderWish(job.service.sans, profile, replaced))
+
+    def _read(self, job: Job, order: OrderSeen) -> None:
+        server = self.servers[job.ca.name]
         authorizations = tuple(server.authorization(url) for url in self._worth_a_look(order))
         foreign = {each.identifier for each in authorizations} - {_bare(name) for name in job.service.sans}
         if foreign:

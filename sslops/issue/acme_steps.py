@@ -115,7 +115,7 @@ class Batch:
             digest=self.digest,
             document=draft.document,
             is_stored=is_stored,
-            shown=proofs_of(known.order) if known is not None else frozenset(),
+            shown=frozenset(proof for one in (known, found.next) if one is not None for proof in proofs_of(one.order)),
             written=written,
         )
 

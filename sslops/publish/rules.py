@@ -195,7 +195,17 @@ def _stopped(name: DaneName, world: World) -> str | None:
     hold = world.inventory.hold_on(world.inventory.services[name.service], world.now)
     if hold is not None:
         return f"held: {hold.reason}"
-    return None if name.apex in world.seen else "its DNS could not be looked at"
+    if name.apex not in world.seen:
+        return "its DNS could not be looked at"
+    left = _left_behind(name, world)
+    return f"its port changed, and the records at {left} cannot be withdrawn yet" if left else None
+
+
+def _left_behind(name: DaneName, world: World) -> str | None:
+    """Return an owner with records that no service asks for any more and that differs from *name* in the port only."""
+    wanted = {each.owner for each in world.owners.names}
+    left = sorted(world.repo[name.apex].base.owners() - wanted)
+    return next((owner for owner in left if owner.split(".", 2)[2] == f"{name.host}."), None)
 
 
 def _first_use(name: DaneName, world: World) -> _Name | None:

@@ -135,10 +135,12 @@ def _action_json(action: Action) -> dict[str, str | None]:
 
 
 def _wait_json(wait: Wait) -> dict[str, str | None]:
+    """`for` is the verb that waits, `what` the step or host it would take."""
     return {
         "group": wait.group,
         "service": wait.service,
         "for": str(wait.verb),
+        "what": wait.what,
         "until": None if wait.until is None else format_time(wait.until),
         "why": wait.why,
     }

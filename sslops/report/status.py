@@ -17,6 +17,8 @@ from sslops.report.phase import Phase
 from sslops.report.words import count, span, until
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from sslops.report.status_view import ServiceStatus, StatusReport, StatusWait
 
 _HEADS = ("service", "phase", "days left", "curr", "next", "hosts", "waits for")
@@ -63,12 +65,14 @@ def as_markdown(report: StatusReport) -> str:
     return f"{table}\n\n{for_markdown(_closing_line(report))}"
 
 
-def as_json(report: StatusReport) -> str:
-    """Return `{fetched_at, services}`; a null among a host's generations is something unknown."""
-    document = {
+def as_json(report: StatusReport, live: Mapping[str, object] | None = None) -> str:
+    """Return `{fetched_at, services}`, and *live* when there is any; a null generation of a host is unknown."""
+    document: dict[str, object] = {
         "fetched_at": None if report.fetched_at is None else format_time(report.fetched_at),
         "services": [_service_json(each) for each in report.services],
     }
+    if live is not None:
+        document["live"] = live
     return json.dumps(document, indent=2, ensure_ascii=False)
 
 

@@ -11,33 +11,45 @@ from sslops.verbs import options
 from sslops.verbs.session import current
 
 if TYPE_CHECKING:
+    from sslops.report.live import LiveView
     from sslops.report.status_view import StatusReport
     from sslops.verbs.session import Session
 
 
 @click.command("status")
 @options.targets()
+@click.option("--live", is_flag=True, help="Ask the name servers and the servers' ports too.")
 @options.fetch()
 @options.json()
 @options.markdown()
-def command(targets: tuple[str, ...], *, fetch: bool, as_json: bool, as_markdown: bool) -> ExitCode:
+def command(targets: tuple[str, ...], *, live: bool, fetch: bool, as_json: bool, as_markdown: bool) -> ExitCode:
     """Show every service (or TARGET): its phase, days left, what it waits for, which hosts serve it.
 
-    Reads the repository as last fetched and nothing else: no DNS, no server. Changes nothing, ever.
+    Reads the repository as last fetched and, without --live, nothing else: no DNS, no server. Changes nothing, ever.
     """
     from sslops.report import status
 
     session = current()
     report = _report(session, targets, fetch=fetch)
+    shown = _live(session, targets) if live else None
     if as_json:
-        session.show(status.as_json(report))
-    elif as_markdown:
+        session.show(status.as_json(report, shown.as_json() if shown else None))
+        return ExitCode.DONE
+    if as_markdown:
         session.show(status.as_markdown(report))
     elif session.is_terminal:
         session.show(status.as_rich(report), styled=True)
     else:
         session.show(status.as_text(report))
+    if shown is not None:
+        session.show(f"\n{shown.as_text()}")
     return ExitCode.DONE
+
+
+def _live(session: Session, targets: tuple[str, ...]) -> LiveView:
+    from sslops.wiring import Request, Site, carry_out
+
+    return carry_out(session, Request(targets=targets), Site.live)
 
 
 def _report(session: Session, targets: tuple[str, ...], *, fetch: bool) -> StatusReport:

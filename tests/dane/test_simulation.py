@@ -303,7 +303,7 @@ def test_a_plain_rotation_comes_to_its_end() -> None:
     assert {world.keys.record(OWNER, PARAMS, SERVICE, world.generations[1])} == world.base.views[0][OWNER].records
 
 
-@hypothesis.settings(max_examples=60, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck))
+@hypothesis.settings(max_examples=40, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck))
 class ComesToRest(Interleavings):
     """The same interleavings; afterwards everything runs undisturbed."""
 

@@ -69,6 +69,7 @@ def test_check_tells_machines_too(tmp_path: Path, capsys: pytest.CaptureFixture[
     } == json.loads(capsys.readouterr().out)
 
 
+@pytest.mark.key_in_clear
 def test_check_looks_at_state_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A private key in clear below `state/` is a fault with its file."""
     key = "state/example.com/web/20261124T143000Z-9b1c/privkey.pem"

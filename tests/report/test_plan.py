@@ -98,6 +98,7 @@ def test_json_has_the_keys_of_the_design() -> None:
         "group": "example.com",
         "service": "web-ec",
         "for": "roll",
+        "what": "roll",
         "until": "2026-11-24T16:40:00Z",
         "why": "min_roll_mins is 130",
     } == document["waits"][0]

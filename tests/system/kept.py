@@ -7,6 +7,7 @@ import shutil
 import subprocess
 from typing import TYPE_CHECKING
 
+from tests.world.peers import need
 from tests.world.programs import wait_until
 
 if TYPE_CHECKING:
@@ -44,5 +45,5 @@ class Kept:
 
 def _receivers(site: Site) -> list[str]:
     folders = [str(host.prod_cert_dir) for host in site.hosts.values()]
-    found = subprocess.run(["pgrep", "-af", "--", "|".join(folders)], capture_output=True, text=True, check=False)
+    found = subprocess.run([need("pgrep"), "-af", "--", "|".join(folders)], capture_output=True, text=True, check=False)
     return [line for line in found.stdout.splitlines() if "sslops" in line and "listener" not in line]

@@ -5,13 +5,15 @@
     --count FILE            write a line for each effect as it begins
     --stop-before WHICH     SIGSTOP the process before that effect (and --stop-after, --kill-before, --kill-after)
     --receiver-log FILE     write a line for each step of each receiver: pid, operation, seq, folder, step
-    --kill-receiver-at N    SIGKILL the receiver that takes the Nth step of all, there (and --stop-receiver-at)
+    --kill-receiver-at STEP SIGKILL a receiver there (and --stop-receiver-at)
     --later SECONDS         let the engine's clock be that much ahead
     --patch MODULE:NAME=EXPRESSION    replace a function; the expression sees the module's names and `original`
     --patch-receiver OLD=>NEW         replace a text of the receiver script that stands there exactly once
 
-WHICH is the number of the effect, counted from 1, or a pattern for its name: the first effect that fits. Options may be
-given several times. Effects of several hosts at once are numbered in the order in which they begin.
+WHICH is the number of the effect, counted from 1, or a pattern for its name: the first effect that fits. STEP is a
+number as well, counted over all receivers of the log, or a pattern of the shell for the step's name: every receiver
+that comes there. Options for effects and patches may be given several times. Effects and steps of several hosts at once
+are numbered as they begin; `--patch sslops.deploy.steps:HOSTS_AT_ONCE=1` puts the hosts in a row.
 """
 
 from __future__ import annotations
@@ -41,9 +43,9 @@ steps_taken=0
 step() {{
     steps_taken=$((steps_taken + 1))
     printf '%s\\n' "$$ $operation $number $root $steps_taken $1" >>'{log}'
-    case $(grep -nxF -- "$$ $operation $number $root $steps_taken $1" '{log}' | cut -d: -f1) in
-    {kill}) kill -KILL $$ ;;
-    {stop}) kill -STOP $$ ;;
+    case $(grep -nxF -- "$$ $operation $number $root $steps_taken $1" '{log}' | cut -d: -f1):$1 in
+    {kill}:* | *:{kill}) kill -KILL $$ ;;
+    {stop}:* | *:{stop}) kill -STOP $$ ;;
     esac
 }}
 """
@@ -113,7 +115,7 @@ def watch_receivers(log: Path, kill_at: str, stop_at: str, replaced: Sequence[st
             message = f"the receiver has {text.count(old)} times {old!r}"
             raise ValueError(message)
         text = text.replace(old, new)
-    receiver.script = lambda: text
+    setattr(receiver, "script", lambda: text)  # noqa: B010  (the cached function has a type of its own)
 
 
 def main(words: Sequence[str]) -> int:
@@ -146,7 +148,7 @@ def _parser() -> argparse.ArgumentParser:
     for word in SIGNALS:
         for moment in ("before", "after"):
             parser.add_argument(f"--{word}-{moment}", action="append", default=[], metavar="WHICH")
-        parser.add_argument(f"--{word}-receiver-at", default=NEVER, metavar="N")
+        parser.add_argument(f"--{word}-receiver-at", default=NEVER, metavar="STEP")
     parser.add_argument("--receiver-log", type=Path)
     parser.add_argument("--later", type=int, default=0)
     parser.add_argument("--patch", action="append", default=[])

@@ -6,6 +6,7 @@ name servers after every command and every edit; what they may still hold is wha
 
 from __future__ import annotations
 
+import itertools
 import json
 import time
 from typing import TYPE_CHECKING
@@ -19,6 +20,7 @@ from tests.world.watch import records_matching
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Set as AbstractSet
     from pathlib import Path
 
     from tests.world.ops import Finished, OpsRepository
@@ -34,6 +36,8 @@ LONG_TTL = {
     "inventory/example.com/mail-ec.yaml": MAIL_EC.replace("dane_tls_ttl: 1\n", f"dane_tls_ttl: {TTL_SECONDS}\n")
 }
 
+_numbers = itertools.count()
+
 
 class Story:
     """One *site*, the engine's time, and what resolvers hold."""
@@ -42,6 +46,8 @@ class Story:
         """Begin now, with empty caches."""
         self.site = site
         self.later_seconds = 0
+        self.secondary_follows = True
+        """Whether the secondary is expected to have what the primary has, after a moment."""
         self._caches: dict[frozenset[str], float] = {}
 
     # What happens.
@@ -57,6 +63,10 @@ class Story:
         with self.launch(*words, patches=patches, options=options, ops=ops) as launched:
             finished = launched.finish()
         self.ask()
+        # Nothing waits for a withdrawal to reach every server, so it is waited for here, and asked again.
+        if self.secondary_follows:
+            self.site.dns.settle()
+            self.ask()
         return finished
 
     def launch(
@@ -88,6 +98,17 @@ class Story:
         self.site.dns.settle()
         self.ask()
 
+    def come_to_rest(self, generation: str) -> None:
+        """Run until quiet: *generation* is served everywhere, its record is there, and nothing broke on the way."""
+        for _ in range(2):
+            self.run("run", "--apply").succeeded()
+            self.pass_time()
+
+            assert [] == self.broken()
+
+        assert dict.fromkeys(HOSTS, generation) == self.served()
+        assert generation in self.records()[0] & self.records()[1]
+
     # What is so.
 
     def broken(self) -> list[str]:
@@ -106,7 +127,7 @@ class Story:
         known = {self.fact(generation, "cert_sha256"): generation for generation in self.generations()}
         return {name: known.get(digest or "") for name, digest in self.site.served().items()}
 
-    def records(self) -> tuple[frozenset[str], frozenset[str]]:
+    def records(self) -> tuple[AbstractSet[str], AbstractSet[str]]:
         """Return whose records each server shows: generations of mail-ec, or the record where it is none of ours."""
         known = {f"3 1 1 {self.fact(generation, 'spki_sha256')}": generation for generation in self.generations()}
         first, second = self.site.dns.show(OWNER)
@@ -171,6 +192,18 @@ def rolled(site: Site) -> Story:
     assert dict.fromkeys(HOSTS, story.slot("curr")) == story.served()
 
     return story
+
+
+def revert_the_roll(story: Story) -> None:
+    """Let a person revert the last commit of main."""
+    person = story.site.ops._person
+    assert person is not None
+    person.revert("origin/main")
+
+
+def another_clone(story: Story) -> OpsRepository:
+    """Return another clone, for a run beside those that hold the others."""
+    return story.site.ops.clone(story.site.folder / f"clone{next(_numbers)}")
 
 
 def fields(text: str) -> Mapping[str, str | None]:

@@ -6,7 +6,6 @@ promise is broken: the story would notice.
 
 from __future__ import annotations
 
-import itertools
 import os
 import signal
 from typing import TYPE_CHECKING
@@ -15,13 +14,23 @@ import pytest
 
 from tests.system import launching
 from tests.system.launching import is_stopped, steps
-from tests.system.story import LONG_TTL, MAIL_TARGET, Story, ready_to_roll, rolled, settled
+from tests.system.story import (
+    LONG_TTL,
+    MAIL_TARGET,
+    Story,
+    another_clone,
+    ready_to_roll,
+    revert_the_roll,
+    rolled,
+    settled,
+)
 from tests.world.certificates import write_certificate
 from tests.world.programs import wait_until
 from tests.world.site import HOSTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from tests.world.site import Site
 
@@ -56,7 +65,6 @@ NOTHING_UNPROVEN = (
     "sslops.dane.transitions:FirstUse.unproven_host=lambda self: None",
     "sslops.dane.transitions:FirstUse.unproven_address=lambda self: None",
 )
-_numbers = itertools.count()
 
 
 @pytest.fixture
@@ -81,6 +89,9 @@ def test_deploy_does_not_go_back_to_what_a_publish_is_about_to_withdraw(
         deploy = story.run("deploy", "--apply", patches=patches, ops=another_clone(story))
 
         assert publish.go_on()
+
+        long_ttl.dns.settle()
+
         assert ({new},) * 2 == story.records()
         assert bool(patches) == bool(story.broken())
 
@@ -90,7 +101,7 @@ def test_deploy_does_not_go_back_to_what_a_publish_is_about_to_withdraw(
     if not patches:
         assert "an open proposal would take the record" in deploy.stdout
         assert dict.fromkeys(HOSTS, new) == story.served()
-        come_to_rest(story, old)
+        story.come_to_rest(old)
 
 
 @pytest.mark.parametrize("patches", [(), (NO_INTENT,)], ids=["held", "needed"])
@@ -110,7 +121,7 @@ def test_publish_does_not_withdraw_what_a_deploy_is_about_to_send(long_ttl: Site
     assert dict.fromkeys(HOSTS, old) == story.served()
     assert bool(patches) == bool(story.broken())
     if not patches:
-        come_to_rest(story, story.slot("curr"))
+        story.come_to_rest(story.slot("curr"))
 
 
 @pytest.mark.parametrize("patches", [(), (NO_TAKEOVER,)], ids=["held", "needed"])
@@ -141,7 +152,7 @@ def test_a_publish_that_slept_through_a_revert_cannot_push_its_stale_proposal(
                 publish.wake()
                 publish.finish().succeeded()
     if not patches:
-        come_to_rest(story, old)
+        story.come_to_rest(old)
 
 
 # Fence.
@@ -152,7 +163,14 @@ def test_a_host_refuses_an_old_payload_after_a_newer_run_was_there(long_ttl: Sit
     story = ready_to_roll(long_ttl)
     story.run("roll", "--apply").succeeded()
     log, outlived = long_ttl.folder / "receivers", story.slot("curr")
-    options = ["--receiver-log", log, "--stop-receiver-at", "1|2", "--patch-receiver", NO_FENCE_ON_SECOND]
+    options: list[str | Path] = [
+        "--receiver-log",
+        log,
+        "--stop-receiver-at",
+        "[12]",
+        "--patch-receiver",
+        NO_FENCE_ON_SECOND,
+    ]
     with story.launch("deploy", "--apply", options=options) as deploy:
         wait_until(lambda: len(steps(log)) == len(HOSTS), lambda: f"steps of receivers: {steps(log)}")
         deploy.kill()
@@ -188,6 +206,7 @@ def test_roll_waits_for_a_secondary_that_lags_and_names_it(long_ttl: Site) -> No
     """However old the record is on the primary, a resolver may ask the other server."""
     story = settled(long_ttl)
     long_ttl.dns.lag()
+    story.secondary_follows = False
     story.run("renew", MAIL_TARGET, "--force", "--apply").succeeded()
     story.run("publish", "--apply", patches=[ONE_LOOK]).succeeded()
     old, new = story.slot("curr"), story.slot("next", "next")
@@ -241,6 +260,7 @@ def test_an_emptied_name_is_not_free_before_caches_have_forgotten_its_records(lo
     assert [True] == ["caches may still hold withdrawn records" in str(wait["why"]) for wait in waits]
     assert [] == story.broken()
 
+    story.pass_time(60)
     story.run("roll", "--apply", patches=[FREE_AT_ONCE]).succeeded()
     story.run("deploy", "--apply", patches=[FREE_AT_ONCE]).succeeded()
 
@@ -275,7 +295,7 @@ def test_a_record_that_was_withdrawn_and_added_again_between_two_looks_has_no_ag
     assert bool(patches) == bool(story.broken())
     if not patches:
         assert "in DNS since" in done.stdout
-        come_to_rest(story, new)
+        story.come_to_rest(new)
 
 
 # may_publish and may_withdraw.
@@ -325,30 +345,6 @@ def test_an_empty_name_gets_no_first_record_while_one_host_serves_something_else
 
     assert ({story.slot("curr")},) * 2 == story.records()
     assert [] != story.broken()
-
-
-def revert_the_roll(story: Story) -> None:
-    """Let a person revert the last commit of main."""
-    person = story.site.ops._person
-    assert person is not None
-    person.revert("origin/main")
-
-
-def another_clone(story: Story) -> launching.OpsRepository:
-    """Return another clone, for a run beside those that hold the others."""
-    return story.site.ops.clone(story.site.folder / f"clone{next(_numbers)}")
-
-
-def come_to_rest(story: Story, generation: str) -> None:
-    """Run until quiet: *generation* is served everywhere, its record is there, and nothing broke on the way."""
-    for _ in range(3):
-        story.run("run", "--apply").succeeded()
-        story.pass_time()
-
-        assert [] == story.broken()
-
-    assert dict.fromkeys(HOSTS, generation) == story.served()
-    assert generation in story.records()[0] & story.records()[1]
 
 
 def wake_receiver(pid: int) -> None:

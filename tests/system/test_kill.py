@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.system.conftest import COUNTED
 from tests.system.kept import Kept
 from tests.system.launching import Launched, effects, steps
 from tests.system.test_cycle import MAIL, certificate, fields, record, roll_when_ready
@@ -18,11 +19,14 @@ from tests.world.site import HOSTS, OWNER
 from tests.world.watch import Watch
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from tests.world.site import Site
 
 KILLED = -9
+SHARES = 4
+"""Into how many tests the steps of a receiver are dealt, so that they run side by side."""
 QUIET_WITHIN_RUNS = 8
 
 RENEW = ("renew", "example.com:mail-ec", "--force", "--new-key", "--apply")
@@ -36,27 +40,27 @@ STAGES = {
 """The verbs of the second cycle, in order; each begins where those before it ended."""
 
 
+@pytest.mark.parametrize("moment", ["before", "after"])
 @pytest.mark.parametrize("stage", STAGES)
 def test_a_verb_killed_at_any_effect_is_finished_by_plain_runs(
-    site: Site, stage: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    site: Site, stage: str, moment: str, tmp_path: Path, record_property: Callable[[str, str], None]
 ) -> None:
-    """Before and after each effect: section 2 holds all along, no key is lost, and the site reaches its goal."""
+    """At each effect: section 2 holds all along, no key is lost, and the site reaches its goal."""
     begin(site, stage)
     kept = Kept(site, tmp_path / "kept")
     count = tmp_path / "count"
     finish(site, STAGES[stage], ["--count", count])
     number = len(effects(count))
-    with capsys.disabled():
-        print(f"\n{stage}: kill -9 before and after each of {number} effects: {', '.join(effects(count))}")
+    record_property(COUNTED, f"{stage}: kill -9 {moment} each of {number} effects")
 
     assert number > 0
-    for moment in ("before", "after"):
-        for effect in range(1, number + 1):
-            kill(site, kept, stage, [f"--kill-{moment}", effect])
+    for effect in range(1, number + 1):
+        kill(site, kept, stage, [f"--kill-{moment}", effect])
 
 
+@pytest.mark.parametrize("share", range(SHARES))
 def test_a_receiver_killed_at_any_step_is_finished_by_plain_runs(
-    site: Site, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    site: Site, share: int, tmp_path: Path, record_property: Callable[[str, str], None]
 ) -> None:
     """Each kind of step that a receiver takes: the host has the old files or the new ones, and the next run settles."""
     begin(site, "deploy")
@@ -65,11 +69,11 @@ def test_a_receiver_killed_at_any_step_is_finished_by_plain_runs(
     finish(site, STAGES["deploy"], ["--receiver-log", log])
     taken = [(step.operation, step.name) for step in steps(log)]
     kinds = {kind: taken.index(kind) + 1 for kind in dict.fromkeys(taken)}
-    with capsys.disabled():
-        print(f"\nreceiver: {len(taken)} steps on {len(HOSTS)} hosts, kill -9 at each of {len(kinds)} kinds of step")
+    mine = list(kinds.values())[share::SHARES]
+    record_property(COUNTED, f"receiver: kill -9 at {len(mine)} of {len(kinds)} kinds of step, share {share}")
 
-    assert kinds != {}
-    for number in kinds.values():
+    assert mine != []
+    for number in mine:
         kill(site, kept, "deploy", ["--receiver-log", tmp_path / f"killed-{number}", "--kill-receiver-at", number])
 
 

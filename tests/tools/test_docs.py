@@ -53,7 +53,7 @@ def test_an_unknown_part_is_an_error(name: str) -> None:
 
 
 def test_every_package_that_a_test_asks_for_is_installed_by_make() -> None:
-    """What `need` wants stands in the list of Debian packages."""
+    """What `need` wants stands in the list of Debian packages; pebble is built by a tool of its own."""
     from tests.world.peers import PACKAGES
 
     wanted = {
@@ -63,4 +63,4 @@ def test_every_package_that_a_test_asks_for_is_installed_by_make() -> None:
         if not path.name.startswith("peers")
     }
 
-    assert set() == wanted - set((PROJECT / "tools/debian-packages.txt").read_text().split())
+    assert set() == wanted - set((PROJECT / "tools/debian-packages.txt").read_text().split()) - {"pebble"}

@@ -139,7 +139,7 @@ def _speak(connection: socket.socket, speak: Speaker, certificates: Certificates
         with connection:
             speak(connection, certificates)
     except OSError as error:
-        print(f"{error}", file=sys.stderr, flush=True)  # noqa: T201  (the log of this program)
+        print(f"{error}", file=sys.stderr, flush=True)
 
 
 def restart(address: str, port: int) -> bool:

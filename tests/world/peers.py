@@ -21,12 +21,14 @@ PACKAGES = {
     "named-checkzone": "bind9-utils",
     "openssl": "openssl",
     "pebble": "pebble",
+    "pgrep": "procps",
     "postconf": "postfix",
     "postfix": "postfix",
     "rsync": "rsync",
     "ssh": "openssh-client",
     "ssh-keygen": "openssh-client",
     "sshd": "openssh-server",
+    "unbound": "unbound",
 }
 """Program to the Debian package that brings it."""
 

@@ -1,33 +1,23 @@
-"""The composition root: which adapter stands behind which port, for one verb on one ops repository.
-
-`carry_out` gives a verb a fresh `Site`; with `--apply` it does so again whenever another run was faster.
-"""
+"""One ops repository at one moment: what each stage does there, and which adapter stands behind which of its ports."""
 
 from __future__ import annotations
 
 import os
 import random
 import time
-import uuid
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from sslops.adapters.clock import SystemClock
-from sslops.adapters.git import Git, Person
-from sslops.errors import Faults, GitError, SslopsError, StateError, UsageError
-from sslops.inventory import load, read_folder
-from sslops.model.inventory import RepoSettings
+from sslops.adapters.git import Git
+from sslops.errors import GitError, SslopsError, StateError, UsageError
 from sslops.model.plan import Consents, Plan
-from sslops.plan.consents import consents
-from sslops.plan.targets import parse_targets
-from sslops.state.retrying import retrying
-from sslops.state.store import OpsRepo
 from sslops.verbs.outcome import Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Collection, Mapping
 
     from sslops.adapters.dns_repository import DnsRepository
     from sslops.adapters.sops import Sops
@@ -35,55 +25,17 @@ if TYPE_CHECKING:
     from sslops.deploy.decision import DeployOptions
     from sslops.deploy.steps import Deployer
     from sslops.issue.rules import RenewOptions
-    from sslops.model.inventory import Consent, Inventory, Verify
+    from sslops.model.inventory import Inventory, Verify
     from sslops.model.names import GenerationId, ServiceId
     from sslops.model.seen import PortSeen
     from sslops.observe.look import Observer
     from sslops.publish.steps import Publisher
+    from sslops.report.live import LiveView
     from sslops.roll.rules import RollOptions
     from sslops.roll.steps import Roller
     from sslops.state.snapshot import Snapshot
+    from sslops.state.store import OpsRepo
     from sslops.verbs.session import Session
-
-Result = TypeVar("Result")
-
-RUN_VARIABLES = ("CI_JOB_URL", "SSLOPS_RUN")
-"""Where a forge says which job this is; it ends in the trailer `Sslops-Run`."""
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """What every stage verb is told on the command line."""
-
-    apply: bool = False
-    fetch: bool = False
-    accept: tuple[Consent, ...] = ()
-    targets: tuple[str, ...] = ()
-
-
-def carry_out(session: Session, request: Request, act: Callable[[Site], Result]) -> Result:
-    """Let *act* work on the ops repository of *session*.
-
-    Without `--apply` the inventory is the working tree's and nothing is locked; with it, main's, under the lock of this
-    clone, and again from the start when another run was faster. Raises Busy after the last try.
-    """
-    ops = _ops(session)
-    if not request.apply:
-        snapshot = _fetched(ops) if request.fetch else ops.snapshot()
-        return act(_site(session, request, ops, snapshot, load(read_folder(session.folder))))
-
-    def attempt() -> Result:
-        snapshot = ops.refresh()
-        inventory = load(snapshot.inventory_files)
-        _require_supported(inventory)
-        return act(_site(session, request, ops, snapshot, inventory))
-
-    with ops.lock():
-        ops.require_clean()
-        note = ops.work_tree_note(ops.snapshot())
-        if note:
-            session.say(note)
-        return retrying(attempt, sleep=time.sleep, random=random.random)
 
 
 @dataclass(frozen=True)
@@ -122,7 +74,7 @@ class Site:
 
     def rehearsing(self) -> Site:
         """Return the same site for a rehearsal: it orders from staging servers, and writes a branch nobody rolls."""
-        from sslops.renew_wiring import STAGING_BRANCH, rehearsed
+        from sslops.wiring.renewal import STAGING_BRANCH, rehearsed
 
         ops = replace(self.ops, settings=replace(self.ops.settings, next_branch=STAGING_BRANCH))
         return replace(self, ops=ops, snapshot=ops.snapshot(), inventory=rehearsed(self.inventory), is_rehearsal=True)
@@ -135,7 +87,7 @@ class Site:
 
     def renew(self, options: RenewOptions, digest: str | None = None) -> Outcome:
         """Renew, onto the branch next: own CAs sign at once, what ACME servers sign is one batch."""
-        from sslops.renew_wiring import Renewal
+        from sslops.wiring.renewal import Renewal
 
         uses_hosts = any(ca.validation == "http-01" for ca in self.inventory.cas.values())
         with self._ssh() if uses_hosts else nullcontext() as ssh:
@@ -194,6 +146,32 @@ class Site:
         with self._ssh() as ssh:
             done = self._deployer(options, ssh).deploy(self.snapshot, digest)
         return Outcome(done.plan, is_applied=True, failures=done.failures)
+
+    def live(self) -> LiveView:
+        """Ask name servers and ports what they show now; nothing is written, not even fetched."""
+        from sslops.dane.records import Keys
+        from sslops.deploy.asked_ports import AskedPorts
+        from sslops.deploy.session import server_name
+        from sslops.inventory.reach import deliveries
+        from sslops.observe.dns import Resolver
+        from sslops.observe.live import live_names, live_ports
+        from sslops.report.live import Legend, LiveView
+
+        names = live_names(self.inventory, self.snapshot.ledger, Resolver(self.session.say))
+        with self._ssh() as ssh:
+            asker = AskedPorts(ssh, time.sleep)
+            ports = live_ports(
+                (
+                    (delivery.host, verify, service)
+                    for delivery in deliveries(self.inventory)
+                    for service in sorted(delivery.serving)
+                    for verify in delivery.verifies(service)
+                ),
+                lambda service: server_name(self.inventory.services[service]),
+                lambda host, verify, name: asker.show(host, verify, name, connections=1, over_seconds=0),
+            )
+        wanted = [port for port in ports if self.targets is None or port.service in self.targets]
+        return LiveView(names, tuple(wanted), Legend(Keys.of(self.snapshot.branches, self._public_keys)))
 
     # What stands behind their ports.
 
@@ -335,42 +313,3 @@ def _ask_port(address: str, verify: Verify, server_name: str) -> PortSeen:
     from sslops.observe.tls import ask_port
 
     return ask_port(address, verify.port, starttls=verify.starttls, server_name=server_name)
-
-
-def _fetched(ops: OpsRepo) -> Snapshot:
-    with ops.lock():
-        return ops.refresh()
-
-
-def _ops(session: Session) -> OpsRepo:
-    git = Git.discover(session.folder, effects=session.effects)
-    author = Person(*session.author) if session.author else None
-    return OpsRepo(git, _repo_settings(session), author, _run_name())
-
-
-def _repo_settings(session: Session) -> RepoSettings:
-    """Return the settings of the working tree; the defaults when that inventory is broken: main's may be sound."""
-    try:
-        return load(read_folder(session.folder)).repo
-    except Faults:
-        return RepoSettings()
-
-
-def _site(session: Session, request: Request, ops: OpsRepo, snapshot: Snapshot, inventory: Inventory) -> Site:
-    given = consents(inventory, request.accept, session.now)
-    targets = parse_targets(request.targets, inventory)
-    return Site(session, ops, snapshot, inventory, given, targets, ops.run or _run_name())
-
-
-def _run_name() -> str:
-    """Name this run: the job's address where a forge gives one, and always something no other run has."""
-    address = next((os.environ[name] for name in RUN_VARIABLES if os.environ.get(name)), "local")
-    return f"{address}#{uuid.uuid4().hex[:8]}"
-
-
-def _require_supported(inventory: Inventory) -> None:
-    """Refuse a forge whose merge requests this version cannot make."""
-    forges = {inventory.repo.forge} | ({inventory.dns.forge} if inventory.dns else set())
-    for forge in sorted(forges - {"none"}):
-        message = f"forge '{forge}' is not supported by this version"
-        raise GitError(message, hint="repo.forge: none lets the engine merge by itself")

@@ -1,0 +1,69 @@
+"""What the verbs that change something have in common: their options, and a dry-run beside the real one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import wraps
+from typing import TYPE_CHECKING, Any
+
+from sslops.verbs import options
+from sslops.verbs.outcome import Form, Outcome, finish
+from sslops.verbs.session import current
+from sslops.wiring import Request, carry_out
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sslops.errors import ExitCode
+    from sslops.model.inventory import Consent
+    from sslops.model.plan import Plan
+    from sslops.verbs.options import Decorator
+    from sslops.wiring import Site
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the command line asks of any stage: on what, whether for real, which plan, and how the result is shown."""
+
+    request: Request
+    plan_digest: str | None
+    form: Form
+
+
+def asked() -> Decorator:
+    """Take the options that every stage has, and hand them to the verb as one *asked*."""
+
+    def decorate(verb: Callable[..., ExitCode]) -> Callable[..., ExitCode]:
+        @wraps(verb)
+        def command(
+            *,
+            apply: bool,
+            plan_digest: str | None,
+            accept: tuple[Consent, ...],
+            fetch: bool,
+            as_json: bool,
+            detailed_exitcode: bool,
+            targets: tuple[str, ...] = (),
+            **own: Any,  # noqa: ANN401  (the verb's own options)
+        ) -> ExitCode:
+            request = Request(apply, fetch, accept, targets)
+            form = Form(as_json=as_json, detailed=detailed_exitcode)
+            return verb(asked=Asked(request, plan_digest, form), **own)
+
+        shared = (options.apply, options.plan_digest, options.accept, options.fetch, options.json)
+        wrapped: Callable[..., ExitCode] = options.detailed_exitcode()(command)
+        for option in reversed(shared):
+            wrapped = option()(wrapped)
+        return wrapped
+
+    return decorate
+
+
+def conduct(asked: Asked, plan: Callable[[Site], Plan], apply: Callable[[Site], Outcome]) -> ExitCode:
+    """Show what *plan* says, or with `--apply` what *apply* did; return the exit code."""
+    session = current()
+
+    def act(site: Site) -> Outcome:
+        return apply(site) if asked.request.apply else Outcome(plan(site))
+
+    return finish(session, carry_out(session, asked.request, act), asked.form)

@@ -1,0 +1,106 @@
+"""How a verb gets to its ops repository: one `Site` after another, until no other run was faster."""
+
+from __future__ import annotations
+
+import os
+import random
+import time
+import uuid
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+
+from sslops.adapters.git import Git, Person
+from sslops.errors import Faults, GitError
+from sslops.inventory import load, read_folder
+from sslops.model.inventory import RepoSettings
+from sslops.plan.consents import consents
+from sslops.plan.targets import parse_targets
+from sslops.state.retrying import retrying
+from sslops.state.store import OpsRepo
+from sslops.wiring.site import Site
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sslops.model.inventory import Consent, Inventory
+    from sslops.state.snapshot import Snapshot
+    from sslops.verbs.session import Session
+
+Result = TypeVar("Result")
+
+RUN_VARIABLES = ("CI_JOB_URL", "SSLOPS_RUN")
+"""Where a forge says which job this is; it ends in the trailer `Sslops-Run`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What every stage verb is told on the command line."""
+
+    apply: bool = False
+    fetch: bool = False
+    accept: tuple[Consent, ...] = ()
+    targets: tuple[str, ...] = ()
+
+
+def carry_out(session: Session, request: Request, act: Callable[[Site], Result]) -> Result:
+    """Let *act* work on the ops repository of *session*.
+
+    Without `--apply` the inventory is the working tree's and nothing is locked; with it, main's, under the lock of this
+    clone, and again from the start when another run was faster. Raises Busy after the last try.
+    """
+    ops = _ops(session)
+    if not request.apply:
+        snapshot = _fetched(ops) if request.fetch else ops.snapshot()
+        return act(_site(session, request, ops, snapshot, load(read_folder(session.folder))))
+
+    def attempt() -> Result:
+        snapshot = ops.refresh()
+        inventory = load(snapshot.inventory_files)
+        _require_supported(inventory)
+        return act(_site(session, request, ops, snapshot, inventory))
+
+    with ops.lock():
+        ops.require_clean()
+        note = ops.work_tree_note(ops.snapshot())
+        if note:
+            session.say(note)
+        return retrying(attempt, sleep=time.sleep, random=random.random)
+
+
+def _fetched(ops: OpsRepo) -> Snapshot:
+    with ops.lock():
+        return ops.refresh()
+
+
+def _ops(session: Session) -> OpsRepo:
+    git = Git.discover(session.folder, effects=session.effects)
+    author = Person(*session.author) if session.author else None
+    return OpsRepo(git, _repo_settings(session), author, _run_name())
+
+
+def _repo_settings(session: Session) -> RepoSettings:
+    """Return the settings of the working tree; the defaults when that inventory is broken: main's may be sound."""
+    try:
+        return load(read_folder(session.folder)).repo
+    except Faults:
+        return RepoSettings()
+
+
+def _site(session: Session, request: Request, ops: OpsRepo, snapshot: Snapshot, inventory: Inventory) -> Site:
+    given = consents(inventory, request.accept, session.now)
+    targets = parse_targets(request.targets, inventory)
+    return Site(session, ops, snapshot, inventory, given, targets, ops.run or _run_name())
+
+
+def _run_name() -> str:
+    """Name this run: the job's address where a forge gives one, and always something no other run has."""
+    address = next((os.environ[name] for name in RUN_VARIABLES if os.environ.get(name)), "local")
+    return f"{address}#{uuid.uuid4().hex[:8]}"
+
+
+def _require_supported(inventory: Inventory) -> None:
+    """Refuse a forge whose merge requests this version cannot make."""
+    forges = {inventory.repo.forge} | ({inventory.dns.forge} if inventory.dns else set())
+    for forge in sorted(forges - {"none"}):
+        message = f"forge '{forge}' is not supported by this version"
+        raise GitError(message, hint="repo.forge: none lets the engine merge by itself")
