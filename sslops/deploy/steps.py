@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from sslops.dane.gate import Verdict
+    from sslops.dane.records import Material
     from sslops.deploy.decision import Verdicts
     from sslops.deploy.ports import Clock, Commands, Includes, Ops, Ports, Receiver, Vault
     from sslops.deploy.session import Question
@@ -74,7 +75,7 @@ class Deployer:
     random: Callable[[], float]
     options: DeployOptions = field(default_factory=DeployOptions)
     includes: Includes | None = None
-    spki: Mapping[Version, bytes] | None = None
+    material: Mapping[Version, Material] | None = None
     patience_seconds: tuple[float, ...] = PATIENCE_SECONDS
 
     def plan(self, snapshot: Snapshot) -> Plan:
@@ -121,7 +122,7 @@ class Deployer:
         return rules.decide(world, verdicts, self.options), ledger
 
     def _verdicts(self, world: World, snapshot: Snapshot) -> tuple[Verdicts, Ledger]:
-        keys = Keys.of(snapshot.branches, self.spki)
+        keys = Keys.of(snapshot.branches, self.material)
         concerned = rules.candidates(world, self.options)
         if any(self.inventory.services[service].dane for service in concerned):
             look = self.observer.look(snapshot.ledger)

@@ -136,6 +136,15 @@ class Group:
     hold: Hold | None = None
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class TlsaIssuer:
+    """One CA of an issuer list: its hash or whole (*match*) of key or certificate (*selector*), in lower-case hex."""
+
+    selector: int
+    match: int
+    data: str
+
+
 @dataclass(frozen=True, slots=True)
 class CertificateAuthority:
     """An entry of `cas.yaml`; for `local` and `self` the signer is the service `ca/<name>`."""
@@ -146,6 +155,8 @@ class CertificateAuthority:
     validation: str | None = None
     preferred_profile: str | None = None
     preferred_chain: str | None = None
+    tlsa_issuers: tuple[TlsaIssuer, ...] = ()
+    """The active and backup issuers of a public CA, for services with a CA usage."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from sslops.dane.records import Der, Material
 from sslops.errors import StateError
 
 if TYPE_CHECKING:
@@ -71,6 +72,12 @@ def csr_spki(pem: bytes) -> bytes:
         message = f"a CSR cannot be read: {error}"
         raise StateError(message) from error
     return csr.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+
+
+def material(csr: bytes, cert: bytes | None, chain: bytes | None) -> Material:
+    """Return in DER what records can be about; StateError when a part of it cannot be read."""
+    issuers = tuple(Der(certificate_der(each), certificate_spki(each)) for each in split_chain(chain or b""))
+    return Material(csr_spki(csr), None if cert is None else certificate_der(cert), issuers)
 
 
 def faults(

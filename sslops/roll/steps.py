@@ -15,6 +15,7 @@ from sslops.roll import rules
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from sslops.dane.records import Material
     from sslops.model.inventory import Inventory
     from sslops.model.ledger import Ledger
     from sslops.model.names import GenerationId
@@ -34,11 +35,11 @@ class Roller:
     observer: Observer
     clock: Clock
     options: RollOptions
-    spki: Mapping[tuple[ServiceId, GenerationId], bytes] | None = None
+    material: Mapping[tuple[ServiceId, GenerationId], Material] | None = None
 
     def plan(self, snapshot: Snapshot) -> tuple[Plan, Ledger]:
         """Return the plan, and the ledger as it stands after the look that it rests on."""
-        keys = Keys.of(snapshot.branches, self.spki)
+        keys = Keys.of(snapshot.branches, self.material)
         if not self._asks_dns(snapshot):
             gate = Gate(snapshot.ledger, {}, keys, (), self.clock.now())
             return rules.plan(self.inventory, snapshot.branches, gate, self.options), snapshot.ledger

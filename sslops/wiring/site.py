@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from sslops.adapters.dns_repository import DnsRepository
     from sslops.adapters.sops import Sops
     from sslops.adapters.ssh import Ssh
+    from sslops.dane.records import Material
     from sslops.deploy.decision import DeployOptions
     from sslops.deploy.steps import Deployer
     from sslops.issue.rules import RenewOptions
@@ -161,7 +162,7 @@ class Site:
                 lambda host, verify, name: asker.show(host, verify, name, connections=1, over_seconds=0),
             )
         wanted = [port for port in ports if self.targets is None or port.service in self.targets]
-        return LiveView(names, tuple(wanted), Legend(Keys.of(self.snapshot.branches, self._public_keys)))
+        return LiveView(names, tuple(wanted), Legend(Keys.of(self.snapshot.branches, self._material)))
 
     # What stands behind their ports.
 
@@ -182,7 +183,7 @@ class Site:
             sleep=time.sleep,
             run=self.run,
             consents=self.consents,
-            spki=self._public_keys,
+            material=self._material,
             restart=self._restart_name_servers,
         )
 
@@ -197,7 +198,7 @@ class Site:
     def _roller(self, options: RollOptions) -> Roller:
         from sslops.roll.steps import Roller
 
-        return Roller(self.inventory, self.ops, self._observer, SystemClock(), options, self._public_keys)
+        return Roller(self.inventory, self.ops, self._observer, SystemClock(), options, self._material)
 
     def _ssh(self) -> Ssh:
         from sslops.adapters.ssh import Ssh
@@ -227,7 +228,7 @@ class Site:
             random=random.random,
             options=options,
             includes=self._reachable_repository,
-            spki=self._public_keys,
+            material=self._material,
         )
 
     def _tlsa_rr(self, service: ServiceId, generation: GenerationId) -> bytes:
@@ -235,11 +236,11 @@ class Site:
         from sslops.dane.records import Keys
         from sslops.dane.zonefile import render_records
 
-        repository, keys = self._reachable_repository, Keys.of(self.snapshot.branches, self._public_keys)
+        repository, keys = self._reachable_repository, Keys.of(self.snapshot.branches, self._material)
         if repository is None or not self.inventory.services[service].dane:
             return b""
         zone = repository.apex(service.group).base.views[0]
-        return render_records(zone, lambda r: r == keys.record(r.owner, r.params, service, generation)).encode()
+        return render_records(zone, lambda r: r in keys.matching(r.owner, r.params, service, generation)).encode()
 
     @property
     def _reachable_repository(self) -> DnsRepository | None:
@@ -285,18 +286,11 @@ class Site:
         return found
 
     @cached_property
-    def _public_keys(self) -> Mapping[tuple[ServiceId, GenerationId], bytes]:
-        """Public keys in DER of the services whose records need more than their SHA-256."""
-        from sslops.dane.records import SHA256
+    def _material(self) -> Mapping[tuple[ServiceId, GenerationId], Material]:
+        """Keys and certificates in DER, read when a record is about more than the public facts tell."""
+        from sslops.adapters.stored import StoredMaterial
 
-        wanted = {s.id for s in self.inventory.active() if any(spec.params.match != SHA256 for spec in s.dane)}
-        if not wanted:
-            return {}
-        from sslops.observe.certificate import csr_spki
-
-        generations = [(service, key) for service in wanted for key in self.snapshot.branches.next[service].generations]
-        documents = self.ops.documents(self.snapshot, generations)
-        return {key: csr_spki(found.csr) for key, found in documents.items() if found.csr}
+        return StoredMaterial(self.ops, self.snapshot)
 
 
 def _ask_port(address: str, verify: Verify, server_name: str) -> PortSeen:
