@@ -86,7 +86,8 @@ def covers(sans: Iterable[str], owner: str) -> bool:
 
 def _hosts(service: Service, spec: DaneSpec, mx: tuple[str, ...]) -> tuple[str, ...]:
     if spec.owners is DaneOwners.MX:
-        return mx or (service.id.group + ".",)
+        apex = f"{service.id.group}."
+        return (*mx, apex) if service.dane_apex and apex not in mx else mx or (apex,)
     return tuple(san for san in service.sans if not san.startswith("*.") and not _is_address(san))
 
 

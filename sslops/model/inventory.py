@@ -113,6 +113,8 @@ class Service:
     key: KeySpec = KeySpec()
     dane: tuple[DaneSpec, ...] = ()
     dane_ttl_seconds: int = 1800
+    dane_apex: bool = False
+    """With DaneOwners.MX: the apex owns records too, whatever its MX hosts are."""
     ca: CaSpec | None = None
     eku: tuple[str, ...] = ("serverAuth",)
     key_lifecycle: KeyLifecycle = KeyLifecycle.AT_RENEWAL
