@@ -71,6 +71,9 @@ class Gate:
             for record in self._traces(apex):
                 if any(self._tells_of(record, service, key) for key in ids):
                     yield apex, record.owner
+            for owner in self._emptied_unseen(apex):
+                if any(self._names(service, key, owner) for key in ids):
+                    yield apex, owner
 
     def _traces(self, apex: str) -> Iterable[TlsaRecord]:
         """Return every record that may be in a cache of anybody, as far as an apex that could not be asked shows."""
@@ -82,6 +85,14 @@ class Gate:
         withdrawn = [owner for owner, name in entry.names.items() if owner not in shown and not self._is_free(name)]
         rrsets = [rrset for owner in withdrawn for commit in seen.repo.history for rrset in commit.rrsets(owner)]
         return found.union(*(rrset.records for rrset in rrsets))
+
+    def _emptied_unseen(self, apex: str) -> Iterable[str]:
+        """Return the owners that were emptied a while ago in an apex that could not be asked: whose is not known."""
+        entry = self.ledger.apex(apex)
+        if apex in self.seen or entry is None:
+            return []
+        shown = {record.owner for record in entry.records}
+        return [owner for owner, name in entry.names.items() if owner not in shown and not self._is_free(name)]
 
     def _tells_of(self, record: TlsaRecord, service: ServiceId, generation: GenerationId) -> bool:
         """Whether *record* means that *service* has the name: its own key does, its CA only under a name of its own."""

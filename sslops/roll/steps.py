@@ -61,7 +61,7 @@ class Roller:
     def _asks_dns(self, snapshot: Snapshot) -> bool:
         """Whether a candidate has DANE, or may still have it in DNS after it left the inventory."""
         candidates = [service for service in self.inventory.active() if rules.is_candidate(service, snapshot.branches)]
-        return any(service.dane or snapshot.ledger.apexes for service in candidates)
+        return any(service.dane or self.inventory.dns is not None for service in candidates)
 
     def _change(self, action: Action, snapshot: Snapshot, plan: str) -> Change:
         service = ServiceId(action.group, action.service)

@@ -294,6 +294,6 @@ class Site:
 
 
 def _ask_port(address: str, verify: Verify, server_name: str) -> PortSeen:
-    from sslops.observe.tls import ask_port
+    from sslops.observe.tls import EVERY_KEY_TYPE, ask_port
 
-    return ask_port(address, verify.port, starttls=verify.starttls, server_name=server_name)
+    return ask_port(address, verify.port, starttls=verify.starttls, server_name=server_name, key_types=EVERY_KEY_TYPE)
