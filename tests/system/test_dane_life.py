@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import json
 import shutil
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from sslops.observe.tls import ask_port
-from tests.system.story import INCLUDES, LONG_TTL, MAIL_TARGET, settled
+from tests.system.story import INCLUDES, LONG_TTL, MAIL_TARGET, Story, settled
+from tests.world.certificates import write_certificate
 from tests.world.site import HOSTS, OWNER
+from tests.world.watch import records_matching
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from collections.abc import Set as AbstractSet
 
-    from tests.system.story import Story
     from tests.world.site import Site
 
 MAIL_FILE, RSA_FILE = "inventory/example.com/mail-ec.yaml", "inventory/example.com/mail-rsa.yaml"
@@ -183,3 +185,47 @@ def facts(story: Story, service: str, group: str = "example.com", slot: str = "c
     generation = story.slot(slot, "next", f"{group}/{service}")
     text = story.site.ops.show("next", f"state/{group}/{service}/{generation}/generation.yaml")
     return {key: json.loads(value) for key, _, value in (line.partition(": ") for line in text.splitlines())}
+
+
+def test_a_site_with_dane_of_its_own_is_taken_over_without_a_gap(long_ttl: Site) -> None:
+    """Certificates of another tool, a record by hand: ours joins, is rolled when it may, and the old one goes last."""
+    story = Story(long_ttl)
+    others = Path(long_ttl.folder / "another-tool")
+    write_certificate(others)
+    for name, host in long_ttl.hosts.items():
+        shutil.copytree(others, host.prod_cert_dir / "example.com/mail-rsa/curr")
+        long_ttl.mail[name].stop()
+        long_ttl.mail[name].start()
+    (by_hand,) = {each for each in records_matching(certificates(story)[0]) if each.startswith("3 1 1 ")}
+    story.edit_include(lambda _: f"{OWNER} 3600 IN TLSA {by_hand} ; by hand\n")
+
+    assert [] == story.broken()
+
+    run(story)
+
+    assert by_hand in shown(story)
+    assert {None} == set(story.served().values())
+
+    for name, host in long_ttl.hosts.items():
+        shutil.rmtree(host.prod_cert_dir / "example.com/mail-rsa")
+        assert long_ttl.mail[name].certificate() is not None
+    refused = story.run("run", "--apply")
+
+    assert (3, True) == (refused.exit_code, "--accept tlsa-foreign=" in refused.stdout)
+    assert dict.fromkeys(HOSTS, story.slot("curr")) == story.served()
+    assert by_hand in shown(story)
+
+    assert [] == story.broken()
+
+    story.run("publish", "--apply", "--accept", f"tlsa-foreign={OWNER}").succeeded()
+
+    assert by_hand not in shown(story)
+    assert story.slot("curr") in story.records()[0]
+    assert [] == story.broken()
+
+
+def certificates(story: Story) -> list[bytes]:
+    """Return the certificate that each host shows."""
+    found = [mail.certificate() for mail in story.site.mail.values()]
+
+    return [each for each in found if each is not None]
