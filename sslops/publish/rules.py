@@ -48,20 +48,20 @@ class Publication:
 
 def owners_to_ask(world: World) -> tuple[Owner, ...]:
     """Return the owners whose addresses have to be asked before something can change there."""
-    found = (owner for owners in _owners(world).values() for owner in owners)
+    found = (owner for each in owners(world).values() for owner in each)
     return tuple(owner for owner in found if owner.apex in world.seen and owner.is_to_be_asked())
 
 
 def publication(world: World) -> Publication:
     """Decide what every active apex's include file should become."""
-    parts = [_apex(apex, owners, world) for apex, owners in _owners(world).items()]
+    parts = [_apex(apex, names, world) for apex, names in owners(world).items()]
     plans = [_outside(world), *(plan for _, plan in parts)]
     return Publication(joined(plans), tuple(proposal for proposal, plan in parts if plan.actions))
 
 
-def _apex(apex: str, owners: tuple[Owner, ...], world: World) -> tuple[Proposal, Plan]:
+def _apex(apex: str, owners_of_apex: tuple[Owner, ...], world: World) -> tuple[Proposal, Plan]:
     base = world.repo[apex].base
-    names = {owner.owner: owner.becomes() for owner in owners}
+    names = {owner.owner: owner.becomes() for owner in owners_of_apex}
     zone = {owner: name.rrset for owner, name in names.items() if name.rrset.records}
     waits = tuple(wait for name in names.values() for wait in name.waits)
     hazards = tuple(hazard for name in names.values() for hazard in name.hazards)
@@ -69,7 +69,7 @@ def _apex(apex: str, owners: tuple[Owner, ...], world: World) -> tuple[Proposal,
     return proposal, Plan(_actions(apex, zone, base.views, world), waits, hazards)
 
 
-def _owners(world: World) -> dict[str, tuple[Owner, ...]]:
+def owners(world: World) -> dict[str, tuple[Owner, ...]]:
     """Return every owner that has records or should have some, by apex."""
     apexes = [apex for apex in active_apexes(world.inventory) if apex in world.repo]
     bases = {apex: world.repo[apex].base for apex in apexes}

@@ -19,6 +19,7 @@ from sslops.model.ledger import ApexEntry, Ledger, Pending
 from sslops.model.names import CA_GROUP
 from sslops.model.plan import Consents, Plan
 from sslops.plan.digest import digest, require
+from sslops.publish.outlook import outlook
 from sslops.publish.owner import ports_of
 from sslops.publish.rules import Proposal, Publication, owners_to_ask, publication
 from sslops.publish.world import World
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from sslops.dane.records import Material
     from sslops.model.inventory import Inventory
     from sslops.model.names import GenerationId, ServiceId
+    from sslops.model.outlook import NameOutlook
     from sslops.model.state import Branches
     from sslops.model.tlsa import TlsaRecord
     from sslops.observe.look import Look, Observer
@@ -59,10 +61,20 @@ class Publisher:
 
     def plan(self, snapshot: Snapshot) -> tuple[Publication, Look]:
         """Look at DNS and decide; nothing is changed anywhere."""
+        world, look = self._judged(snapshot)
+        return publication(world), look
+
+    def foresee(self, snapshot: Snapshot) -> tuple[Plan, tuple[NameOutlook, ...]]:
+        """Return the plan, and what lies before each name, from one look."""
+        world, look = self._judged(snapshot)
+        gate = look.gate(self.inventory, world.ledger, world.keys, world.now)
+        return publication(world).plan, outlook(world, gate)
+
+    def _judged(self, snapshot: Snapshot) -> tuple[World, Look]:
         look = self.observer.look(snapshot.ledger)
         world = self._world(look, snapshot.branches, look.advanced(snapshot.ledger))
         asked = {owner.owner: self._ask(owner) for owner in owners_to_ask(world)}
-        return publication(replace(world, addresses=asked)), look
+        return replace(world, addresses=asked), look
 
     def publish(self, snapshot: Snapshot, expected_digest: str | None = None) -> Plan:
         """Bring every include file up to date; Moved when another run was faster, to be tried again from the start.

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from sslops.issue.rules import RenewOptions
     from sslops.model.inventory import Inventory, Verify
     from sslops.model.names import GenerationId
+    from sslops.model.outlook import NameOutlook
     from sslops.model.seen import PortSeen
     from sslops.observe.look import Observer
     from sslops.publish.steps import Publisher
@@ -58,13 +59,16 @@ class Site:
     def plan(self) -> Outcome:
         """Return what every stage can do now; a DNS repository that cannot be reached is a failure beside the rest."""
         failures: tuple[SslopsError, ...] = ()
+        names: tuple[NameOutlook, ...] = ()
         found = self.plan_renew(self.renew_options())
-        try:
-            found += self.plan_publish() if self.inventory.dns else Plan()
-        except GitError as error:
-            failures = (error,)
+        if self.inventory.dns:
+            try:
+                published, names = self._publisher.foresee(self.snapshot)
+                found += published
+            except GitError as error:
+                failures = (error,)
         found += self.plan_roll(self.roll_options()) + self.plan_deploy(self.deploy_options())
-        return Outcome(found, failures=failures)
+        return Outcome(found, failures=failures, names=names)
 
     def renew_options(self, *, force: bool = False, new_key: bool = False, reuse_key: bool = False) -> RenewOptions:
         """Return the options of renew."""
