@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from sslops.errors import SslopsError, StateError
@@ -10,15 +13,18 @@ from sslops.model.shipment import ServiceFiles
 from sslops.state.paths import PRIVKEY, generation_path
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from sslops.adapters.sops import Sops
+    from sslops.dane.records import Material
     from sslops.model.names import GenerationId, ServiceId
     from sslops.model.secret import Secret
+    from sslops.model.state import Generation
+    from sslops.state.documents import GenerationDocuments
     from sslops.state.snapshot import Snapshot
     from sslops.state.store import OpsRepo
 
-    Version = tuple[ServiceId, GenerationId]
+Version = tuple["ServiceId", "GenerationId"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +67,52 @@ class StoredVault:
         found: dict[Version, Secret | SslopsError] = {version: _incomplete(version) for version in wanted}
         found.update((version, key) for (version, _), key in zip(stored, opened, strict=True))
         return found
+
+
+@dataclass(frozen=True)
+class StoredMaterial(Mapping[Version, "Material"]):
+    """Keys and certificates of every generation in DER; nothing is read before the first question.
+
+    A generation whose files do not fit its public facts has no entry, as if it were not there.
+    """
+
+    ops: OpsRepo
+    snapshot: Snapshot
+
+    def __getitem__(self, version: Version) -> Material:
+        """Return one generation's; KeyError when its files cannot be read, or are not about its key."""
+        from sslops.observe.certificate import material
+
+        found, facts = self._documents.get(version), self._facts.get(version)
+        if found is None or facts is None or found.csr is None:
+            raise KeyError(version)
+        try:
+            made = material(found.csr, found.cert, found.chain)
+        except SslopsError as error:
+            raise KeyError(version) from error
+        issued = None if facts.issued is None else facts.issued.cert_sha256
+        is_whole = made.cert is None or hashlib.sha256(made.cert).hexdigest() == issued
+        if hashlib.sha256(made.spki).hexdigest() != facts.spki_sha256 or not is_whole:
+            raise KeyError(version)
+        return made
+
+    def __iter__(self) -> Iterator[Version]:
+        """Iterate over all generations that either branch knows."""
+        return iter(self._facts)
+
+    def __len__(self) -> int:
+        """Count them."""
+        return len(self._facts)
+
+    @cached_property
+    def _facts(self) -> Mapping[Version, Generation]:
+        from sslops.dane.records import Keys
+
+        return Keys.of(self.snapshot.branches).generations
+
+    @cached_property
+    def _documents(self) -> Mapping[Version, GenerationDocuments]:
+        return self.ops.documents(self.snapshot, self._facts)
 
 
 def _incomplete(version: Version) -> StateError:

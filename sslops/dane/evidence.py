@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING
 from sslops.model.ledger import ApexEntry, Evidence, Lowered, NameEntry
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from datetime import datetime
 
     from sslops.model.ledger import Pending
     from sslops.model.seen import ApexSeen, BaseCommit
-    from sslops.model.tlsa import Rrset, TlsaRecord
+    from sslops.model.tlsa import Rrset, TlsaParams, TlsaRecord
 
 TTL_FACTOR = 2
 """A resolver may have asked just before the last server changed, and clocks differ: twice, as RFC 7671 section 8.1."""
@@ -32,7 +32,7 @@ def advance(entry: ApexEntry, seen: ApexSeen) -> ApexEntry:
     begun = {
         record: Evidence(seen.at, seen.repo.base.commit, names[owner].ttl_seconds)
         for owner in sorted(seen.repo.base.owners())
-        if _servers_agree_with_base(owner, seen)
+        if servers_agree_with_base(owner, seen)
         for record in seen.repo.base.rrsets(owner)[0].records
         if record not in kept
     }
@@ -75,7 +75,8 @@ def is_broken(record: TlsaRecord, proof: Evidence, seen: ApexSeen) -> bool:
     return any(server.shows(record) is False for server in seen.servers)
 
 
-def _servers_agree_with_base(owner: str, seen: ApexSeen) -> bool:
+def servers_agree_with_base(owner: str, seen: ApexSeen) -> bool:
+    """Whether every server shows the same records at *owner*, and of those that are ours exactly those of base."""
     shown = _shown(owner, seen)
     if shown is None:
         return False
@@ -109,10 +110,37 @@ def _name_after(owner: str, entry: ApexEntry, seen: ApexSeen) -> NameEntry | Non
     start = old or NameEntry(0, seen.repo.base.commit)
     if any(rrset.records for rrset in current):
         new = _with_records(start, _largest_ttl(ever), _largest_ttl(current), owner, seen)
+        new = replace(new, gone=_gone(start, new, past, entry.pending, owner, seen))
     else:
         new = _without_records(start, owner, entry.pending, past, seen)
         new = replace(new, ttl_seconds=max(new.ttl_seconds, _largest_ttl(ever)))
     return start if new == start and old is not None else replace(new, commit=seen.repo.base.commit)
+
+
+def gone_at(name: NameEntry, params: TlsaParams) -> datetime | None:
+    """Return the moment from which no cache can use *params*, which the name lost; null while that is not known."""
+    since = name.gone[params]
+    return None if since is None else since + timedelta(seconds=TTL_FACTOR * name.ttl_seconds)
+
+
+def _gone(
+    old: NameEntry, new: NameEntry, past: tuple[BaseCommit, ...], pending: Pending | None, owner: str, seen: ApexSeen
+) -> Mapping[TlsaParams, datetime | None]:
+    """Return the combinations that a cache may hold although nobody shows or proposes them any more."""
+    lately = frozenset(params for commit in past for rrset in commit.rrsets(owner) for params in rrset.combinations)
+    shown = [
+        *seen.repo.base.rrsets(owner),
+        *(server.answers[owner] for server in seen.servers if owner in server.answers),
+    ]
+    present = {params for rrset in shown for params in rrset.combinations}
+    present |= {record.params for found in proposals(pending, seen) for record in found if record.owner == owner}
+    begun = None if _shown(owner, seen) is None else seen.at
+    since = {
+        params: begun if params in lately else old.gone[params] or begun
+        for params in sorted((lately | old.gone.keys()) - present)
+    }
+    over = timedelta(seconds=TTL_FACTOR * new.ttl_seconds)
+    return {params: moment for params, moment in since.items() if moment is None or moment + over > seen.at}
 
 
 def _line_since(old: NameEntry | None, seen: ApexSeen) -> tuple[BaseCommit, ...]:
@@ -152,10 +180,10 @@ def _without_records(
     proposed = any(record.owner == owner for records in proposals(pending, seen) for record in records)
     # Where the addresses of a server disagree, one of them still shows records.
     if proposed or any(owner in server.differing for server in seen.servers):
-        return replace(old, empty_since=None, lowered=None)
+        return replace(old, empty_since=None, lowered=None, gone={})
     was_empty_since = old.empty_since
     if any(rrset.records for commit in past for rrset in commit.rrsets(owner)):
         was_empty_since = None
     if was_empty_since is None and _shown(owner, seen) is not None:
         was_empty_since = seen.at
-    return replace(old, empty_since=was_empty_since, lowered=None)
+    return replace(old, empty_since=was_empty_since, lowered=None, gone={})

@@ -10,7 +10,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from sslops.dane.evidence import free_at, is_broken, proposals, ready_at
+from sslops.dane.evidence import free_at, gone_at, is_broken, proposals, ready_at
+from sslops.dane.names import covers
+from sslops.dane.records import CA_USAGES
 from sslops.model.ledger import ApexEntry
 from sslops.model.names import format_time
 from sslops.model.plan import Hazard, HazardName, Verb
@@ -67,8 +69,11 @@ class Gate:
         ids = self.keys.ids(service)
         for apex in self.seen.keys() | self.ledger.apexes.keys():
             for record in self._traces(apex):
-                if any(record == self._record(record, service, key) for key in ids):
+                if any(self._tells_of(record, service, key) for key in ids):
                     yield apex, record.owner
+            for owner in self._emptied_unseen(apex):
+                if any(self._names(service, key, owner) for key in ids):
+                    yield apex, owner
 
     def _traces(self, apex: str) -> Iterable[TlsaRecord]:
         """Return every record that may be in a cache of anybody, as far as an apex that could not be asked shows."""
@@ -81,8 +86,23 @@ class Gate:
         rrsets = [rrset for owner in withdrawn for commit in seen.repo.history for rrset in commit.rrsets(owner)]
         return found.union(*(rrset.records for rrset in rrsets))
 
-    def _record(self, like: TlsaRecord, service: ServiceId, generation: GenerationId) -> TlsaRecord | None:
-        return self.keys.record(like.owner, like.params, service, generation)
+    def _emptied_unseen(self, apex: str) -> Iterable[str]:
+        """Return the owners that were emptied a while ago in an apex that could not be asked: whose is not known."""
+        entry = self.ledger.apex(apex)
+        if apex in self.seen or entry is None:
+            return []
+        shown = {record.owner for record in entry.records}
+        return [owner for owner, name in entry.names.items() if owner not in shown and not self._is_free(name)]
+
+    def _tells_of(self, record: TlsaRecord, service: ServiceId, generation: GenerationId) -> bool:
+        """Whether *record* means that *service* has the name: its own key does, its CA only under a name of its own."""
+        if record not in self.keys.matching(record.owner, record.params, service, generation):
+            return False
+        return record.params.usage not in CA_USAGES or self._names(service, generation, record.owner)
+
+    def _names(self, service: ServiceId, generation: GenerationId, owner: str) -> bool:
+        issued = self.keys.generations[service, generation].issued
+        return issued is not None and covers(issued.sans, owner)
 
     def _name(self, apex: str, owner: str, service: ServiceId, generation: GenerationId) -> Verdict:
         seen, entry = self.seen.get(apex), self.ledger.apex(apex) or ApexEntry()
@@ -94,8 +114,17 @@ class Gate:
         combinations = {r.params for r in _may_be_cached(entry, seen) if r.owner == owner}
         if not combinations:
             return self._free(owner, entry)
+        found = [self._combination(owner, each, service, generation, entry, seen) for each in sorted(combinations)]
+        return slowest([*found, self._gone(owner, entry)])
+
+    def _gone(self, owner: str, entry: ApexEntry) -> Verdict:
+        """Return the wait for a combination that was withdrawn: a cache may still go by it alone."""
+        name = entry.names.get(owner)
+        lost = {} if name is None else {params: gone_at(name, params) for params in name.gone}
+        still = {params: until for params, until in lost.items() if until is None or until > self.now}
         return slowest(
-            self._combination(owner, params, service, generation, entry, seen) for params in sorted(combinations)
+            Verdict(allowed=False, until=until, why=f"caches may still hold withdrawn {params} records of {owner}")
+            for params, until in still.items()
         )
 
     def _free(self, owner: str, entry: ApexEntry) -> Verdict:
@@ -120,10 +149,15 @@ class Gate:
         entry: ApexEntry,
         seen: ApexSeen,
     ) -> Verdict:
-        record = self.keys.record(owner, params, service, generation)
-        if record is None:
+        matching = self.keys.matching(owner, params, service, generation)
+        if not matching:
             return _missing(owner, f"{owner} has {params} records, and {service} cannot match them yet", service)
-        evidence = entry.records.get(record)
+        return _soonest(self._record(record, service, generation, entry, seen) for record in sorted(matching))
+
+    def _record(
+        self, record: TlsaRecord, service: ServiceId, generation: GenerationId, entry: ApexEntry, seen: ApexSeen
+    ) -> Verdict:
+        owner, evidence = record.owner, entry.records.get(record)
         # The ledger should be the one after the look; one from before it must not do harm either.
         if evidence is None or is_broken(record, evidence, seen):
             return _not_everywhere(record, generation, service, seen)
@@ -140,6 +174,11 @@ def slowest(verdicts: Iterable[Verdict]) -> Verdict:
     """Return the verdict that holds for all: a refusal without an end, else the latest wait, else yes."""
     refusals = [verdict for verdict in verdicts if not verdict.allowed]
     return max(refusals, key=_end, default=YES)
+
+
+def _soonest(verdicts: Iterable[Verdict]) -> Verdict:
+    """Return the verdict where one yes is enough, as with several CAs in the chain: else what ends first."""
+    return min(verdicts, key=lambda verdict: (not verdict.allowed, _end(verdict)))
 
 
 def _end(verdict: Verdict) -> datetime:

@@ -74,9 +74,20 @@ def zone_of(host: str, groups: Iterable[str]) -> str | None:
     return max(inside, key=len, default=None)
 
 
+def covers(sans: Iterable[str], owner: str) -> bool:
+    """Whether a certificate with *sans* is good for the host of *owner*, `_port._proto.host.` (RFC 6125 section 6.4).
+
+    >>> covers(["*.example.com"], "_25._tcp.mail.example.com."), covers(["example.com"], "_25._tcp.mail.example.com.")
+    (True, False)
+    """
+    host = owner.rstrip(".").lower().split(".", 2)[-1]
+    return any(san.lower() in {host, f"*.{host.partition('.')[2]}"} for san in sans)
+
+
 def _hosts(service: Service, spec: DaneSpec, mx: tuple[str, ...]) -> tuple[str, ...]:
     if spec.owners is DaneOwners.MX:
-        return mx or (service.id.group + ".",)
+        apex = f"{service.id.group}."
+        return (*mx, apex) if service.dane_apex and apex not in mx else mx or (apex,)
     return tuple(san for san in service.sans if not san.startswith("*.") and not _is_address(san))
 
 

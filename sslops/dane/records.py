@@ -1,7 +1,8 @@
-"""What a TLSA record says about a generation's key (RFC 6698 section 2.1).
+"""What a TLSA record says about a generation's key, certificate or CA (RFC 6698 section 2.1, RFC 7671 section 5).
 
-Only DANE-EE(3) with the public key (selector 1) can be told before a certificate exists, and it is what a standing
-key needs; other combinations give null, and the name waits with that reason.
+DANE-EE(3) is about the generation itself: its public key (selector 1) is known before a certificate exists, the
+certificate (selector 0) only afterwards. DANE-TA(2) is about a CA of the chain that is served. PKIX usages 0 and 1 are
+hashed as 3 and 2 are; where they mean nothing the inventory refuses them.
 """
 
 from __future__ import annotations
@@ -10,33 +11,60 @@ import hashlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from sslops.model.names import CA_GROUP, GenerationId, ServiceId
+from sslops.model.state import Status
 from sslops.model.tlsa import TlsaParams, TlsaRecord
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from sslops.model.names import GenerationId, ServiceId
     from sslops.model.state import Branches, Generation
 
-DANE_EE, SPKI = 3, 1
+PKIX_TA, DANE_TA = 0, 2
+CA_USAGES = frozenset({PKIX_TA, DANE_TA})
+CERT, SPKI = 0, 1
 FULL, SHA256, SHA512 = 0, 1, 2
 
+Version = tuple[ServiceId, GenerationId]
 
-def is_supported(params: TlsaParams) -> bool:
-    """Whether a record with *params* can be made from a key alone."""
-    return (params.usage, params.selector) == (DANE_EE, SPKI)
+
+@dataclass(frozen=True, slots=True)
+class Der:
+    """One certificate of a chain: the whole of it, and the public key in it."""
+
+    cert: bytes
+    spki: bytes
+
+    def data(self, params: TlsaParams) -> str:
+        """Return what a record with *params* says about it, in hex."""
+        return hashed(self.cert if params.selector == CERT else self.spki, params.match)
+
+
+@dataclass(frozen=True, slots=True)
+class Material:
+    """A generation in DER: its public key, then its certificate (null: there is none yet) and its chain."""
+
+    spki: bytes
+    cert: bytes | None = None
+    chain: tuple[Der, ...] = ()
+
+
+def hashed(der: bytes, match: int) -> str:
+    """Return *der* as the matching type *match* has it: whole, SHA-256 or SHA-512, in hex."""
+    if match == SHA256:
+        return hashlib.sha256(der).hexdigest()
+    return hashlib.sha512(der).hexdigest() if match == SHA512 else der.hex()
 
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """The public keys behind the generations of both branches: facts by id, DER where a record needs it."""
+    """What is known of the generations of both branches: facts of all, DER where a record needs it."""
 
-    generations: Mapping[tuple[ServiceId, GenerationId], Generation]
-    spki: Mapping[tuple[ServiceId, GenerationId], bytes] = field(default_factory=dict)
-    """SubjectPublicKeyInfo in DER, for the services whose records are not SHA-256."""
+    generations: Mapping[Version, Generation]
+    material: Mapping[Version, Material] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, branches: Branches, spki: Mapping[tuple[ServiceId, GenerationId], bytes] | None = None) -> Keys:
+    def of(cls, branches: Branches, material: Mapping[Version, Material] | None = None) -> Keys:
         """Collect the generations that either branch knows."""
         found = {
             (service, key): generation
@@ -44,20 +72,86 @@ class Keys:
             for service, entry in state.services.items()
             for key, generation in entry.generations.items()
         }
-        return cls(found, spki or {})
+        return cls(found, material or {})
 
     def ids(self, service: ServiceId) -> tuple[GenerationId, ...]:
         """Return every generation known of *service*, oldest first."""
         return tuple(sorted(key for owner, key in self.generations if owner == service))
 
     def record(self, owner: str, params: TlsaParams, service: ServiceId, generation: GenerationId) -> TlsaRecord | None:
-        """Return the record that matches *generation* under *owner*; null when it cannot be told."""
+        """Return the record to publish for *generation* under *owner*; null when it cannot be told (yet).
+
+        For a CA usage this is the record of the CA that signed the certificate.
+        """
+        data = self._chain(params, service, generation) if params.usage in CA_USAGES else ()
+        if params.usage not in CA_USAGES:
+            data = self._own(params, service, generation)
+        return TlsaRecord(owner, params, data[0]) if data else None
+
+    def matching(
+        self, owner: str, params: TlsaParams, service: ServiceId, generation: GenerationId
+    ) -> frozenset[TlsaRecord]:
+        """Return every record with *params* that matches *generation*; empty when none does or none can be told."""
+        is_about_ca = params.usage in CA_USAGES
+        data = (self._chain if is_about_ca else self._own)(params, service, generation)
+        return frozenset(TlsaRecord(owner, params, each) for each in data)
+
+    def anchor(self, owner: str, params: TlsaParams, ca: ServiceId, generation: GenerationId) -> TlsaRecord | None:
+        """Return the record about *generation* of an own CA itself; null when it cannot be told."""
+        data = self._own(params, ca, generation)
+        return TlsaRecord(owner, params, data[0]) if data else None
+
+    def may_be_served(self, service: ServiceId, generation: GenerationId) -> bool:
+        """Whether some host could serve *generation*: it is issued, or nothing is known about it any more."""
         facts = self.generations.get((service, generation))
-        if facts is None or not is_supported(params):
-            return None
+        return facts is None or facts.status is Status.ISSUED
+
+    def _own(self, params: TlsaParams, service: ServiceId, generation: GenerationId) -> tuple[str, ...]:
+        facts = self.generations.get((service, generation))
+        if facts is None:
+            return ()
         if params.match == SHA256:
-            return TlsaRecord(owner, params, facts.spki_sha256)
-        spki = self.spki.get((service, generation))
-        if spki is None:
-            return None
-        return TlsaRecord(owner, params, hashlib.sha512(spki).hexdigest() if params.match == SHA512 else spki.hex())
+            issued = facts.issued.cert_sha256 if facts.issued else None
+            digest = facts.spki_sha256 if params.selector == SPKI else issued
+            return () if digest is None else (digest,)
+        # Only asked where it is needed: it may have to be read from the repository first.
+        material = self.material.get((service, generation))
+        der = None if material is None else material.spki if params.selector == SPKI else material.cert
+        return () if der is None else (hashed(der, params.match),)
+
+    def _chain(self, params: TlsaParams, service: ServiceId, generation: GenerationId) -> tuple[str, ...]:
+        """Return the data of each CA that is served with *generation*, its signer first."""
+        facts = self.generations.get((service, generation))
+        if facts is None or facts.issued is None:
+            return ()
+        material = self.material.get((service, generation))
+        if material is not None and material.chain:
+            return tuple(each.data(params) for each in material.chain)
+        if facts.issued.signer is None:
+            return ()
+        return self._own(params, ServiceId(CA_GROUP, facts.ca), GenerationId(facts.issued.signer))
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """Whose a record is, for many records: the generations by what a record says about them."""
+
+    keys: Keys
+    _by_data: Mapping[tuple[TlsaParams, str], frozenset[Version]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, keys: Keys, combinations: frozenset[TlsaParams]) -> Index:
+        """Prepare answers about records of these *combinations*."""
+        found: dict[tuple[TlsaParams, str], set[Version]] = {}
+        for params in combinations:
+            for service, generation in keys.generations:
+                for record in keys.matching("", params, service, generation):
+                    found.setdefault((params, record.data), set()).add((service, generation))
+                anchor = keys.anchor("", params, service, generation) if service.group == CA_GROUP else None
+                if anchor is not None and params.usage in CA_USAGES:
+                    found.setdefault((params, anchor.data), set()).add((service, generation))
+        return cls(keys, {key: frozenset(versions) for key, versions in found.items()})
+
+    def versions(self, record: TlsaRecord) -> frozenset[Version]:
+        """Return the generations that *record* matches, or that it is about; empty: it is not ours."""
+        return self._by_data.get((record.params, record.data), frozenset())

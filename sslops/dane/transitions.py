@@ -1,6 +1,9 @@
 """Which records may come and go: the rules `may_publish` and `may_withdraw` of design section 2, for one name.
 
->>> from sslops.dane.transitions import Needed
+A name has *claims*: the services that the inventory asks records for, and those whose records are there from before.
+Each {usage, selector, match} must match whatever a host may serve by itself (RFC 7671 section 9), so a combination
+comes with all its records at once, and goes as a whole once the others can be relied on.
+
 >>> Needed(frozenset(), ("smtp1",)).is_known
 False
 """
@@ -10,18 +13,17 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from sslops.dane.records import is_supported
+from sslops.dane.records import CA_USAGES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+    from datetime import datetime
 
-    from sslops.dane.names import DaneName
     from sslops.dane.records import Keys
     from sslops.model.ledger import Ledger
     from sslops.model.names import GenerationId, ServiceId
-    from sslops.model.seen import PortSeen
-    from sslops.model.state import Branches
-    from sslops.model.tlsa import TlsaRecord
+    from sslops.model.state import Branches, Slots
+    from sslops.model.tlsa import TlsaParams, TlsaRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,52 +45,90 @@ class NameSeen:
 
     base: frozenset[TlsaRecord]
     servers: frozenset[TlsaRecord] = frozenset()
+    """What any server shows."""
     proposed: frozenset[TlsaRecord] = frozenset()
     """What a pending or open proposal would add or keep."""
+    everywhere: frozenset[TlsaRecord] = frozenset()
+    """What every server shows."""
+    past: frozenset[TlsaRecord] = frozenset()
+    """What base ever had: a server that still shows it lags, and nobody else put it there."""
+    views: tuple[frozenset[TlsaParams], ...] = ()
+    """The combinations that base has in each view; they differ where a view is new."""
+
+    @property
+    def foreign(self) -> frozenset[TlsaRecord]:
+        """Records of some server that no include file of ours ever had."""
+        return self.servers - self.past - self.base
 
     @property
     def is_empty(self) -> bool:
-        """Whether the next record would be the first one of ours.
+        """Whether the next record would be the first one.
 
         A proposal that did not land does not count, nor does a server that still shows what base has no more.
         """
-        return not self.base
+        return not self.base and not self._standing
+
+    @property
+    def combinations(self) -> frozenset[TlsaParams]:
+        """The combinations that whoever looks finds already: one more record of them is a record more to match."""
+        views = self.views or (frozenset(record.params for record in self.base),)
+        return frozenset.intersection(*views) | {record.params for record in self._standing}
+
+    @property
+    def _standing(self) -> frozenset[TlsaRecord]:
+        return self.everywhere - self.past - self.base
 
 
 @dataclass(frozen=True, slots=True)
-class AddressSeen:
-    """What the port of one address of a name showed."""
+class Claim:
+    """One service at a name: what is needed of it, and the CAs that are published for it whatever it serves.
 
-    address: str
-    port: int
-    seen: PortSeen
+    *is_asked*: the inventory asks for its records here. *is_listed*: only *standing* may be published (a public CA,
+    whose issuers the inventory lists).
+    """
+
+    service: ServiceId
+    needed: Needed
+    is_asked: bool = True
+    standing: frozenset[TlsaRecord] = frozenset()
+    is_listed: bool = False
+
+    def record(self, owner: str, params: TlsaParams, generation: GenerationId, keys: Keys) -> TlsaRecord | None:
+        """Return the record of one generation; null when it cannot be told, or must not be published."""
+        if params.usage not in CA_USAGES or not self.is_listed:
+            return keys.record(owner, params, self.service, generation)
+        listed = keys.matching(owner, params, self.service, generation) & self.standing
+        return min(listed, default=None)
 
 
 @dataclass(frozen=True, slots=True)
-class FirstUse:
-    """What is known before the first record: the hosts that serve, what each is proven to, the name's addresses."""
+class AtName:
+    """One name as it should become: its claims and the combinations that the inventory wants, at the moment *now*."""
 
-    curr: GenerationId | None
-    cert_sha256: str | None
-    hosts: Mapping[str, GenerationId | None] = field(default_factory=dict)
-    addresses: tuple[AddressSeen, ...] = ()
+    owner: str
+    wanted: frozenset[TlsaParams]
+    claims: tuple[Claim, ...]
+    now: datetime
+    ready: Mapping[TlsaRecord, datetime] = field(default_factory=dict)
+    """Since when, or from when on, no cache can lack a record; for records with evidence."""
+    nobodys: frozenset[TlsaRecord] = frozenset()
+    """Records in base that are about no generation of ours, and stay."""
 
-    def unproven_host(self) -> str | None:
-        """Return a host that is not settled on `curr`; the empty string when no host serves at all."""
-        if self.curr is None or not self.hosts:
-            return ""
-        return next((host for host, settled in sorted(self.hosts.items()) if settled != self.curr), None)
 
-    def unproven_address(self) -> str | None:
-        """Return an address that does not show the certificate of `curr`; the empty string when there is none."""
-        if self.cert_sha256 is None or not self.addresses:
-            return ""
-        shown = {entry.address: False for entry in self.addresses}
-        for entry in self.addresses:
-            if entry.seen.error is None and not entry.seen.shows_only(self.cert_sha256):
-                return f"{entry.address}:{entry.port}"
-            shown[entry.address] |= entry.seen.error is None
-        return next((address for address, answered in sorted(shown.items()) if not answered), None)
+@dataclass(frozen=True, slots=True)
+class Stay:
+    """Why something does not change now, and until when (null: until something else changes)."""
+
+    why: str
+    until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """The records that a name should have in the next base, and what has to wait."""
+
+    records: frozenset[TlsaRecord]
+    stays: tuple[Stay, ...] = ()
 
 
 def needed(
@@ -97,11 +137,12 @@ def needed(
     """Collect what must stay published: slots of both branches, and what any host may serve.
 
     *serving* are the hosts that get the service by the inventory; *exempt* those that only keep copies. A host that
-    left the inventory counts until its ledger entry ends.
+    left the inventory counts until its ledger entry ends; a service that was never live is served nowhere.
     """
-    states = (branches.main[service], branches.next[service])
-    ids = {slot for state in states for slot in (state.slots.curr, state.slots.next) if slot}
-    unknown = {host for host in serving if service not in ledger.host(host).services}
+    slots = [branches.main[service].slots, branches.next[service].slots]
+    ids = {slot for each in slots for slot in (each.curr, each.next) if slot}
+    asked = () if was_never_live(slots) else serving
+    unknown = {host for host in asked if service not in ledger.host(host).services}
     for host, entry in ledger.hosts.items():
         if service in entry.services and host not in exempt:
             may_serve = entry.services[service].may_serve
@@ -110,31 +151,98 @@ def needed(
     return Needed(frozenset(ids), tuple(sorted(unknown)))
 
 
-def parked(name: DaneName, rivals: Iterable[DaneName], seen: NameSeen, keys: Keys) -> str | None:
-    """Return why nothing may change under this owner yet; null when it is one key kind of one service, all ours."""
-    others = {rival.service for rival in rivals} - {name.service}
-    if others:
-        return f"{', '.join(map(str, sorted(others)))} has records at this name too"
-    if {rival.params for rival in rivals} != {name.params}:
-        return "several kinds of record are asked for at this name"
-    if not is_supported(name.params):
-        return f"{name.params} records cannot be made from a key alone"
-    published = seen.base | seen.servers | seen.proposed
-    if {record.params for record in published} - {name.params}:
-        return f"the name has records other than {name.params}"
-    ours = {keys.record(name.owner, name.params, name.service, key) for key in keys.ids(name.service)}
-    if published - ours:
-        return "the name has records that are not ours"
+def was_never_live(slots: Iterable[Slots]) -> bool:
+    """Whether no generation of a service, whose *slots* on both branches these are, was ever to be served."""
+    return not any(each.curr or each.prev or each.refused for each in slots)
+
+
+def target(at: AtName, seen: NameSeen, keys: Keys) -> Target:
+    """Return the records that the name should have in the next base, and what has to wait.
+
+    Everything needed is there: a record of a combination that is there already may always be added, a new combination
+    only as a whole. A record goes only when no slot, no host and no proposal needs it, and every host is known.
+    """
+    lacks = {params: lack(at, params, keys) for params in at.wanted | seen.combinations | _of(seen.base)}
+    coming = frozenset(params for params in at.wanted - seen.combinations if lacks[params] is None)
+    late = [
+        Stay(f"no {params} records yet: {lacks[params]}") for params in sorted(at.wanted - seen.combinations - coming)
+    ]
+    old, stays = _old(at, seen, lacks, keys)
+    required = frozenset(
+        record for params in (seen.combinations | coming) - old for record in _required(at, params, keys)
+    )
+    leaving = frozenset(record for record in seen.base - required - at.nobodys if record.params not in old)
+    unknown = frozenset(record for record in leaving if lacks[record.params] is not None)
+    if unknown:
+        stays += [Stay(f"nothing is withdrawn: {lack}") for lack in sorted({str(lacks[r.params]) for r in unknown})]
+    return Target(required | at.nobodys | unknown | (leaving & seen.proposed), tuple(late + stays))
+
+
+def _required(at: AtName, params: TlsaParams, keys: Keys) -> frozenset[TlsaRecord]:
+    """Return every record of one combination that some claim needs, as far as it can be told."""
+    made = {claim.record(at.owner, params, each, keys) for claim in at.claims for each in claim.needed.ids}
+    standing = {record for claim in at.claims for record in claim.standing if record.params == params}
+    return frozenset(record for record in made | standing if record is not None)
+
+
+def lack(at: AtName, params: TlsaParams, keys: Keys) -> str | None:
+    """Return why the records of one combination are not complete: something may be served that has none."""
+    for claim in at.claims:
+        if claim.needed.unknown:
+            return f"{claim.needed.unknown[0]} is not proven"
+        for each in sorted(claim.needed.ids):
+            if keys.may_be_served(claim.service, each) and claim.record(at.owner, params, each, keys) is None:
+                issuers = "none of its tlsa_issuers is in the chain of" if claim.is_listed else "it cannot be told for"
+                return f"{issuers} {claim.service} {each}"
     return None
 
 
-def target(name: DaneName, wanted: Needed, seen: NameSeen, keys: Keys) -> frozenset[TlsaRecord]:
-    """Return the records that the name should have in the next base.
+def _old(
+    at: AtName, seen: NameSeen, lacks: Mapping[TlsaParams, str | None], keys: Keys
+) -> tuple[frozenset[TlsaParams], list[Stay]]:
+    """Return the combinations that may go now, all their records at once, and why others stay.
 
-    Everything needed is there: a record of a combination that is there already may always be added. A record goes
-    only when no slot, no host and no proposal needs it, and every host is known.
+    The ones that take their place must be in every cache first (RFC 7671 section 8), so that at no time a resolver
+    that got one answer and not the other is left with nothing that matches.
     """
-    made = {keys.record(name.owner, name.params, name.service, key) for key in wanted.ids}
-    records = frozenset(record for record in made if record is not None)
-    is_complete = wanted.is_known and None not in made
-    return records | (seen.base & seen.proposed if is_complete else seen.base)
+    unwanted = _of(seen.base) - at.wanted
+    what = f"{', '.join(map(str, sorted(unwanted)))} records stay"
+    if not unwanted:
+        return frozenset(), []
+    why = _old_in_the_way(at, seen, lacks, unwanted)
+    if why is not None:
+        return frozenset(), [Stay(f"{what} {why}")]
+    ready = [at.ready.get(record) for params in at.wanted for record in _served(at, params, keys)]
+    known = [moment for moment in ready if moment is not None]
+    if len(known) < len(ready):
+        return frozenset(), [Stay(f"{what} until every server shows the new ones")]
+    until = max(known, default=at.now)
+    if until > at.now:
+        return frozenset(), [Stay(f"{what} until no cache can lack the new ones", until)]
+    return unwanted, []
+
+
+def _old_in_the_way(
+    at: AtName, seen: NameSeen, lacks: Mapping[TlsaParams, str | None], unwanted: frozenset[TlsaParams]
+) -> str | None:
+    """Return why the combinations *unwanted* cannot go whatever the age of the others is."""
+    if not at.wanted <= _of(seen.base) & seen.combinations or any(lacks[params] for params in at.wanted):
+        return "until the new ones are published"
+    if unwanted & (_of(seen.foreign) | _of(at.nobodys)):
+        return "beside those that are not ours"
+    return "because an open proposal has them" if unwanted & _of(seen.proposed) else None
+
+
+def _served(at: AtName, params: TlsaParams, keys: Keys) -> frozenset[TlsaRecord]:
+    """Return the records of one combination for whatever may be served now."""
+    made = {
+        claim.record(at.owner, params, each, keys)
+        for claim in at.claims
+        for each in claim.needed.ids
+        if keys.may_be_served(claim.service, each)
+    }
+    return frozenset(record for record in made if record is not None)
+
+
+def _of(records: Iterable[TlsaRecord]) -> frozenset[TlsaParams]:
+    return frozenset(record.params for record in records)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from sslops.errors import PeerError
 from sslops.model.seen import PortSeen
-from sslops.observe.tls import ask_port, leaf_certificate
+from sslops.observe.tls import ONLY_TLS_1_3, NoSuchKeyError, ask_port, leaf_certificate
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,36 +32,71 @@ class AskedPorts:
     forwarder: Forwarder
     sleep: Callable[[float], None] = time.sleep
 
-    def show(self, host: Host, verify: Verify, server_name: str, *, connections: int, over_seconds: float) -> PortSeen:
-        """Make *connections* new connections spread over *over_seconds* and return what they showed."""
+    def show(
+        self,
+        host: Host,
+        verify: Verify,
+        server_name: str,
+        *,
+        connections: int,
+        over_seconds: float,
+        key_types: tuple[str | None, ...] = (None,),
+    ) -> PortSeen:
+        """Make *connections* new connections for each of *key_types*, over *over_seconds*; return what they showed.
+
+        A port that speaks TLS 1.3 only cannot be asked for one type of key; it is asked for what it likes.
+        """
+        seen = self._show(host, verify, server_name, key_types, connections, over_seconds)
+        if seen.error is not None and ONLY_TLS_1_3 in seen.error:
+            return self._show(host, verify, server_name, (None,), connections, over_seconds)
+        return seen
+
+    def _show(
+        self,
+        host: Host,
+        verify: Verify,
+        server_name: str,
+        key_types: tuple[str | None, ...],
+        connections: int,
+        over_seconds: float,
+    ) -> PortSeen:
         if verify.asked_from == "host" and not host.is_local:
-            return self._through_host(host, verify, server_name, connections, over_seconds)
+            return self._through_host(host, verify, server_name, key_types, connections, over_seconds)
         return ask_port(
             HERE if host.is_local else host.address,
             verify.port,
             starttls=verify.starttls,
             server_name=server_name,
+            key_types=key_types,
             connections=connections,
             over_seconds=over_seconds,
             sleep=self.sleep,
         )
 
     def _through_host(
-        self, host: Host, verify: Verify, server_name: str, connections: int, over_seconds: float
+        self,
+        host: Host,
+        verify: Verify,
+        server_name: str,
+        key_types: tuple[str | None, ...],
+        connections: int,
+        over_seconds: float,
     ) -> PortSeen:
         begun, found = time.monotonic(), set[str]()
         for number in range(connections):
             if number:
                 self.sleep(over_seconds / (connections - 1))
             try:
-                found.add(self._once(host, verify, server_name))
+                for key_type in key_types:
+                    with contextlib.suppress(NoSuchKeyError):
+                        found.add(self._once(host, verify, server_name, key_type))
             except (OSError, PeerError) as error:
                 why = error.what if isinstance(error, PeerError) else "no answer in time, or ssh ended"
                 said = f"asked on the host: {why}"
                 return PortSeen(frozenset(found), number, time.monotonic() - begun, said)
         return PortSeen(frozenset(found), connections, time.monotonic() - begun)
 
-    def _once(self, host: Host, verify: Verify, server_name: str) -> str:
+    def _once(self, host: Host, verify: Verify, server_name: str, key_type: str | None) -> str:
         channel = self.forwarder.connect(host, HERE, verify.port)
         with contextlib.closing(channel):
-            return hashlib.sha256(leaf_certificate(channel, verify.starttls, server_name)).hexdigest()
+            return hashlib.sha256(leaf_certificate(channel, verify.starttls, server_name, key_type)).hexdigest()

@@ -67,6 +67,8 @@ class Work:
     includes: Mapping[str, str] = field(default_factory=dict)
     restart: frozenset[str] = frozenset()
     """Classes to restart whatever changes."""
+    former: frozenset[ServiceId] = frozenset()
+    """Services that the host gets no more and may still serve; their entries close when it is seen not to."""
 
     @property
     def host(self) -> Host:
@@ -76,7 +78,7 @@ class Work:
     @property
     def is_empty(self) -> bool:
         """Whether nothing is left to do."""
-        return not (self.due or self.includes or self.restart)
+        return not (self.due or self.includes or self.restart or self.former)
 
 
 @dataclass(frozen=True, slots=True)

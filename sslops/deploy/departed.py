@@ -11,11 +11,13 @@ from sslops.inventory.reach import deliveries
 from sslops.model.plan import Hazard, HazardName, Verb, Wait
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from sslops.deploy.decision import DeployOptions, World
+    from sslops.inventory.reach import Delivery
     from sslops.model.ledger import HostEntry, Served
-    from sslops.model.names import ServiceId
+    from sslops.model.names import GenerationId, ServiceId
+    from sslops.model.seen import PortSeen
 
 
 def left_behind(world: World, closed: Mapping[str, frozenset[ServiceId]]) -> Iterator[Wait]:
@@ -25,6 +27,38 @@ def left_behind(world: World, closed: Mapping[str, frozenset[ServiceId]]) -> Ite
         if name not in known and entry.services.keys() - closed.get(name, frozenset()):
             why = f"'{name}' left the inventory and may still serve; sslops deploy --forget {name} ends that"
             yield Wait(Verb.DEPLOY, "", "", name, None, why)
+
+
+def former(delivery: Delivery, world: World) -> frozenset[ServiceId]:
+    """Return the services that a host of the inventory gets no more, though it may serve them still.
+
+    One of an inactive group is frozen: nothing about it changes.
+    """
+    groups, entry = world.inventory.groups, world.ledger.host(delivery.host.name)
+    return frozenset(
+        service
+        for service, served in entry.services.items()
+        if service not in delivery.services
+        and served.may_serve
+        and (service.group not in groups or groups[service.group].active)
+    )
+
+
+def not_seen(
+    served: Served, keys: Mapping[GenerationId, str], ports: Iterable[PortSeen], right: frozenset[str]
+) -> bool:
+    """Whether *ports* show that nothing of an entry is served: all answered, and none with one of its certificates.
+
+    *keys* maps the generations that are known to their certificates. What may be something unknown is not served only
+    where the ports show nothing but what is *right*, the certificates that the host is settled on.
+    """
+    seen = list(ports)
+    shown = frozenset[str]().union(*(port.certificates for port in seen))
+    if not seen or any(port.error is not None or not port.certificates for port in seen):
+        return False
+    if any(key is None or key not in keys for key in served.may_serve):
+        return shown <= right
+    return not shown & {keys[key] for key in served.may_serve if key is not None}
 
 
 def expired(world: World) -> dict[str, frozenset[ServiceId]]:

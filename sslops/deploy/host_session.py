@@ -46,6 +46,8 @@ class Prepared:
     includes: tuple[Include, ...]
     dropped: frozenset[ServiceId]
     ask: Ask
+    gone: Callable[[Answer], frozenset[ServiceId]] = lambda _: frozenset()
+    """Which of the services that the host gets no more it does not serve, by its answer and its ports."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +67,15 @@ class Ended:
     """Services whose daemons were restarted well."""
     was_copied: bool = False
     troubles: tuple[SslopsError, ...] = ()
+    closed: frozenset[ServiceId] = frozenset()
+    """Services that it was seen not to serve any more."""
 
     def applied(self, entry: HostEntry, at: datetime) -> HostEntry:
         """Return the host's entry after this session; unchanged when another run was there since."""
         entry = entries.restore(entry, self.seq, self.before, self.restored)
         entry = entries.forgive(entry, self.seq, self.well - self.failed)
         entry = entries.hold_includes(entry, self.seq, self.includes)
+        entry = entries.close(entry, self.closed) if entry.seq == self.seq else entry
         return entries.went_back(entry, self.seq, self.proven, self.failed, at=at)
 
 
@@ -84,11 +89,13 @@ class HostSession:
         self._answer = prepared.looked
         self._restored = set(prepared.dropped)
         self._troubles: list[SslopsError] = []
+        self._closed: frozenset[ServiceId] = frozenset()
 
     def run(self) -> Ended:
         """Do all of it; a host that does not play along ends in an outcome too."""
         if self._must_be_asked() and not self._ask():
             return self._ended()
+        self._closed = self._given.gone(self._answer) & self._work.former
         wanted = session.to_send(self._work, self._answer, self._given.cert_sha256)
         send = wanted & self._given.parcels.keys()
         self._give_up(wanted - send)
@@ -106,7 +113,7 @@ class HostSession:
     def _must_be_asked(self) -> bool:
         """Whether what the host holds will count as a proof: what it showed without a number is none."""
         sent = session.to_send(self._work, self._answer, self._given.cert_sha256)
-        return bool(self._work.unproven or self._work.due.keys() - sent)
+        return bool(self._work.unproven or self._work.former or self._work.due.keys() - sent)
 
     def _ask(self) -> bool:
         """Raise the fence and look again: only now is certain that what the host says stays true."""
@@ -229,4 +236,5 @@ class HostSession:
             well=well,
             was_copied=was_copied,
             troubles=tuple(self._troubles),
+            closed=self._closed,
         )

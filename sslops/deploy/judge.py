@@ -9,6 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sslops.deploy.decision import Work, include_sha256
+from sslops.deploy.departed import former
+from sslops.model.names import ServiceId
 from sslops.model.plan import Hazard, Verb, Wait
 
 if TYPE_CHECKING:
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
     from sslops.deploy.decision import DeployOptions, Verdicts, World
     from sslops.inventory.reach import Delivery
     from sslops.model.ledger import HostEntry, Served
-    from sslops.model.names import GenerationId, ServiceId
+    from sslops.model.names import GenerationId
 
 
 class Judged:
@@ -36,7 +38,13 @@ class Judged:
                 del due[service]
         restart = self._forced(due)
         unproven = frozenset(service for service in due if not is_certain(self._entry.serves(service)))
-        self.work = Work(delivery, due, unproven, dict(self._includes()), restart)
+        left = frozenset[ServiceId]() if options.targets is not None else former(delivery, world)
+        self.work = Work(delivery, due, unproven, dict(self._includes()), restart, left)
+        self.waits += [self._left(service) for service in sorted(left)]
+
+    def _left(self, service: ServiceId) -> Wait:
+        why = "it gets this no more, and may still serve it until its files are gone or its port shows something else"
+        return Wait(Verb.DEPLOY, service.group, service.name, self._delivery.host.name, None, why)
 
     def _due(self) -> Iterator[tuple[ServiceId, GenerationId]]:
         asked_for = services_for(self._delivery, self._options)

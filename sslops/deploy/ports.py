@@ -58,8 +58,20 @@ class Receiver(Protocol):
 class Ports(Protocol):
     """Asks a host's port what it serves, from where its `verify` says."""
 
-    def show(self, host: Host, verify: Verify, server_name: str, *, connections: int, over_seconds: float) -> PortSeen:
-        """Make *connections* new connections spread over *over_seconds*; a port that cannot be asked is a value."""
+    def show(
+        self,
+        host: Host,
+        verify: Verify,
+        server_name: str,
+        *,
+        connections: int,
+        over_seconds: float,
+        key_types: tuple[str | None, ...] = (None,),
+    ) -> PortSeen:
+        """Make *connections* new connections spread over *over_seconds*; a port that cannot be asked is a value.
+
+        Each time it is asked for each of *key_types*: `ec`, `rsa`, or null, as it likes.
+        """
         ...
 
 

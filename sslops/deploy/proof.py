@@ -66,6 +66,7 @@ class Prover:
             question.server_name,
             connections=question.connections,
             over_seconds=question.over_seconds,
+            key_types=(question.key_type,),
         )
         return _judge(host, question, seen)
 

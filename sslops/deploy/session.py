@@ -39,6 +39,8 @@ class Question:
     over_seconds: float
     own: str
     others: frozenset[str]
+    key_type: str | None = None
+    """Ask as a client that takes only `ec` or only `rsa`: the port holds certificates of both."""
 
 
 def to_send(work: Work, answer: Answer, cert_sha256: Mapping[ServiceId, str]) -> frozenset[ServiceId]:
@@ -110,17 +112,13 @@ def questions(
     if facts is None or facts.issued is None:
         return ()
     often = (DANE_CONNECTIONS, DANE_SECONDS) if service.dane else (1, 0.0)
-    return tuple(
-        Question(
-            service.id,
-            verify,
-            server_name(service),
-            *often,
-            facts.issued.cert_sha256,
-            _others(delivery, service.id, verify, right),
-        )
-        for verify in delivery.verifies(service.id)
-    )
+    found = []
+    for verify in delivery.verifies(service.id):
+        others = _others(delivery, service.id, verify, right)
+        key_type = facts.key_type if service.dane and others - {facts.issued.cert_sha256} else None
+        own = facts.issued.cert_sha256
+        found.append(Question(service.id, verify, server_name(service), *often, own, others, key_type))
+    return tuple(found)
 
 
 def server_name(service: Service) -> str:
@@ -130,8 +128,13 @@ def server_name(service: Service) -> str:
 
 
 def named_hosts(service: Service) -> tuple[str, ...]:
-    """Return the host names of the certificate: without wildcards and addresses."""
-    return tuple(san for san in service.sans if not (san.startswith("*.") or _is_address(san)))
+    """Return the host names that the inventory asks for."""
+    return host_names(service.sans)
+
+
+def host_names(sans: Iterable[str]) -> tuple[str, ...]:
+    """Return the host names among the names of a certificate: without wildcards and addresses."""
+    return tuple(san for san in sans if not (san.startswith("*.") or _is_address(san)))
 
 
 def _others(delivery: Delivery, service: ServiceId, verify: Verify, right: Mapping[ServiceId, str]) -> frozenset[str]:

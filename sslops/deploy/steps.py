@@ -10,12 +10,14 @@ from __future__ import annotations
 import hashlib
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from sslops.dane.gate import Gate
 from sslops.dane.records import Keys
 from sslops.deploy import entries, rules, session
 from sslops.deploy.decision import Decision, DeployOptions, Work, World, include_sha256
+from sslops.deploy.former import FormerServices
 from sslops.deploy.host_session import Ended, HostSession, Prepared
 from sslops.deploy.key_match import matched
 from sslops.deploy.proof import PATIENCE_SECONDS, Prover
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from sslops.dane.gate import Verdict
+    from sslops.dane.records import Material
     from sslops.deploy.decision import Verdicts
     from sslops.deploy.ports import Clock, Commands, Includes, Ops, Ports, Receiver, Vault
     from sslops.deploy.session import Question
@@ -74,7 +77,7 @@ class Deployer:
     random: Callable[[], float]
     options: DeployOptions = field(default_factory=DeployOptions)
     includes: Includes | None = None
-    spki: Mapping[Version, bytes] | None = None
+    material: Mapping[Version, Material] | None = None
     patience_seconds: tuple[float, ...] = PATIENCE_SECONDS
 
     def plan(self, snapshot: Snapshot) -> Plan:
@@ -94,7 +97,7 @@ class Deployer:
         require(plan, expected_digest)
         looked = self._look(decision.works)
         silent = tuple(answer.trouble for answer in looked.values() if answer.trouble is not None)
-        works = [work for work in decision.works if looked[work.host.name].trouble is None]
+        works = self._worth_while(world, decision.works, looked)
         snapshot = self._intend(snapshot, _ended_entries(ledger, decision), works, looked)
         if not works:
             return Deployed(plan, silent)
@@ -121,9 +124,11 @@ class Deployer:
         return rules.decide(world, verdicts, self.options), ledger
 
     def _verdicts(self, world: World, snapshot: Snapshot) -> tuple[Verdicts, Ledger]:
-        keys = Keys.of(snapshot.branches, self.spki)
+        keys = Keys.of(snapshot.branches, self.material)
         concerned = rules.candidates(world, self.options)
-        if any(self.inventory.services[service].dane for service in concerned):
+        # A service without DANE may have had it a moment ago; only DNS and its history tell.
+        has_dane = any(self.inventory.services[service].dane for service in concerned)
+        if has_dane or (concerned and self.inventory.dns is not None):
             look = self.observer.look(snapshot.ledger)
             ledger = look.advanced(snapshot.ledger)
             gate = look.gate(self.inventory, ledger, keys, self.clock.now())
@@ -136,6 +141,17 @@ class Deployer:
         hosts = [work.host for work in works]
         with ThreadPoolExecutor(max_workers=HOSTS_AT_ONCE) as pool:
             return dict(zip((host.name for host in hosts), pool.map(self._look_at, hosts), strict=True))
+
+    def _worth_while(self, world: World, works: Iterable[Work], looked: Mapping[str, Answer]) -> list[Work]:
+        """Return the works of hosts that answered; what they get no more counts only if it seems to be gone."""
+        former = FormerServices(world.branches, self.ports)
+        answered = [work for work in works if looked[work.host.name].trouble is None]
+        entries_of = {work.host.name: world.ledger.host(work.host.name) for work in answered}
+        left = [
+            replace(work, former=former.gone(work, entries_of[work.host.name], looked[work.host.name]))
+            for work in answered
+        ]
+        return [work for work in left if not work.is_empty]
 
     def _look_at(self, host: Host) -> Answer:
         return self.receiver.look(host)
@@ -206,6 +222,7 @@ class Deployer:
                     includes=tuple(Include(apex, contents[apex]) for apex in sorted(work.includes)),
                     dropped=frozenset(intended.due.keys() - work.due.keys()),
                     ask=self._asker(world, work.delivery, world.ledger.host(name)),
+                    gone=partial(FormerServices(world.branches, self.ports).gone, work, world.ledger.host(name)),
                 )
             )
         return prepared, [*troubles, *unread]
@@ -314,7 +331,8 @@ def _narrowed(work: Work, fresh: Work | None) -> Work:
         return Work(work.delivery)
     due = {service: generation for service, generation in work.due.items() if fresh.due.get(service) == generation}
     includes = {apex: digest for apex, digest in work.includes.items() if fresh.includes.get(apex) == digest}
-    return replace(work, due=due, includes=includes, restart=work.restart & fresh.restart)
+    former = work.former & fresh.former
+    return replace(work, due=due, includes=includes, restart=work.restart & fresh.restart, former=former)
 
 
 def _ended_entries(ledger: Ledger, decision: Decision) -> Ledger:

@@ -21,6 +21,7 @@ from sslops.model.inventory import (
     KeySpec,
     Service,
     Subject,
+    TlsaIssuer,
 )
 from sslops.model.names import CA_GROUP, ServiceId
 from sslops.model.tlsa import TlsaParams
@@ -72,7 +73,7 @@ def service(service_id: ServiceId, plain: Plain, defaults: Plain) -> Service:
         eku=_purposes(service_id, x509),
         key_lifecycle=_lifecycle(plain, has_dane=bool(dane)),
         hold=hold(plain.get("hold")),
-        **said(plain, {"dane_tls_ttl": "dane_ttl_seconds"}),
+        **said(plain, {"dane_tls_ttl": "dane_ttl_seconds", "dane_apex": "dane_apex"}),
         **{**said(defaults, _INHERITED), **said(plain, _INHERITED)},
     )
 
@@ -89,7 +90,13 @@ def authority(name: str, plain: Plain) -> CertificateAuthority:
         preferred_chain=plain.get("ca_preferred_chain"),
         external_account=ExternalAccountReference(**plain["eab"]) if plain.get("eab") is not None else None,
         **said(plain, ("directory", "staging", "ca_bundle")),
+        tlsa_issuers=tuple(sorted(map(_issuer, plain.get("tlsa_issuers") or ()))),
     )
+
+
+def _issuer(text: str) -> TlsaIssuer:
+    selector, match, data = text.split(" ")
+    return TlsaIssuer(int(selector), int(match), data)
 
 
 def _key(plain: Plain) -> KeySpec:

@@ -29,6 +29,7 @@ IDENTITY = rf"^[^{_UNSEEN}<>\s](?:[^{_UNSEEN}<>]*[^{_UNSEEN}<>\s])?$"
 COUNTRY = "^(?:[A-Z]{2})?$"
 KEY_MODE = "^0[46][04]0$"
 MOMENT = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}(?:T[0-9]{2}:[0-9]{2}:[0-9]{2}Z)?$"
+TLSA_ISSUER = r"^[01] (?:0 (?:[0-9a-f]{2}){16,4096}|1 [0-9a-f]{64}|2 [0-9a-f]{128})$"
 DAYS = r"^[0-9]{1,5}(?:\.[0-9]{1,6})?$"
 GIT_URL = (
     r"^(?:(?:https?|ssh|git|file)://[^\s\x00-\x1f\x7f-][^\s\x00-\x1f\x7f]*"
@@ -55,6 +56,7 @@ PHRASES = {
     COUNTRY: "a country code of two capital letters",
     KEY_MODE: 'one of "0400", "0440", "0600", "0640"',
     MOMENT: "a day as '2026-12-01' or a moment as '2026-12-01T08:00:00Z' (UTC)",
+    TLSA_ISSUER: "'selector match data' of a TLSA record, the data in lower-case hex, as '1 1 <64 digits>'",
     DAYS: "a number of days",
     GIT_URL: "the URL of a git repository (https, ssh, file, user@host:path, or an absolute path)",
 }

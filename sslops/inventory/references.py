@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from sslops.inventory.acme_references import acme_complaints
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from sslops.inventory.found import Found
 
 OWN = frozenset({"local", "self"})
+CA_USAGES = frozenset({0, 2})
+MOST_ISSUERS = 12
+"""What the senders of a large mail service read (seen in 2024)."""
 _DEFAULT = frozenset({"default", "*"})
 
 
@@ -34,6 +38,8 @@ def reference_complaints(found: Found) -> Iterator[Complaint]:
         yield from acme_complaints(found, cas)
         for service, document in found.services.items():
             yield from _signer(found, cas, service, document)
+            yield from _issuers(cas, document)
+        yield from _issuer_lists(cas)
     yield from _circles(found)
 
 
@@ -102,6 +108,35 @@ def _dane_without_dns(found: Found) -> Iterator[Complaint]:
         if document.plain.get("dane_tls"):
             hint = f"add 'dns' with 'repo' and 'tlsa_dirs' to {SETTINGS_FILE}"
             yield Complaint(document.file, ("dane_tls",), "nobody would publish TLSA records: there is no 'dns'", hint)
+
+
+def _issuers(cas: Plain, document: Document) -> Iterator[Complaint]:
+    """A CA usage of a public CA needs the list of its issuers: the next certificate may come from any of them."""
+    entry = cas.get(document.plain["signing_ca"])
+    if entry is None or entry["ca_type"] in OWN:
+        return
+    listed = {tuple(issuer.split(" ")[:2]) for issuer in entry.get("tlsa_issuers") or ()}
+    for place, (_, _, usage, selector, match, *_) in enumerate(document.plain.get("dane_tls") or ()):
+        if usage in CA_USAGES and (str(selector), str(match)) not in listed:
+            ca = document.plain["signing_ca"]
+            what = f"TLSA usage {usage} needs the issuers of '{ca}' with selector {selector} and match {match}"
+            yield Complaint(document.file, ("dane_tls", place), what, f"list them as 'tlsa_issuers' in {CAS_FILE}")
+
+
+def _issuer_lists(cas: Plain) -> Iterator[Complaint]:
+    """Some senders stop reading after a dozen records of a name; an own CA is known without a list."""
+    for name, entry in cas.items():
+        issuers = entry.get("tlsa_issuers") or ()
+        if issuers and entry["ca_type"] in OWN:
+            yield Complaint(CAS_FILE, (name, "tlsa_issuers"), "an own CA needs no list of issuers", at_key=True)
+        kinds = Counter(issuer.rpartition(" ")[0] for issuer in issuers)
+        for kind, count in sorted(kinds.items()):
+            if count > MOST_ISSUERS:
+                what = f"{count} issuers of '{kind}'; {MOST_ISSUERS} records of a name are read everywhere"
+                yield Complaint(CAS_FILE, (name, "tlsa_issuers"), what, "list those that may sign")
+        for place, issuer in enumerate(issuers):
+            if issuer in issuers[:place]:
+                yield Complaint(CAS_FILE, (name, "tlsa_issuers", place), "this issuer is there twice")
 
 
 def _own_cas(found: Found, cas: Plain) -> Iterator[Complaint]:

@@ -109,6 +109,8 @@ class ServiceFile(Table):
     Without that, `MX` for port 25 and `SANS` for others."""
     dane_tls_ttl: Annotated[int, Field(ge=1, le=604_800)] = 1800
     """TTL of the TLSA records in seconds."""
+    dane_apex: bool = False
+    """With `MX`: the apex gets records too, though it has MX hosts, for senders that ask for it directly."""
     key_lifecycle: Literal["prepublish", "at-renewal"] | None = None
     """When the following key is made: `prepublish` right after a roll (default with `dane_tls`), or `at-renewal`, when
     the certificate is due (default without)."""
@@ -153,6 +155,9 @@ class CaEntry(Table):
     repository's top, or an absolute one on the runner."""
     eab: ExternalAccountTable | None = None
     """The external account binding that an ACME server may ask for."""
+    tlsa_issuers: list[Annotated[str, Field(pattern=patterns.TLSA_ISSUER)]] | None = None
+    """The CA's active and backup issuers, each as `selector match data` of a TLSA record: for services whose `dane_tls`
+    has usage 2. At most 12 of one selector and match."""
 
 
 class CasFile(RootModel[dict[Name, CaEntry]]):

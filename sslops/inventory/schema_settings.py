@@ -199,7 +199,7 @@ class VerifyTable(Table):
 
     port: PortNumber
     """The port that shows the certificate."""
-    starttls: Literal["smtp"] | None = None
+    starttls: Literal["smtp", "imap", "pop3", "ldap", "xmpp"] | None = None
     """The protocol spoken before TLS; without it plain TLS."""
     asked_from: Literal["runner", "host"] = Field("runner", alias="from")
     """`runner`, or `host`: asked there over ssh."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from sslops.model.ledger import ApexEntry, Evidence, Lowered, NameEntry, Pending
 from sslops.model.names import format_time
-from sslops.model.tlsa import TlsaRecord
+from sslops.model.tlsa import TlsaParams, TlsaRecord
 from sslops.state.plain_yaml import Block, write
 from sslops.state.record import Record
 from sslops.state.slots_file import time_or_null
@@ -23,7 +23,13 @@ if TYPE_CHECKING:
 
 KEYS = ("pending", "names", "records")
 _PENDING_KEYS = ("run", "base", "head", "records")
-_NAME_KEYS = ("ttl", "empty_since", "commit", "lowered")
+_NAME_KEYS = ("ttl", "empty_since", "commit", "lowered", "gone")
+_COMBINATIONS = {
+    str(params): params
+    for params in (
+        TlsaParams(usage, selector, match) for usage in range(4) for selector in range(2) for match in range(3)
+    )
+}
 _LOWERED_KEYS = ("ttl", "since")
 _EVIDENCE_KEYS = ("since", "commit", "max_ttl")
 
@@ -80,16 +86,20 @@ def _name(name: NameEntry) -> Value:
     }
     if name.lowered is not None:
         values["lowered"] = {"ttl": str(name.lowered.ttl_seconds), "since": format_time(name.lowered.since)}
+    if name.gone:
+        values["gone"] = {str(params): time_or_null(since) for params, since in sorted(name.gone.items())}
     return values
 
 
 def _read_name(record: Record) -> NameEntry:
     lowered = record.inner_or_null("lowered", known=_LOWERED_KEYS)
+    gone = record.inner_or_null("gone", known=_COMBINATIONS)
     return NameEntry(
         record.count("ttl"),
         record.text("commit"),
         record.moment_or_null("empty_since"),
         None if lowered is None else Lowered(lowered.count("ttl"), lowered.moment("since")),
+        {} if gone is None else {_COMBINATIONS[text]: gone.moment_or_null(text) for text in gone.values},
     )
 
 

@@ -118,6 +118,8 @@ class Service:
     key: KeySpec = KeySpec()
     dane: tuple[DaneSpec, ...] = ()
     dane_ttl_seconds: int = 1800
+    dane_apex: bool = False
+    """With DaneOwners.MX: the apex owns records too, whatever its MX hosts are."""
     ca: CaSpec | None = None
     eku: tuple[str, ...] = ("serverAuth",)
     key_lifecycle: KeyLifecycle = KeyLifecycle.AT_RENEWAL
@@ -139,6 +141,15 @@ class Group:
     active: bool
     services: tuple[ServiceId, ...]
     hold: Hold | None = None
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class TlsaIssuer:
+    """One CA of an issuer list: its hash or whole (*match*) of key or certificate (*selector*), in lower-case hex."""
+
+    selector: int
+    match: int
+    data: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +178,8 @@ class CertificateAuthority:
     staging: str | None = None
     ca_bundle: str | None = None
     external_account: ExternalAccountReference | None = None
+    tlsa_issuers: tuple[TlsaIssuer, ...] = ()
+    """The active and backup issuers of a public CA, for services with a CA usage."""
 
     @property
     def is_lets_encrypt(self) -> bool:

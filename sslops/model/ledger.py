@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from sslops.model.names import GenerationId, ServiceId
-    from sslops.model.tlsa import TlsaRecord
+    from sslops.model.tlsa import TlsaParams, TlsaRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +70,9 @@ class NameEntry:
     commit: str
     empty_since: datetime | None = None
     lowered: Lowered | None = None
+    gone: Mapping[TlsaParams, datetime | None] = field(default_factory=dict)
+    """Combinations that the name had and has no more, while others stay: since when none was seen anywhere (null: some
+    server may still show it). A cache may use one of them alone until it forgets it (RFC 7671 section 9)."""
 
 
 @dataclass(frozen=True, slots=True)

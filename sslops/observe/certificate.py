@@ -17,6 +17,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import NameOID
 
+from sslops.dane.records import Der, Material
 from sslops.errors import StateError
 
 if TYPE_CHECKING:
@@ -79,6 +80,12 @@ def names_ca(chain: bytes, common_name: str) -> bool:
     certs = [_load(each) for each in split_chain(chain)]
     names = [attribute for cert in certs for name in (cert.issuer, cert.subject) for attribute in name]
     return any(each.oid == NameOID.COMMON_NAME and each.value == common_name for each in names)
+
+
+def material(csr: bytes, cert: bytes | None, chain: bytes | None) -> Material:
+    """Return in DER what records can be about; StateError when a part of it cannot be read."""
+    issuers = tuple(Der(certificate_der(each), certificate_spki(each)) for each in split_chain(chain or b""))
+    return Material(csr_spki(csr), None if cert is None else certificate_der(cert), issuers)
 
 
 def faults(

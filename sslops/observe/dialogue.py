@@ -5,92 +5,84 @@ A protocol is one function in `DIALOGUES`. The other side is hostile: lines, the
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from sslops.errors import PeerError
+from sslops.observe.ldap import ldap
+from sslops.observe.stream import Channel, Stream, printable
+from sslops.observe.xmpp import xmpp
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-MAX_LINE_BYTES = 2048
-"""Four times what SMTP allows (RFC 5321 section 4.5.3.1.5)."""
+__all__ = ["DIALOGUES", "Channel"]
 
 MAX_LINES = 100
 
 
-class Channel(Protocol):
-    """Bytes to and from the other side: a socket, or the pipes of `ssh -W`."""
-
-    def send(self, content: bytes) -> None:
-        """Send all of it; must raise OSError when the time is up."""
-        ...
-
-    def receive(self) -> bytes:
-        """Return what has come, at least one byte, empty at the end; must raise OSError when the time is up."""
-        ...
-
-    def close(self) -> None:
-        """End it; must not raise."""
-        ...
-
-
-class _Lines:
-    """Reads lines from a channel, and knows whether more came than was asked for."""
-
-    def __init__(self, channel: Channel) -> None:
-        self._channel = channel
-        self._rest = b""
-
-    def next(self) -> str:
-        """Return one line without its end."""
-        while b"\n" not in self._rest:
-            if len(self._rest) > MAX_LINE_BYTES:
-                raise PeerError("a line of the greeting does not end")
-            arrived = self._channel.receive()
-            if not arrived:
-                raise PeerError("the connection was closed before TLS began")
-            self._rest += arrived
-        line, _, self._rest = self._rest.partition(b"\n")
-        return line[:MAX_LINE_BYTES].decode("ascii", "replace").rstrip("\r")
-
-    def reply(self) -> tuple[str, tuple[str, ...]]:
-        """Return an SMTP reply: its code and its lines without it (RFC 5321 section 4.2.1)."""
-        texts = []
-        for _ in range(MAX_LINES):
-            line = self.next()
-            if not (line[:3].isascii() and line[:3].isdigit()):
-                raise PeerError("the server does not speak SMTP")
-            texts.append(line[4:])
-            if line[3:4] != "-":
-                return line[:3], tuple(texts)
-        raise PeerError("a reply has more lines than any server sends")
-
-    def refuse_more(self) -> None:
-        """Fail when plaintext was sent beyond the reply; it would be read as if it came under TLS (CVE-2011-0411)."""
-        if self._rest:
-            raise PeerError("the server sent more before TLS began")
-
-
-def smtp(channel: Channel, client_name: str) -> None:
+def smtp(channel: Channel, client_name: str, _server_name: str) -> None:
     """Speak SMTP up to the reply to STARTTLS (RFC 3207)."""
-    lines = _Lines(channel)
-    _expect(lines, "220", "the greeting")
+    stream = Stream(channel)
+    _expect(stream, "220", "the greeting")
     channel.send(f"EHLO {client_name}\r\n".encode("ascii"))
-    offers = _expect(lines, "250", "EHLO")
+    offers = _expect(stream, "250", "EHLO")
     if "STARTTLS" not in {offer.strip().upper() for offer in offers[1:]}:
         raise PeerError("the server does not offer STARTTLS")
     channel.send(b"STARTTLS\r\n")
-    _expect(lines, "220", "STARTTLS")
-    lines.refuse_more()
+    _expect(stream, "220", "STARTTLS")
+    stream.refuse_more()
 
 
-DIALOGUES: Mapping[str, Callable[[Channel, str], None]] = {"smtp": smtp}
-"""Protocol name, as `verify.starttls` has it, to what is said before the handshake."""
+def imap(channel: Channel, _client_name: str, _server_name: str) -> None:
+    """Speak IMAP up to the reply to STARTTLS (RFC 9051 section 6.2.1)."""
+    stream = Stream(channel)
+    greeting = stream.line()
+    if not greeting.upper().startswith("* OK"):
+        raise PeerError(f"the server greets with '{printable(greeting)}'")
+    channel.send(b"s1 STARTTLS\r\n")
+    line = next((said for _ in range(MAX_LINES) if not (said := stream.line()).startswith("* ")), "* nothing else")
+    if not line.upper().startswith("S1 OK"):
+        raise PeerError(f"the server answers '{printable(line)}' to STARTTLS")
+    stream.refuse_more()
 
 
-def _expect(lines: _Lines, code: str, what: str) -> tuple[str, ...]:
-    got, texts = lines.reply()
+def pop3(channel: Channel, _client_name: str, _server_name: str) -> None:
+    """Speak POP3 up to the reply to STLS (RFC 2595 section 4)."""
+    stream = Stream(channel)
+    for command, what in ((b"", "the greeting"), (b"STLS\r\n", "STLS")):
+        if command:
+            channel.send(command)
+        line = stream.line()
+        if not line.upper().startswith("+OK"):
+            raise PeerError(f"the server answers '{printable(line)}' to {what}")
+    stream.refuse_more()
+
+
+DIALOGUES: Mapping[str, Callable[[Channel, str, str], None]] = {
+    "smtp": smtp,
+    "imap": imap,
+    "pop3": pop3,
+    "ldap": ldap,
+    "xmpp": xmpp,
+}
+"""Protocol name, as `verify.starttls` has it, to what is said before the handshake, given both sides' names."""
+
+
+def _reply(stream: Stream) -> tuple[str, tuple[str, ...]]:
+    """Return an SMTP reply: its code and its lines without it (RFC 5321 section 4.2.1)."""
+    texts = []
+    for _ in range(MAX_LINES):
+        line = stream.line()
+        if not (line[:3].isascii() and line[:3].isdigit()):
+            raise PeerError("the server does not speak SMTP")
+        texts.append(line[4:])
+        if line[3:4] != "-":
+            return line[:3], tuple(texts)
+    raise PeerError("a reply has more lines than any server sends")
+
+
+def _expect(stream: Stream, code: str, what: str) -> tuple[str, ...]:
+    got, texts = _reply(stream)
     if got != code:
-        answer = "".join(character if character.isprintable() else "?" for character in f"{got} {texts[-1]}")
-        raise PeerError(f"the server answers '{answer[:100]}' to {what}")
+        raise PeerError(f"the server answers '{printable(f'{got} {texts[-1]}')}' to {what}")
     return texts

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from sslops.dane.evidence import advance
 from sslops.dane.gate import Gate
 from sslops.dane.names import DaneName, Owners, dane_apexes, dane_owners, zone_of
+from sslops.dane.records import CA_USAGES
 from sslops.errors import DnsError, SslopsError
 from sslops.model.ledger import ApexEntry
 from sslops.model.names import CA_GROUP
@@ -23,9 +24,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from sslops.dane.records import Keys
-    from sslops.model.inventory import Endpoint, Inventory
+    from sslops.model.inventory import Endpoint, Inventory, Service
     from sslops.model.ledger import Ledger
-    from sslops.model.names import ServiceId
     from sslops.model.seen import DnsRepoSeen, ServerSeen
     from sslops.observe.ports import Clock, NameServers, Repository
 
@@ -56,16 +56,18 @@ class Look:
             service.id: f"DNS of {apex} could not be looked at: {why}"
             for apex, why in sorted(self.failed.items())
             for service in inventory.active()
-            if (service.dane and service.id.group == apex) or self._is_published(service.id, apex, keys)
+            if (service.dane and service.id.group == apex) or self._is_published(service, apex, keys)
         }
         return Gate(ledger, self.seen, keys, self.owners.names, now, blind)
 
-    def _is_published(self, service: ServiceId, apex: str, keys: Keys) -> bool:
+    def _is_published(self, service: Service, apex: str, keys: Keys) -> bool:
         """Whether the DNS base has a record of *service* in *apex*, though the inventory may ask for none any more."""
-        views, ids = self.repo[apex].base.views if apex in self.repo else (), keys.ids(service)
-        records = {record for view in views for rrset in view.values() for record in rrset.records}
+        views, ids = self.repo[apex].base.views if apex in self.repo else (), keys.ids(service.id)
+        found = {record for view in views for rrset in view.values() for record in rrset.records}
+        # A CA's record is everybody's whom it signed; without DANE nobody asks for it.
+        records = {record for record in found if service.dane or record.params.usage not in CA_USAGES}
         return any(
-            keys.record(record.owner, record.params, service, key) == record for record in records for key in ids
+            record in keys.matching(record.owner, record.params, service.id, key) for record in records for key in ids
         )
 
 

@@ -10,24 +10,31 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from sslops.dane.records import Keys
-from sslops.dane.transitions import AddressSeen
+from sslops.dane.evidence import servers_agree_with_base
+from sslops.dane.first_use import AddressSeen
+from sslops.dane.records import Index, Keys
 from sslops.dane.zonefile import render
 from sslops.model.change import Note
 from sslops.model.ledger import ApexEntry, Ledger, Pending
+from sslops.model.names import CA_GROUP
 from sslops.model.plan import Consents, Plan
 from sslops.plan.digest import digest, require
-from sslops.publish.rules import Proposal, Publication, World, empty_names, ports_of, publication
+from sslops.publish.outlook import outlook
+from sslops.publish.owner import ports_of
+from sslops.publish.rules import Proposal, Publication, owners_to_ask, publication
+from sslops.publish.world import World
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
-    from sslops.dane.names import DaneName
+    from sslops.dane.records import Material
     from sslops.model.inventory import Inventory
     from sslops.model.names import GenerationId, ServiceId
+    from sslops.model.outlook import NameOutlook
     from sslops.model.state import Branches
     from sslops.model.tlsa import TlsaRecord
     from sslops.observe.look import Look, Observer
+    from sslops.publish.owner import Owner
     from sslops.publish.ports import AskPort, Clock, DnsRepository, Ops
     from sslops.state.snapshot import Snapshot
 
@@ -37,7 +44,7 @@ LOOK_SECONDS = 30
 
 @dataclass(frozen=True, slots=True)
 class Publisher:
-    """Publishes; *sleep* takes seconds. *spki* gives public keys in DER where records are not SHA-256."""
+    """Publishes; *sleep* takes seconds. *material* gives keys and certificates where records need more than facts."""
 
     inventory: Inventory
     ops: Ops
@@ -48,16 +55,26 @@ class Publisher:
     sleep: Callable[[float], None]
     run: str
     consents: Consents = Consents()
-    spki: Mapping[tuple[ServiceId, GenerationId], bytes] | None = None
+    material: Mapping[tuple[ServiceId, GenerationId], Material] | None = None
     restart: Callable[[], None] = lambda: None
     """Runs `dns.restart_cmd`, for name servers that are told by the runner."""
 
     def plan(self, snapshot: Snapshot) -> tuple[Publication, Look]:
         """Look at DNS and decide; nothing is changed anywhere."""
+        world, look = self._judged(snapshot)
+        return publication(world), look
+
+    def foresee(self, snapshot: Snapshot) -> tuple[Plan, tuple[NameOutlook, ...]]:
+        """Return the plan, and what lies before each name, from one look."""
+        world, look = self._judged(snapshot)
+        gate = look.gate(self.inventory, world.ledger, world.keys, world.now)
+        return publication(world).plan, outlook(world, gate)
+
+    def _judged(self, snapshot: Snapshot) -> tuple[World, Look]:
         look = self.observer.look(snapshot.ledger)
         world = self._world(look, snapshot.branches, look.advanced(snapshot.ledger))
-        asked = {name.owner: self._ask(name) for name in empty_names(world) if name.apex in look.seen}
-        return publication(replace(world, addresses=asked)), look
+        asked = {owner.owner: self._ask(owner) for owner in owners_to_ask(world)}
+        return replace(world, addresses=asked), look
 
     def publish(self, snapshot: Snapshot, expected_digest: str | None = None) -> Plan:
         """Bring every include file up to date; Moved when another run was faster, to be tried again from the start.
@@ -86,19 +103,21 @@ class Publisher:
             branches=branches,
             ledger=ledger,
             owners=look.owners,
-            keys=Keys.of(branches, self.spki),
+            keys=Keys.of(branches, self.material),
             repo=look.repo,
             seen=look.seen,
             now=self.clock.now(),
             consents=self.consents,
+            failed=look.failed,
         )
 
-    def _ask(self, name: DaneName) -> tuple[AddressSeen, ...]:
+    def _ask(self, owner: Owner) -> tuple[AddressSeen, ...]:
         """Ask every address of the name's host at each port that may be the one."""
+        name = owner.names[0]
         return tuple(
             AddressSeen(address, verify.port, self.ask_port(address, verify, name.host))
             for address in self.observer.host_addresses(name)
-            for verify in ports_of(name, self.inventory)
+            for verify in ports_of(owner.names, self.inventory)
         )
 
     def _fenced(self, ledger: Ledger) -> str | None:
@@ -119,12 +138,24 @@ class Publisher:
         return self.ops.write_ledger(snapshot, replace(ledger, apexes=apexes), note)
 
     def _files(self, proposals: tuple[Proposal, ...], branches: Branches) -> dict[str, bytes]:
-        comment = _Commentary(Keys.of(branches, self.spki), branches)
+        records = [record for proposal in proposals for record in proposal.records]
+        index = Index.of(Keys.of(branches, self.material), frozenset(record.params for record in records))
+        comment = _Commentary(index, branches, self._listed(records))
         return {
             path: render(proposal.zone, comment).encode()
             for proposal in proposals
             for path in self.repository.paths(proposal.apex)
         }
+
+    def _listed(self, records: Iterable[TlsaRecord]) -> dict[TlsaRecord, str]:
+        """Return for each record about an issuer that `cas.yaml` lists which CA lists it."""
+        said = {
+            (each.selector, each.match, each.data): f"an issuer of {ca.name}"
+            for ca in self.inventory.cas.values()
+            for each in ca.tlsa_issuers
+        }
+        keys = {record: (record.params.selector, record.params.match, record.data) for record in records}
+        return {record: said[key] for record, key in keys.items() if key in said}
 
     def _message(self, plan: Plan) -> str:
         apexes = sorted({action.group for action in plan.actions})
@@ -137,10 +168,10 @@ class Publisher:
         return Note("publish", f"TLSA of {apexes} is in the DNS repository", "What every name server showed after it.")
 
     def _look_until_agreed(self, ledger: Ledger) -> Look:
-        """Look until every record of the base has evidence, for a bounded time."""
+        """Look until every server shows the base, for a bounded time."""
         look = self.observer.look(ledger)
         for _ in range(LOOK_SECONDS):
-            if _is_agreed(look, look.advanced(ledger)):
+            if _is_agreed(look):
                 return look
             self.sleep(1)
             look = self.observer.look(ledger)
@@ -149,16 +180,18 @@ class Publisher:
 
 @dataclass(frozen=True, slots=True)
 class _Commentary:
-    """Says behind each record whose it is."""
+    """Says behind each record whose it is: service, generation and slot; for a CA usage the CA's."""
 
-    keys: Keys
+    index: Index
     branches: Branches
+    listed: Mapping[TlsaRecord, str]
 
     def __call__(self, record: TlsaRecord) -> str:
-        for service, generation in sorted(self.keys.generations):
-            if self.keys.record(record.owner, record.params, service, generation) == record:
-                return f"{service} {generation} {self._slot(service, generation)}"
-        return "not ours"
+        versions = sorted(self.index.versions(record), key=lambda version: (version[0].group != CA_GROUP, version))
+        if not versions:
+            return self.listed.get(record, "not ours")
+        service, generation = versions[0]
+        return f"{service} {generation} {self._slot(service, generation)}"
 
     def _slot(self, service: ServiceId, generation: GenerationId) -> str:
         slots = self.branches.next[service].slots
@@ -175,11 +208,10 @@ def _without_pending(ledger: Ledger) -> Ledger:
     return replace(ledger, apexes=apexes)
 
 
-def _is_agreed(look: Look, ledger: Ledger) -> bool:
+def _is_agreed(look: Look) -> bool:
+    """Whether every server shows what base has: what came is there, and what went is gone."""
     return all(
-        record in (ledger.apex(apex) or ApexEntry()).records
-        for apex, seen in look.seen.items()
-        for view in seen.repo.base.views
-        for rrset in view.values()
-        for record in rrset.records
+        servers_agree_with_base(owner, seen)
+        for seen in look.seen.values()
+        for owner in seen.repo.base.owners().union(*(server.answers for server in seen.servers))
     )

@@ -10,6 +10,7 @@ import textwrap
 from typing import TYPE_CHECKING
 
 from sslops.model.names import format_time
+from sslops.report import outlook
 from sslops.report.columns import columns
 from sslops.report.escape import as_code, for_markdown, visible
 from sslops.report.words import count
@@ -17,6 +18,7 @@ from sslops.report.words import count
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from sslops.model.outlook import NameOutlook
     from sslops.model.plan import Action, Hazard, Plan, Wait
     from sslops.report.plan_view import ActionRow, HazardRow, PlanView, StageView, WaitRow
 
@@ -57,14 +59,19 @@ def as_markdown(view: PlanView) -> str:
     return "\n\n".join(blocks)
 
 
-def as_json(plan: Plan, digest: str) -> str:
-    """Return `{digest, actions, waits, hazards}`; times in UTC, what is not known yet null."""
-    document = {
+def as_json(plan: Plan, digest: str, names: Sequence[NameOutlook] = ()) -> str:
+    """Return `{digest, actions, waits, hazards}`; times in UTC, what is not known yet null.
+
+    With *names* also `dane`: what lies before each of them.
+    """
+    document: dict[str, object] = {
         "digest": digest,
         "actions": [_action_json(action) for action in plan.actions],
         "waits": [_wait_json(wait) for wait in plan.waits],
         "hazards": [_hazard_json(hazard) for hazard in plan.hazards],
     }
+    if names:
+        document["dane"] = outlook.as_document(names)
     return json.dumps(document, indent=2, ensure_ascii=False)
 
 

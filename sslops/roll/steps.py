@@ -15,6 +15,7 @@ from sslops.roll import rules
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from sslops.dane.records import Material
     from sslops.model.inventory import Inventory
     from sslops.model.ledger import Ledger
     from sslops.model.names import GenerationId
@@ -34,11 +35,11 @@ class Roller:
     observer: Observer
     clock: Clock
     options: RollOptions
-    spki: Mapping[tuple[ServiceId, GenerationId], bytes] | None = None
+    material: Mapping[tuple[ServiceId, GenerationId], Material] | None = None
 
     def plan(self, snapshot: Snapshot) -> tuple[Plan, Ledger]:
         """Return the plan, and the ledger as it stands after the look that it rests on."""
-        keys = Keys.of(snapshot.branches, self.spki)
+        keys = Keys.of(snapshot.branches, self.material)
         if not self._asks_dns(snapshot):
             gate = Gate(snapshot.ledger, {}, keys, (), self.clock.now())
             return rules.plan(self.inventory, snapshot.branches, gate, self.options), snapshot.ledger
@@ -60,7 +61,7 @@ class Roller:
     def _asks_dns(self, snapshot: Snapshot) -> bool:
         """Whether a candidate has DANE, or may still have it in DNS after it left the inventory."""
         candidates = [service for service in self.inventory.active() if rules.is_candidate(service, snapshot.branches)]
-        return any(service.dane or snapshot.ledger.apexes for service in candidates)
+        return any(service.dane or self.inventory.dns is not None for service in candidates)
 
     def _change(self, action: Action, snapshot: Snapshot, plan: str) -> Change:
         service = ServiceId(action.group, action.service)

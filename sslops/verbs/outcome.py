@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 from sslops.errors import ExitCode, SslopsError, worst
 from sslops.model.plan import Plan
 from sslops.plan.digest import digest
+from sslops.report import outlook
 from sslops.report.plan import as_json, as_markdown, as_text
 from sslops.report.plan_view import view
 
 if TYPE_CHECKING:
+    from sslops.model.outlook import NameOutlook
     from sslops.verbs.session import Session
 
 
@@ -22,6 +24,8 @@ class Outcome:
     plan: Plan = Plan()
     is_applied: bool = False
     failures: tuple[SslopsError, ...] = ()
+    names: tuple[NameOutlook, ...] = ()
+    """What lies before each name with DANE; only `plan` looks ahead."""
 
     def __add__(self, other: Outcome) -> Outcome:
         """Join the outcomes of two stages of one run."""
@@ -51,11 +55,14 @@ def finish(session: Session, outcome: Outcome, form: Form) -> ExitCode:
     """Show the outcome: the plan on stdout, failures and what to do next on stderr; return the exit code."""
     plan = outcome.plan
     if form.as_json:
-        session.show(as_json(plan, digest(plan)))
+        session.show(as_json(plan, digest(plan), outcome.names))
     elif form.as_markdown:
         session.show(as_markdown(view(plan, digest(plan), session.now)))
     elif plan != Plan() or not outcome.failures:
         session.show(as_text(view(plan, digest(plan), session.now)))
+    if outcome.names and not form.as_json:
+        show = outlook.as_markdown if form.as_markdown else outlook.as_text
+        session.show(f"\n{show(outcome.names, session.now)}")
     for said in dict.fromkeys(failure.render() for failure in outcome.failures):
         session.say(said)
     if plan.actions and not outcome.is_applied:

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 from sslops.adapters.clock import SystemClock
 from sslops.adapters.git import Git
 from sslops.errors import GitError, SslopsError, StateError, UsageError
-from sslops.model.plan import Consents, Plan
 from sslops.verbs.outcome import Outcome
 
 if TYPE_CHECKING:
@@ -22,11 +21,14 @@ if TYPE_CHECKING:
     from sslops.adapters.dns_repository import DnsRepository
     from sslops.adapters.sops import Sops
     from sslops.adapters.ssh import Ssh
+    from sslops.dane.records import Material
     from sslops.deploy.decision import DeployOptions
     from sslops.deploy.steps import Deployer
     from sslops.issue.rules import RenewOptions
     from sslops.model.inventory import Inventory, Verify
     from sslops.model.names import GenerationId, ServiceId
+    from sslops.model.outlook import NameOutlook
+    from sslops.model.plan import Consents, Plan
     from sslops.model.seen import PortSeen
     from sslops.observe.look import Observer
     from sslops.publish.steps import Publisher
@@ -56,13 +58,16 @@ class Site:
     def plan(self) -> Outcome:
         """Return what every stage can do now; a DNS repository that cannot be reached is a failure beside the rest."""
         failures: tuple[SslopsError, ...] = ()
+        names: tuple[NameOutlook, ...] = ()
         found = self.plan_renew(self.renew_options())
-        try:
-            found += self.plan_publish() if self.inventory.dns else Plan()
-        except GitError as error:
-            failures = (error,)
+        if self.inventory.dns:
+            try:
+                published, names = self._publisher.foresee(self.snapshot)
+                found += published
+            except GitError as error:
+                failures = (error,)
         found += self.plan_roll(self.roll_options()) + self.plan_deploy(self.deploy_options())
-        return Outcome(found, failures=failures)
+        return Outcome(found, failures=failures, names=names)
 
     def renew_options(
         self, *, force: bool = False, new_key: bool = False, reuse_key: bool = False, staging: bool = False
@@ -171,7 +176,7 @@ class Site:
                 lambda host, verify, name: asker.show(host, verify, name, connections=1, over_seconds=0),
             )
         wanted = [port for port in ports if self.targets is None or port.service in self.targets]
-        return LiveView(names, tuple(wanted), Legend(Keys.of(self.snapshot.branches, self._public_keys)))
+        return LiveView(names, tuple(wanted), Legend(Keys.of(self.snapshot.branches, self._material)))
 
     # What stands behind their ports.
 
@@ -192,7 +197,7 @@ class Site:
             sleep=time.sleep,
             run=self.run,
             consents=self.consents,
-            spki=self._public_keys,
+            material=self._material,
             restart=self._restart_name_servers,
         )
 
@@ -207,7 +212,7 @@ class Site:
     def _roller(self, options: RollOptions) -> Roller:
         from sslops.roll.steps import Roller
 
-        return Roller(self.inventory, self.ops, self._observer, SystemClock(), options, self._public_keys)
+        return Roller(self.inventory, self.ops, self._observer, SystemClock(), options, self._material)
 
     def _ssh(self) -> Ssh:
         from sslops.adapters.ssh import Ssh
@@ -237,7 +242,7 @@ class Site:
             random=random.random,
             options=options,
             includes=self._reachable_repository,
-            spki=self._public_keys,
+            material=self._material,
         )
 
     def _tlsa_rr(self, service: ServiceId, generation: GenerationId) -> bytes:
@@ -245,11 +250,11 @@ class Site:
         from sslops.dane.records import Keys
         from sslops.dane.zonefile import render_records
 
-        repository, keys = self._reachable_repository, Keys.of(self.snapshot.branches, self._public_keys)
+        repository, keys = self._reachable_repository, Keys.of(self.snapshot.branches, self._material)
         if repository is None or not self.inventory.services[service].dane:
             return b""
         zone = repository.apex(service.group).base.views[0]
-        return render_records(zone, lambda r: r == keys.record(r.owner, r.params, service, generation)).encode()
+        return render_records(zone, lambda r: r in keys.matching(r.owner, r.params, service, generation)).encode()
 
     @property
     def _reachable_repository(self) -> DnsRepository | None:
@@ -295,21 +300,14 @@ class Site:
         return found
 
     @cached_property
-    def _public_keys(self) -> Mapping[tuple[ServiceId, GenerationId], bytes]:
-        """Public keys in DER of the services whose records need more than their SHA-256."""
-        from sslops.dane.records import SHA256
+    def _material(self) -> Mapping[tuple[ServiceId, GenerationId], Material]:
+        """Keys and certificates in DER, read when a record is about more than the public facts tell."""
+        from sslops.adapters.stored import StoredMaterial
 
-        wanted = {s.id for s in self.inventory.active() if any(spec.params.match != SHA256 for spec in s.dane)}
-        if not wanted:
-            return {}
-        from sslops.observe.certificate import csr_spki
-
-        generations = [(service, key) for service in wanted for key in self.snapshot.branches.next[service].generations]
-        documents = self.ops.documents(self.snapshot, generations)
-        return {key: csr_spki(found.csr) for key, found in documents.items() if found.csr}
+        return StoredMaterial(self.ops, self.snapshot)
 
 
 def _ask_port(address: str, verify: Verify, server_name: str) -> PortSeen:
-    from sslops.observe.tls import ask_port
+    from sslops.observe.tls import EVERY_KEY_TYPE, ask_port
 
-    return ask_port(address, verify.port, starttls=verify.starttls, server_name=server_name)
+    return ask_port(address, verify.port, starttls=verify.starttls, server_name=server_name, key_types=EVERY_KEY_TYPE)

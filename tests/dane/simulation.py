@@ -13,17 +13,18 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from sslops.dane.evidence import advance
+from sslops.dane.first_use import AddressSeen
 from sslops.dane.gate import Gate, Verdict
 from sslops.dane.names import Owners
 from sslops.dane.records import Keys
-from sslops.dane.transitions import AddressSeen
 from sslops.deploy.entries import Proven, intend, restore, settle
 from sslops.model.ledger import ApexEntry, HostEntry, Ledger, Pending
 from sslops.model.plan import Verb
 from sslops.model.seen import ApexSeen, BaseCommit, DnsRepoSeen, PortSeen, ServerSeen, Zone
 from sslops.model.state import Branches, ServiceState, Slots, State
 from sslops.model.tlsa import EMPTY, Rrset
-from sslops.publish.rules import Proposal, World, publication
+from sslops.publish.rules import Proposal, publication
+from sslops.publish.world import World
 from sslops.roll import rules as roll
 from tests.dane import builders
 from tests.dane.builders import APEX, OWNER, PARAMS, SERVICE, START
@@ -31,6 +32,7 @@ from tests.dane.builders import APEX, OWNER, PARAMS, SERVICE, START
 if TYPE_CHECKING:
     from sslops.model.inventory import Inventory
     from sslops.model.names import GenerationId
+    from sslops.model.tlsa import TlsaParams
 
 HOSTS = ("smtp1", "smtp2")
 SHORT, LARGE = 5, 40
@@ -56,6 +58,7 @@ class Simulation:
 
     now: datetime = START
     ttl_seconds: int = SHORT
+    wanted: frozenset[TlsaParams] = frozenset({PARAMS})
     history: list[BaseCommit] = field(default_factory=lambda: [BaseCommit("c0", ({},))])
     loaded: list[int] = field(default_factory=lambda: [0, 0])
     proposal_moves: int = 0
@@ -76,8 +79,14 @@ class Simulation:
         for rrset, at in self.last_shown.items():
             if rrset.records and self.now <= at + timedelta(seconds=rrset.ttl_seconds):
                 for host, generation in self.serving.items():
-                    if generation is None or self.keys.record(OWNER, PARAMS, SERVICE, generation) not in rrset.records:
+                    if generation is None or not all(
+                        self.matches(each, generation, rrset) for each in rrset.combinations
+                    ):
                         raise Violation(f"{host} serves {generation}, a cache may hold {rrset}")
+
+    def matches(self, params: TlsaParams, generation: GenerationId | None, rrset: Rrset) -> bool:
+        """Whether a resolver that goes by one combination alone finds what is served."""
+        return generation is not None and self.keys.record(OWNER, params, SERVICE, generation) in rrset.records
 
     def shown(self, place: int) -> Rrset:
         """Return what a server shows now."""
@@ -276,8 +285,9 @@ class Simulation:
 
     @property
     def owners(self) -> Owners:
-        """The one name."""
-        return Owners((replace(builders.name(), ttl_seconds=self.ttl_seconds),), ())
+        """The one name, once for each combination that is asked for."""
+        names = (replace(builders.name(params=each), ttl_seconds=self.ttl_seconds) for each in sorted(self.wanted))
+        return Owners(tuple(names), ())
 
     def _world(self, seen: ApexSeen) -> World:
         certs = {

@@ -7,9 +7,10 @@ from datetime import timedelta
 
 import pytest
 
-from sslops.dane.evidence import advance, free_at, ready_at
+from sslops.dane.evidence import advance, free_at, gone_at, ready_at
 from sslops.model.ledger import ApexEntry, Evidence, NameEntry, Pending
 from sslops.model.seen import ApexSeen, DnsRepoSeen, ServerSeen
+from sslops.model.tlsa import TlsaParams
 from tests.dane.builders import OWNER, START, TTL, after, commit, look, record, repo, server, zone
 
 NEW = ApexEntry()
@@ -177,3 +178,46 @@ def test_a_repository_without_a_line_is_read_as_a_whole() -> None:
     seen = DnsRepoSeen(commit("c1", zone(1)), (commit("c0", zone(2, ttl=700)), commit("c1", zone(1))), {})
     entry = advance(NEW, ApexSeen(START, seen, (ServerSeen("ns1", zone(1)),)))
     assert 700 == entry.names[OWNER].ttl_seconds
+
+
+WHOLE = TlsaParams(3, 0, 1)
+MIXED = zone(1, record(1, params=WHOLE))
+
+
+def test_a_combination_that_left_a_name_is_remembered() -> None:
+    """A cache may go by it alone; it counts from the look in which every server was without it."""
+    history = [commit("c1", MIXED), commit("c2", zone(1))]
+    assert {} == advance(NEW, look(history, MIXED, zone(1))).names[OWNER].gone
+    gone = advance(NEW, look(history, zone(1), zone(1), at=after(3))).names[OWNER]
+    assert ({WHOLE: after(3)}, after(3 + 2 * TTL)) == (gone.gone, gone_at(gone, WHOLE))
+
+
+def test_a_combination_is_gone_when_all_servers_said_so() -> None:
+    """One of them was silent, so the moment is not known yet."""
+    history = [commit("c1", MIXED), commit("c2", zone(1))]
+    unsure = advance(NEW, look(history, zone(1), None))
+    assert {WHOLE: None} == unsure.names[OWNER].gone
+    assert {WHOLE: after(5)} == advance(unsure, look(history, zone(1), zone(1), at=after(5))).names[OWNER].gone
+
+
+def test_a_combination_is_forgotten_after_twice_the_ttl() -> None:
+    """And not a second before."""
+    history = [commit("c1", MIXED), commit("c2", zone(1))]
+    entry = advance(NEW, look(history, zone(1)))
+    assert entry == advance(entry, look(history, zone(1), at=after(2 * TTL - 1)))
+    assert {} == advance(entry, look(history, zone(1), at=after(2 * TTL))).names[OWNER].gone
+
+
+def test_a_combination_that_came_back_between_two_looks_counts_anew() -> None:
+    """It was in base for a moment, and in some cache for longer."""
+    entry = advance(NEW, look([commit("c1", MIXED), commit("c2", zone(1))], zone(1)))
+    history = [commit("c1", MIXED), commit("c2", zone(1)), commit("c3", MIXED), commit("c4", zone(1))]
+    assert {WHOLE: after(50)} == advance(entry, look(history, zone(1), at=after(50))).names[OWNER].gone
+
+
+def test_a_combination_that_is_proposed_again_is_not_gone() -> None:
+    """It may land at any moment."""
+    entry = advance(NEW, look([commit("c1", MIXED), commit("c2", zone(1))], zone(1)))
+    head = commit("h1", MIXED)
+    seen = look([commit("c2", zone(1))], zone(1), at=after(9), head=head)
+    assert {} == advance(entry, seen).names[OWNER].gone

@@ -8,6 +8,7 @@ import pytest
 
 from sslops.dane.evidence import advance
 from sslops.dane.gate import YES, Gate, Verdict, slowest
+from sslops.dane.records import Der, Keys, Material
 from sslops.model.ledger import ApexEntry, Evidence, Ledger, NameEntry, Pending
 from sslops.model.names import ServiceId
 from sslops.model.plan import HazardName
@@ -23,6 +24,7 @@ from tests.dane.builders import (
     aged,
     commit,
     gen,
+    generation,
     keys,
     look,
     name,
@@ -141,6 +143,44 @@ def test_every_combination_at_a_name_is_asked_for() -> None:
     sha512 = record(1, params=TlsaParams(3, 1, 2))
     mixed = zone(record(1), record(2), sha512)
     assert not asked(look([commit("c1", mixed)], mixed), aged(record(1), record(2), sha512)).allowed
+
+
+def test_a_withdrawn_combination_closes_the_gate_until_no_cache_goes_by_it() -> None:
+    """Some cache holds the RRset of before, in which what is to be served may have had no record of that kind."""
+    entry = aged(record(1), record(2))
+    gone = replace(entry, names={OWNER: NameEntry(TTL, "c1", gone={TlsaParams(3, 0, 1): after(1)})})
+    seen = look(BASE, zone(1, 2))
+    assert (False, after(1 + 2 * TTL)) == (asked(seen, gone).allowed, asked(seen, gone).until)
+    assert YES == asked(seen, gone, now=after(1 + 2 * TTL))
+    unsure = replace(gone, names={OWNER: NameEntry(TTL, "c1", gone={TlsaParams(3, 0, 1): None})})
+    assert None is asked(seen, unsure, now=after(9 * TTL)).until
+
+
+def test_one_ca_of_the_chain_is_enough() -> None:
+    """A client takes whichever published CA it finds in the chain."""
+    about_ca = TlsaParams(2, 1, 1)
+    made = Material(b"key", b"cert", (Der(b"sub", b"sub-key"), Der(b"root", b"root-key")))
+    known = Keys(keys(2).generations, {(SERVICE, gen(2)): made})
+    sub, root = sorted(known.matching(OWNER, about_ca, SERVICE, gen(2)))
+    for published in (sub, root):
+        base = zone(published)
+        assert YES == asked(look([commit("c1", base)], base), aged(published), keys=known)
+    other = zone(record(9, params=about_ca))
+    assert not asked(look([commit("c1", other)], other), aged(record(9, params=about_ca)), keys=known).allowed
+
+
+def test_a_ca_ties_only_names_that_the_certificate_is_for() -> None:
+    """A web server signed by the same CA has nothing to do with the mail server's records."""
+    about_ca = TlsaParams(2, 1, 1)
+    web, ca = ServiceId(APEX, "web-ec"), ServiceId("ca", "my-sub")
+    facts = generation(5, signer=gen(7))
+    assert facts.issued is not None
+    at_web = replace(facts, issued=replace(facts.issued, sans=("www.example.com",)))
+    base = zone(1, record(7, params=about_ca))
+    for sans, expected in ((at_web, True), (facts, False)):
+        known = Keys({(web, gen(5)): sans, (ca, gen(7)): generation(7)})
+        gate = Gate(Ledger(apexes={APEX: aged(record(1))}), {APEX: look([commit("c1", base)], base)}, known, (), READY)
+        assert expected == gate.may_serve(web, gen(5)).allowed
 
 
 def test_a_name_that_left_the_inventory_still_counts() -> None:

@@ -22,6 +22,14 @@ def test_an_apex_without_mx_is_its_own_mail_host() -> None:
     assert ["_25._tcp.example.com."] == [name.owner for name in dane_owners(inventory(), {}).names]
 
 
+def test_the_apex_gets_records_beside_the_mx_hosts_where_it_is_asked_for() -> None:
+    """Once, also when it is one of them."""
+    asked = inventory(service(dane_apex=True))
+    for mx in (("mx.example.com.",), ("example.com.", "mx.example.com.")):
+        owners = [name.owner for name in dane_owners(asked, {APEX: mx}).names]
+        assert ["_25._tcp.example.com.", "_25._tcp.mx.example.com."] == owners
+
+
 def test_a_mail_host_of_somebody_else_is_named_and_not_written() -> None:
     """A host outside every apex of ours has no zone that we could write."""
     found = dane_owners(inventory(), {APEX: ("mx.example.org.",)})

@@ -82,12 +82,13 @@ def _later(seen: ApexSeen, seconds: int) -> ApexSeen:
 
 @given(entries, looks(), st.integers(0, 500))
 def test_an_equal_look_teaches_nothing_new(entry: ApexEntry, seen: ApexSeen, seconds: int) -> None:
-    """A look that changes nothing writes nothing, unless a lowered TTL or an old emptiness came of age meanwhile."""
+    """A look that changes nothing writes nothing, unless a lowered TTL or an old lack came of age meanwhile."""
     once = advance(entry, replace(seen, repo=_later(seen, 0).repo))
     twice = advance(once, _later(seen, seconds))
     assert once.records == twice.records
     changed = {owner for owner in once.names.keys() | twice.names.keys() if once.names[owner] != twice.names[owner]}
-    assert all(once.names[owner].lowered or once.names[owner].empty_since for owner in changed)
+    aging = {owner for owner, name in once.names.items() if name.lowered or name.empty_since or name.gone}
+    assert changed <= aging
 
 
 @given(entries, looks())
@@ -158,6 +159,9 @@ def test_a_yes_is_what_the_design_says(before: ApexEntry, seen: ApexSeen, now: d
         assert emptied is None or (
             emptied.empty_since is not None and now >= emptied.empty_since + timedelta(seconds=2 * emptied.ttl_seconds)
         )
+    elif OWNER in entry.names:
+        lost = entry.names[OWNER]
+        assert all(since and now >= since + timedelta(seconds=2 * lost.ttl_seconds) for since in lost.gone.values())
     for params in combinations:
         record = TlsaRecord(OWNER, params, spki(2))
         assert all(record in records_there for records_there in everywhere)

@@ -10,11 +10,13 @@ import pytest
 from sslops.dane.gate import YES, Verdict
 from sslops.deploy import rules
 from sslops.deploy.decision import Decision, DeployOptions, World, include_sha256
+from sslops.deploy.departed import not_seen
 from sslops.errors import UsageError
 from sslops.model.inventory import Group, Hold, Host, Inventory, RepoSettings, ServerClass, Service, Settings
 from sslops.model.ledger import HostEntry, Ledger, Served
 from sslops.model.names import GenerationId, ServiceId
 from sslops.model.plan import Consents
+from sslops.model.seen import PortSeen
 from sslops.model.state import Branches, Generation, Issued, ServiceState, Slots, State, Status
 
 NOW = dt.datetime(2026, 11, 24, 14, 30, tzinfo=dt.UTC)
@@ -266,3 +268,53 @@ def test_the_plan_does_not_depend_on_the_order_of_classes() -> None:
     first, second = world(classes=(one, two)), world(classes=(two, one))
 
     assert rules.plan_of(decide(first), first.branches) == rules.plan_of(decide(second), second.branches)
+
+
+GONE = ServiceId("example.com", "gone")
+SERVED = Served((OLD,), NOW, "port")
+
+
+def with_former(served: Served, **changes: object) -> World:
+    """Return a world whose host has an entry of a service that the inventory does not give it."""
+    settled = Served((NEW,), NOW, "port")
+    return world(ledger={"smtp1": HostEntry(7, {MAIL: settled, WEB: settled, GONE: served})}, **changes)  # type: ignore[arg-type]
+
+
+def test_a_service_that_a_host_gets_no_more_is_asked_about_and_waits() -> None:
+    """Leaving the inventory proves nothing."""
+    decision = rules.decide(with_former(SERVED), lambda *_: YES, DeployOptions())
+    assert [frozenset({GONE})] == [work.former for work in decision.works]
+    assert [("gone", "smtp1")] == [(wait.service, wait.what) for wait in decision.waits]
+
+
+def test_a_service_that_was_proven_to_be_nowhere_is_not_asked_about() -> None:
+    """Its entry says that nothing of ours is served."""
+    assert () == rules.decide(with_former(Served(())), lambda *_: YES, DeployOptions()).works
+
+
+def test_a_run_for_some_targets_leaves_the_others_alone() -> None:
+    """A person asked for one service."""
+    decision = rules.decide(with_former(SERVED), lambda *_: YES, DeployOptions(targets=frozenset({MAIL})))
+    assert () == decision.works
+
+
+RIGHT, OTHER = "bb" * 32, "cc" * 32
+
+
+@pytest.mark.parametrize(
+    ("served", "ports", "expected"),
+    [
+        (SERVED, [PortSeen(frozenset({RIGHT}), 3)], True),
+        (SERVED, [PortSeen(frozenset({OTHER}), 3)], True),
+        (SERVED, [PortSeen(frozenset({RIGHT, "aa" * 32}), 3)], False),
+        (SERVED, [], False),
+        (SERVED, [PortSeen(frozenset(), 3)], False),
+        (SERVED, [PortSeen(frozenset({RIGHT}), 3), PortSeen(error="refused")], False),
+        (Served((OLD, None)), [PortSeen(frozenset({RIGHT}), 3)], True),
+        (Served((OLD, None)), [PortSeen(frozenset({OTHER}), 3)], False),
+        (Served((GenerationId("20200101T000000Z-0000"),)), [PortSeen(frozenset({OTHER}), 3)], False),
+    ],
+)
+def test_ports_prove_that_a_service_is_gone(served: Served, ports: list[PortSeen], expected: bool) -> None:
+    """All answer, none shows it; what is unknown is gone only where nothing but the right certificates is seen."""
+    assert expected == not_seen(served, {OLD: "aa" * 32}, ports, frozenset({RIGHT}))

@@ -36,7 +36,15 @@ HOSTS = st.builds(
     st.dictionaries(st.builds(ServiceId, LABELS, LABELS), SERVED, max_size=3),
     st.dictionaries(LABELS, HEX, max_size=2),
 )
-NAMES = st.builds(NameEntry, COUNTS, HEX, st.none() | MOMENTS, st.none() | st.builds(Lowered, COUNTS, MOMENTS))
+PARAMS = st.builds(TlsaParams, st.integers(0, 3), st.integers(0, 1), st.integers(0, 2))
+NAMES = st.builds(
+    NameEntry,
+    COUNTS,
+    HEX,
+    st.none() | MOMENTS,
+    st.none() | st.builds(Lowered, COUNTS, MOMENTS),
+    st.dictionaries(PARAMS, st.none() | MOMENTS, max_size=2),
+)
 APEXES = st.builds(
     ApexEntry,
     st.none() | st.builds(Pending, LABELS, HEX, st.none() | HEX, st.frozensets(RECORDS, max_size=3)),

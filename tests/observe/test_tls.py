@@ -101,7 +101,10 @@ def test_a_port_without_a_certificate_is_an_error(mail_host: Callable[..., MailH
     """The listener is there and has nothing to show."""
     listener = mail_host(world_folder / "curr")
 
-    assert "closed during the handshake" in (ask(listener.address).error or "")
+    why = ask(listener.address).error or ""
+
+    # Which of the two depends on whether our greeting came before its end did.
+    assert "closed during the handshake" in why or "reset" in why
 
 
 def test_a_closed_port_is_an_error_that_names_it() -> None:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from sslops.dane.first_use import AddressSeen
 from sslops.dane.names import Owners
 from sslops.dane.records import Keys
-from sslops.dane.transitions import AddressSeen
 from sslops.model.inventory import Hold, Host, ServerClass, Verify
 from sslops.model.ledger import ApexEntry, HostEntry, Ledger, Pending, Served
-from sslops.model.names import ServiceId
 from sslops.model.plan import Verb
 from sslops.model.seen import ApexSeen, BaseCommit, PortSeen
-from sslops.model.tlsa import TlsaParams
-from sslops.publish.rules import Publication, World, active_apexes, empty_names, ports_of, publication
+from sslops.publish.owner import ports_of
+from sslops.publish.rules import Publication, active_apexes, owners_to_ask, publication
+from sslops.publish.world import World
 from tests.dane.builders import (
     APEX,
     OWNER,
@@ -141,32 +141,6 @@ def test_a_proposal_of_a_run_that_is_gone_is_cleared() -> None:
     assert ["stale-proposal"] == reasons(publication(world(plain(1, 2), ledger(BOTH, entry))))
 
 
-def test_a_name_of_two_services_waits() -> None:
-    """Nothing is published or withdrawn there."""
-    rival = name(of=ServiceId(APEX, "mail-rsa"))
-    found = publication(world(plain(1), owners=Owners((name(), rival), ())))
-    assert ([], 1) == (reasons(found), len(found.plan.waits))
-
-
-def test_a_name_of_another_combination_waits() -> None:
-    """Several kinds at one name come with a rule of their own."""
-    odd = look([commit("c1", zone(record(1, params=TlsaParams(3, 1, 2))))], {})
-    found = publication(world(odd))
-    assert ([], 1) == (reasons(found), len(found.plan.waits))
-
-
-def test_a_name_that_nobody_asks_for_any_more_waits() -> None:
-    """DANE off, port changed, service retired: its records stay as they are."""
-    found = publication(world(plain(1), owners=Owners((), ())))
-    assert ([], ["no service has this name any more"]) == (reasons(found), [wait.why for wait in found.plan.waits])
-
-
-def test_a_name_with_a_record_of_somebody_else_waits() -> None:
-    """On a server only, so it is in a part of the zone that is not ours."""
-    seen = look([commit("c1", zone(1))], zone(1, 9))
-    assert [] == reasons(publication(world(seen)))
-
-
 def test_an_apex_that_could_not_be_looked_at_waits_with_that_reason() -> None:
     """Its names may be unknown too, for they come from the MX."""
     seen = plain(1)
@@ -233,15 +207,15 @@ def test_the_port_of_the_class_is_asked() -> None:
         str(each.port): ServerClass(str(each.port), (Host(f"h{each.port}", "192.0.2.1", verify=each),))
         for each in verify
     }
-    assert (verify[1],) == ports_of(name(), replace(made, classes=classes))
-    assert (verify[0],) == ports_of(name(), replace(made, classes={"465": classes["465"]}))
-    assert (Verify(25, "smtp"),) == ports_of(name(), made)
+    assert (verify[1],) == ports_of((name(),), replace(made, classes=classes))
+    assert (verify[0],) == ports_of((name(),), replace(made, classes={"465": classes["465"]}))
+    assert (Verify(25, "smtp"),) == ports_of((name(),), made)
 
 
 def test_a_name_is_empty_while_only_a_lagging_server_shows_it() -> None:
     """Its base is empty: the next record is a first one, and its addresses are asked."""
     lagging = look([commit("c1", zone(1)), commit("c2")], zone(1), {})
-    assert (name(),) == empty_names(world(lagging))
+    assert [(name(),)] == [owner.names for owner in owners_to_ask(world(lagging))]
     assert [] == reasons(publication(world(lagging, ledger({"smtp1": settled(1)}))))
 
 

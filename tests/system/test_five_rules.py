@@ -62,8 +62,9 @@ SLOTS_ONLY = (
     "lambda service, branches, ledger, *_: original(service, branches, type(ledger)(), (), frozenset())"
 )
 NOTHING_UNPROVEN = (
-    "sslops.dane.transitions:FirstUse.unproven_host=lambda self: None",
-    "sslops.dane.transitions:FirstUse.unproven_address=lambda self: None",
+    "sslops.dane.first_use:FirstUse.unproven_host=lambda self: None",
+    "sslops.dane.first_use:FirstUse.unproven_address=lambda self: None",
+    "sslops.dane.transitions:lack=lambda *_: None",
 )
 
 

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 
-def write_certificate(folder: Path, name: str = "mail.example.com") -> str:
+def write_certificate(folder: Path, name: str = "mail.example.com", key_type: str = "ec") -> str:
     """Put a new self-signed `fullchain.pem` and its `privkey.pem` into *folder*; return its SHA-256 (hex)."""
-    key = ec.generate_private_key(ec.SECP256R1())
+    key = rsa.generate_private_key(65537, 2048) if key_type == "rsa" else ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
     begin = dt.datetime(2020, 1, 1, tzinfo=dt.UTC)
     certificate = (

@@ -96,8 +96,8 @@ class Site:
 
 
 def _listener(host: SshHost) -> MailHost:
-    served = host.prod_cert_dir / "example.com/mail-ec/curr"
-    listener = MailHost(host.folder, host.address, [served])
+    served = [host.prod_cert_dir / f"example.com/{service}/curr" for service in ("mail-ec", "mail-rsa")]
+    listener = MailHost(host.folder, host.address, served)
     host.install(RESTART, f'#!/bin/sh\nexec {listener.restart_cmd} "$@"\n')
     return listener
 

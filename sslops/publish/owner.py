@@ -1,0 +1,320 @@
+"""What becomes of one owner name: its claims are put together, and the rules of `sslops.dane.transitions` decide.
+
+A name that the inventory asks nothing for any more is emptied at once: a cache that still has its records has one for
+whatever is served, and `may_serve` counts the name until the last cache has forgotten it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from sslops.dane import transitions
+from sslops.dane.first_use import FirstUse, Live, unproven_address
+from sslops.dane.issuers import is_listed, standing
+from sslops.dane.names import covers
+from sslops.dane.records import CA_USAGES, Index
+from sslops.dane.transitions import AtName, Claim, Needed, Stay
+from sslops.inventory.reach import deliveries, hosts_copying, hosts_serving
+from sslops.model.inventory import Verify
+from sslops.model.names import CA_GROUP
+from sslops.model.plan import Hazard, HazardName, Verb, Wait
+from sslops.model.tlsa import EMPTY, Rrset, TlsaRecord
+
+if TYPE_CHECKING:
+    from sslops.dane.names import DaneName
+    from sslops.dane.transitions import NameSeen
+    from sslops.model.inventory import Inventory
+    from sslops.model.names import GenerationId, ServiceId
+    from sslops.publish.world import World
+
+SMTP_PORTS = frozenset({25, 587})
+
+
+@dataclass(frozen=True, slots=True)
+class Becomes:
+    """What becomes of one owner: its RRset in the next base, what waits, and what stands in the way."""
+
+    rrset: Rrset
+    waits: tuple[Wait, ...] = ()
+    hazards: tuple[Hazard, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """One owner name in the world: *names* is what the inventory asks for there, *index* tells whose a record is."""
+
+    apex: str
+    owner: str
+    world: World
+    index: Index
+    names: tuple[DaneName, ...] = field(init=False)
+    seen: NameSeen = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Look both up once."""
+        object.__setattr__(self, "names", self.world.names(self.apex, self.owner))
+        object.__setattr__(self, "seen", self.world.name_seen(self.apex, self.owner))
+
+    def becomes(self) -> Becomes:
+        """Decide."""
+        stop = self._stop()
+        if stop is not None:
+            return self._unchanged(stop)
+        if not self.names:
+            return self._given_up()
+        refusal = self._first_use() if self.seen.is_empty else None
+        return self._next() if refusal is None else refusal
+
+    def is_to_be_asked(self) -> bool:
+        """Whether the addresses of the name have to be asked before something can change here."""
+        return bool(self.names) and (self.seen.is_empty or bool(self._strangers() or self._former()))
+
+    # Whose records are there.
+
+    @property
+    def _asked(self) -> tuple[ServiceId, ...]:
+        return tuple(sorted({name.service for name in self.names}))
+
+    def _former(self) -> tuple[ServiceId, ...]:
+        """Return the services that have records here and are not asked for them any more, sorted."""
+        found = {
+            service
+            for record in self.seen.base
+            for service, generation in self.index.versions(record)
+            if service.group != CA_GROUP and self._tells_of(record, service, generation)
+        }
+        return tuple(sorted(found - set(self._asked)))
+
+    def _tells_of(self, record: TlsaRecord, service: ServiceId, generation: GenerationId) -> bool:
+        if record.params.usage not in CA_USAGES:
+            return True
+        issued = self.world.keys.generations[service, generation].issued
+        return issued is not None and covers(issued.sans, self.owner)
+
+    def _strangers(self) -> frozenset[TlsaRecord]:
+        """Return the records in base that are about no generation of ours, and that no list of issuers has."""
+        listed = frozenset[TlsaRecord]().union(*(claim.standing for claim in map(self._claim, self._asked)))
+        return frozenset(record for record in self.seen.base - listed if not self.index.versions(record))
+
+    # What stops everything here.
+
+    def _stop(self) -> str | None:
+        """Return why the name is left alone for now: a person's wish, or because not all could be looked at."""
+        if self.apex not in self.world.seen:
+            return "its DNS could not be looked at"
+        inventory, former = self.world.inventory, self._former()
+        for service in (*self._asked, *former):
+            known = inventory.services.get(service)
+            hold = inventory.hold_on(known, self.world.now) if known else None
+            if hold is not None:
+                return f"held: {hold.reason}"
+        for service in former:
+            group = inventory.groups.get(service.group)
+            if group is not None and not group.active:
+                return f"the group of {service} is not active"
+            # Which names it has comes from its MX; not to know is no reason to give one up.
+            if service.group in self.world.failed:
+                return f"its DNS could not be looked at: {self.world.failed[service.group]}"
+        return None
+
+    # A name that nobody asks for any more.
+
+    def _given_up(self) -> Becomes:
+        if not self.seen.base:
+            return Becomes(EMPTY)
+        if self.world.failed and not self._former():
+            return self._unchanged("not every name of the inventory is known: some DNS could not be looked at")
+        for service in self._former():
+            host = self._host_of_retired(service)
+            if host is not None:
+                return self._unchanged(f"{service} is retired, and {host} may still serve it")
+        if self._strangers() or self.seen.foreign:
+            what = "records that are not ours" if self.seen.foreign else "records that no generation explains"
+            hazard = self._hazard(f"{self.owner} has {what}, and nothing asks for its records any more")
+            if not self.world.consents.cover(hazard):
+                return Becomes(self._current, (), (hazard,))
+        return Becomes(EMPTY)
+
+    def _host_of_retired(self, service: ServiceId) -> str | None:
+        if service in self.world.inventory.services:
+            return None
+        entries = self.world.ledger.hosts.items()
+        return next(
+            (host for host, entry in sorted(entries) if service in entry.services and entry.serves(service).may_serve),
+            None,
+        )
+
+    # A name without any record yet.
+
+    def _first_use(self) -> Becomes | None:
+        """Return what stands in the way of the first record; null when nothing does."""
+        live = tuple(self._live(service) for service in self._asked)
+        first = FirstUse(live, self.world.addresses.get(self.owner, ()))
+        why = first.unproven_host()
+        if why is not None:
+            return Becomes(EMPTY, (self._wait(f"{why}, so {self.owner} gets no first record"),))
+        address = first.unproven_address()
+        if address is None:
+            return None
+        hazard = self._unproven(address)
+        return None if self.world.consents.cover(hazard) else Becomes(EMPTY, (), (hazard,))
+
+    def _live(self, service: ServiceId) -> Live:
+        curr = self.world.branches.main[service].curr
+        slots = [state[service].slots for state in (self.world.branches.main, self.world.branches.next)]
+        return Live(
+            service,
+            None if curr is None else curr.id,
+            None if curr is None or curr.issued is None else curr.issued.cert_sha256,
+            proven_hosts(service, self.world),
+            transitions.was_never_live(slots),
+        )
+
+    # A name with records.
+
+    def _next(self) -> Becomes:
+        stays: list[Stay] = []
+        hazards: list[Hazard] = []
+        claims = [self._claim(service) for service in self._asked]
+        shown = unproven_address(self.world.addresses.get(self.owner, ()), self._certificates(claims))
+        for service in self._former():
+            why = self._still_served(service, shown)
+            if why is not None:
+                claims.append(Claim(service, needed(service, self.world), is_asked=False))
+                stays.append(Stay(f"the records of {service} stay: {why}"))
+        strangers = self._strangers()
+        if strangers:
+            strangers = self._kept_strangers(strangers, claims, shown, stays, hazards)
+        at = AtName(
+            owner=self.owner,
+            wanted=frozenset(name.params for name in self.names),
+            claims=tuple(claims),
+            now=self.world.now,
+            ready=self.world.ready(self.apex, self.owner),
+            nobodys=strangers,
+        )
+        found = transitions.target(at, self.seen, self.world.keys)
+        ttl_seconds = max(name.ttl_seconds for name in self.names)
+        waits = tuple(self._wait(stay.why, stay) for stay in (*stays, *found.stays))
+        return Becomes(Rrset(ttl_seconds, found.records) if found.records else EMPTY, waits, tuple(hazards))
+
+    def _still_served(self, service: ServiceId, shown: str | None) -> str | None:
+        """Return why a former service may still be met under this name; null when it certainly is not."""
+        inventory, ledger = self.world.inventory, self.world.ledger
+        here = {host.name for asked in self._asked for host in hosts_serving(inventory, asked)}
+        known = {delivery.host.name for delivery in deliveries(inventory)}
+        still = sorted(here & {host.name for host in hosts_serving(inventory, service)})
+        if still:
+            return f"{still[0]} gets it, and serves this name"
+        is_retired = service not in inventory.services
+        for host, entry in sorted(ledger.hosts.items()):
+            counts = host in here or host not in known or is_retired
+            if counts and service in entry.services and entry.serves(service).may_serve:
+                return f"{host} may still serve it"
+        return None if shown is None else self._shown_words(shown)
+
+    def _kept_strangers(
+        self,
+        strangers: frozenset[TlsaRecord],
+        claims: list[Claim],
+        shown: str | None,
+        stays: list[Stay],
+        hazards: list[Hazard],
+    ) -> frozenset[TlsaRecord]:
+        """Return those records of nobody that stay: all of them, until nothing can need them and a person says so."""
+        unknown = next((claim.needed.unknown[0] for claim in claims if claim.needed.unknown), None)
+        new = next((str(s) for s in self._asked if not self._is_served(s)), None)
+        if unknown is not None or new is not None or shown is not None:
+            why = f"{unknown} is not proven" if unknown else f"{new} is not served yet" if new else None
+            stays.append(Stay(f"records that are not ours stay: {why or self._shown_words(shown or '')}"))
+            return strangers
+        hazard = self._hazard(f"{self.owner} has records that no generation explains, and nothing needs")
+        if self.world.consents.cover(hazard):
+            return frozenset()
+        hazards.append(hazard)
+        return strangers
+
+    def _is_served(self, service: ServiceId) -> bool:
+        hosts = proven_hosts(service, self.world)
+        return bool(hosts) and None not in hosts.values()
+
+    def _certificates(self, claims: list[Claim]) -> frozenset[str]:
+        """Return the certificates that may be met here: of every generation of the asked services that is needed."""
+        facts = [
+            self.world.keys.generations.get((claim.service, each)) for claim in claims for each in claim.needed.ids
+        ]
+        return frozenset(each.issued.cert_sha256 for each in facts if each is not None and each.issued is not None)
+
+    def _claim(self, service: ServiceId) -> Claim:
+        combinations = {name.params for name in self.names if name.service == service}
+        inventory, branches, keys = self.world.inventory, self.world.branches, self.world.keys
+        found = [standing(self.owner, each, service, inventory, branches, keys) for each in combinations]
+        return Claim(
+            service,
+            needed(service, self.world),
+            standing=frozenset[TlsaRecord]().union(*found) if found else frozenset(),
+            is_listed=is_listed(service, inventory),
+        )
+
+    # Words.
+
+    @property
+    def _current(self) -> Rrset:
+        return self.world.current(self.apex, self.owner)
+
+    def _unchanged(self, why: str) -> Becomes:
+        return Becomes(self._current, (self._wait(why),) if self.names or self.seen.base else ())
+
+    def _wait(self, why: str, stay: Stay | None = None) -> Wait:
+        group, service = self._who
+        return Wait(Verb.PUBLISH, group, service, self.owner, None if stay is None else stay.until, why)
+
+    def _hazard(self, why: str) -> Hazard:
+        return Hazard(HazardName.TLSA_FOREIGN, self.owner, why, Verb.PUBLISH, *self._who)
+
+    def _unproven(self, address: str) -> Hazard:
+        host = self.names[0].host
+        what = f"{address or 'no address'} of {host} does not show the certificate of {self.names[0].service}"
+        return Hazard(HazardName.NAME_UNPROVEN, host, what, Verb.PUBLISH, *self._who)
+
+    def _shown_words(self, address: str) -> str:
+        return f"{address or 'no address'} of {self.names[0].host} was not seen to show only ours"
+
+    @property
+    def _who(self) -> tuple[str, str]:
+        """Group and service that the name's troubles are told for; a name of several is told for the first."""
+        if not self.names:
+            return self.apex, ""
+        return self.names[0].service.group, self.names[0].service.name
+
+
+def ports_of(names: tuple[DaneName, ...], inventory: Inventory) -> tuple[Verify, ...]:
+    """Return how the host of one owner is asked: the classes' `verify`, by default the `dane_tls` port itself."""
+    port = names[0].port
+    hosts = [host for name in names for host in hosts_serving(inventory, name.service)]
+    found = {host.verify for host in hosts if host.verify is not None}
+    exact = {verify for verify in found if verify.port == port}
+    default = Verify(port, "smtp" if port in SMTP_PORTS else None)
+    return tuple(sorted(exact or found or {default}, key=lambda verify: (verify.port, verify.starttls or "")))
+
+
+def needed(service: ServiceId, world: World) -> Needed:
+    """Return which generations of *service* have to stay published under every name of it."""
+    serving = [host.name for host in hosts_serving(world.inventory, service)]
+    exempt = frozenset(host.name for host in hosts_copying(world.inventory, service))
+    return transitions.needed(service, world.branches, world.ledger, serving, exempt)
+
+
+def proven_hosts(service: ServiceId, world: World) -> dict[str, GenerationId | None]:
+    """Return what each host is proven to serve (null: not proven); one that left the inventory counts while unknown."""
+    served = {
+        host: entry.services[service]
+        for host, entry in world.ledger.hosts.items()
+        if service in entry.services and None in entry.services[service].may_serve
+    }
+    served |= {
+        host.name: world.ledger.host(host.name).serves(service) for host in hosts_serving(world.inventory, service)
+    }
+    copies = {host.name for host in hosts_copying(world.inventory, service)}
+    return {host: entry.settled if entry.proof else None for host, entry in served.items() if host not in copies}

@@ -1,0 +1,67 @@
+"""What the inventory says about DANE beyond one service's own records: issuers of public CAs, the apex."""
+
+from __future__ import annotations
+
+import pytest
+
+from sslops.model.inventory import TlsaIssuer
+from sslops.model.names import ServiceId
+from tests.inventory.samples import CAS, MAIL, SOUND, faults, loaded, sound
+
+SHA256, SHA512 = "ab" * 32, "cd" * 64
+WITH_CA = SOUND[MAIL].replace("signing_ca: sub", "signing_ca: le").replace("3, 1, 1", "2, 1, 1")
+
+
+def issuers(*listed: str, mail: str = WITH_CA) -> dict[str, bytes]:
+    """Return an inventory whose mail service has usage 2 of a public CA with these issuers."""
+    lines = "".join(f"\n    - {each}" for each in listed) or " []"
+    return sound({CAS: f"{SOUND[CAS]}le:\n  ca_type: acme\n  tlsa_issuers:{lines}\n", MAIL: mail})
+
+
+def test_issuers_are_read_sorted() -> None:
+    """The order of the list does not matter."""
+    found = loaded(issuers(f"1 2 {SHA512}", f"1 1 {SHA256}")).cas["le"].tlsa_issuers
+    assert (TlsaIssuer(1, 1, SHA256), TlsaIssuer(1, 2, SHA512)) == found
+
+
+@pytest.mark.parametrize("listed", [(), (f"1 2 {SHA512}",), (f"0 1 {SHA256}",)])
+def test_usage_2_of_a_public_ca_needs_its_issuers(listed: tuple[str, ...]) -> None:
+    """Of the same selector and match: nobody knows which of them signs the next certificate."""
+    assert [f"{MAIL}:2:12 TLSA usage 2 needs the issuers of 'le' with selector 1 and match 1"] == faults(
+        issuers(*listed)
+    )
+
+
+def test_usage_2_of_an_own_ca_needs_no_list() -> None:
+    """Its generations are known."""
+    assert [] == faults(sound({MAIL: SOUND[MAIL].replace("3, 1, 1", "2, 1, 1")}))
+    own = sound({CAS: f"root: {{ca_type: self}}\nsub: {{ca_type: local, tlsa_issuers: [1 1 {SHA256}]}}\n"})
+    assert [f"{CAS}:2:23 an own CA needs no list of issuers"] == faults(own)
+
+
+def test_more_than_a_dozen_issuers_are_refused() -> None:
+    """Some senders would not read all of them."""
+    many = [f"1 1 {number:064x}" for number in range(13)]
+    assert [] == faults(issuers(*many[:12]))
+    assert ["13 issuers of '1 1'; 12 records of a name are read everywhere"] == [
+        fault.partition(" ")[2] for fault in faults(issuers(*many))
+    ]
+
+
+def test_an_issuer_is_listed_once() -> None:
+    """Twice is a mistake of somebody."""
+    assert ["this issuer is there twice"] == [
+        fault.partition(" ")[2] for fault in faults(issuers(f"1 1 {SHA256}", f"1 1 {SHA256}"))
+    ]
+
+
+@pytest.mark.parametrize("wrong", ["1 1 ab", f"1 1 {SHA256.upper()}", f"2 1 {SHA256}", f"1 3 {SHA256}", SHA256])
+def test_an_issuer_has_the_form_of_a_record(wrong: str) -> None:
+    """Selector, match, and as much hex as the match has."""
+    assert 1 <= len(faults(issuers(wrong)))
+
+
+def test_the_apex_may_be_asked_for_beside_the_mx_hosts() -> None:
+    """As ssl-mgr did: always."""
+    found = loaded(sound({MAIL: SOUND[MAIL] + "dane_apex: true\n"}))
+    assert found.services[ServiceId("example.com", "mail")].dane_apex

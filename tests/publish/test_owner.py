@@ -1,0 +1,232 @@
+"""What becomes of one owner: services that come and go, DANE switched off, records of somebody else."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from sslops.dane.first_use import AddressSeen
+from sslops.dane.names import Owners
+from sslops.dane.records import Keys
+from sslops.model.inventory import Group, Hold, Host, ServerClass
+from sslops.model.ledger import ApexEntry, HostEntry, Ledger, Served
+from sslops.model.names import ServiceId
+from sslops.model.plan import Consents, HazardName
+from sslops.model.seen import PortSeen
+from sslops.model.state import Branches, State
+from sslops.publish.rules import Publication, owners_to_ask, publication
+from sslops.publish.world import World
+from tests.dane.builders import (
+    APEX,
+    OWNER,
+    SERVICE,
+    commit,
+    inventory,
+    ledger,
+    look,
+    name,
+    record,
+    service,
+    settled,
+    slots,
+    state,
+    zone,
+)
+from tests.publish.test_rules import BOTH, NOW, reasons
+
+RSA = ServiceId(APEX, "mail-rsa")
+NOBODY = Owners((), ())
+ONE, BOTH_NAMES = Owners((name(),), ()), Owners((name(), name(of=RSA)), ())
+FOREIGN = Consents(frozenset({("tlsa-foreign", OWNER)}))
+RSA_CERT = f"{11:064x}"
+
+
+def two_services() -> Branches:
+    """Return mail-ec with generation 1 live and mail-rsa with generation 11."""
+    found = state(slots(1), 1).services | state(slots(11), 11, of=RSA).services
+    return Branches(State(found), State(found))
+
+
+def both_serve(**changes: Served) -> Ledger:
+    """Return both hosts, each settled on both services; *changes* are entries of mail-rsa by host."""
+    hosts = {
+        host: HostEntry(1, {SERVICE: settled(1), RSA: changes.get(host, settled(11))}) for host in ("smtp1", "smtp2")
+    }
+    return Ledger(hosts, {APEX: ApexEntry()})
+
+
+def shown(*numbers: int, port: int = 25) -> dict[str, tuple[AddressSeen, ...]]:
+    """Return the one address of the name, which shows the certificates of these generations."""
+    certificates = frozenset(f"{number:064x}" for number in numbers)
+    return {OWNER: (AddressSeen("192.0.2.1", port, PortSeen(certificates, 1)),)}
+
+
+def becomes(*in_base: int, servers: tuple[int, ...] = (), **changes: object) -> Publication:
+    """Return what becomes of a base with these records; *servers* are shown beside them."""
+    return publication(world(*in_base, servers=servers, **changes))
+
+
+def world(*in_base: int, servers: tuple[int, ...] = (), **changes: object) -> World:
+    """Return a world of two services at one name."""
+    seen = look([commit("c0"), commit("c1", zone(*in_base))], zone(*in_base, *servers))
+    branches = two_services()
+    found = World(
+        inventory(service(), service("mail-rsa")), branches, both_serve(), BOTH_NAMES, Keys.of(branches),
+        {APEX: seen.repo}, {APEX: seen}, NOW,
+    )  # fmt: skip
+    return replace(found, **changes)  # type: ignore[arg-type]
+
+
+def records(found: Publication) -> set[object]:
+    """Return the records that the include file will have; those of the base when it does not change."""
+    return set(found.proposals[0].records) if found.proposals else {"unchanged"}
+
+
+def whys(found: Publication) -> str:
+    """Return why it waits, in one text."""
+    return "; ".join(wait.why for wait in found.plan.waits)
+
+
+def test_a_port_of_two_services_gets_both_records_at_first_use() -> None:
+    """When each host serves both, and the name shows nothing else."""
+    assert {record(1), record(11)} == records(becomes(addresses=shown(1, 11)))
+    assert {"unchanged"} == records(becomes(addresses=shown(1, 11, 99)))
+
+
+def test_first_use_waits_for_every_host_of_every_service() -> None:
+    """One of them is not proven to serve the RSA certificate."""
+    found = becomes(addresses=shown(1, 11), ledger=both_serve(smtp2=Served()))
+    assert ({"unchanged"}, True) == (records(found), "smtp2" in whys(found))
+
+
+def test_a_service_that_joins_gets_its_record_before_any_host_serves_it() -> None:
+    """One record more of a kind that is there already."""
+    joining = both_serve(smtp1=Served(), smtp2=Served())
+    assert {record(1), record(11)} == records(becomes(1, ledger=joining))
+
+
+def test_a_service_that_left_the_name_keeps_its_record_while_its_hosts_serve_the_name() -> None:
+    """The port shows its certificate to whoever asks for RSA."""
+    found = becomes(1, 11, owners=ONE, addresses=shown(1))
+    assert ({"unchanged"}, True) == (records(found), "the records of example.com/mail-rsa stay" in whys(found))
+
+
+def without_rsa(*, entries: Served | None = None) -> dict[str, object]:
+    """Return the changes after mail-rsa was retired; *entries*: what its hosts are still thought to serve of it."""
+    hosts = dict(ledger(BOTH, ApexEntry()).hosts)
+    if entries is not None:
+        hosts["smtp1"] = HostEntry(1, {SERVICE: settled(1), RSA: entries})
+    return {"owners": ONE, "inventory": inventory(service()), "ledger": Ledger(hosts, {APEX: ApexEntry()})}
+
+
+def test_a_retired_service_gives_up_its_record_when_nothing_shows_it() -> None:
+    """Its entries are closed, and every address was asked."""
+    gone = becomes(1, 11, addresses=shown(1), **without_rsa())
+    assert {record(1)} == records(gone)
+
+
+@pytest.mark.parametrize(
+    ("entries", "addresses"),
+    [(settled(11), shown(1)), (Served(), shown(1)), (None, shown(1, 11)), (None, {}), (None, shown())],
+)
+def test_a_retired_service_keeps_its_record_while_it_may_be_met(
+    entries: Served | None, addresses: dict[str, tuple[AddressSeen, ...]]
+) -> None:
+    """A host is not proven to be without it, a port shows it, or no address could be asked."""
+    found = becomes(1, 11, addresses=addresses, **without_rsa(entries=entries))
+    assert ({"unchanged"}, True) == (records(found), "stay" in whys(found))
+
+
+def test_the_addresses_of_a_name_are_asked_only_where_it_matters() -> None:
+    """First use, a service that left, a record of nobody; not in the usual run of things."""
+    asked = [
+        bool(owners_to_ask(each))
+        for each in (world(), world(1, 11), world(1, 11, owners=ONE), world(1, 11, 99), world(1, owners=NOBODY))
+    ]
+    assert [True, False, True, True, False] == asked
+
+
+def test_dane_switched_off_empties_the_name_at_once() -> None:
+    """Without any record there is no DANE; who has the old ones cached finds what they say."""
+    found = becomes(1, 11, owners=NOBODY)
+    assert (["records"], {}) == (reasons(found), found.proposals[0].zone)
+
+
+def test_the_names_of_a_retired_service_are_emptied_when_no_host_serves_it() -> None:
+    """A file removed by mistake changes nothing in DNS."""
+    retired = replace(inventory(service("web")), classes=inventory(service()).classes)
+    for entries, expected in ((BOTH, {"unchanged"}), ({}, set())):
+        found = becomes(1, owners=NOBODY, inventory=retired, ledger=ledger(entries, ApexEntry()))
+        assert expected == records(found)
+
+
+def test_a_name_is_not_given_up_while_some_mx_is_not_known() -> None:
+    """Its service may still have it: which hosts are its MX could not be asked."""
+    found = becomes(1, owners=NOBODY, failed={APEX: "timed out"})
+    assert ({"unchanged"}, True) == (records(found), "timed out" in whys(found))
+
+
+def test_names_of_an_inactive_group_and_of_a_held_service_are_left_alone() -> None:
+    """Frozen is frozen, wherever the name lies."""
+    frozen = inventory(service(), service("web", "example.org"))
+    frozen = replace(frozen, groups={**frozen.groups, APEX: Group(APEX, False, (SERVICE,))})
+    seen = look([commit("c1", zone(1))], zone(1))
+    odd = {"example.org": seen}
+    found = becomes(owners=NOBODY, inventory=frozen, repo={"example.org": seen.repo}, seen=odd)
+    assert ({"unchanged"}, True) == (records(found), "is not active" in whys(found))
+    held = inventory(service(hold=Hold(None, "moving")), service("mail-rsa"))
+    assert {"unchanged"} == records(becomes(1, 11, owners=NOBODY, inventory=held))
+
+
+def test_our_records_do_not_leave_a_name_to_records_of_somebody_else() -> None:
+    """What stays alone would have to match what is served; a person may say that it does."""
+    found = becomes(1, owners=NOBODY, servers=(99,))
+    assert [(HazardName.TLSA_FOREIGN, OWNER)] == [(each.name, each.subject) for each in found.plan.hazards]
+    assert {"unchanged"} == records(found)
+    assert set() == records(becomes(1, owners=NOBODY, servers=(99,), consents=FOREIGN))
+
+
+def test_records_that_no_generation_explains_stay_in_a_name_that_nobody_asks_for() -> None:
+    """Somebody wrote them by hand into our file before it was ours."""
+    found = becomes(99, owners=NOBODY)
+    assert ({"unchanged"}, ["tlsa-foreign"]) == (records(found), [each.name for each in found.plan.hazards])
+    assert set() == records(becomes(99, owners=NOBODY, consents=FOREIGN))
+
+
+def test_our_record_joins_those_that_were_written_by_hand() -> None:
+    """The old certificate is still served everywhere; nothing of it is touched."""
+    found = becomes(99, ledger=Ledger({}, {APEX: ApexEntry()}), addresses=shown(99))
+    assert {record(1), record(11), record(99)} == records(found)
+
+
+def test_our_record_joins_those_of_another_part_of_the_zone() -> None:
+    """The zone has them itself; every server shows them."""
+    found = becomes(servers=(99,), ledger=Ledger({}, {APEX: ApexEntry()}), addresses=shown(99))
+    assert {record(1), record(11)} == records(found)
+
+
+def test_records_written_by_hand_go_when_nothing_needs_them_and_a_person_agrees() -> None:
+    """Every host and every address shows ours only; consent alone is not enough."""
+    served = {"addresses": shown(1, 11)}
+    found = becomes(1, 11, 99, **served)
+    assert ({"unchanged"}, ["tlsa-foreign"]) == (records(found), [each.name for each in found.plan.hazards])
+    assert {record(1), record(11)} == records(becomes(1, 11, 99, consents=FOREIGN, **served))
+    for early in ({"addresses": shown(1, 11, 99)}, {**served, "ledger": both_serve(smtp1=Served())}):
+        assert {"unchanged"} == records(becomes(1, 11, 99, consents=FOREIGN, **early))
+
+
+def test_a_service_on_other_hosts_gives_up_its_record_when_the_name_does_not_show_it() -> None:
+    """It lives on elsewhere, on hosts that have nothing to do with this name."""
+    elsewhere = inventory(service(), service("mail-rsa"))
+    pairs = {"smtp": ("smtp1", "mail-ec"), "web": ("web1", "mail-rsa")}
+    classes = {
+        key: ServerClass(key, (Host(host, "192.0.2.1"),), svc_depends=((APEX, (only,)),))
+        for key, (host, only) in pairs.items()
+    }
+    hosts = {"smtp1": HostEntry(1, {SERVICE: settled(1)}), "web1": HostEntry(1, {RSA: settled(11)})}
+    changes = {
+        "owners": ONE, "inventory": replace(elsewhere, classes=classes), "ledger": Ledger(hosts, {APEX: ApexEntry()}),
+    }  # fmt: skip
+    assert {record(1)} == records(becomes(1, 11, addresses=shown(1), **changes))
+    assert {"unchanged"} == records(becomes(1, 11, addresses=shown(1, 11), **changes))
