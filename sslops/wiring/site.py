@@ -110,7 +110,9 @@ class Site:
             return renewal.renew(options, digest)
 
     def plan_publish(self) -> Plan:
-        """Return what publish would do."""
+        """Return what publish would do; nothing where the inventory names no DNS repository."""
+        if self.inventory.dns is None:
+            return Plan()
         return self._publisher.plan(self.snapshot)[0].plan
 
     def publish(self, digest: str | None = None) -> Outcome:
