@@ -58,7 +58,7 @@ class Checkout:
         return self.git.changed_paths(untracked_under=("inventory/", "state/", ".sops.yaml", ".gitattributes"))
 
     def difference(self, commit: str) -> list[str]:
-        """Return the tracked paths outside `state/` (which nobody edits) in which the work tree differs from *commit*."""
+        """Return the tracked paths in which the work tree differs from *commit*; nobody edits `state/`."""
         if self.git.is_bare:
             return []
         ended = self.git.process.read("diff", "--name-only", "-z", "--no-ext-diff", "--no-renames", commit, "--")
