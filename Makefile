@@ -39,7 +39,7 @@ docs-check: .venv/for-development ## fail when a generated part is stale
 check: ## the gate: test, lint, types, docs-check
 	.ci/run
 
-bench: .venv/for-development ## time the verbs and print the table
+bench: .venv/for-development ## time the verbs and print the table; ARGS=acme is the part with certbot beside it
 	@tools/install-pebble
 	.venv/bin/python -m benchmarks $(ARGS)
 
