@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from sslops.adapters.clock import SystemClock
 from sslops.adapters.git import Git
 from sslops.errors import GitError, SslopsError, StateError, UsageError
+from sslops.model.plan import Plan
 from sslops.verbs.outcome import Outcome
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from sslops.model.inventory import Inventory, Verify
     from sslops.model.names import GenerationId, ServiceId
     from sslops.model.outlook import NameOutlook
-    from sslops.model.plan import Consents, Plan
+    from sslops.model.plan import Consents
     from sslops.model.seen import PortSeen
     from sslops.observe.look import Observer
     from sslops.publish.steps import Publisher

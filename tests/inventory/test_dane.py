@@ -6,16 +6,18 @@ import pytest
 
 from sslops.model.inventory import TlsaIssuer
 from sslops.model.names import ServiceId
-from tests.inventory.samples import CAS, MAIL, SOUND, faults, loaded, sound
+from tests.inventory.samples import CAS, MAIL, SETTINGS, SOUND, faults, loaded, sound
 
 SHA256, SHA512 = "ab" * 32, "cd" * 64
+ACME_DNS = SOUND[SETTINGS].replace("  tlsa_dirs:", "  acme_dir: zones/include-acme\n  tlsa_dirs:")
 WITH_CA = SOUND[MAIL].replace("signing_ca: sub", "signing_ca: le").replace("3, 1, 1", "2, 1, 1")
 
 
 def issuers(*listed: str, mail: str = WITH_CA) -> dict[str, bytes]:
     """Return an inventory whose mail service has usage 2 of a public CA with these issuers."""
     lines = "".join(f"\n    - {each}" for each in listed) or " []"
-    return sound({CAS: f"{SOUND[CAS]}le:\n  ca_type: acme\n  tlsa_issuers:{lines}\n", MAIL: mail})
+    cas = f"{SOUND[CAS]}le:\n  ca_type: acme\n  tlsa_issuers:{lines}\n"
+    return sound({SETTINGS: ACME_DNS, CAS: cas, MAIL: mail})
 
 
 def test_issuers_are_read_sorted() -> None:
