@@ -96,6 +96,8 @@ class ApexSeen:
     """Host names of the MX records, absolute and lower case, sorted; empty when there is no MX."""
     addresses: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Addresses of the hosts that own records, as DNS gives them."""
+    unsigned: Mapping[str, str] = field(default_factory=dict)
+    """Owner to the reason why a validating resolver does not vouch for it; empty where none is named."""
     notes: tuple[str, ...] = ()
     """What a person should know: address families skipped, servers with one dead address."""
 

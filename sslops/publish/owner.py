@@ -151,6 +151,10 @@ class Owner:
         """Return what stands in the way of the first record; null when nothing does."""
         live = tuple(self._live(service) for service in self._asked)
         first = FirstUse(live, self.world.addresses.get(self.owner, ()))
+        unsigned = self.world.seen[self.apex].unsigned.get(self.owner)
+        if unsigned is not None:
+            hazard = Hazard(HazardName.DNSSEC_BOGUS, self.owner, unsigned, Verb.PUBLISH, *self._who)
+            return Becomes(EMPTY, (), (hazard,))
         why = first.unproven_host()
         if why is not None:
             return Becomes(EMPTY, (self._wait(f"{why}, so {self.owner} gets no first record"),))
