@@ -110,7 +110,7 @@ def _name_after(owner: str, entry: ApexEntry, seen: ApexSeen) -> NameEntry | Non
     start = old or NameEntry(0, seen.repo.base.commit)
     if any(rrset.records for rrset in current):
         new = _with_records(start, _largest_ttl(ever), _largest_ttl(current), owner, seen)
-        new = replace(new, gone=_gone(start, new, past, entry.pending, owner, seen))
+        new = replace(new, gone=_gone(start, new, past, owner, seen))
     else:
         new = _without_records(start, owner, entry.pending, past, seen)
         new = replace(new, ttl_seconds=max(new.ttl_seconds, _largest_ttl(ever)))
@@ -124,23 +124,25 @@ def gone_at(name: NameEntry, params: TlsaParams) -> datetime | None:
 
 
 def _gone(
-    old: NameEntry, new: NameEntry, past: tuple[BaseCommit, ...], pending: Pending | None, owner: str, seen: ApexSeen
+    old: NameEntry, new: NameEntry, past: tuple[BaseCommit, ...], owner: str, seen: ApexSeen
 ) -> Mapping[TlsaParams, datetime | None]:
-    """Return the combinations that a cache may hold although nobody shows or proposes them any more."""
-    lately = frozenset(params for commit in past for rrset in commit.rrsets(owner) for params in rrset.combinations)
-    shown = [
-        *seen.repo.base.rrsets(owner),
-        *(server.answers[owner] for server in seen.servers if owner in server.answers),
-    ]
-    present = {params for rrset in shown for params in rrset.combinations}
-    present |= {record.params for found in proposals(pending, seen) for record in found if record.owner == owner}
+    """Return the combinations that a cache may hold although base has them no more.
+
+    One that some server still shows is among them: the entry's commit may move on before that server does.
+    """
+    lately = _combinations(rrset for commit in past for rrset in commit.rrsets(owner))
+    shown = _combinations(server.answers[owner] for server in seen.servers if owner in server.answers)
     begun = None if _shown(owner, seen) is None else seen.at
     since = {
-        params: begun if params in lately else old.gone[params] or begun
-        for params in sorted((lately | old.gone.keys()) - present)
+        params: None if params in shown else begun if params in lately else old.gone[params] or begun
+        for params in sorted((lately | shown | old.gone.keys()) - _combinations(seen.repo.base.rrsets(owner)))
     }
     over = timedelta(seconds=TTL_FACTOR * new.ttl_seconds)
     return {params: moment for params, moment in since.items() if moment is None or moment + over > seen.at}
+
+
+def _combinations(rrsets: Iterable[Rrset]) -> frozenset[TlsaParams]:
+    return frozenset(params for rrset in rrsets for params in rrset.combinations)
 
 
 def _line_since(old: NameEntry | None, seen: ApexSeen) -> tuple[BaseCommit, ...]:

@@ -174,7 +174,7 @@ def target(at: AtName, seen: NameSeen, keys: Keys) -> Target:
     leaving = frozenset(record for record in seen.base - required - at.nobodys if record.params not in old)
     unknown = frozenset(record for record in leaving if lacks[record.params] is not None)
     if unknown:
-        stays += [Stay(f"nothing is withdrawn: {lack}") for lack in sorted({str(lacks[r.params]) for r in unknown})]
+        stays += [Stay(f"nothing is withdrawn while {lack}") for lack in sorted({str(lacks[r.params]) for r in unknown})]
     return Target(required | at.nobodys | unknown | (leaving & seen.proposed), tuple(late + stays))
 
 

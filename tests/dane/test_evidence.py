@@ -187,7 +187,7 @@ MIXED = zone(1, record(1, params=WHOLE))
 def test_a_combination_that_left_a_name_is_remembered() -> None:
     """A cache may go by it alone; it counts from the look in which every server was without it."""
     history = [commit("c1", MIXED), commit("c2", zone(1))]
-    assert {} == advance(NEW, look(history, MIXED, zone(1))).names[OWNER].gone
+    assert {WHOLE: None} == advance(NEW, look(history, MIXED, zone(1))).names[OWNER].gone
     gone = advance(NEW, look(history, zone(1), zone(1), at=after(3))).names[OWNER]
     assert ({WHOLE: after(3)}, after(3 + 2 * TTL)) == (gone.gone, gone_at(gone, WHOLE))
 
@@ -215,9 +215,15 @@ def test_a_combination_that_came_back_between_two_looks_counts_anew() -> None:
     assert {WHOLE: after(50)} == advance(entry, look(history, zone(1), at=after(50))).names[OWNER].gone
 
 
-def test_a_combination_that_is_proposed_again_is_not_gone() -> None:
-    """It may land at any moment."""
+def test_a_combination_that_is_proposed_again_and_does_not_come_is_still_remembered() -> None:
+    """A proposal is no reason to forget what caches hold."""
     entry = advance(NEW, look([commit("c1", MIXED), commit("c2", zone(1))], zone(1)))
-    head = commit("h1", MIXED)
-    seen = look([commit("c2", zone(1))], zone(1), at=after(9), head=head)
-    assert {} == advance(entry, seen).names[OWNER].gone
+    seen = look([commit("c2", zone(1))], zone(1), at=after(9), head=commit("h1", MIXED))
+    assert {WHOLE: START} == advance(entry, seen).names[OWNER].gone
+
+
+def test_a_combination_of_somebody_else_is_remembered_too() -> None:
+    """Its record was in another part of the zone, so no commit of ours tells of it."""
+    entry = advance(NEW, look([commit("c1", zone(1))], MIXED))
+    gone = advance(entry, look([commit("c1", zone(1))], zone(1), at=after(7))).names[OWNER].gone
+    assert {WHOLE: after(7)} == gone
