@@ -113,6 +113,8 @@ class AtName:
     """Since when, or from when on, no cache can lack a record; for records with evidence."""
     nobodys: frozenset[TlsaRecord] = frozenset()
     """Records in base that are about no generation of ours, and stay."""
+    others: str | None = None
+    """Why something that none of the claims knows may be served, so that no combination can be complete."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,10 +165,9 @@ def target(at: AtName, seen: NameSeen, keys: Keys) -> Target:
     only as a whole. A record goes only when no slot, no host and no proposal needs it, and every host is known.
     """
     lacks = {params: lack(at, params, keys) for params in at.wanted | seen.combinations | _of(seen.base)}
-    coming = frozenset(params for params in at.wanted - seen.combinations if lacks[params] is None)
-    late = [
-        Stay(f"no {params} records yet: {lacks[params]}") for params in sorted(at.wanted - seen.combinations - coming)
-    ]
+    new = at.wanted - seen.combinations
+    coming = frozenset(params for params in new if at.others is None and lacks[params] is None)
+    late = [Stay(f"no {params} records yet: {lacks[params] or at.others}") for params in sorted(new - coming)]
     old, stays = _old(at, seen, lacks, keys)
     required = frozenset(
         record for params in (seen.combinations | coming) - old for record in _required(at, params, keys)
@@ -174,7 +175,9 @@ def target(at: AtName, seen: NameSeen, keys: Keys) -> Target:
     leaving = frozenset(record for record in seen.base - required - at.nobodys if record.params not in old)
     unknown = frozenset(record for record in leaving if lacks[record.params] is not None)
     if unknown:
-        stays += [Stay(f"nothing is withdrawn while {lack}") for lack in sorted({str(lacks[r.params]) for r in unknown})]
+        stays += [
+            Stay(f"nothing is withdrawn while {lack}") for lack in sorted({str(lacks[r.params]) for r in unknown})
+        ]
     return Target(required | at.nobodys | unknown | (leaving & seen.proposed), tuple(late + stays))
 
 

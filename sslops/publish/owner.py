@@ -68,7 +68,10 @@ class Owner:
 
     def is_to_be_asked(self) -> bool:
         """Whether the addresses of the name have to be asked before something can change here."""
-        return bool(self.names) and (self.seen.is_empty or bool(self._strangers() or self._former()))
+        if not self.names:
+            return False
+        wanted = {name.params for name in self.names}
+        return self.seen.is_empty or not wanted <= self.seen.combinations or bool(self._strangers() or self._former())
 
     # Whose records are there.
 
@@ -187,9 +190,10 @@ class Owner:
             if why is not None:
                 claims.append(Claim(service, needed(service, self.world), is_asked=False))
                 stays.append(Stay(f"the records of {service} stay: {why}"))
-        strangers = self._strangers()
+        strangers, others = self._strangers(), self._served_by_others(claims, shown)
+        is_mixed = bool(strangers or self.seen.foreign)
         if strangers:
-            strangers = self._kept_strangers(strangers, claims, shown, stays, hazards)
+            strangers = self._kept_strangers(strangers, others, stays, hazards)
         at = AtName(
             owner=self.owner,
             wanted=frozenset(name.params for name in self.names),
@@ -197,6 +201,7 @@ class Owner:
             now=self.world.now,
             ready=self.world.ready(self.apex, self.owner),
             nobodys=strangers,
+            others=others if is_mixed else None,
         )
         found = transitions.target(at, self.seen, self.world.keys)
         ttl_seconds = max(name.ttl_seconds for name in self.names)
@@ -218,20 +223,22 @@ class Owner:
                 return f"{host} may still serve it"
         return None if shown is None else self._shown_words(shown)
 
+    def _served_by_others(self, claims: list[Claim], shown: str | None) -> str | None:
+        """Return why something that is not ours may still be served under this name; null when it certainly is not."""
+        unknown = next((claim.needed.unknown[0] for claim in claims if claim.needed.unknown), None)
+        if unknown is not None:
+            return f"{unknown} is not proven"
+        new = next((service for service in self._asked if not self._is_served(service)), None)
+        if new is not None:
+            return f"{new} is not served yet"
+        return None if shown is None else self._shown_words(shown)
+
     def _kept_strangers(
-        self,
-        strangers: frozenset[TlsaRecord],
-        claims: list[Claim],
-        shown: str | None,
-        stays: list[Stay],
-        hazards: list[Hazard],
+        self, strangers: frozenset[TlsaRecord], others: str | None, stays: list[Stay], hazards: list[Hazard]
     ) -> frozenset[TlsaRecord]:
         """Return those records of nobody that stay: all of them, until nothing can need them and a person says so."""
-        unknown = next((claim.needed.unknown[0] for claim in claims if claim.needed.unknown), None)
-        new = next((str(s) for s in self._asked if not self._is_served(s)), None)
-        if unknown is not None or new is not None or shown is not None:
-            why = f"{unknown} is not proven" if unknown else f"{new} is not served yet" if new else None
-            stays.append(Stay(f"records that are not ours stay: {why or self._shown_words(shown or '')}"))
+        if others is not None:
+            stays.append(Stay(f"records that are not ours stay: {others}"))
             return strangers
         hazard = self._hazard(f"{self.owner} has records that no generation explains, and nothing needs")
         if self.world.consents.cover(hazard):

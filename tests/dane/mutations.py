@@ -13,6 +13,7 @@ import pytest
 from sslops.dane import evidence, gate, transitions
 from sslops.dane.first_use import FirstUse
 from sslops.dane.transitions import Needed
+from sslops.publish.owner import Owner
 from tests.dane.builders import START
 from tests.dane.simulation import Simulation
 
@@ -46,7 +47,10 @@ MUTATIONS.update(
         "age does not count": ((gate, "ready_at", lambda proof: proof.since),),
         "proposals do not count": ((gate, "proposals", lambda *_: ()),),
         "what hosts serve may be withdrawn": ((transitions, "needed", _needed_by_slots),),
-        "a new combination needs no record of what is served": ((transitions, "lack", lambda *_: None),),
+        "a new combination needs no record of what is served": (
+            (transitions, "lack", lambda *_: None),
+            (Owner, "_served_by_others", lambda *_: None),
+        ),
         "a withdrawn combination is forgotten at once": ((gate, "gone_at", lambda *_: START),),
         "an emptied name is free at once": ((gate, "free_at", lambda entry: entry.empty_since),),
         "one server is asked": ((Simulation, "asked", lambda _self, servers: servers[:1]),),

@@ -8,18 +8,20 @@ import pytest
 
 from sslops.dane.first_use import AddressSeen
 from sslops.dane.names import Owners
-from sslops.dane.records import Keys
+from sslops.dane.records import Keys, Material
 from sslops.model.inventory import Group, Hold, Host, ServerClass
 from sslops.model.ledger import ApexEntry, HostEntry, Ledger, Served
 from sslops.model.names import ServiceId
 from sslops.model.plan import Consents, HazardName
 from sslops.model.seen import PortSeen
 from sslops.model.state import Branches, State
+from sslops.model.tlsa import TlsaParams
 from sslops.publish.rules import Publication, owners_to_ask, publication
 from sslops.publish.world import World
 from tests.dane.builders import (
     APEX,
     OWNER,
+    PARAMS,
     SERVICE,
     commit,
     inventory,
@@ -230,3 +232,41 @@ def test_a_service_on_other_hosts_gives_up_its_record_when_the_name_does_not_sho
     }  # fmt: skip
     assert {record(1)} == records(becomes(1, 11, addresses=shown(1), **changes))
     assert {"unchanged"} == records(becomes(1, 11, addresses=shown(1, 11), **changes))
+
+
+SHA512 = TlsaParams(3, 1, 2)
+ASKED_FOR_SHA512 = Owners((name(params=SHA512),), ())
+
+
+@pytest.mark.parametrize(("in_base", "on_servers"), [((99,), ()), ((), (99,))])
+def test_a_new_combination_does_not_join_records_that_are_not_ours_before_ours_are_served(
+    in_base: tuple[int, ...], on_servers: tuple[int, ...]
+) -> None:
+    """Who goes by the new one alone, as RFC 7671 section 9 has it, finds no match for what the port shows."""
+    state_of_new = state(slots(next=1), 1)
+    new = {
+        "branches": Branches(state_of_new, state_of_new),
+        "keys": material(Branches(state_of_new, state_of_new)),
+        "inventory": inventory(service()),
+        "owners": ASKED_FOR_SHA512,
+        "ledger": Ledger({}, {APEX: ApexEntry()}),
+        "addresses": shown(99),
+    }
+    found = becomes(*in_base, servers=on_servers, **new)
+    assert SHA512 not in {each.params for proposal in found.proposals for each in proposal.records}
+    assert "is not served yet" in whys(found)
+
+
+def test_a_new_combination_joins_records_that_are_not_ours_when_only_ours_are_served() -> None:
+    """Every host and every address was asked."""
+    served = {"inventory": inventory(service()), "owners": ASKED_FOR_SHA512, "keys": material(two_services())}
+    hosts = Ledger({host: HostEntry(1, {SERVICE: settled(1)}) for host in ("smtp1", "smtp2")}, {APEX: ApexEntry()})
+    assert {SHA512, PARAMS} == {
+        each.params for each in becomes(1, 99, ledger=hosts, addresses=shown(1), **served).proposals[0].records
+    }
+    assert {"unchanged"} == records(becomes(1, 99, ledger=hosts, addresses=shown(1, 99), **served))
+
+
+def material(known: Branches) -> Keys:
+    """Return the keys of every generation, with something for SHA-512 to hash."""
+    return Keys.of(known, {version: Material(b"key") for version in Keys.of(known).generations})
