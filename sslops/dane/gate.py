@@ -72,7 +72,8 @@ class Gate:
                 if any(self._tells_of(record, service, key) for key in ids):
                     yield apex, record.owner
             for owner in self._emptied_unseen(apex):
-                if any(self._names(service, key, owner) for key in ids):
+                # DANE-EE asks for no name in the certificate, so what lies in the zone of its group counts anyway.
+                if apex == service.group or any(self._names(service, key, owner) for key in ids):
                     yield apex, owner
 
     def _traces(self, apex: str) -> Iterable[TlsaRecord]:
@@ -152,6 +153,9 @@ class Gate:
         matching = self.keys.matching(owner, params, service, generation)
         if not matching:
             return _missing(owner, f"{owner} has {params} records, and {service} cannot match them yet", service)
+        if params.usage in CA_USAGES and not self.keys.is_named(owner, service, generation):
+            why = f"the certificate of {generation} does not name the host of {owner}, which {params} asks for"
+            return _missing(owner, why, service)
         return _soonest(self._record(record, service, generation, entry, seen) for record in sorted(matching))
 
     def _record(

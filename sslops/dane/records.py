@@ -11,6 +11,7 @@ import hashlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from sslops.dane.names import covers
 from sslops.model.names import CA_GROUP, GenerationId, ServiceId
 from sslops.model.state import Status
 from sslops.model.tlsa import TlsaParams, TlsaRecord
@@ -100,6 +101,18 @@ class Keys:
         """Return the record about *generation* of an own CA itself; null when it cannot be told."""
         data = self._own(params, ca, generation)
         return TlsaRecord(owner, params, data[0]) if data else None
+
+    def is_named(self, owner: str, service: ServiceId, generation: GenerationId) -> bool:
+        """Whether the certificate of *generation* is good for the host of *owner*, which clients check with a CA usage.
+
+        For mail a certificate for the domain is as good (RFC 7671 section 5.2, RFC 7672 section 3.2.2). A generation
+        without a certificate is not shown to anybody, so nothing is wrong with it.
+        """
+        facts = self.generations.get((service, generation))
+        if facts is None or facts.issued is None:
+            return True
+        is_mail = owner.startswith("_25._tcp.")
+        return covers(facts.issued.sans, owner) or (is_mail and covers(facts.issued.sans, f"_25._tcp.{service.group}."))
 
     def may_be_served(self, service: ServiceId, generation: GenerationId) -> bool:
         """Whether some host could serve *generation*: it is issued, or nothing is known about it any more."""

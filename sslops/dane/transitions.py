@@ -194,7 +194,11 @@ def lack(at: AtName, params: TlsaParams, keys: Keys) -> str | None:
         if claim.needed.unknown:
             return f"{claim.needed.unknown[0]} is not proven"
         for each in sorted(claim.needed.ids):
-            if keys.may_be_served(claim.service, each) and claim.record(at.owner, params, each, keys) is None:
+            if not keys.may_be_served(claim.service, each):
+                continue
+            if params.usage in CA_USAGES and not keys.is_named(at.owner, claim.service, each):
+                return f"the certificate of {claim.service} {each} does not name the host"
+            if claim.record(at.owner, params, each, keys) is None:
                 issuers = "none of its tlsa_issuers is in the chain of" if claim.is_listed else "it cannot be told for"
                 return f"{issuers} {claim.service} {each}"
     return None
