@@ -18,8 +18,9 @@ from sslops.model.state import Branches, ServiceState, State, Status
 from sslops.model.tlsa import TlsaParams
 from tests.dane import builders
 from tests.dane.builders import OWNER, PARAMS, SERVICE
-from tests.dane.mutations import mutated
+from tests.dane.mutations import MUTATIONS, mutated
 from tests.dane.simulation import HOSTS, LARGE, PRIMARY, SECONDARY, SHORT, Simulation, Violation
+from tests.dane.test_simulation import SCENARIOS
 
 if TYPE_CHECKING:
     from sslops.model.names import GenerationId
@@ -249,3 +250,8 @@ def test_a_missing_check_breaks_a_cache_in_the_story_written_against_it(name: st
     STORIES[name](settled_world())
     with mutated(name), pytest.raises(Violation):
         STORIES[name](settled_world())
+
+
+def test_every_missing_check_has_a_story() -> None:
+    """One that was seeded and is told nowhere would prove nothing."""
+    assert MUTATIONS.keys() == SCENARIOS.keys() | STORIES.keys()
