@@ -73,6 +73,8 @@ class DnsRepoSeen:
     """The open proposal on `sslops/tlsa`; null when there is none or when base already contains it."""
     head_commit: str | None = None
     """Where the branch `sslops/tlsa` points, merged or not; what a lease is taken on."""
+    written_by_us: frozenset[TlsaRecord] = frozenset()
+    """Records of base that the engine wrote for a generation, as their comments say; the generation may be lost."""
     missing: tuple[str, ...] = ()
     """Include files of the apex that do not exist in base; a zone that includes one would not load."""
 
