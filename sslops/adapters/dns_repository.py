@@ -10,9 +10,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from sslops.adapters.git_objects import NewCommit, RefUpdate
-from sslops.dane.zonefile import parse
+from sslops.dane.zonefile import parse, written_by_us
 from sslops.errors import GitError, StateError
 from sslops.model.seen import BaseCommit, DnsRepoSeen
+from sslops.model.tlsa import TlsaRecord
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -72,6 +73,12 @@ class DnsRepository:
             line={anchor: _place(line[anchor], history, line) for anchor in anchors if anchor in line},
             head=self._open_proposal(base, paths),
             head_commit=self.head,
+            written_by_us=frozenset[TlsaRecord]().union(
+                *(
+                    written_by_us((content or b"").decode("utf-8", "replace"), path)
+                    for path, content in zip(paths, contents[base], strict=True)
+                )
+            ),
             missing=tuple(path for path, found in zip(paths, contents[base], strict=True) if found is None),
         )
 

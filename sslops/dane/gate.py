@@ -109,9 +109,9 @@ class Gate:
         seen, entry = self.seen.get(apex), self.ledger.apex(apex) or ApexEntry()
         if seen is None:
             return Verdict(allowed=False, why=f"DNS of {apex} could not be looked at")
-        silent = _silent_server(owner, seen)
-        if silent is not None:
-            return silent
+        refusal = _silent_server(owner, seen) or _unsigned(owner, seen)
+        if refusal is not None:
+            return refusal
         combinations = {r.params for r in _may_be_cached(entry, seen) if r.owner == owner}
         if not combinations:
             return self._free(owner, entry)
@@ -210,6 +210,12 @@ def _not_everywhere(record: TlsaRecord, generation: GenerationId, service: Servi
 def _missing(owner: str, why: str, service: ServiceId) -> Verdict:
     hazard = Hazard(HazardName.TLSA_MISSING, owner, why, Verb.DEPLOY, service.group, service.name)
     return Verdict(allowed=False, why=why, hazard=hazard)
+
+
+def _unsigned(owner: str, seen: ApexSeen) -> Verdict | None:
+    """Return the refusal for a name that a validating resolver does not vouch for."""
+    why = seen.unsigned.get(owner)
+    return None if why is None else Verdict(allowed=False, why=why, hazard=Hazard(HazardName.DNSSEC_BOGUS, owner, why))
 
 
 def _silent_server(owner: str, seen: ApexSeen) -> Verdict | None:

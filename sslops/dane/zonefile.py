@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 
 HEADER = "; written by sslops: changes made here are lost\n"
 
+LOST = "of a generation that is lost"
+_WHOSE = re.compile(rf"[^ /]+/[^ /]+ [0-9]{{8}}T[0-9]{{6}}Z-[0-9a-f]{{4}} [a-z]+|{LOST}")
+"""What the engine says behind a record of a generation: service, generation and slot."""
+
 _LINE = re.compile(
     r"(?P<owner>[0-9A-Za-z_.-]+\.)[ \t]+(?P<ttl>[0-9]{1,10})[ \t]+IN[ \t]+TLSA[ \t]+"
     r"(?P<usage>[0-3])[ \t]+(?P<selector>[01])[ \t]+(?P<match>[0-2])[ \t]+(?P<data>(?:[0-9A-Fa-f]{2})+)",
@@ -39,6 +43,19 @@ def parse(text: str, path: str) -> Zone:
         records.setdefault(record.owner, set()).add(record)
         ttls[record.owner] = max(ttl_seconds, ttls.get(record.owner, 0))
     return {owner: Rrset(ttls[owner], frozenset(found)) for owner, found in records.items()}
+
+
+def written_by_us(text: str, path: str) -> frozenset[TlsaRecord]:
+    r"""Return the records of an include file that were written for a generation, which may be lost by now.
+
+    >>> [each.data for each in written_by_us(
+    ...     "_25._tcp.mail.example.com. 1800 IN TLSA 3 1 1 9b1c ; example.com/mail-ec 20261124T143000Z-9b1c next\n"
+    ...     "_25._tcp.mail.example.com. 1800 IN TLSA 3 1 1 77aa ; not ours\n", "tlsa.example.com")]
+    ['9b1c']
+    """
+    lines = [line.partition(";") for line in text.split("\n")]
+    kept = "\n".join(content for content, _, comment in lines if _WHOSE.fullmatch(comment.strip()))
+    return frozenset(record for rrset in parse(kept, path).values() for record in rrset.records)
 
 
 def render(zone: Zone, comment: Callable[[TlsaRecord], str]) -> str:

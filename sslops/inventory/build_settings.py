@@ -80,6 +80,7 @@ def dns(plain: Plain | None) -> DnsSettings | None:
         tlsa_dirs=tuple(plain["tlsa_dirs"]),
         merge=_merge(plain, where, ("acme", "tlsa")),
         restart_cmd=() if command is None else names.words(command),
+        validator=names.endpoint(plain["validator"]) if plain.get("validator") else None,
         **said(plain, ("acme_dir",)),
         **said(where, ("forge", "project")),
     )

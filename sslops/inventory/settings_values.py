@@ -111,6 +111,7 @@ def _dns(file: str, dns: Plain) -> Iterator[Complaint]:
         hint = "give it to git's credential helper, or to the job"
         yield Complaint(file, (*path, "url"), "a password in a URL", hint)
     yield from unreadable(file, ("dns", "acme_dir"), dns.get("acme_dir"), _inside)
+    yield from unreadable(file, ("dns", "validator"), dns.get("validator"), names.endpoint)
     yield from _twice(file, ("dns", "tlsa_dirs"), dns["tlsa_dirs"])
     for place, folder in enumerate(dns["tlsa_dirs"]):
         yield from unreadable(file, ("dns", "tlsa_dirs", place), folder, _inside)

@@ -269,6 +269,8 @@ class DnsSettings:
     project: str | None = None
     merge: Mapping[str, MergePolicy] = field(default_factory=dict)
     restart_cmd: tuple[str, ...] = ()
+    validator: Endpoint | None = None
+    """A validating resolver that is asked whether names with DANE are signed."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,6 +73,8 @@ class DnsRepoSeen:
     """The open proposal on `sslops/tlsa`; null when there is none or when base already contains it."""
     head_commit: str | None = None
     """Where the branch `sslops/tlsa` points, merged or not; what a lease is taken on."""
+    written_by_us: frozenset[TlsaRecord] = frozenset()
+    """Records of base that the engine wrote for a generation, as their comments say; the generation may be lost."""
     missing: tuple[str, ...] = ()
     """Include files of the apex that do not exist in base; a zone that includes one would not load."""
 
@@ -96,6 +98,8 @@ class ApexSeen:
     """Host names of the MX records, absolute and lower case, sorted; empty when there is no MX."""
     addresses: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Addresses of the hosts that own records, as DNS gives them."""
+    unsigned: Mapping[str, str] = field(default_factory=dict)
+    """Owner to the reason why a validating resolver does not vouch for it; empty where none is named."""
     notes: tuple[str, ...] = ()
     """What a person should know: address families skipped, servers with one dead address."""
 

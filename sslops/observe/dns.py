@@ -21,6 +21,7 @@ from sslops.observe.question import (
     Patience,
     ask,
     authoritative_tlsa,
+    distrust,
     has_way_to,
     is_authoritative,
     is_recursive,
@@ -143,6 +144,13 @@ class Resolver:
         seen = {owner: [_rrset_of(answers[endpoint, owner]) for endpoint in alive] for owner in owners}
         differing = frozenset(owner for owner, rrsets in seen.items() if len({each.records for each in rrsets}) > 1)
         return ServerSeen(name, {owner: _worst(rrsets) for owner, rrsets in seen.items()}, differing=differing)
+
+    def unsigned(self, validator: Endpoint, owners: Iterable[str]) -> dict[str, str]:
+        """Return the owners that *validator* does not vouch for, each with the reason."""
+        asked = sorted(set(owners))
+        with ThreadPoolExecutor(WORKERS) as pool:
+            found = pool.map(lambda owner: distrust(validator, owner, self._patience), asked)
+            return {owner: why for owner, why in zip(asked, found, strict=True) if why is not None}
 
     def _about(self, apex: str, rdtype: str, via: Endpoint | None) -> list[dns.rdata.Rdata]:
         """Return records of *apex* itself; a domain that does not exist has no say about its mail."""

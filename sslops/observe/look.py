@@ -140,9 +140,16 @@ class Observer:
             failed[apex] = error.what
             return
         answers = self.name_servers.tlsa(servers, owners)
+        unsigned = self._unsigned(owners)
         # The look is dated after its last answer: evidence that begins a little late is safe, early is not.
         at = self.clock.now() + timedelta(seconds=1)
-        seen[apex] = ApexSeen(at, repo, tuple(s for s in answers if not self._is_accepted(s)), mx)
+        seen[apex] = ApexSeen(at, repo, tuple(s for s in answers if not self._is_accepted(s)), mx, unsigned=unsigned)
+
+    def _unsigned(self, owners: tuple[str, ...]) -> dict[str, str]:
+        validator = self.inventory.dns.validator if self.inventory.dns else None
+        found = {} if validator is None else self.name_servers.unsigned(validator, owners)
+        hazards = {owner: Hazard(HazardName.DNSSEC_BOGUS, owner, why) for owner, why in found.items()}
+        return {owner: found[owner] for owner, hazard in hazards.items() if not self.consents.cover(hazard)}
 
     def _is_accepted(self, server: ServerSeen) -> bool:
         hazard = Hazard(HazardName.NS_UNREACHABLE, server.server, server.error or "")

@@ -42,6 +42,10 @@ class NameServers(Protocol):
         """Ask every server for every owner; a server that does not answer is a value with `error`, not an exception."""
         ...
 
+    def unsigned(self, validator: Endpoint, owners: Iterable[str]) -> Mapping[str, str]:
+        """Return the owners that a validating resolver does not vouch for, each with the reason."""
+        ...
+
 
 class Clock(Protocol):
     """The moment."""

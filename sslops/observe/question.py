@@ -56,7 +56,8 @@ def ask(
     import dns.message
 
     numeric = _numeric(endpoint)
-    flags = dns.flags.RD if recursive else 0
+    # AD in a question asks for it in the answer (RFC 6840 section 5.7); who does not validate ignores it.
+    flags = dns.flags.RD | dns.flags.AD if recursive else 0
     query = dns.message.make_query(name, rdtype, flags=flags, use_edns=0, payload=EDNS_PAYLOAD_BYTES)
     failure: Exception | None = None
     for _ in range(patience.tries):
@@ -99,6 +100,28 @@ def authoritative_tlsa(endpoint: Endpoint, owner: str, patience: Patience) -> Rr
     _refuse_alias(response, endpoint, owner)
     found = records_of(response, owner, "TLSA")
     return EMPTY if found is None else _rrset(found, owner, endpoint)
+
+
+def distrust(validator: Endpoint, owner: str, patience: Patience) -> str | None:
+    """Return why the validating resolver *validator* does not vouch for the TLSA records at *owner*; null: it does.
+
+    A name without records is vouched for when that itself is proven; a resolver that gives no answer vouches for
+    nothing (RFC 4035 section 3.2.3, RFC 7672 section 2.1).
+    """
+    import dns.flags
+    import dns.rcode
+
+    try:
+        response = ask(validator, owner, "TLSA", patience, recursive=True)
+    except DnsError as error:
+        return error.what
+    if response.rcode() == dns.rcode.SERVFAIL:
+        return f"'{validator}' finds '{owner}' broken: its DNSSEC chain does not hold, or its servers do not answer"
+    if response.rcode() not in (dns.rcode.NOERROR, dns.rcode.NXDOMAIN):
+        return f"'{validator}' answers {dns.rcode.to_text(response.rcode())} for '{owner}'"
+    if not response.flags & dns.flags.AD:
+        return f"'{validator}' does not find '{owner}' signed, so nobody heeds its TLSA records"
+    return None
 
 
 def is_authoritative(response: dns.message.Message) -> bool:

@@ -96,9 +96,13 @@ class Owner:
         return issued is not None and covers(issued.sans, self.owner)
 
     def _strangers(self) -> frozenset[TlsaRecord]:
-        """Return the records in base that are about no generation of ours, and that no list of issuers has."""
+        """Return the records in base that somebody else put there: no generation, list or comment explains them.
+
+        One that the engine wrote for a generation that is lost is nobody else's; it goes like any other of ours.
+        """
         listed = frozenset[TlsaRecord]().union(*(claim.standing for claim in map(self._claim, self._asked)))
-        return frozenset(record for record in self.seen.base - listed if not self.index.versions(record))
+        ours = listed | self.world.repo[self.apex].written_by_us
+        return frozenset(record for record in self.seen.base - ours if not self.index.versions(record))
 
     # What stops everything here.
 
@@ -154,6 +158,10 @@ class Owner:
         """Return what stands in the way of the first record; null when nothing does."""
         live = tuple(self._live(service) for service in self._asked)
         first = FirstUse(live, self.world.addresses.get(self.owner, ()))
+        unsigned = self.world.seen[self.apex].unsigned.get(self.owner)
+        if unsigned is not None:
+            hazard = Hazard(HazardName.DNSSEC_BOGUS, self.owner, unsigned, Verb.PUBLISH, *self._who)
+            return Becomes(EMPTY, (), (hazard,))
         why = first.unproven_host()
         if why is not None:
             return Becomes(EMPTY, (self._wait(f"{why}, so {self.owner} gets no first record"),))

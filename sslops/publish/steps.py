@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from sslops.dane.evidence import servers_agree_with_base
 from sslops.dane.first_use import AddressSeen
 from sslops.dane.records import Index, Keys
-from sslops.dane.zonefile import render
+from sslops.dane.zonefile import LOST, render
 from sslops.model.change import Note
 from sslops.model.ledger import ApexEntry, Ledger, Pending
 from sslops.model.names import CA_GROUP
@@ -89,7 +89,7 @@ class Publisher:
         head = self._fenced(snapshot.ledger)
         snapshot = self._intend(snapshot, look, found, head)
         if found.proposals:
-            files = self._files(found.proposals, snapshot.branches)
+            files = self._files(found.proposals, snapshot.branches, look)
             self.repository.publish(self.repository.base, head, files, self._message(found.plan))
             self.restart()
             self.repository.refresh()
@@ -137,10 +137,11 @@ class Publisher:
         note = Note("publish", f"about to propose {names}", "The DNS repository is touched only after this is pushed.")
         return self.ops.write_ledger(snapshot, replace(ledger, apexes=apexes), note)
 
-    def _files(self, proposals: tuple[Proposal, ...], branches: Branches) -> dict[str, bytes]:
+    def _files(self, proposals: tuple[Proposal, ...], branches: Branches, look: Look) -> dict[str, bytes]:
         records = [record for proposal in proposals for record in proposal.records]
         index = Index.of(Keys.of(branches, self.material), frozenset(record.params for record in records))
-        comment = _Commentary(index, branches, self._listed(records))
+        lost = {record: LOST for repo in look.repo.values() for record in repo.written_by_us}
+        comment = _Commentary(index, branches, lost | self._listed(records))
         return {
             path: render(proposal.zone, comment).encode()
             for proposal in proposals

@@ -77,7 +77,7 @@ def rolled_slots(slots: Slots, now: datetime) -> Slots:
 def _hazards(verdict: Verdict) -> tuple[Hazard, ...]:
     """Return what a person must decide about; a record that is not there yet is just a wait before a roll."""
     hazard = verdict.hazard
-    if hazard is None or hazard.name is not HazardName.NS_UNREACHABLE:
+    if hazard is None or hazard.name not in {HazardName.NS_UNREACHABLE, HazardName.DNSSEC_BOGUS}:
         return ()
     return (replace(hazard, verb=Verb.ROLL),)
 

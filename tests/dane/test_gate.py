@@ -233,3 +233,13 @@ def test_a_wait_names_the_server_that_lags() -> None:
     seen = ApexSeen(START, look(BASE, zone(1, 2)).repo, (server(zone(1, 2), "ns1"), server(zone(1), "ns2")))
     verdict = asked(seen, advance(ApexEntry(records={record(1): Evidence(START, "c1", TTL)}), seen))
     assert "ns2" in verdict.why
+
+
+def test_a_name_that_a_validating_resolver_does_not_vouch_for_closes_the_gate() -> None:
+    """Senders would defer mail, or not heed the records."""
+    seen = replace(look(BASE, zone(1, 2)), unsigned={OWNER: "broken"})
+    verdict = asked(seen, aged(record(1), record(2)))
+    assert verdict.hazard is not None
+    assert (HazardName.DNSSEC_BOGUS, OWNER, "broken") == (verdict.hazard.name, verdict.hazard.subject, verdict.why)
+    other = replace(seen, unsigned={OTHER_OWNER: "broken"})
+    assert YES == asked(other, aged(record(1), record(2)))

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sslops.dane.zonefile import HEADER, parse, render
+from sslops.dane.zonefile import HEADER, LOST, parse, render, written_by_us
 from sslops.errors import StateError
 from sslops.model.tlsa import Rrset, TlsaParams, TlsaRecord, owner_name
 from tests.dane.builders import OWNER, record, zone
@@ -85,3 +85,10 @@ def test_of_several_ttls_the_largest_counts() -> None:
     """A set has one TTL (RFC 2181 section 5.2); the pessimistic one is the largest."""
     text = f"{OWNER} 60 IN TLSA 3 1 1 00\n{OWNER} 900 IN TLSA 3 1 1 01\n"
     assert 900 == parse(text, "tlsa.example.com")[OWNER].ttl_seconds
+
+
+def test_a_lost_generation_is_still_known_as_ours_after_the_file_was_written_again() -> None:
+    """Whatever the slot was, and however often; what somebody else wrote is not."""
+    whose = {record(1): "example.com/mail-ec 20261124T143000Z-9b1c served", record(2): LOST, record(3): "not ours"}
+    text = render(zone(1, 2, 3), whose.__getitem__)
+    assert {record(1), record(2)} == written_by_us(text, "tlsa.example.com")

@@ -67,3 +67,13 @@ def test_the_apex_may_be_asked_for_beside_the_mx_hosts() -> None:
     """As ssl-mgr did: always."""
     found = loaded(sound({MAIL: SOUND[MAIL] + "dane_apex: true\n"}))
     assert found.services[ServiceId("example.com", "mail")].dane_apex
+
+
+@pytest.mark.parametrize(("written", "port"), [("192.0.2.53", 53), ("[2001:db8::53]:5353", 5353)])
+def test_a_validating_resolver_is_named_by_address(written: str, port: int) -> None:
+    """With a port where it is not the usual one."""
+    more = SOUND[SETTINGS].replace("  tlsa_dirs", f'  validator: "{written}"\n  tlsa_dirs')
+    dns = loaded(sound({SETTINGS: more})).dns
+    assert dns is not None
+    assert dns.validator is not None
+    assert port == dns.validator.port

@@ -7,6 +7,9 @@ import socket
 import threading
 from typing import TYPE_CHECKING
 
+import dns.flags
+import dns.message
+import dns.rcode
 import pytest
 
 from sslops.errors import DnsError
@@ -18,8 +21,6 @@ from tests.world.loopback import DNS_PORT, fresh_address
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-
-    import dns.message
 
     from tests.world.dns import DnsWorld
 
@@ -255,8 +256,6 @@ def _answer_all(server: socket.socket, answer: Callable[[dns.message.Message], b
 
 
 def _reply(query: dns.message.Message, owner: str, records: list[str], *, authoritative: bool = True) -> bytes:
-    import dns.flags
-    import dns.message
     import dns.rrset
 
     response = dns.message.make_response(query)
@@ -324,3 +323,36 @@ def test_answers_to_other_spellings_are_lower_case(liar: Callable[..., Endpoint]
     (seen,) = Resolver(patience=QUICK).tlsa({"ns": (endpoint,)}, [OWNER])
 
     assert frozenset({record(OLD)}) == seen.answers[OWNER].records
+
+
+@pytest.mark.parametrize(
+    ("flags", "rcode", "expected"),
+    [
+        (dns.flags.AD, dns.rcode.NOERROR, None),
+        (dns.flags.AD, dns.rcode.NXDOMAIN, None),
+        (0, dns.rcode.NOERROR, "does not find"),
+        (0, dns.rcode.SERVFAIL, "broken"),
+        (0, dns.rcode.REFUSED, "REFUSED"),
+    ],
+)
+def test_a_validating_resolver_vouches_by_its_ad_bit(
+    liar: Callable[..., Endpoint], flags: int, rcode: dns.rcode.Rcode, expected: str | None
+) -> None:
+    """Signed is only what it says it has validated; a chain that does not hold is a failure of the server."""
+
+    def answer(query: dns.message.Message) -> bytes:
+        assert query.flags & dns.flags.RD
+        response = dns.message.make_response(query)
+        response.flags |= flags
+        response.set_rcode(rcode)
+        return response.to_wire()
+
+    found = Resolver(patience=QUICK).unsigned(liar(answer), [OWNER])
+    assert (expected is None) == (found == {})
+    assert (expected or "") in found.get(OWNER, "")
+
+
+def test_a_validating_resolver_that_is_silent_vouches_for_nothing() -> None:
+    """Nobody listens there."""
+    nobody = Endpoint(fresh_address(), 53)
+    assert [OWNER] == list(Resolver(patience=QUICK).unsigned(nobody, [OWNER]))

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+from sslops.dane.first_use import AddressSeen
 from sslops.model.plan import Consents, HazardName
 from sslops.model.seen import PortSeen
-from tests.dane.builders import HOST, branches, inventory, ledger, settled, slots
-from tests.publish.test_rules import BOTH, OURS, first_use, reasons
+from sslops.publish.rules import publication
+from tests.dane.builders import HOST, OWNER, branches, commit, inventory, ledger, look, settled, slots
+from tests.publish.test_rules import BOTH, OURS, first_use, reasons, world
 
 
 @pytest.mark.parametrize("ports", [(), (OURS, PortSeen(frozenset({"ff"}), 1)), (PortSeen(error="refused"),)])
@@ -42,3 +46,10 @@ def test_a_service_without_a_live_certificate_waits() -> None:
     """The first roll comes before the first record."""
     found = first_use(ledger(BOTH), OURS, branches=branches(slots(None, 2), 1, 2))
     assert ["no certificate is live yet" in wait.why for wait in found.plan.waits] == [True]
+
+
+def test_a_name_that_is_not_signed_gets_no_first_record() -> None:
+    """A validating resolver does not vouch for it; nothing would heed the record, or mail would be deferred."""
+    seen = replace(look([commit("c0")], {}), unsigned={OWNER: "not signed"})
+    found = publication(world(seen, ledger(BOTH), addresses={OWNER: (AddressSeen("192.0.2.1", 25, OURS),)}))
+    assert ([], ["dnssec-bogus"]) == (reasons(found), [hazard.name for hazard in found.plan.hazards])

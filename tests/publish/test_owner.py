@@ -270,3 +270,12 @@ def test_a_new_combination_joins_records_that_are_not_ours_when_only_ours_are_se
 def material(known: Branches) -> Keys:
     """Return the keys of every generation, with something for SHA-512 to hash."""
     return Keys.of(known, {version: Material(b"key") for version in Keys.of(known).generations})
+
+
+def test_the_record_of_a_lost_key_goes_by_itself_when_every_host_is_known() -> None:
+    """The branch with the generation was deleted; the comment still says that the engine wrote it."""
+    seen = look([commit("c0"), commit("c1", zone(1, 11, 99))], zone(1, 11, 99))
+    repo = {APEX: replace(seen.repo, written_by_us=frozenset({record(1), record(11), record(99)}))}
+    assert {record(1), record(11)} == records(becomes(1, 11, 99, repo=repo))
+    for early in (Served(), settled(99)):
+        assert {"unchanged"} == records(becomes(1, 11, 99, repo=repo, ledger=both_serve(smtp1=early)))
