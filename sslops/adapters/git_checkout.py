@@ -58,11 +58,15 @@ class Checkout:
         return self.git.changed_paths(untracked_under=("inventory/", "state/", ".sops.yaml", ".gitattributes"))
 
     def difference(self, commit: str) -> list[str]:
-        """Return the tracked paths in which the work tree differs from *commit*."""
+        """Return the tracked paths in which the work tree differs from *commit*; nobody edits `state/`."""
         if self.git.is_bare:
             return []
         ended = self.git.process.read("diff", "--name-only", "-z", "--no-ext-diff", "--no-renames", commit, "--")
-        return [path for path in ended.stdout.decode("utf-8", "surrogateescape").split("\0") if path]
+        return [
+            path
+            for path in ended.stdout.decode("utf-8", "surrogateescape").split("\0")
+            if path and not path.startswith("state/")
+        ]
 
     def _bring(self, old: str, new: str) -> None:
         moves = self._between(old, new)

@@ -54,6 +54,8 @@ class LiveView:
         """Return names, then ports, in plain columns."""
         rows = [(name.owner, *words) for name in self.names for words in _name_rows(name, self.legend)]
         rows += [(port.host, f"port {port.port}", _shown(port.seen, self.legend)) for port in self.ports]
+        if not rows:
+            return "live: no name and no port to ask; a class is asked where it has `verify`"
         return columns([("live", "asked at", "shows"), *rows])
 
     def as_json(self) -> dict[str, object]:

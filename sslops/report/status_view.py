@@ -264,7 +264,7 @@ def _deploy_waits(view: _View, service: Service, main: ServiceState) -> tuple[St
     known = view.served.get(service.id, {})
     backoffs = [known[host] for host in behind if host in known and (known[host].retry_at or view.now) > view.now]
     until = min((each.retry_at for each in backoffs if each.retry_at), default=None)
-    return (StatusWait("deploy", until, f"{_listed(behind)} may not serve it yet"),)
+    return (StatusWait("deploy", until, f"not proven to serve it: {_listed(behind)}"),)
 
 
 def _dane_wait(view: _View, service: Service, generation: Generation, step: str) -> StatusWait | None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from sslops.dane.gate import YES, Verdict, slowest
 from sslops.model.names import ServiceId
-from sslops.model.plan import Action, Consents, HazardName, Plan, Verb, Wait, joined
+from sslops.model.plan import Action, HazardName, Plan, Verb, Wait, joined
 from sslops.model.state import Status
 
 if TYPE_CHECKING:
@@ -44,7 +44,6 @@ class RollOptions:
     targets: frozenset[ServiceId] | None = None
     force: bool = False
     min_roll_minutes: int | None = None
-    consents: Consents = Consents()
 
 
 def plan(inventory: Inventory, branches: Branches, gate: Gate, options: RollOptions) -> Plan:

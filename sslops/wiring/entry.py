@@ -53,15 +53,19 @@ def carry_out(session: Session, request: Request, act: Callable[[Site], Result])
         snapshot = _fetched(ops) if request.fetch else ops.snapshot()
         return act(_site(session, request, ops, snapshot, load(read_folder(session.folder))))
 
+    fetched: list[Snapshot] = []
+
     def attempt() -> Result:
-        snapshot = ops.refresh()
+        snapshot = fetched.pop() if fetched else ops.refresh()
         inventory = load(snapshot.inventory_files)
         _require_supported(inventory)
         return act(_site(session, request, ops, snapshot, inventory))
 
     with ops.lock():
         ops.require_clean()
-        note = ops.work_tree_note(ops.snapshot())
+        # Fetched first: a remote that was only just added has no branches here yet.
+        fetched.append(ops.refresh())
+        note = ops.work_tree_note(fetched[0])
         if note:
             session.say(note)
         return retrying(attempt, sleep=time.sleep, random=random.random)

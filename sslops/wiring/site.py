@@ -58,7 +58,7 @@ class Site:
         failures: tuple[SslopsError, ...] = ()
         found = self.plan_renew(self.renew_options())
         try:
-            found += self.plan_publish() if self.inventory.dns else Plan()
+            found += self.plan_publish()
         except GitError as error:
             failures = (error,)
         found += self.plan_roll(self.roll_options()) + self.plan_deploy(self.deploy_options())
@@ -105,7 +105,9 @@ class Site:
             return renewal.renew(options, digest)
 
     def plan_publish(self) -> Plan:
-        """Return what publish would do."""
+        """Return what publish would do; nothing where the inventory names no DNS repository."""
+        if self.inventory.dns is None:
+            return Plan()
         return self._publisher.plan(self.snapshot)[0].plan
 
     def publish(self, digest: str | None = None) -> Outcome:

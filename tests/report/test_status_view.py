@@ -168,7 +168,7 @@ def test_a_host_that_may_serve_either_is_named() -> None:
     line = told(LIVE, ledger=either)
 
     assert (Phase.DEPLOYING, {"smtp1": (OLD, None)}, 0) == (line.phase, line.hosts, line.settled)
-    assert "smtp1 may not serve it yet" in [wait.why for wait in line.waits]
+    assert "not proven to serve it: smtp1" in [wait.why for wait in line.waits]
 
 
 def test_a_host_that_was_never_asked_is_unknown() -> None:
