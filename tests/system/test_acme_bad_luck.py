@@ -323,3 +323,16 @@ def test_an_account_that_the_ca_forgot_is_registered_again_with_its_key(acme_sit
 
     assert "issued" == on_deck(site, WEB)["status"]
     assert 2 == site.ca.accounts_made()
+
+
+def test_an_order_that_is_given_up_takes_its_challenges_along(acme_site: AcmeSite) -> None:
+    """A new key means a new order; what the old one showed is of no use to anybody."""
+    site = acme_site
+    site.dns.lag()
+    with Launched(site.ops, "renew", "--apply", "example.net", options=["--patch", NO_PATIENCE]) as launched:
+        launched.finish().succeeded()
+    site.dns.catch_up()
+    site.sslops("renew", "--apply", "--force", "--new-key", "example.net").succeeded()
+
+    assert "issued" == on_deck(site, NET)["status"]
+    assert_clean(site)
