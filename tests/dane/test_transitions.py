@@ -130,7 +130,7 @@ def test_a_record_of_somebody_else_on_every_server_makes_the_next_one_a_second_o
     """A record of a combination that is there may always be added, ours or not."""
     foreign = frozenset({record(9)})
     seen = NameSeen(frozenset(), servers=foreign, everywhere=foreign)
-    assert (False, {PARAMS}) == (seen.is_empty, seen.combinations)
+    assert (False, frozenset({PARAMS})) == (seen.is_empty, seen.combinations)
     assert frozenset({record(1)}) == becomes(name(need(1, unknown=("smtp1",))), seen, keys(1))
 
 

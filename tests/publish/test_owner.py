@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -46,7 +47,7 @@ RSA_CERT = f"{11:064x}"
 
 def two_services() -> Branches:
     """Return mail-ec with generation 1 live and mail-rsa with generation 11."""
-    found = state(slots(1), 1).services | state(slots(11), 11, of=RSA).services
+    found = {**state(slots(1), 1).services, **state(slots(11), 11, of=RSA).services}
     return Branches(State(found), State(found))
 
 
@@ -114,7 +115,7 @@ def test_a_service_that_left_the_name_keeps_its_record_while_its_hosts_serve_the
     assert ({"unchanged"}, True) == (records(found), "the records of example.com/mail-rsa stay" in whys(found))
 
 
-def without_rsa(*, entries: Served | None = None) -> dict[str, object]:
+def without_rsa(*, entries: Served | None = None) -> dict[str, Any]:
     """Return the changes after mail-rsa was retired; *entries*: what its hosts are still thought to serve of it."""
     hosts = dict(ledger(BOTH, ApexEntry()).hosts)
     if entries is not None:
@@ -210,7 +211,7 @@ def test_our_record_joins_those_of_another_part_of_the_zone() -> None:
 
 def test_records_written_by_hand_go_when_nothing_needs_them_and_a_person_agrees() -> None:
     """Every host and every address shows ours only; consent alone is not enough."""
-    served = {"addresses": shown(1, 11)}
+    served: dict[str, Any] = {"addresses": shown(1, 11)}
     found = becomes(1, 11, 99, **served)
     assert ({"unchanged"}, ["tlsa-foreign"]) == (records(found), [each.name for each in found.plan.hazards])
     assert {record(1), record(11)} == records(becomes(1, 11, 99, consents=FOREIGN, **served))
@@ -227,7 +228,7 @@ def test_a_service_on_other_hosts_gives_up_its_record_when_the_name_does_not_sho
         for key, (host, only) in pairs.items()
     }
     hosts = {"smtp1": HostEntry(1, {SERVICE: settled(1)}), "web1": HostEntry(1, {RSA: settled(11)})}
-    changes = {
+    changes: dict[str, Any] = {
         "owners": ONE, "inventory": replace(elsewhere, classes=classes), "ledger": Ledger(hosts, {APEX: ApexEntry()}),
     }  # fmt: skip
     assert {record(1)} == records(becomes(1, 11, addresses=shown(1), **changes))
@@ -259,7 +260,11 @@ def test_a_new_combination_does_not_join_records_that_are_not_ours_before_ours_a
 
 def test_a_new_combination_joins_records_that_are_not_ours_when_only_ours_are_served() -> None:
     """Every host and every address was asked."""
-    served = {"inventory": inventory(service()), "owners": ASKED_FOR_SHA512, "keys": material(two_services())}
+    served: dict[str, Any] = {
+        "inventory": inventory(service()),
+        "owners": ASKED_FOR_SHA512,
+        "keys": material(two_services()),
+    }
     hosts = Ledger({host: HostEntry(1, {SERVICE: settled(1)}) for host in ("smtp1", "smtp2")}, {APEX: ApexEntry()})
     assert {SHA512, PARAMS} == {
         each.params for each in becomes(1, 99, ledger=hosts, addresses=shown(1), **served).proposals[0].records

@@ -12,8 +12,8 @@ from sslops.model.ledger import ApexEntry, HostEntry, Ledger, Pending, Served
 from sslops.model.plan import Verb
 from sslops.model.seen import ApexSeen, BaseCommit, PortSeen
 from sslops.publish.owner import ports_of
-from sslops.publish.rules import Publication, active_apexes, owners_to_ask, publication
-from sslops.publish.world import World
+from sslops.publish.rules import Publication, owners_to_ask, publication
+from sslops.publish.world import World, active_apexes
 from tests.dane.builders import (
     APEX,
     OWNER,

@@ -14,7 +14,7 @@ import pytest
 from tests.system.conftest import COUNTED
 from tests.system.kept import Kept
 from tests.system.launching import Launched, effects, steps
-from tests.system.test_cycle import MAIL, certificate, fields, record, roll_when_ready
+from tests.system.test_cycle import MAIL, both, certificate, fields, record, roll_when_ready
 from tests.world.site import HOSTS, OWNER
 from tests.world.watch import Watch
 
@@ -29,8 +29,8 @@ SHARES = 4
 """Into how many tests the steps of a receiver are dealt, so that they run side by side."""
 QUIET_WITHIN_RUNS = 8
 
-RENEW = ("renew", "example.com:mail-ec", "--force", "--new-key", "--apply")
-STAGES = {
+RENEW: tuple[str, ...] = ("renew", "example.com:mail-ec", "--force", "--new-key", "--apply")
+STAGES: dict[str, tuple[str, ...]] = {
     "renew": RENEW,
     "publish": ("publish", "--apply"),
     "roll": ("roll", "--apply"),
@@ -82,10 +82,10 @@ def begin(site: Site, stage: str) -> None:
     for words in (("renew", "--apply"), ("roll", "--apply"), ("deploy", "--apply"), ("publish", "--apply")):
         site.sslops(*words).succeeded()
     site.sslops("run", "--apply").succeeded()
-    for name, words in STAGES.items():
+    for name, verb in STAGES.items():
         if name == stage:
             break
-        site.sslops(*words).succeeded()
+        site.sslops(*verb).succeeded()
         if name == "publish":
             roll_at = time.time() + 3
             time.sleep(max(0.0, roll_at - time.time()))
@@ -133,7 +133,7 @@ def assert_goal(site: Site) -> None:
 
     assert slots["curr"] == fields(site.ops.show("next", f"state/{MAIL}/slots.yaml"))["curr"]
     assert dict.fromkeys(HOSTS, certificate(site, "curr")) == site.served()
-    assert ({record(site, "curr"), record(site, "next")},) * 2 == site.dns.show(OWNER)
+    assert both(record(site, "curr"), record(site, "next")) == site.dns.show(OWNER)
     assert "pending: null" in site.ops.show("ledger", "tlsa/example.com.yaml")
     site.sslops("check").succeeded()
 
