@@ -21,6 +21,8 @@ from tests.world import leaks  # noqa: E402  (after the line above, which makes 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
 
+    from _pytest.terminal import TerminalReporter
+
     from tests.world.acme_resolver import Resolver
     from tests.world.acme_site import AcmeSite
     from tests.world.dns import DnsWorld
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
     from tests.world.sshd import Login, SshHost
 
 HAS_FAILED = pytest.StashKey[bool]()
+COUNTED = "counted"
+"""The property under which a test records what it counted, for the last lines of the run."""
 GIT_CONFIG = "[user]\n    name = operator\n    email = operator@example.com\n[init]\n    defaultBranch = main\n"
 FOREIGN = ("GIT_", "SOPS_", "SSH_", "SSLOPS_", "XDG_", "GITLAB_", "GITHUB_", "CI_")
 """Prefixes of variables of whoever runs the tests, which must not decide how they end."""
@@ -245,3 +249,11 @@ def start_acme_site(world_folder: Path) -> Iterator[Callable[..., AcmeSite]]:
 def acme_site(start_acme_site: Callable[..., AcmeSite]) -> AcmeSite:
     """Return a site with a remote and an ACME CA."""
     return start_acme_site()
+
+
+def pytest_terminal_summary(terminalreporter: TerminalReporter) -> None:
+    """Print what tests counted: each property that one recorded under `counted`, wherever it ran."""
+    for report in terminalreporter.stats.get("passed", []):
+        for name, said in report.user_properties:
+            if name == COUNTED:
+                terminalreporter.write_line(str(said))

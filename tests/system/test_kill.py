@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.system.conftest import COUNTED
+from tests.conftest import COUNTED
 from tests.system.kept import Kept
 from tests.system.launching import Launched, effects, steps
 from tests.system.test_cycle import MAIL, both, certificate, fields, record, roll_when_ready

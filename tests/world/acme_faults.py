@@ -13,6 +13,7 @@ import sys
 import threading
 from collections import Counter
 from dataclasses import dataclass, replace
+from http import HTTPStatus
 from http.server import ThreadingHTTPServer
 from typing import TYPE_CHECKING
 
@@ -100,8 +101,16 @@ def expired(authorization: dict[str, Any]) -> None:
 
 
 def replaced(body: bytes) -> Fault:
-    """Let pebble act, and answer *body* with pebble's status and headers: another certificate, for instance."""
-    return lambda ask: replace(ask(), body=body)
+    """Let pebble act, and answer *body* in place of what it gives: another certificate, for instance.
+
+    What pebble refuses, as it does with every twentieth nonce, is left as it is.
+    """
+
+    def fault(ask: Ask) -> Reply:
+        reply = ask()
+        return replace(reply, body=body) if reply.status == HTTPStatus.OK else reply
+
+    return fault
 
 
 @dataclass
