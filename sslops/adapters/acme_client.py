@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import ipaddress
 import re
 from datetime import UTC, datetime
 from functools import cached_property
@@ -27,6 +26,7 @@ from sslops.model.acme import (
     Proof,
     RenewalWindow,
 )
+from sslops.model.addresses import is_address
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -217,15 +217,6 @@ def certificate_id(cert: bytes) -> str:
     # The content of a DER INTEGER: one byte more where the first bit would make it negative.
     encoded = serial.to_bytes(serial.bit_length() // 8 + 1, "big")
     return f"{_base64(identifier or b'')}.{_base64(encoded)}"
-
-
-def is_address(name: str) -> bool:
-    """Whether *name* is an IP address."""
-    try:
-        ipaddress.ip_address(name)
-    except ValueError:
-        return False
-    return True
 
 
 def _order(url: str, answer: Answer) -> OrderSeen:

@@ -6,10 +6,10 @@ in `Owners.outside` and never written anywhere.
 
 from __future__ import annotations
 
-import ipaddress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from sslops.model.addresses import is_address
 from sslops.model.inventory import DaneOwners
 from sslops.model.names import CA_GROUP
 from sslops.model.tlsa import owner_name
@@ -88,7 +88,7 @@ def _hosts(service: Service, spec: DaneSpec, mx: tuple[str, ...]) -> tuple[str, 
     if spec.owners is DaneOwners.MX:
         apex = f"{service.id.group}."
         return (*mx, apex) if service.dane_apex and apex not in mx else mx or (apex,)
-    return tuple(san for san in service.sans if not san.startswith("*.") and not _is_address(san))
+    return tuple(san for san in service.sans if not san.startswith("*.") and not is_address(san))
 
 
 def _name(service: Service, spec: DaneSpec, host: str, apex: str) -> DaneName:
@@ -101,11 +101,3 @@ def _name(service: Service, spec: DaneSpec, host: str, apex: str) -> DaneName:
         port=spec.port,
         ttl_seconds=service.dane_ttl_seconds,
     )
-
-
-def _is_address(san: str) -> bool:
-    try:
-        ipaddress.ip_address(san)
-    except ValueError:
-        return False
-    return True

@@ -56,7 +56,7 @@ def _dns_repository(dns: DnsSettings, folder: Path, patient: Patient) -> Finding
 def _name_servers(apex: str, inventory: Inventory) -> Iterator[Finding]:
     notes: list[str] = []
     resolver = Resolver(notes.append)
-    primary = inventory.dns_primary.get(apex, inventory.dns_primary.get("default"))
+    primary = inventory.primary_of(apex)
     try:
         servers = resolver.name_servers(apex, primary, inventory.dns_servers.get(apex, ()))
     except DnsError as error:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import ipaddress
 from typing import TYPE_CHECKING
 
 from sslops.inventory.complaint import Complaint
 from sslops.inventory.found import CAS_FILE, SETTINGS_FILE
+from sslops.model.addresses import is_address
 from sslops.model.inventory import DEFAULT_PROFILE, LETS_ENCRYPT, LETS_ENCRYPT_STAGING
 from sslops.model.names import CA_GROUP
 
@@ -72,7 +72,7 @@ def _names(name: str, entry: Plain, document: Document) -> Iterator[Complaint]:
         if san.startswith("*.") and validation == HTTP_01:
             hint = "a wildcard needs dns-01: name a CA with ca_validation: dns-01"
             yield Complaint(document.file, path, f"'{name}' proves names by http-01, which no wildcard can", hint)
-        if not _is_address(san):
+        if not is_address(san):
             continue
         if validation == DNS_01:
             hint = "an IP address needs http-01: name a CA with ca_validation: http-01"
@@ -98,11 +98,3 @@ def _is_hasty(entry: Plain) -> bool:
 
 def _is_lets_encrypt(entry: Plain) -> bool:
     return (entry.get("directory") or LETS_ENCRYPT) in {LETS_ENCRYPT, LETS_ENCRYPT_STAGING}
-
-
-def _is_address(name: str) -> bool:
-    try:
-        ipaddress.ip_address(name)
-    except ValueError:
-        return False
-    return True

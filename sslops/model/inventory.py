@@ -346,6 +346,10 @@ class Inventory:
         ca = self.cas.get(service.signing_ca)
         return ca if ca is not None and ca.type is CaType.ACME else None
 
+    def primary_of(self, apex: str) -> Endpoint | None:
+        """Return who tells NS and MX of *apex*; null: the system's resolver."""
+        return self.dns_primary.get(apex, self.dns_primary.get("default"))
+
     def signer_of(self, service: Service) -> ServiceId | None:
         """Return the own CA that signs *service*; null for ACME, and for a root that signs itself."""
         ca = self.cas.get(service.signing_ca)

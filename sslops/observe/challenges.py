@@ -139,7 +139,7 @@ class ChallengeLook:
 
     def _load(self, apex: str) -> Servers:
         if apex not in self._servers:
-            primary = self.inventory.dns_primary.get(apex, self.inventory.dns_primary.get("default"))
+            primary = self.inventory.primary_of(apex)
             fixed = self.inventory.dns_servers.get(apex, ())
             self._servers[apex] = self.name_servers.name_servers(apex, primary, fixed)
         return self._servers[apex]

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sslops.errors import DnsError
+from sslops.model.addresses import is_address
 from sslops.model.inventory import Endpoint
 from sslops.model.seen import ServerSeen
 from sslops.model.tlsa import EMPTY, Rrset
@@ -190,7 +191,7 @@ class Resolver:
         return near or endpoints
 
     def _addresses_of(self, endpoint: Endpoint, primary: Endpoint | None) -> tuple[Endpoint, ...]:
-        if _is_address(endpoint.address):
+        if is_address(endpoint.address):
             return (endpoint,)
         return tuple(Endpoint(address, endpoint.port) for address in self._addresses_or_none(endpoint.address, primary))
 
@@ -217,14 +218,6 @@ def _worst(rrsets: list[Rrset]) -> Rrset:
     """Return what all addresses agree on, with the largest TTL any of them gives."""
     records = frozenset.intersection(*(rrset.records for rrset in rrsets))
     return Rrset(max(rrset.ttl_seconds for rrset in rrsets), records)
-
-
-def _is_address(text: str) -> bool:
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    return True
 
 
 def _is_final(response: dns.message.Message) -> bool:

@@ -48,7 +48,7 @@ def live_names(inventory: Inventory, ledger: Ledger, name_servers: NameServers) 
     mx: dict[str, tuple[str, ...]] = {}
     for apex in dane_apexes(inventory):
         try:
-            mx[apex] = name_servers.mx(apex, _primary(inventory, apex))
+            mx[apex] = name_servers.mx(apex, inventory.primary_of(apex))
         except DnsError as error:
             found.append(LiveName(apex, error=error.what))
     owners = {name.owner for name in dane_owners(inventory, mx).names if name.service.group in mx}
@@ -74,12 +74,8 @@ def live_ports(
 def _ask(inventory: Inventory, apex: str, owners: Iterable[str], name_servers: NameServers) -> list[LiveName]:
     fixed: Mapping[str, tuple[Endpoint, ...]] = inventory.dns_servers
     try:
-        servers = name_servers.name_servers(apex, _primary(inventory, apex), fixed.get(apex, ()))
+        servers = name_servers.name_servers(apex, inventory.primary_of(apex), fixed.get(apex, ()))
     except DnsError as error:
         return [LiveName(owner, error=error.what) for owner in owners]
     answers = name_servers.tlsa(servers, owners)
     return [LiveName(owner, answers) for owner in owners]
-
-
-def _primary(inventory: Inventory, apex: str) -> Endpoint | None:
-    return inventory.dns_primary.get(apex, inventory.dns_primary.get("default"))

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from sslops.dane.records import Keys
-    from sslops.model.inventory import Endpoint, Inventory, Service
+    from sslops.model.inventory import Inventory, Service
     from sslops.model.ledger import Ledger
     from sslops.model.seen import DnsRepoSeen, ServerSeen
     from sslops.observe.ports import Clock, NameServers, Repository
@@ -103,7 +103,7 @@ class Observer:
     def host_addresses(self, name: DaneName) -> tuple[str, ...]:
         """Return the addresses of the host that *name* is about; empty when DNS does not tell."""
         try:
-            return self.name_servers.addresses(name.host, self._primary(name.apex))
+            return self.name_servers.addresses(name.host, self.inventory.primary_of(name.apex))
         except DnsError:
             return ()
 
@@ -119,7 +119,7 @@ class Observer:
 
     def _mx(self, apex: str, failed: dict[str, str]) -> tuple[str, ...] | None:
         try:
-            return self.name_servers.mx(apex, self._primary(apex))
+            return self.name_servers.mx(apex, self.inventory.primary_of(apex))
         except DnsError as error:
             failed[apex] = error.what
             return None
@@ -135,7 +135,7 @@ class Observer:
     ) -> None:
         fixed = self.inventory.dns_servers.get(apex, ())
         try:
-            servers = self.name_servers.name_servers(apex, self._primary(apex), fixed)
+            servers = self.name_servers.name_servers(apex, self.inventory.primary_of(apex), fixed)
         except DnsError as error:
             failed[apex] = error.what
             return
@@ -154,9 +154,6 @@ class Observer:
     def _is_accepted(self, server: ServerSeen) -> bool:
         hazard = Hazard(HazardName.NS_UNREACHABLE, server.server, server.error or "")
         return server.error is not None and self.consents.cover(hazard)
-
-    def _primary(self, apex: str) -> Endpoint | None:
-        return self.inventory.dns_primary.get(apex, self.inventory.dns_primary.get("default"))
 
 
 def _anchors(entry: ApexEntry | None) -> frozenset[str]:
