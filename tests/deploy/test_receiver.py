@@ -9,6 +9,7 @@ import signal
 import subprocess
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -67,7 +68,7 @@ def stopping_at(name: str, doing: str) -> str:
 
 
 def run_script(text: str, root: Path, operation: str, seq: int, payload: bytes) -> subprocess.Popen[bytes]:
-    """Start a receiver by hand and feed it."""
+    """Start a receiver by hand and feed it; one that dies at an early step may never read what it is fed."""
     process = subprocess.Popen(
         ["sh", "-c", text, "sslops-receiver", operation, str(seq), str(root)],
         stdin=subprocess.PIPE,
@@ -75,8 +76,10 @@ def run_script(text: str, root: Path, operation: str, seq: int, payload: bytes) 
         stderr=subprocess.DEVNULL,
     )
     assert process.stdin is not None
-    process.stdin.write(payload)
-    process.stdin.close()
+    with suppress(BrokenPipeError):
+        process.stdin.write(payload)
+    with suppress(BrokenPipeError):
+        process.stdin.close()
     return process
 
 
