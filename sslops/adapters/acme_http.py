@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import email.utils
 import json
+import time
 from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -18,12 +19,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from datetime import datetime
 
+    import requests
     from josepy import jwa, jwk
 
     from sslops.adapters.effects import Effects
 
 TIMEOUT_SECONDS = (10, 45)
 """To connect, and between two bytes of an answer."""
+ANSWER_SECONDS = 60.0
+"""How long one answer may take as a whole, however steadily it trickles."""
 LARGEST_ANSWER_BYTES = 1 << 20
 NONCE_TRIES = 24
 """At 60 % refused nonces fewer than one in 100,000 requests meets so many in a row."""
@@ -134,7 +138,7 @@ class AcmeHttp:
             response = self._session.request(
                 method, url, data=body, headers=headers, timeout=TIMEOUT_SECONDS, stream=True, allow_redirects=False
             )
-            content = response.raw.read(LARGEST_ANSWER_BYTES + 1, decode_content=True)
+            content = _read(response)
         except (requests.RequestException, OSError) as error:
             reason = _reason(error)
             what, hint = f"'{self._ca}' gave no answer: {reason}", "the next run tries again"
@@ -161,6 +165,21 @@ class AcmeHttp:
             return max(0.0, (email.utils.parsedate_to_datetime(text) - self._now()).total_seconds())
         except (ValueError, TypeError):
             return None
+
+
+def _read(response: requests.Response) -> bytes:
+    """Return the body, a little more than the largest at most; Timeout when it does not end in time."""
+    import requests
+
+    deadline, content = time.monotonic() + ANSWER_SECONDS, b""
+    while chunk := response.raw.read1(LARGEST_ANSWER_BYTES + 1 - len(content), decode_content=True):
+        content += chunk
+        if len(content) > LARGEST_ANSWER_BYTES:
+            break
+        if time.monotonic() > deadline:
+            response.close()
+            raise requests.Timeout
+    return content
 
 
 def algorithm(key: jwk.JWK) -> jwa.JWASignature:

@@ -59,11 +59,13 @@ class Webroots:
 
     def put(self, host: Host, folder: str, proofs: Iterable[Proof]) -> str | None:
         """Write one file for each of *proofs* and read them back; null, or why not."""
-        return self._call(host, "put", folder, proofs)
+        why = self._call(host, "put", folder, proofs)
+        return None if why is None else f"'{host.name}' has not got the challenge: {why}"
 
     def remove(self, host: Host, folder: str, proofs: Iterable[Proof]) -> str | None:
         """Remove the files of *proofs*; null, or why not."""
-        return self._call(host, "remove", folder, proofs)
+        why = self._call(host, "remove", folder, proofs)
+        return None if why is None else f"'{host.name}' did not remove it: {why}"
 
     def _call(self, host: Host, operation: str, folder: str, proofs: Iterable[Proof]) -> str | None:
         lines = "".join(f"{proof.group} {proof.token} {proof.value}\n" for proof in proofs)
@@ -74,5 +76,4 @@ class Webroots:
         if finished.code == 0 and finished.stdout.strip() == b"done":
             return None
         said = " ".join(finished.stderr.split())[-200:]
-        reason = "no answer in time" if finished.code is None else said or f"exit code {finished.code}"
-        return f"'{host.name}' has not got the challenge: {reason}"
+        return "no answer in time" if finished.code is None else said or f"exit code {finished.code}"

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from sslops.issue.acme_rules import backoff
 from sslops.model.inventory import LETS_ENCRYPT, LETS_ENCRYPT_STAGING
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from sslops.model.inventory import CertificateAuthority, Inventory, Service
-    from sslops.model.state import Generation, ServiceState, State
+    from sslops.model.state import Generation, ServiceState, Slots, State
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +33,12 @@ class Limit:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The three limits that a well-behaved client can meet."""
+    """The four limits that a well-behaved client can meet."""
 
     orders: Limit
     domain: Limit
     same_names: Limit
+    failures: Limit
 
 
 _WEEK = timedelta(days=7)
@@ -45,11 +47,13 @@ PUBLISHED = {
         Limit("new orders", 300, timedelta(hours=3)),
         Limit("certificates for one registered domain", 50, _WEEK),
         Limit("certificates for the same names", 5, _WEEK),
+        Limit("failed proofs of one name", 5, timedelta(hours=1)),
     ),
     LETS_ENCRYPT_STAGING: Limits(
         Limit("new orders", 1500, timedelta(hours=3)),
         Limit("certificates for one registered domain", 30000, _WEEK),
         Limit("certificates for the same names", 30000, _WEEK),
+        Limit("failed proofs of one name", 200, timedelta(hours=1)),
     ),
 }
 """Limits by directory; a CA that is not here has none that are known."""
@@ -78,9 +82,13 @@ class Budget:
         if limits is None:
             return None
         budget = cls(limits, now)
-        for service_state in state.services.values():
-            for sans, at in _events(ca.name, service_state, now):
-                budget._take(sans, inventory, at)
+        for key, found in state.services.items():
+            for generation in found.generations.values():
+                if generation.ca == ca.name and generation.issued is not None:
+                    budget._take(generation.issued.sans, inventory, generation.issued.issued_at)
+            service = inventory.services.get(key)
+            if service is not None and found.next is not None and found.next.ca == ca.name:
+                budget._take_failures(service, found.slots)
         return budget
 
     def order(self, service: Service, inventory: Inventory, replaced: ServiceState) -> Cost:
@@ -100,7 +108,7 @@ class Budget:
 
     def why(self, service: Service, inventory: Inventory) -> str:
         """Say which buckets are empty for *service*."""
-        empty = [limit for limit, key in self._keys(service.sans, inventory) if self._free_at(limit, key)]
+        empty = dict.fromkeys(limit for limit, key in self._keys(service.sans, inventory) if self._free_at(limit, key))
         return " and ".join(f"{limit.tokens} {limit.name} in {_span(limit.period)}" for limit in empty)
 
     def _keys(self, sans: Iterable[str], inventory: Inventory) -> Iterator[tuple[Limit, str]]:
@@ -109,10 +117,25 @@ class Budget:
         yield self.limits.same_names, " ".join(names)
         for domain in sorted({registered_domain(name, inventory) for name in names}):
             yield self.limits.domain, domain
+        for name in names:
+            yield self.limits.failures, name
 
     def _take(self, sans: Iterable[str], inventory: Inventory, at: datetime) -> None:
+        """Take what one certificate takes; an order that comes to its end fails no proof."""
         for limit, key in self._keys(sans, inventory):
+            if limit is self.limits.failures:
+                continue
             self._spent.setdefault((limit.name, key), []).append(at)
+
+    def _take_failures(self, service: Service, slots: Slots) -> None:
+        """Take an order and a proof of each name for every failure in a row, as if all were as late as the last.
+
+        The slots do not keep when the others were, and `--force` may have made them follow each other at once.
+        """
+        times = [_last_failure(slots, self.now)] * slots.failures
+        self._spent.setdefault((self.limits.orders.name, ""), []).extend(times)
+        for name in service.sans:
+            self._spent.setdefault((self.limits.failures.name, name), []).extend(times)
 
     def _recent(self, limit: Limit, key: str) -> list[datetime]:
         return [at for at in self._spent.get((limit.name, key), ()) if self.now - at < limit.period]
@@ -139,16 +162,9 @@ def registered_domain(name: str, inventory: Inventory) -> str:
     return min(groups, key=len, default=".".join(bare.split(".")[-2:]))
 
 
-def _events(ca: str, found: ServiceState, now: datetime) -> Iterator[tuple[tuple[str, ...], datetime]]:
-    """Yield names and time of each certificate of *ca*, and of failed orders as far as the slots remember them."""
-    sans: tuple[str, ...] = ()
-    for generation in sorted(found.generations.values(), key=lambda each: each.id):
-        if generation.ca == ca and generation.issued is not None:
-            sans = generation.issued.sans
-            yield sans, generation.issued.issued_at
-    if found.next is not None and found.next.ca == ca and sans:
-        for number in range(found.slots.failures):
-            yield sans, now - timedelta(minutes=number)
+def _last_failure(slots: Slots, now: datetime) -> datetime:
+    """Return when the last of the failures in a row took place, or a little later where the server asked for more."""
+    return now if slots.retry_at is None else min(now, slots.retry_at - backoff(max(1, slots.failures)))
 
 
 def _is_exempt(service: Service, replaced: ServiceState, now: datetime) -> bool:
@@ -163,4 +179,5 @@ def _newest(state: ServiceState) -> Generation | None:
 
 
 def _span(period: timedelta) -> str:
-    return f"{period.days} days" if period.days else f"{period.seconds // 3600} hours"
+    hours = int(period.total_seconds()) // 3600
+    return f"{period.days} days" if period.days else "an hour" if hours == 1 else f"{hours} hours"

@@ -169,7 +169,7 @@ class Renewal:
             if server_class.server_dir is not None
             for host in server_class.hosts
         )
-        return Http01(webroots, places)
+        return Http01(webroots, places, self.session.say)
 
     def _client(self, ca: CertificateAuthority) -> AcmeClient:
         from sslops.adapters.acme_client import AcmeClient

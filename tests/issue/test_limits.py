@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 
+from sslops.issue.acme_rules import backoff
 from sslops.issue.limits import Budget, registered_domain
 from sslops.issue.rules import RenewOptions, plan
 from sslops.model.inventory import CaType, CertificateAuthority
@@ -67,6 +68,30 @@ def test_one_plan_takes_no_more_than_there_is() -> None:
     planned = plan(inventory, Branches(State(), State()), NOW)
 
     assert (50, ["w50"]) == (len(planned.actions), [wait.service for wait in planned.waits])
+
+
+def failing(failures: int, minutes_ago: int) -> State:
+    """Return a state in which SERVICE never got a certificate: that many failures in a row, the last a while ago."""
+    keyed = replace(issued(0), status=Status.KEYED, issued=None)
+    retry = NOW - timedelta(minutes=minutes_ago) + backoff(failures)
+    return State({WEB: ServiceState(Slots(next=keyed.id, failures=failures, retry_at=retry), {keyed.id: keyed})})
+
+
+def test_a_sixth_forced_try_in_an_hour_waits_for_the_proofs_that_failed() -> None:
+    """Five failed proofs of a name in an hour are the most, also of a service that never got a certificate."""
+    state = failing(5, minutes_ago=2)
+    planned = plan(INVENTORY, Branches(state, state), NOW, RenewOptions(force=True))
+
+    assert () == planned.actions
+    assert ["'le' allows no more than 5 failed proofs of one name in an hour"] == [w.why for w in planned.waits]
+    assert [True] == [wait.until < NOW + timedelta(minutes=12) for wait in planned.waits if wait.until]
+
+
+def test_failed_proofs_come_back_within_the_hour() -> None:
+    """A quarter of an hour gives one of the five back."""
+    state = failing(5, minutes_ago=15)
+
+    assert 1 == len(plan(INVENTORY, Branches(state, state), NOW, RenewOptions(force=True)).actions)
 
 
 def test_a_ca_without_known_limits_has_no_budget() -> None:

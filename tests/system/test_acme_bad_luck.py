@@ -12,6 +12,7 @@ from tests.system.acme import MAIL, NET, SERVICES, WEB, assert_clean, dns_commit
 from tests.system.launching import Launched
 from tests.world import acme_faults
 from tests.world.pebble import Policy
+from tests.world.site import WEB_EC
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -51,9 +52,12 @@ def test_an_order_that_is_refused_stops_no_other(acme_site: AcmeSite) -> None:
     assert ("1", "rejectedIdentifier" in on_deck(site, WEB)["failure"]) == (slots(site, WEB)["failures"], True)
 
 
-def test_a_name_whose_proof_the_ca_does_not_see_fails_alone(acme_site: AcmeSite) -> None:
-    """One of two names is proved, the order is not; no other service suffers, and the challenges are taken away."""
-    site = acme_site
+def test_a_name_whose_proof_the_ca_does_not_see_fails_alone(start_acme_site: Callable[..., AcmeSite]) -> None:
+    """Three of four names are proved, the order is not; no other service suffers, and the challenges are taken away."""
+    names = ("www.example.net", "example.net", "a.example.net", "b.example.net")
+    service = WEB_EC.format(domain="example.net").replace("signing_ca: my-sub", "signing_ca: le-dns")
+    service = service.replace("sans: [www.example.net, example.net]", f"sans: [{', '.join(names)}]")
+    site = start_acme_site(files={"inventory/example.net/web-ec.yaml": service})
     site.ca.plan("authorization", acme_faults.altered(unproved("www.example.net")), times=None)
     site.ca.plan("order", acme_faults.altered(unproved("www.example.net")), times=None)
     site.sslops("renew", "--apply")

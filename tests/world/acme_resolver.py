@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 class Resolver:
     """A running resolver for the zones of a `DnsWorld`; it refuses all other names."""
 
-    def __init__(self, folder: Path, world: DnsWorld) -> None:
+    def __init__(self, folder: Path, world: DnsWorld, port: int = DNS_PORT) -> None:
         """Start it with its files below *folder*."""
-        self.endpoint = Endpoint(fresh_address(), DNS_PORT)
+        self.endpoint = Endpoint(fresh_address(), port)
         folder.mkdir(parents=True)
         config = folder / "unbound.conf"
         config.write_text(_configuration(folder, self.endpoint, world))

@@ -14,7 +14,7 @@ from tests.world.acme_resolver import Resolver
 from tests.world.acme_tls import EndpointCa
 from tests.world.dns_files import ACME_DIR, ZONES
 from tests.world.loopback import HTTP_PORT, fresh_address
-from tests.world.pebble import Pebble, Policy
+from tests.world.pebble import Pebble, Policy, program
 from tests.world.programs import Program, listens
 from tests.world.site import MAIL_EC, WEB_EC, Site, host_entry
 from tests.world.sshd import SshHost
@@ -47,6 +47,7 @@ class AcmeSite(Site):
 
         *files* replace or add to the inventory; *ca_settings* (YAML words) are added to both CAs of `cas.yaml`.
         """
+        program()  # without pebble nothing is started that would have to be stopped
         endpoint_ca, address = EndpointCa(folder / "endpoints"), fresh_address()
         self.ca = Front(address, endpoint_ca)
         self._ca_settings = dict(ca_settings or {})

@@ -80,7 +80,7 @@ class Pebble:
         self._files = self.endpoint_ca.write_leaf(self.address)
         self._config = folder / "pebble.json"
         words: list[str | Path] = [
-            _program(),
+            program(),
             "-config",
             self._config,
             "-dnsserver",
@@ -209,6 +209,7 @@ class Pebble:
         } | (sleep or {"PEBBLE_VA_NOSLEEP": "1"})
 
 
-def _program() -> Path:
+def program() -> Path:
+    """Return where pebble is; without it the test ends as `need` says."""
     built = Path(sys.executable).parent / "pebble"
     return built if built.exists() else need("pebble")

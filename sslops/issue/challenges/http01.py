@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from sslops.model.acme import Proof
     from sslops.model.inventory import Host
@@ -38,6 +38,7 @@ class Http01:
 
     webroots: Webroots
     places: tuple[Place, ...]
+    say: Callable[[str], None]
     _broken: str | None = None
 
     def publish(self, proofs: frozenset[Proof]) -> dict[Proof, str]:
@@ -53,6 +54,8 @@ class Http01:
         return {} if self._broken is None else dict.fromkeys(proofs, self._broken)
 
     def clean(self, proofs: frozenset[Proof]) -> None:
-        """Remove the files; a host that is down keeps one of them, which proves nothing to anybody by then."""
+        """Remove the files; what a host keeps proves nothing to anybody by then, so it is told and no failure."""
         for place in self.places:
-            self.webroots.remove(place.host, place.server_dir, sorted(proofs))
+            why = self.webroots.remove(place.host, place.server_dir, sorted(proofs))
+            if why is not None:
+                self.say(f"challenge files stay below '{place.server_dir}': {why}")
