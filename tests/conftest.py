@@ -39,7 +39,14 @@ GIT_CONFIG = "[user]\n    name = operator\n    email = operator@example.com\n[in
 FOREIGN = ("GIT_", "SOPS_", "SSH_", "SSLOPS_", "XDG_", "GITLAB_", "GITHUB_", "CI_")
 """Prefixes of variables of whoever runs the tests, which must not decide how they end."""
 
-hypothesis.settings.register_profile("sslops", deadline=None, print_blob=True)
+# A stalled machine is no fault of a property. In CI the examples are the same ones each time.
+hypothesis.settings.register_profile(
+    "sslops",
+    deadline=None,
+    print_blob=True,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+    derandomize=bool(os.environ.get("CI")),
+)
 hypothesis.settings.load_profile("sslops")
 
 
@@ -175,15 +182,23 @@ def ssh_host(world_folder: Path, login: Login) -> Iterator[Callable[[str], SshHo
 
 @pytest.fixture
 def mail_host(world_folder: Path) -> Iterator[Callable[..., MailHost]]:
-    """Yield a function that starts a listener: `mail_host(source, ..., address=None)`; see `MailHost`."""
-    from tests.world.loopback import fresh_address
+    """Yield a function that starts a listener: `mail_host(source, ..., is_shared=False)`; see `MailHost`.
+
+    A shared one is on 127.0.0.1, where others are too, and on ports that are free there.
+    """
+    from tests.world.loopback import free_ports, fresh_address
     from tests.world.mailhost import MailHost
 
     started: list[MailHost] = []
 
-    def start(*sources: Path, address: str | None = None) -> MailHost:
+    def start(*sources: Path, is_shared: bool = False) -> MailHost:
         folder = world_folder / f"listener{len(started)}"
-        started.append(MailHost(folder, address or fresh_address(), sources))
+        if is_shared:
+            smtp, tls, control = free_ports(3)
+            ports = {"smtp_port": smtp, "tls_port": tls, "control_port": control}
+            started.append(MailHost(folder, "127.0.0.1", sources, **ports))
+        else:
+            started.append(MailHost(folder, fresh_address(), sources))
         return started[-1]
 
     yield start
