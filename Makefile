@@ -19,12 +19,12 @@ demo: .venv/for-use ## the whole loop in a throw-away world
 test: .venv/for-development ## every test, against real servers; ARGS='tests/observe -k lame' narrows it
 	@tools/install-debian-packages
 	@tools/install-pebble
-	.venv/bin/pytest -n $(WORKERS) --dist worksteal $(ARGS)
+	.venv/bin/pytest -n $(WORKERS) --maxschedchunk 1 $(ARGS)
 
 soak: .venv/for-development ## the long rows that `make test` has a part of, then DANE by chance for MINUTES=30
 	@tools/install-debian-packages
 	@tools/install-pebble
-	.venv/bin/pytest -n $(WORKERS) --dist worksteal -m soak $(ARGS)
+	.venv/bin/pytest -n $(WORKERS) --maxschedchunk 1 -m soak $(ARGS)
 	.venv/bin/python -m tests.system.acme_soak
 	@if [ -e tests/dane/soak.py ]; then echo .venv/bin/python -m tests.dane.soak $(MINUTES); .venv/bin/python -m tests.dane.soak $(MINUTES); fi
 

@@ -36,6 +36,8 @@ HAS_FAILED = pytest.StashKey[bool]()
 COUNTED = "counted"
 """The property under which a test records what it counted, for the last lines of the run."""
 GIT_CONFIG = "[user]\n    name = operator\n    email = operator@example.com\n[init]\n    defaultBranch = main\n"
+LONGEST_FIRST = ({"start_site", "start_acme_site"}, {"world_folder"})
+"""Fixtures of the tests that take longest."""
 FOREIGN = ("GIT_", "SOPS_", "SSH_", "SSLOPS_", "XDG_", "GITLAB_", "GITHUB_", "CI_")
 """Prefixes of variables of whoever runs the tests, which must not decide how they end."""
 
@@ -48,6 +50,16 @@ hypothesis.settings.register_profile(
     derandomize=bool(os.environ.get("CI")),
 )
 hypothesis.settings.load_profile("sslops")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put whole sites first, then other tests with servers: what takes long does not begin when the others are done."""
+
+    def rank(item: pytest.Item) -> int:
+        names = set(getattr(item, "fixturenames", ()))
+        return sum(not fixtures & names for fixtures in LONGEST_FIRST)
+
+    items.sort(key=rank)
 
 
 @pytest.hookimpl(wrapper=True)
