@@ -2,10 +2,13 @@
 
 PYTHON ?= python3
 ARGS ?=
+# Half of its time a test waits for servers, so two processes would leave two processors idle.
+WORKERS ?= 4
+MINUTES ?= 30
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format types docs docs-check check bench clean
+.PHONY: help demo test soak lint format types docs docs-check check bench clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' Makefile | while IFS='|' read -r name what; do printf '%-11s %s\n' "$$name" "$$what"; done
@@ -16,7 +19,14 @@ demo: .venv/for-use ## the whole loop in a throw-away world
 test: .venv/for-development ## every test, against real servers; ARGS='tests/observe -k lame' narrows it
 	@tools/install-debian-packages
 	@tools/install-pebble
-	.venv/bin/pytest -n 2 --dist worksteal $(ARGS)
+	.venv/bin/pytest -n $(WORKERS) --maxschedchunk 1 $(ARGS)
+
+soak: .venv/for-development ## the long rows that `make test` has a part of, then DANE by chance for MINUTES=30
+	@tools/install-debian-packages
+	@tools/install-pebble
+	.venv/bin/pytest -n $(WORKERS) --maxschedchunk 1 -m soak $(ARGS)
+	.venv/bin/python -m tests.system.acme_soak
+	@if [ -e tests/dane/soak.py ]; then echo .venv/bin/python -m tests.dane.soak $(MINUTES); .venv/bin/python -m tests.dane.soak $(MINUTES); fi
 
 lint: .venv/for-development ## ruff: what it finds, and whether the format is its own
 	.venv/bin/ruff check .

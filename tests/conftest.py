@@ -36,11 +36,30 @@ HAS_FAILED = pytest.StashKey[bool]()
 COUNTED = "counted"
 """The property under which a test records what it counted, for the last lines of the run."""
 GIT_CONFIG = "[user]\n    name = operator\n    email = operator@example.com\n[init]\n    defaultBranch = main\n"
+LONGEST_FIRST = ({"start_site", "start_acme_site"}, {"world_folder"})
+"""Fixtures of the tests that take longest."""
 FOREIGN = ("GIT_", "SOPS_", "SSH_", "SSLOPS_", "XDG_", "GITLAB_", "GITHUB_", "CI_")
 """Prefixes of variables of whoever runs the tests, which must not decide how they end."""
 
-hypothesis.settings.register_profile("sslops", deadline=None, print_blob=True)
+# A stalled machine is no fault of a property. In CI the examples are the same ones each time.
+hypothesis.settings.register_profile(
+    "sslops",
+    deadline=None,
+    print_blob=True,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+    derandomize=bool(os.environ.get("CI")),
+)
 hypothesis.settings.load_profile("sslops")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put whole sites first, then other tests with servers: what takes long does not begin when the others are done."""
+
+    def rank(item: pytest.Item) -> int:
+        names = set(getattr(item, "fixturenames", ()))
+        return sum(not fixtures & names for fixtures in LONGEST_FIRST)
+
+    items.sort(key=rank)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -175,15 +194,23 @@ def ssh_host(world_folder: Path, login: Login) -> Iterator[Callable[[str], SshHo
 
 @pytest.fixture
 def mail_host(world_folder: Path) -> Iterator[Callable[..., MailHost]]:
-    """Yield a function that starts a listener: `mail_host(source, ..., address=None)`; see `MailHost`."""
-    from tests.world.loopback import fresh_address
+    """Yield a function that starts a listener: `mail_host(source, ..., is_shared=False)`; see `MailHost`.
+
+    A shared one is on 127.0.0.1, where others are too, and on ports that are free there.
+    """
+    from tests.world.loopback import free_ports, fresh_address
     from tests.world.mailhost import MailHost
 
     started: list[MailHost] = []
 
-    def start(*sources: Path, address: str | None = None) -> MailHost:
+    def start(*sources: Path, is_shared: bool = False) -> MailHost:
         folder = world_folder / f"listener{len(started)}"
-        started.append(MailHost(folder, address or fresh_address(), sources))
+        if is_shared:
+            smtp, tls, control = free_ports(3)
+            ports = {"smtp_port": smtp, "tls_port": tls, "control_port": control}
+            started.append(MailHost(folder, "127.0.0.1", sources, **ports))
+        else:
+            started.append(MailHost(folder, fresh_address(), sources))
         return started[-1]
 
     yield start

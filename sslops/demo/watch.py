@@ -64,12 +64,13 @@ class Watch:
                 self._look()
 
     def _look(self) -> None:
-        records = tlsa_records(self.dns_port, self.owner)
-        self._cache.append((time.monotonic(), records))
-        started_at = time.monotonic()
-        while self._cache[0][0] + self.ttl_seconds < started_at:
-            self._cache.popleft()
+        # A machine may stall anywhere: records are kept from the question on, a certificate counts when it is there.
+        asked_at = time.monotonic()
+        self._cache.append((asked_at, tlsa_records(self.dns_port, self.owner)))
         served = key_served(self.smtp_port)
+        seen_at = time.monotonic()
+        while self._cache and self._cache[0][0] + self.ttl_seconds < seen_at:
+            self._cache.popleft()
         if served is None:
             return
         self.looks += 1

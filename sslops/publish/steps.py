@@ -41,6 +41,9 @@ if TYPE_CHECKING:
 LOOK_SECONDS = 30
 """How long publish looks for its own merge to reach every server, so that evidence begins at once."""
 
+# A secondary usually follows within a second; each look asks every server.
+_FIRST_PAUSE, _LONGEST_PAUSE, _SLOWER = 0.2, 1.0, 1.5
+
 
 @dataclass(frozen=True, slots=True)
 class Publisher:
@@ -170,11 +173,10 @@ class Publisher:
 
     def _look_until_agreed(self, ledger: Ledger) -> Look:
         """Look until every server shows the base, for a bounded time."""
-        look = self.observer.look(ledger)
-        for _ in range(LOOK_SECONDS):
-            if _is_agreed(look):
-                return look
-            self.sleep(1)
+        look, waited, pause = self.observer.look(ledger), 0.0, _FIRST_PAUSE
+        while not _is_agreed(look) and waited < LOOK_SECONDS:
+            self.sleep(pause)
+            waited, pause = waited + pause, min(pause * _SLOWER, _LONGEST_PAUSE)
             look = self.observer.look(ledger)
         return look
 

@@ -43,7 +43,7 @@ def _commit(found: Git, files: dict[str, bytes | None], parent: str | None = Non
     return found.commit_all(parent, [NewCommit("a commit\n", files)])
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(FILES)
 def test_files_come_back_whatever_they_are_called(repository: Git, files: dict[str, bytes]) -> None:
     """Quotes, newlines, spaces and other scripts in paths, any bytes in contents."""
@@ -52,7 +52,7 @@ def test_files_come_back_whatever_they_are_called(repository: Git, files: dict[s
     assert files == repository.files(commit)
 
 
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=60), NAMES, NAMES)
 def test_messages_and_names_cannot_break_the_stream(repository: Git, message: str, name: str, email: str) -> None:
     """Whatever a title quotes or a person is called, there is one commit with that message."""

@@ -136,7 +136,7 @@ def test_an_ssh_config_of_ones_own_does_not_weaken_it(
 
 def test_the_child_does_not_get_secrets(environ: dict[str, str], tmp_path: Path) -> None:
     """Age identities and tokens are not in the environment of what runs on hosts."""
-    done = LocalShell(environ).run(Host("here", "local"), ["env"], payload=b"", timeout_seconds=10)
+    done = LocalShell(environ).run(Host("here", "local"), ["env"], payload=b"", timeout_seconds=60)
 
     assert b"PATH=" in done.stdout
     assert b"secret-" not in done.stdout
@@ -155,7 +155,7 @@ def test_a_restricted_login_is_enough(
 ) -> None:
     """What docs/deploy.md puts into authorized_keys lets the receiver run, and one port be asked."""
     expected = write_certificate(tmp_path / "mail")
-    port = mail_host(tmp_path / "mail", address="127.0.0.1").smtp_port
+    port = mail_host(tmp_path / "mail", is_shared=True).smtp_port
     permitted = f'restrict,port-forwarding,permitopen="127.0.0.1:{port}" {login.public}'
     (server.folder / "authorized_keys").write_text(permitted)
     host = inventory_host(server)
@@ -180,7 +180,7 @@ def test_a_flood_is_cut(server: SshHost, environ: dict[str, str], monkeypatch: p
     monkeypatch.setattr("sslops.adapters.piped_process.STDOUT_LIMIT_BYTES", 1000)
     host = inventory_host(server)
     with Ssh(server.known_hosts, [host], environ=environ) as ssh:
-        done = ssh.run(host, ["head", "-c", "1000000", "/dev/zero"], payload=b"", timeout_seconds=20)
+        done = ssh.run(host, ["head", "-c", "1000000", "/dev/zero"], payload=b"", timeout_seconds=60)
 
     assert (0, 1000) == (done.code, len(done.stdout))
 
@@ -190,7 +190,7 @@ def test_words_arrive_as_they_are(server: SshHost, environ: dict[str, str]) -> N
     words = ["a b", "$(id)", "it's", "*", "new\nline", "\\", ""]
     host = inventory_host(server)
     with Ssh(server.known_hosts, [host], environ=environ) as ssh:
-        done = ssh.run(host, ["printf", "%s|", *words], payload=b"", timeout_seconds=20)
+        done = ssh.run(host, ["printf", "%s|", *words], payload=b"", timeout_seconds=60)
 
     assert "".join(f"{word}|" for word in words).encode() == done.stdout
 
@@ -210,7 +210,7 @@ def test_a_port_is_asked_on_the_host_itself(
 ) -> None:
     """`verify: {from: host}`: the connection is made at the host's end, and shows the certificate there."""
     expected = write_certificate(tmp_path / "mail")
-    listener = mail_host(tmp_path / "mail", address="127.0.0.1")
+    listener = mail_host(tmp_path / "mail", is_shared=True)
     host = inventory_host(server)
     with Ssh(server.known_hosts, [host], environ=environ) as ssh:
         verify = Verify(listener.smtp_port, "smtp", "host")

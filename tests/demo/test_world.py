@@ -34,7 +34,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 def ask(made: World, name: str, rdtype: str, *, tcp: bool = False) -> dns.message.Message:
     """Ask the demo's name server."""
     exchange = dns.query.tcp if tcp else dns.query.udp
-    return exchange(dns.message.make_query(name, rdtype), ADDRESS, port=made.ports.dns, timeout=5)
+    return exchange(dns.message.make_query(name, rdtype), ADDRESS, port=made.ports.dns, timeout=30)
 
 
 def publish(made: World, text: str) -> None:

@@ -6,12 +6,12 @@ The mail service has no DANE here unless a test says so, so that a renewal may b
 from __future__ import annotations
 
 import shutil
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.system.launching import Launched
 from tests.world.site import HOSTS, MAIL_EC, RESTART
 
 if TYPE_CHECKING:
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from tests.world.site import Site
 
 ONE, TWO = HOSTS
+OUTCOME = "6"
+"""The number of the effect that says how it went: two looks, the intent and two payloads come before it."""
 WITHOUT_DANE = "".join(line for line in MAIL_EC.splitlines(keepends=True) if not line.startswith("dane_tls"))
 ONLY_NEW_FAILS = """\
 #!/bin/sh
@@ -197,14 +199,11 @@ def test_a_lost_ledger_is_rebuilt_by_asking(plain: Site) -> None:
 
 def test_a_run_killed_before_its_outcome_is_finished_by_the_next(served: Site) -> None:
     """The ledger says "either"; the next run asks, and does not restart what was restarted."""
-    served.mail[ONE].slow_restarts(1)
-    process = served.ops.popen("deploy", "--apply")
-    wait_until(lambda: len(served.mail[ONE].restarts) == 2 or process.poll() is not None)
-    process.kill()
-    process.wait()
+    with Launched(served.ops, "deploy", "--apply", options=["--kill-before", OUTCOME]) as launched:
+        assert -9 == launched.finish().exit_code
+    assert 2 == len(served.mail[ONE].restarts)
     assert not is_settled(served, ONE)
 
-    served.mail[ONE].slow_restarts(0)
     served.sslops("deploy", "--apply").succeeded()
     assert [True, True] == [is_settled(served, host) for host in HOSTS]
     assert 2 == len(served.mail[ONE].restarts)
@@ -270,7 +269,7 @@ def test_a_host_that_left_is_forgotten_with_consent_only(plain: Site) -> None:
 def test_no_key_is_ever_in_a_command_line_or_an_environment(plain: Site) -> None:
     """What every process of the machine shows while keys travel is free of them."""
     for listener in plain.mail.values():
-        listener.slow_restarts(0.5)
+        listener.slow_restarts(1.5)
     process, seen = plain.ops.popen("deploy", "--apply"), set()
     while process.poll() is None:
         seen |= {
@@ -306,13 +305,3 @@ def shown_by(process: Path, name: str) -> bytes:
         return (process / name).read_bytes()
     except OSError:
         return b""
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    """Wait until *condition* holds; AssertionError after a long while."""
-    for _ in range(1500):
-        if condition():
-            return
-        time.sleep(0.02)
-    message = "it never came to that"
-    raise AssertionError(message)

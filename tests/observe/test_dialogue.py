@@ -49,12 +49,12 @@ def serving(script: Script, certificate: Path | None = None) -> Iterator[int]:
         thread = threading.Thread(target=_serve, args=(server, script, certificate), daemon=True)
         thread.start()
         yield server.getsockname()[1]
-        thread.join(10)
+        thread.join(30)
 
 
 def _serve(server: socket.socket, script: Script, certificate: Path | None) -> None:
     connection, _ = server.accept()
-    connection.settimeout(5)
+    connection.settimeout(30)
     with connection:
         for request, answer in script:
             heard = b""
@@ -70,7 +70,7 @@ def _serve(server: socket.socket, script: Script, certificate: Path | None) -> N
 
 def ask(port: int, protocol: str) -> PortSeen:
     """Ask once."""
-    return ask_port("127.0.0.1", port, starttls=protocol, server_name="mail.example.com", timeout_seconds=5)
+    return ask_port("127.0.0.1", port, starttls=protocol, server_name="mail.example.com", timeout_seconds=30)
 
 
 @pytest.mark.parametrize("protocol", sorted(SPOKEN))

@@ -30,6 +30,7 @@ INCLUDE = "external/zones/include-tlsa/tlsa.example.com"
 OLD = f"3 1 1 {'aa' * 32}"
 NEW = f"3 1 1 {'bb' * 32}"
 QUICK = Patience(timeout_seconds=0.2, tries=2)
+"""For a server that says nothing; one that answers gets the usual time, since a test machine may stall."""
 
 
 def record(text: str, owner: str = OWNER) -> TlsaRecord:
@@ -72,7 +73,7 @@ def test_a_stopped_server_is_an_error_that_names_it(dns_world: DnsWorld) -> None
     """Nothing is known of it, and the others are unharmed."""
     publish(dns_world, OLD)
     dns_world.stop("ns2")
-    first, second = Resolver(patience=QUICK).tlsa(both(dns_world), [OWNER])
+    first, second = Resolver().tlsa(both(dns_world), [OWNER])
 
     assert first.shows(record(OLD)) is True
     assert second.shows(record(OLD)) is None
@@ -129,7 +130,7 @@ def test_one_dead_address_of_two_is_only_mentioned(dns_world: DnsWorld) -> None:
     publish(dns_world, OLD)
     said: list[str] = []
     dead = Endpoint(fresh_address(), DNS_PORT)
-    (seen,) = Resolver(said.append, QUICK).tlsa({"ns": (dead, dns_world.primary)}, [OWNER])
+    (seen,) = Resolver(said.append).tlsa({"ns": (dead, dns_world.primary)}, [OWNER])
 
     assert seen.shows(record(OLD)) is True
     assert str(dead) in said[0]
@@ -216,7 +217,7 @@ def test_no_answer_about_mail_is_not_no_mail(dns_world: DnsWorld) -> None:
         Resolver().mx("example.org", dns_world.primary)
     dns_world.stop("ns1")
     with pytest.raises(DnsError, match="gave no answer"):
-        Resolver(patience=QUICK).mx("example.com", dns_world.primary)
+        Resolver().mx("example.com", dns_world.primary)
 
 
 def test_an_alias_inside_the_zone_is_followed_for_addresses(dns_world: DnsWorld) -> None:
@@ -269,7 +270,7 @@ def _reply(query: dns.message.Message, owner: str, records: list[str], *, author
 def test_garbage_is_no_answer(liar: Callable[..., Endpoint]) -> None:
     """What is no DNS message is said to be broken, and nothing is known."""
     endpoint = liar(lambda _: b"\x00\x01garbage")
-    (seen,) = Resolver(patience=QUICK).tlsa({"ns": (endpoint,)}, [OWNER])
+    (seen,) = Resolver().tlsa({"ns": (endpoint,)}, [OWNER])
 
     assert "broken message" in (seen.error or "")
 
@@ -277,7 +278,7 @@ def test_garbage_is_no_answer(liar: Callable[..., Endpoint]) -> None:
 def test_an_answer_without_authority_is_an_error(liar: Callable[..., Endpoint]) -> None:
     """A cache in the way proves nothing about the server."""
     endpoint = liar(lambda query: _reply(query, OWNER, [OLD], authoritative=False))
-    (seen,) = Resolver(patience=QUICK).tlsa({"ns": (endpoint,)}, [OWNER])
+    (seen,) = Resolver().tlsa({"ns": (endpoint,)}, [OWNER])
 
     assert "not authoritative" in (seen.error or "")
 
@@ -296,7 +297,7 @@ def test_a_malformed_record_is_an_error(liar: Callable[..., Endpoint]) -> None:
     """A hash of the wrong length would be dropped by a resolver; here it is named."""
     right, wrong = b"\x00\x23\x03\x01\x01" + b"\xaa" * 32, b"\x00\x06\x03\x01\x01" + b"\xaa" * 3
     endpoint = liar(lambda query: _reply(query, OWNER, [OLD]).replace(right, wrong))
-    (seen,) = Resolver(patience=QUICK).tlsa({"ns": (endpoint,)}, [OWNER])
+    (seen,) = Resolver().tlsa({"ns": (endpoint,)}, [OWNER])
 
     assert "broken message" in (seen.error or "")
 
@@ -304,7 +305,7 @@ def test_a_malformed_record_is_an_error(liar: Callable[..., Endpoint]) -> None:
 def test_records_of_another_name_do_not_count(liar: Callable[..., Endpoint]) -> None:
     """Only the owner that was asked is read."""
     endpoint = liar(lambda query: _reply(query, OTHER, [OLD]))
-    (seen,) = Resolver(patience=QUICK).tlsa({"ns": (endpoint,)}, [OWNER])
+    (seen,) = Resolver().tlsa({"ns": (endpoint,)}, [OWNER])
 
     assert EMPTY == seen.answers[OWNER]
 
@@ -312,7 +313,7 @@ def test_records_of_another_name_do_not_count(liar: Callable[..., Endpoint]) -> 
 def test_a_flood_of_records_is_an_error(liar: Callable[..., Endpoint]) -> None:
     """Bounded, before anything of it reaches the ledger."""
     endpoint = liar(lambda query: _reply(query, OWNER, [f"3 1 1 {number:064x}" for number in range(65)]))
-    (seen,) = Resolver(patience=QUICK).tlsa({"ns": (endpoint,)}, [OWNER])
+    (seen,) = Resolver().tlsa({"ns": (endpoint,)}, [OWNER])
 
     assert "more at" in (seen.error or "")
 
@@ -320,7 +321,7 @@ def test_a_flood_of_records_is_an_error(liar: Callable[..., Endpoint]) -> None:
 def test_answers_to_other_spellings_are_lower_case(liar: Callable[..., Endpoint]) -> None:
     """A server that shouts gives the same records."""
     endpoint = liar(lambda query: _reply(query, OWNER.upper(), [OLD.upper()]))
-    (seen,) = Resolver(patience=QUICK).tlsa({"ns": (endpoint,)}, [OWNER])
+    (seen,) = Resolver().tlsa({"ns": (endpoint,)}, [OWNER])
 
     assert frozenset({record(OLD)}) == seen.answers[OWNER].records
 
@@ -347,7 +348,7 @@ def test_a_validating_resolver_vouches_by_its_ad_bit(
         response.set_rcode(rcode)
         return response.to_wire()
 
-    found = Resolver(patience=QUICK).unsigned(liar(answer), [OWNER])
+    found = Resolver().unsigned(liar(answer), [OWNER])
     assert (expected is None) == (found == {})
     assert (expected or "") in found.get(OWNER, "")
 
@@ -355,4 +356,4 @@ def test_a_validating_resolver_vouches_by_its_ad_bit(
 def test_a_validating_resolver_that_is_silent_vouches_for_nothing() -> None:
     """Nobody listens there."""
     nobody = Endpoint(fresh_address(), 53)
-    assert [OWNER] == list(Resolver(patience=QUICK).unsigned(nobody, [OWNER]))
+    assert [OWNER] == list(Resolver().unsigned(nobody, [OWNER]))

@@ -25,7 +25,7 @@ GREETING = b"220 mail.example.com ESMTP\r\n"
 OFFER = b"250-mail.example.com\r\n250 STARTTLS\r\n"
 
 
-def ask(address: str, port: int = SMTP_PORT, starttls: str | None = "smtp", timeout_seconds: float = 5.0) -> PortSeen:
+def ask(address: str, port: int = SMTP_PORT, starttls: str | None = "smtp", timeout_seconds: float = 30.0) -> PortSeen:
     """Ask once, by STARTTLS unless told otherwise."""
     return ask_port(address, port, starttls=starttls, server_name="mail.example.com", timeout_seconds=timeout_seconds)
 
@@ -133,7 +133,7 @@ def script() -> Iterator[Callable[..., str]]:
 def _play(server: socket.socket, pieces: tuple[bytes, ...]) -> None:
     with contextlib.suppress(OSError):
         connection, _ = server.accept()
-        connection.settimeout(10)
+        connection.settimeout(30)
         with connection:
             for number, piece in enumerate(pieces):
                 if number:

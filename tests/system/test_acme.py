@@ -60,6 +60,7 @@ def test_key_csr_and_order_are_in_git_before_a_challenge_is_answered(acme_site: 
 def test_a_run_with_nothing_due_asks_only_for_windows(acme_site: AcmeSite) -> None:
     """No commit, no order, no challenge."""
     site = acme_site
+    site.pebble.need_modern()
     site.sslops("renew", "--apply").succeeded()
     refs, asked = site.ops.refs(), len(site.ca.exchanges)
     site.sslops("renew", "--apply", "example.com:web-ec").succeeded()
@@ -84,6 +85,7 @@ def test_a_certificate_from_acme_goes_all_the_way_to_the_servers(acme_site: Acme
 def test_a_renewal_says_what_it_replaces_and_keeps_the_standing_key(acme_site: AcmeSite) -> None:
     """The second order of a service names the first certificate (RFC 9773 section 5)."""
     site = acme_site
+    site.pebble.need_modern()
     site.sslops("run", "--apply").succeeded()
     site.sslops("renew", "--apply").succeeded()
     standing = slots(site, MAIL)["next"]
@@ -93,9 +95,10 @@ def test_a_renewal_says_what_it_replaces_and_keeps_the_standing_key(acme_site: A
     assert [False, False, False, True] == ["replaces" in order for order in site.ca.orders()]
 
 
-def test_an_answer_already_replaced_is_ordered_once_more_without_it(acme_site: AcmeSite) -> None:
+def test_an_answer_already_replaced_is_ordered_once_more_without_it(start_acme_site: Callable[..., AcmeSite]) -> None:
     """A run that was killed after its order must not wait for ever."""
-    site = acme_site
+    site = start_acme_site(policy=Policy(nonce_rejection_percent=0))
+    site.pebble.need_modern()
     site.sslops("run", "--apply").succeeded()
     before = site.ca.count("newOrder")
     site.ca.plan("newOrder", problem("alreadyReplaced", 409))
@@ -195,6 +198,7 @@ def test_the_preferred_chain_is_found_by_a_common_name(start_acme_site: Callable
 def test_a_profile_that_is_not_offered_is_said(start_acme_site: Callable[..., AcmeSite]) -> None:
     """The order goes on without it, and a person learns which there are."""
     site = start_acme_site(ca_settings={"ca_preferred_acme_profile": "gold"})
+    site.pebble.need_modern()
     done = site.sslops("renew", "--apply", "example.net").succeeded()
 
     assert "'le-dns' does not offer profile 'gold', so it chooses; profiles there: classic, shortlived" in done.stderr
@@ -203,6 +207,7 @@ def test_a_profile_that_is_not_offered_is_said(start_acme_site: Callable[..., Ac
 
 def test_the_default_profile_is_ordered(acme_site: AcmeSite) -> None:
     """`tlsserver`, where the CA has it."""
+    acme_site.pebble.need_modern()
     acme_site.sslops("renew", "--apply", "example.net").succeeded()
 
     assert "tlsserver" == acme_site.ca.orders()[0]["profile"]

@@ -7,38 +7,66 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.conftest import COUNTED
 from tests.system.acme import NET, SERVICES, assert_clean, statuses
 from tests.system.launching import Launched, effects
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
     from tests.world.acme_site import AcmeSite
 
 KILLED = -9
 RENEW = ("renew", "--apply")
+AGAIN = (*RENEW, "--force", "--new-key", "example.net")
 RANDOM_KILLS = 10
 """How many kills belong to every run of the suite; `python -m tests.system.acme_soak 200` is the long row."""
+PLACES_BETWEEN = 4
+"""How many effects between the first and the last belong to every run of the suite; those marked `soak` are all."""
 WITHIN_RUNS = 6
 
 
-@pytest.mark.parametrize("moment", ["before", "after"])
-def test_a_batch_killed_at_any_effect_is_finished_by_plain_runs(
-    acme_site: AcmeSite, tmp_path: Path, capsys: pytest.CaptureFixture[str], moment: str
+def test_a_batch_killed_at_its_first_effect_at_its_last_or_between_is_finished_by_plain_runs(
+    acme_site: AcmeSite, tmp_path: Path, record_property: Callable[[str, str], None]
 ) -> None:
     """One certificate, one account, no proof given twice, no key lost, no challenge left, whichever step it was."""
-    site = acme_site
+    names = effects_of_a_batch(acme_site, tmp_path)
+    between = range(2, len(names))
+    chosen = sorted(random.Random("ACME").sample(between, PLACES_BETWEEN))  # noqa: S311  (the same ones each time)
+    record_property(COUNTED, f"ACME: kill -9 after 1, {', '.join(map(str, chosen))} and before {len(names)}")
+
+    kill_each(acme_site, "after", (1, *chosen))
+    kill_each(acme_site, "before", (len(names),))
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_a_batch_killed_at_any_effect_is_finished_by_plain_runs(
+    acme_site: AcmeSite, tmp_path: Path, record_property: Callable[[str, str], None], moment: str
+) -> None:
+    """The same at each effect."""
+    names = effects_of_a_batch(acme_site, tmp_path)
+    record_property(COUNTED, f"ACME: kill -9 {moment} each of {len(names)} effects: {', '.join(names)}")
+
+    kill_each(acme_site, moment, range(1, len(names) + 1))
+
+
+def effects_of_a_batch(site: AcmeSite, tmp_path: Path) -> list[str]:
+    """Issue for the first time and once more, and return the names of the effects that the second time has."""
     log = tmp_path / "effects"
-    with Launched(site.ops, *RENEW, "example.net", options=["--count", log]) as launched:
+    site.sslops(*RENEW, "example.net").succeeded()
+    with Launched(site.ops, *AGAIN, options=["--count", log]) as launched:
         launched.finish().succeeded()
-    number = len(effects(log))
-    with capsys.disabled():
-        print(f"\nACME: kill -9 {moment} each of {number} effects: {', '.join(effects(log))}")
     assert_clean(site)
-    for effect in range(1, number + 1):
+    return effects(log)
+
+
+def kill_each(site: AcmeSite, moment: str, places: Iterable[int]) -> None:
+    """Renew with a new key again and again, each time killed at another effect, and let plain runs finish it."""
+    for effect in places:
         before = issued(site)
-        words = (*RENEW, "--force", "--new-key", "example.net")
-        with Launched(site.ops, *words, options=[f"--kill-{moment}", str(effect)]) as launched:
+        with Launched(site.ops, *AGAIN, options=[f"--kill-{moment}", str(effect)]) as launched:
             ended = launched.finish()
         assert ended.exit_code in {KILLED, 0}, ended
         keys = keys_of(site)

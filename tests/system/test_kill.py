@@ -1,11 +1,13 @@
 """kill -9 at every effect: what the next plain runs find is always something they can finish.
 
 Each verb of the second cycle is run from the same beginning, killed before and after each of its effects, and plain
-runs follow until nothing changes any more; a mail sender with a cache looks all the time.
+runs follow until nothing changes any more; a mail sender with a cache looks all the time. Every run of the suite kills
+at a few places of each verb; those marked `soak` are the whole row.
 """
 
 from __future__ import annotations
 
+import random
 import time
 from typing import TYPE_CHECKING
 
@@ -14,12 +16,12 @@ import pytest
 from tests.conftest import COUNTED
 from tests.system.kept import Kept
 from tests.system.launching import Launched, effects, steps
-from tests.system.test_cycle import MAIL, both, certificate, fields, record, roll_when_ready
+from tests.system.test_cycle import MAIL, both, certificate, fields, record, roll_when_ready, wait_for_roll
 from tests.world.site import HOSTS, OWNER
 from tests.world.watch import Watch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from tests.world.site import Site
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
 KILLED = -9
 SHARES = 4
 """Into how many tests the steps of a receiver are dealt, so that they run side by side."""
+STEPS_BETWEEN = 4
+"""How many steps of a receiver between its first and its last belong to every run of the suite."""
 QUIET_WITHIN_RUNS = 8
 
 RENEW: tuple[str, ...] = ("renew", "example.com:mail-ec", "--force", "--new-key", "--apply")
@@ -40,40 +44,93 @@ STAGES: dict[str, tuple[str, ...]] = {
 """The verbs of the second cycle, in order; each begins where those before it ended."""
 
 
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_verb_killed_at_its_first_effect_at_its_last_or_between_is_finished_by_plain_runs(
+    site: Site, stage: str, tmp_path: Path, record_property: Callable[[str, str], None]
+) -> None:
+    """Section 2 holds all along, no key is lost, and the site reaches its goal."""
+    kept, number = beginning_of(site, stage, tmp_path)
+    places = spread(number, stage)
+    record_property(COUNTED, f"{stage}: kill -9 {', '.join(f'{when} {effect}' for when, effect in places)} of {number}")
+
+    for moment, effect in places:
+        kill(site, kept, stage, [f"--kill-{moment}", effect])
+
+
+@pytest.mark.soak
 @pytest.mark.parametrize("moment", ["before", "after"])
 @pytest.mark.parametrize("stage", STAGES)
 def test_a_verb_killed_at_any_effect_is_finished_by_plain_runs(
     site: Site, stage: str, moment: str, tmp_path: Path, record_property: Callable[[str, str], None]
 ) -> None:
-    """At each effect: section 2 holds all along, no key is lost, and the site reaches its goal."""
-    begin(site, stage)
-    kept = Kept(site, tmp_path / "kept")
-    count = tmp_path / "count"
-    finish(site, STAGES[stage], ["--count", count])
-    number = len(effects(count))
+    """The same at each effect."""
+    kept, number = beginning_of(site, stage, tmp_path)
     record_property(COUNTED, f"{stage}: kill -9 {moment} each of {number} effects")
 
-    assert number > 0
     for effect in range(1, number + 1):
         kill(site, kept, stage, [f"--kill-{moment}", effect])
 
 
+def test_a_receiver_killed_at_its_first_step_at_its_last_or_between_is_finished_by_plain_runs(
+    site: Site, tmp_path: Path, record_property: Callable[[str, str], None]
+) -> None:
+    """The host has the old files or the new ones, and the next run settles."""
+    kept, kinds = receiver_steps(site, tmp_path)
+    between = random.Random("receiver").sample(kinds[1:-1], STEPS_BETWEEN)  # noqa: S311  (the same ones each time)
+    mine = sorted({kinds[0], *between, kinds[-1]})
+    record_property(COUNTED, f"receiver: kill -9 at {len(mine)} of {len(kinds)} kinds of step")
+
+    kill_receivers(site, kept, mine, tmp_path)
+
+
+@pytest.mark.soak
 @pytest.mark.parametrize("share", range(SHARES))
 def test_a_receiver_killed_at_any_step_is_finished_by_plain_runs(
     site: Site, share: int, tmp_path: Path, record_property: Callable[[str, str], None]
 ) -> None:
-    """Each kind of step that a receiver takes: the host has the old files or the new ones, and the next run settles."""
-    begin(site, "deploy")
-    kept = Kept(site, tmp_path / "kept")
-    log = tmp_path / "steps"
-    finish(site, STAGES["deploy"], ["--receiver-log", log])
-    taken = [(step.operation, step.name) for step in steps(log)]
-    kinds = {kind: taken.index(kind) + 1 for kind in dict.fromkeys(taken)}
-    mine = list(kinds.values())[share::SHARES]
+    """The same at each kind of step that a receiver takes."""
+    kept, kinds = receiver_steps(site, tmp_path)
+    mine = kinds[share::SHARES]
     record_property(COUNTED, f"receiver: kill -9 at {len(mine)} of {len(kinds)} kinds of step, share {share}")
 
     assert mine != []
-    for number in mine:
+    kill_receivers(site, kept, mine, tmp_path)
+
+
+def spread(number: int, seed: str) -> list[tuple[str, int]]:
+    """Return some of *number* effects, each with its moment: after the first, before the last, and one between.
+
+    The one between is always the same for a *seed*. Before the first nothing has happened, after the last everything.
+    """
+    between = [("after", effect) for effect in range(2, number - 1)]
+    chosen = random.Random(seed).sample(between, min(1, len(between)))  # noqa: S311  (the same ones each time)
+    return [("after", 1), *chosen, ("before", number)]
+
+
+def beginning_of(site: Site, stage: str, tmp_path: Path) -> tuple[Kept, int]:
+    """Return the site as it is when *stage* is next, and the number of effects that the stage has."""
+    begin(site, stage)
+    kept, count = Kept(site, tmp_path / "kept"), tmp_path / "count"
+    finish(site, STAGES[stage], ["--count", count])
+    number = len(effects(count))
+
+    assert number > 0
+
+    return kept, number
+
+
+def receiver_steps(site: Site, tmp_path: Path) -> tuple[Kept, list[int]]:
+    """Return the site as it is when deploy is next, and the number of the first step of each kind that it takes."""
+    begin(site, "deploy")
+    kept, log = Kept(site, tmp_path / "kept"), tmp_path / "steps"
+    finish(site, STAGES["deploy"], ["--receiver-log", log])
+    taken = [(step.operation, step.name) for step in steps(log)]
+    return kept, [taken.index(kind) + 1 for kind in dict.fromkeys(taken)]
+
+
+def kill_receivers(site: Site, kept: Kept, numbers: Sequence[int], tmp_path: Path) -> None:
+    """Deploy from the same beginning again and again, each time with the receiver killed at another step."""
+    for number in numbers:
         kill(site, kept, "deploy", ["--receiver-log", tmp_path / f"killed-{number}", "--kill-receiver-at", number])
 
 
@@ -87,8 +144,7 @@ def begin(site: Site, stage: str) -> None:
             break
         site.sslops(*verb).succeeded()
         if name == "publish":
-            roll_at = time.time() + 3
-            time.sleep(max(0.0, roll_at - time.time()))
+            wait_for_roll(site)
         if name == "roll":
             roll_when_ready(site)
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
-PATIENCE = dt.timedelta(seconds=20)
+PATIENCE = dt.timedelta(seconds=60)
 
 
 class Reachable(Protocol):

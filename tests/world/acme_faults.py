@@ -175,12 +175,18 @@ class Front:
         """Forget every planned fault, and let what hangs go."""
         with self._lock:
             self._planned.clear()
-        self._woken.set()
-        self._woken = threading.Event()
+        woken, self._woken = self._woken, threading.Event()
+        woken.set()
 
-    def hang(self, ask: Ask) -> None:  # noqa: ARG002  (a Fault)
-        """Say nothing until `heal` or `stop`, then close the connection; a `Fault` to plan."""
-        self._woken.wait(300)
+    @property
+    def hang(self) -> Fault:
+        """Say nothing until the next `heal` or `stop`, be it before this began; then close the connection."""
+        woken = self._woken
+
+        def fault(_: Ask) -> None:
+            woken.wait(300)
+
+        return fault
 
     def count(self, kind: str) -> int:
         """Return how many requests of *kind* came."""

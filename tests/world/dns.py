@@ -171,7 +171,7 @@ def _ask(endpoint: Endpoint, owner: str, rdtype: str) -> tuple[int, frozenset[st
 
     query = dns.message.make_query(owner, rdtype)
     try:
-        response = dns.query.tcp(query, endpoint.address, timeout=2, port=endpoint.port)
+        response = dns.query.tcp(query, endpoint.address, timeout=10, port=endpoint.port)
     except (OSError, dns.exception.DNSException):
         return 0, frozenset()
     wanted = dns.rdatatype.from_text(rdtype)

@@ -6,6 +6,7 @@ while it is stopped, and nothing else can take them.
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import socket
@@ -34,10 +35,11 @@ def fresh_address() -> str:
     raise RuntimeError(message)
 
 
-def free_port(address: str = "127.0.0.1") -> int:
-    """Return a port that is free on *address* right now; for peers that cannot have an address of their own."""
-    with socket.create_server((address, 0)) as server:
-        return int(server.getsockname()[1])
+def free_ports(count: int, address: str = "127.0.0.1") -> tuple[int, ...]:
+    """Return different ports that are free on *address* now; for peers that cannot have an address of their own."""
+    with contextlib.ExitStack() as held:
+        servers = [held.enter_context(socket.create_server((address, 0))) for _ in range(count)]
+        return tuple(int(server.getsockname()[1]) for server in servers)
 
 
 def _next_address() -> str:

@@ -81,7 +81,7 @@ def test_a_page_for_people_and_an_internal_error_are_answered(front: Front) -> N
     front.plan("directory", acme_faults.html())
     front.plan("directory", acme_faults.server_error())
     front.plan("directory", acme_faults.garbage())
-    answers = [requests.get(front.directory, verify=str(front.ca_bundle), timeout=10) for _ in range(4)]
+    answers = [requests.get(front.directory, verify=str(front.ca_bundle), timeout=60) for _ in range(4)]
 
     assert [503, 500, 200, 200] == [answer.status_code for answer in answers]
     assert "text/html" == answers[0].headers["Content-Type"]
@@ -124,7 +124,7 @@ def test_a_hanging_request_ends_when_the_front_is_healed(client: BareClient, fro
     assert thread.is_alive()
 
     front.heal()
-    thread.join(10)
+    thread.join(60)
 
     assert 1 == len(failures)
 
@@ -158,7 +158,7 @@ def test_a_stopped_pebble_is_a_closed_connection(pebble: Pebble) -> None:
     front = acme_faults.Front(pebble.address, pebble.endpoint_ca)
     pebble.stop()
     with pytest.raises(requests.ConnectionError):
-        requests.get(front.directory, verify=str(front.ca_bundle), timeout=10)
+        requests.get(front.directory, verify=str(front.ca_bundle), timeout=60)
     front.stop()
 
 
@@ -167,7 +167,7 @@ def test_a_site_has_its_ca_and_its_web_server(start_acme_site: Callable[..., Acm
     site = start_acme_site(has_web=True)
     assert site.web is not None
     (site.web.server_dir / "hello").write_text("hello\n")
-    answer = requests.get(f"http://{site.web.host.address}:10080/hello", timeout=10)
+    answer = requests.get(f"http://{site.web.host.address}:10080/hello", timeout=60)
 
     assert "hello\n" == answer.text
     assert (frozenset({site.web.host.address}),) * 2 == site.dns.show("web.example.com.", "A")

@@ -41,7 +41,7 @@ def roll_carelessly(dns_world: DnsWorld, listener: MailHost, folder: Path, watch
         seen = watch.looks
         wait_until(lambda: watch.looks > seen, lambda: "the watch sleeps")
         new = write_certificate(folder)
-        dns_world.edit({INCLUDE: f"{OWNER} 2 IN TLSA 3 0 1 {new}\n"})
+        dns_world.edit({INCLUDE: f"{OWNER} 600 IN TLSA 3 0 1 {new}\n"})
         dns_world.settle()
         subprocess.run(listener.restart_cmd.split(), check=True, timeout=30)
         wait_until(lambda: bool(watch.broken), lambda: "the breach was not seen")
@@ -53,7 +53,7 @@ def test_a_certificate_that_a_cache_does_not_know_yet_is_a_breach(
     """Both name servers have the new record, a cache still has the old one."""
     old = write_certificate(world_folder / "curr")
     listener = mail_host(world_folder / "curr")
-    dns_world.edit({INCLUDE: f"{OWNER} 2 IN TLSA 3 0 1 {old}\n"})
+    dns_world.edit({INCLUDE: f"{OWNER} 600 IN TLSA 3 0 1 {old}\n"})
     dns_world.settle()
     watch = Watch(dns_world, OWNER, [listener])
     with pytest.raises(AssertionError, match="shows what none of"):

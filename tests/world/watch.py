@@ -2,6 +2,9 @@
 
 It asks both name servers again and again, keeps every RRset as long as a resolver might, and connects to every port. A
 port that shows a certificate no record of some kept RRset matches is a broken promise (RFC 7672).
+
+This process may be held up anywhere, so each moment is taken on its safe side: an RRset is kept from the question on,
+and a certificate counts at the end of its handshake. What is reported did happen.
 """
 
 from __future__ import annotations
@@ -59,20 +62,21 @@ class Watch:
                 self._meet(listener)
 
     def _keep(self, server: str) -> None:
+        begun = time.monotonic()
         ttl_seconds, records = self._dns.rrset(server, self._owner)
         if records:
-            until = time.monotonic() + ttl_seconds
+            until = begun + ttl_seconds
             self._kept[records] = max(until, self._kept.get(records, until))
 
     def _meet(self, listener: SmtpPort) -> None:
-        begun = time.monotonic()
         certificate = listener.certificate()
+        ended = time.monotonic()
         if certificate is None:
             return
         self.looks += 1
         matching = records_matching(certificate)
         for records, until in self._kept.items():
-            if until > begun and not records & matching:
+            if until > ended and not records & matching:
                 self.broken.append(f"{listener.address} shows what none of {sorted(records)} matches")
 
 
