@@ -25,7 +25,7 @@ SOURCE = PROJECT / "sslops"
 MAX_MODULE_LINES = 400
 MAX_FUNCTION_LINES = 60
 
-STAGES = frozenset({"issue", "publish", "roll", "deploy"})
+STAGES = frozenset({"issue", "propose", "publish", "roll", "deploy"})
 VALUES = frozenset({"errors", "model"})
 FACTS = VALUES | {"inventory", "state", "ledger", "observe", "dane"}
 DECISIONS = FACTS | {"plan", "rules"}
