@@ -15,11 +15,11 @@ from sslops.adapters.clock import SystemClock
 from sslops.model.inventory import MergePolicy
 
 if TYPE_CHECKING:
-    from sslops.model.proposal import Kind
     from collections.abc import Mapping
 
     from sslops.forge.tokens import Role, Token
     from sslops.model.inventory import DnsSettings, RepoSettings
+    from sslops.model.proposal import Kind
     from sslops.propose.ports import Forge
     from sslops.propose.steps import Proposer
 
