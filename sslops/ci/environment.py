@@ -40,6 +40,11 @@ class Forge(StrEnum):
     GITHUB = "github"
     FORGEJO = "forgejo"
 
+    @property
+    def label(self) -> str:
+        """Its name as it writes it."""
+        return {"gitlab": "GitLab", "github": "GitHub", "forgejo": "Forgejo"}[self]
+
 
 class Event(StrEnum):
     """Why the job runs."""
