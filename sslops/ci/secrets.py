@@ -26,11 +26,11 @@ class Need(StrEnum):
     """What makes a job need a secret; the value says so to a person."""
 
     ALWAYS = "always"
-    HTTPS_REMOTE = "where the repository is reached over https, or a forge is asked for merge requests"
-    HTTPS_DNS = "where the DNS repository is reached over https, or is private"
-    HOSTS = "where a server is reached over ssh"
-    WEBROOTS = "only for http-01: it may write the webroots, and nothing else"
-    SIGNING = "only where commits have to be signed"
+    HTTPS_REMOTE = "for merge requests, and a remote over https"
+    HTTPS_DNS = "for a DNS repository over https"
+    HOSTS = "for servers over ssh"
+    WEBROOTS = "for http-01"
+    SIGNING = "for signed commits"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +49,6 @@ class Row:
     def name_on(self, forge: Forge, job: str) -> str:
         """Return its name on *forge*: where secrets belong to no environment, the name says whose it is."""
         return f"{job.upper()}_{self.name}" if forge is Forge.FORGEJO else self.name
-
-    def place_on(self, forge: Forge, job: str) -> str:
-        """Say where on *forge* it belongs, to stand before what it is."""
-        return "" if forge is Forge.FORGEJO else f"in the environment '{job}': "
 
 
 _FORGE_TOKEN = Row("SSLOPS_FORGE_TOKEN", "a token that pushes here and opens merge requests", Need.HTTPS_REMOTE)

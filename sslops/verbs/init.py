@@ -67,9 +67,11 @@ def _told(directory: Path, identities: Sequence[Identity]) -> str:
 def _secrets(forge: Forge, identities: Sequence[Identity]) -> str:
     """Name every secret of every job, and for the identities the file whose content it is."""
     files = dict(zip(("renew", "deploy"), (each.path for each in identities), strict=True))
-    lines = [f"Then push it to {forge.label}, and set for each job what it needs (docs/ci-{forge}.md):", ""]
+    place = "secrets of the repository" if forge is Forge.FORGEJO else "environment '{}'"
+    lines = ["", f"Then push it to {forge.label}, with these secrets (docs/ci-{forge}.md):"]
     for job, rows in ROWS.items():
+        lines += ["", f"  {place.format(job)}"]
         for row in rows:
             content = f"the line AGE-SECRET-KEY-... of '{files[job]}'" if row.name == "SOPS_AGE_KEY" else row.content
-            lines.append(f"  {row.name_on(forge, job):<26} {row.place_on(forge, job)}{content}; {row.when}")
-    return "\n" + "\n".join(lines)
+            lines.append(f"    {row.name_on(forge, job):<25} {content} ({row.when})")
+    return "\n".join(lines)

@@ -157,7 +157,7 @@ def test_with_a_forge_it_brings_the_jobs_and_names_their_secrets(
     """The shipped files, one that can be run, the release that made them, and a sound inventory of that forge."""
     ops = tmp_path / "ops"
 
-    assert ExitCode.DONE == run(["init", str(ops), "--forge", forge])
+    assert ExitCode.DONE == run(["init", str(ops), "--forge", str(forge)])
 
     said = capsys.readouterr().out
 
