@@ -45,6 +45,9 @@ VERBS = {
 }
 """Every verb and what it is for, in the order of the help; verb `x` is `sslops.verbs.x.command`."""
 
+JOB_KEYS = frozenset({"SSLOPS_SSH_KEY", "SSLOPS_SIGNING_KEY"})
+"""Variables in which a forge hands ssh keys to a job; they are gone before any verb starts."""
+
 _INTERRUPTED = 130
 # A run is short and keeps what it reads: looking for cycles every 700 objects costs a tenth of it and finds none.
 _GC_THRESHOLD = 100_000
@@ -89,6 +92,10 @@ class _Verbs(click.Group):
 @click.pass_context
 def command(context: click.Context, start: Path) -> None:
     """Certificates as reviewed commits: renew, wait, roll, deploy; DANE never breaks."""
+    if JOB_KEYS & os.environ.keys():
+        from sslops.adapters.job_keys import job_keys
+
+        context.with_resource(job_keys(os.environ))
     context.obj = Session(start, datetime.now(tz=UTC).replace(microsecond=0), context.obj or NO_EFFECTS)
 
 

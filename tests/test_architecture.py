@@ -47,7 +47,7 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     "forge": VALUES | {"ports"},
     "ci": VALUES | {"ports"},
     "report": DECISIONS | {"doctor"},
-    "init": MACHINERY,
+    "init": MACHINERY | {"sslops"},  # the release that a new repository pins
     "doctor": MACHINERY,
     "demo": MACHINERY | {"init", "cli"},  # it types commands, as a person would
     "verbs": MACHINERY | {"init", "doctor", "demo", "wiring"},

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from sslops.adapters.git import Git, Person
+from sslops.ci import environment as ci
 from sslops.errors import Faults
 from sslops.inventory import load, read_folder
 from sslops.model.inventory import RepoSettings
@@ -27,9 +28,6 @@ if TYPE_CHECKING:
     from sslops.verbs.session import Session
 
 Result = TypeVar("Result")
-
-RUN_VARIABLES = ("CI_JOB_URL", "SSLOPS_RUN")
-"""Where a forge says which job this is; it ends in the trailer `Sslops-Run`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,5 +96,4 @@ def _site(session: Session, request: Request, ops: OpsRepo, snapshot: Snapshot, 
 
 def _run_name() -> str:
     """Name this run: the job's address where a forge gives one, and always something no other run has."""
-    address = next((os.environ[name] for name in RUN_VARIABLES if os.environ.get(name)), "local")
-    return f"{address}#{uuid.uuid4().hex[:8]}"
+    return f"{ci.current(os.environ).run or 'local'}#{uuid.uuid4().hex[:8]}"
