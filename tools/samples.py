@@ -93,7 +93,7 @@ def comment() -> str:
     new = site.inventory({"inventory/example.com/mail-rsa.yaml": RSA}, ADDED, SHOP)
     plans = [rules.plan(each, site.branches(), site.NOW, rules.SCHEDULED) for each in (site.INVENTORY, new)]
     changed = differences(site.INVENTORY, new)
-    view = CommentView(changed, plans[0], plans[1], (), digest(plans[1]), BODY_LIMIT)
+    view = CommentView(changed, plans[0], plans[1], (), BODY_LIMIT)
     return "\n".join(f"> {line}".rstrip() for line in plan_comment(view).text.splitlines())
 
 

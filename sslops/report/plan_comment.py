@@ -33,7 +33,6 @@ class CommentView:
     before: Plan
     after: Plan
     failures: tuple[str, ...]
-    digest: str
     limit: int
 
     @property

@@ -13,6 +13,7 @@ from sslops.verbs import options
 from sslops.verbs.outcome import Form, Outcome, finish
 from sslops.verbs.session import current
 from sslops.wiring import Request, Site, carry_out
+from sslops.wiring.telling import with_dashboard
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,7 +46,7 @@ def command(
         outcome = carry_out(session, request, Site.plan)
     else:
         outcome = Outcome(is_applied=True)
-        for stage in (_renew, _publish_early, _roll, _deploy, _publish):
+        for stage in (_renew, _publish_early, _roll, _deploy, with_dashboard(_publish)):
             outcome += _attempt(session, request, stage)
     return finish(session, outcome, Form(as_json=as_json, detailed=detailed_exitcode))
 
