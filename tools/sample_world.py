@@ -69,12 +69,15 @@ def generation(
     )
 
 
-def inventory(added: Mapping[str, str], *edits: tuple[str, str, str]) -> Inventory:
-    """Return the shipped inventory with text added to some files; *edits* are file, what is there, what shall be."""
+def inventory(added: Mapping[str, str], *edits: tuple[str, str, str], without: str = "") -> Inventory:
+    """Return the shipped inventory with text added to some files; *edits* are file, what is there, what shall be.
+
+    The file *without* is left out.
+    """
     files = {**FILES, **{name: FILES.get(name, b"") + text.encode() for name, text in added.items()}}
     for name, before, after in edits:
         files[name] = files[name].replace(before.encode(), after.encode())
-    return load(files)
+    return load({name: content for name, content in files.items() if name != without})
 
 
 def at(text: str) -> datetime:
