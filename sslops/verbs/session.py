@@ -9,21 +9,24 @@ import os
 import sys
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Protocol, TextIO
 
 import click
 
 from sslops.adapters.effects import NO_EFFECTS
-from sslops.errors import UsageError
+from sslops.ci import speech
+from sslops.ci.environment import NO_JOB, Environment
+from sslops.errors import Faults, UsageError
 from sslops.report.escape import visible
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
-    from datetime import datetime
     from pathlib import Path
 
     from sslops.adapters.effects import Effects
+    from sslops.errors import SslopsError
 
 INVENTORY_FILE = "inventory/sslops.yaml"
 """The file that makes a folder an ops repository."""
@@ -41,12 +44,13 @@ class Session:
     """One invocation of sslops.
 
     *start* is where the search for the ops repository begins (`-C`, else the working directory); *now* is aware UTC in
-    whole seconds; *effects* is told about every change to the outside world.
+    whole seconds; *effects* is told about every change to the outside world; *job* is what a forge says of this run.
     """
 
     start: Path
     now: datetime
     effects: Effects = NO_EFFECTS
+    job: Environment = NO_JOB
 
     @property
     def folder(self) -> Path:
@@ -73,11 +77,43 @@ class Session:
 
     def show(self, text: str, *, styled: bool = False) -> None:
         """Write *text* to stdout: the result, and nothing else. *styled* text is escaped already."""
-        _write(sys.stdout, text if styled else visible(text))
+        _write(sys.stdout, text if styled else speech.defused(self.job.forge, visible(text)))
 
     def say(self, text: str) -> None:
         """Write *text* to stderr: the talk that surrounds a result."""
-        _write(sys.stderr, visible(text))
+        _write(sys.stderr, speech.defused(self.job.forge, visible(text)))
+
+    def complain(self, error: SslopsError) -> None:
+        """Say *error*, and in a job have each fault shown at its line of the merge request."""
+        self.say(error.render())
+        faults = error.faults if isinstance(error, Faults) else (error,)
+        for fault in faults[: speech.MOST_ANNOTATIONS]:
+            line = speech.annotation(self.job.forge, fault)
+            if line is not None:
+                _write(sys.stderr, visible(line))
+
+    def summarise(self, markdown: str) -> None:
+        """Put *markdown* on the page of this job, where its forge has one; as much of it as the page takes."""
+        if self.job.summary_file is None:
+            return
+        try:
+            with self.job.summary_file.open("ab") as file:
+                file.write(speech.fitting(f"{markdown}\n\n", speech.SUMMARY_BYTES - file.tell()).encode())
+        except OSError as error:
+            self.say(f"the summary of this job cannot be written: {error.strerror}")
+
+    @contextmanager
+    def section(self, title: str) -> Iterator[None]:
+        """Fold what is written meanwhile, where the forge can, under *title* (a word)."""
+        begin = speech.section_start(self.job.forge, title, title, datetime.now(tz=UTC))
+        if begin is None:
+            yield
+            return
+        _write(sys.stderr, begin)
+        try:
+            yield
+        finally:
+            _write(sys.stderr, speech.section_end(self.job.forge, title, datetime.now(tz=UTC)) or "")
 
     def progress(self, description: str, total: int) -> AbstractContextManager[Advance]:
         """Return a context that shows a bar of *total* steps on a terminal, and nothing anywhere else."""
