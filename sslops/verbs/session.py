@@ -65,12 +65,12 @@ class Session:
     @property
     def is_terminal(self) -> bool:
         """Whether a person sees stdout as it is written."""
-        return sys.stdout.isatty()
+        return sys.stdout.isatty() and not self.job.is_job
 
     @property
     def author(self) -> tuple[str, str] | None:
         """Name and address of the person at the terminal, as git knows them; null for a job, or when git does not."""
-        if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        if self.job.is_job or not (sys.stdin.isatty() and sys.stderr.isatty()):
             return None
         name, email = _git_config(self.start, "user.name"), _git_config(self.start, "user.email")
         return (name, email) if name and email else None
@@ -117,7 +117,7 @@ class Session:
 
     def progress(self, description: str, total: int) -> AbstractContextManager[Advance]:
         """Return a context that shows a bar of *total* steps on a terminal, and nothing anywhere else."""
-        return _bar(description, total) if sys.stderr.isatty() else nullcontext(_stand_still)
+        return _bar(description, total) if sys.stderr.isatty() and not self.job.is_job else nullcontext(_stand_still)
 
 
 def current() -> Session:
