@@ -18,8 +18,8 @@ import click
 
 from sslops import __version__
 from sslops.adapters.effects import NO_EFFECTS
+from sslops.ci.environment import current
 from sslops.errors import ExitCode, SslopsError, UsageError
-from sslops.report.escape import visible
 from sslops.verbs.session import Session
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ VERBS = {
     "deploy": "make hosts serve curr, restart, verify, write it down",
     "run": "renew, publish, roll, deploy, publish: the one scheduled job",
     "status": "every service: phase, days left, what it waits for",
+    "watchdog": "has every stage had a good run lately?",
     "doctor": "what is missing on this machine, and for which verb",
     "init": "a new ops repository",
     "demo": "the whole loop in a throw-away world",
@@ -96,7 +97,9 @@ def command(context: click.Context, start: Path) -> None:
         from sslops.adapters.job_keys import job_keys
 
         context.with_resource(job_keys(os.environ))
-    context.obj = Session(start, datetime.now(tz=UTC).replace(microsecond=0), context.obj or NO_EFFECTS)
+    context.obj = Session(
+        start, datetime.now(tz=UTC).replace(microsecond=0), context.obj or NO_EFFECTS, current(os.environ)
+    )
 
 
 def run(arguments: Sequence[str], effects: Effects = NO_EFFECTS) -> int:
@@ -140,7 +143,7 @@ def _ready(stream: TextIO | None) -> TextIO:
 
 
 def _complain(error: SslopsError) -> None:
-    sys.stderr.write(f"{visible(error.render())}\n")
+    Session(Path(), datetime.now(tz=UTC), job=current(os.environ)).complain(error)
 
 
 def _as_usage_error(error: click.ClickException) -> UsageError:

@@ -52,7 +52,7 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     "demo": MACHINERY | {"init", "cli"},  # it types commands, as a person would
     "verbs": MACHINERY | {"init", "doctor", "demo", "wiring"},
     "wiring": MACHINERY | {"verbs"},
-    "cli": VALUES | {"verbs", "report", "adapters", "sslops"},
+    "cli": VALUES | {"verbs", "report", "adapters", "ci", "sslops"},
     "__main__": frozenset({"cli"}),
     "sslops": frozenset(),
 }

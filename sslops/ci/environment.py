@@ -80,6 +80,10 @@ class Environment:
         return self.forge is not None
 
 
+NO_JOB = Environment()
+"""A laptop, or a cron job: no forge runs it."""
+
+
 def environment(environ: Mapping[str, str], event: Mapping[str, Any] | None = None) -> Environment:
     """Return what *environ* says of this job; *event* is the document that GitHub and Forgejo put beside it."""
     told = environ.get(RUN_OVERRIDE) or None

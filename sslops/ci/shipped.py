@@ -1,5 +1,6 @@
 """The CI files that `sslops init --forge` writes: the very files that this project has at its own top.
 
+>>> from sslops.ci.environment import Forge
 >>> sorted(files(Forge.GITLAB))
 ['.ci/sslops', '.gitlab-ci.yml']
 """

@@ -38,6 +38,8 @@ class Request:
     fetch: bool = False
     accept: tuple[Consent, ...] = ()
     targets: tuple[str, ...] = ()
+    is_partial: bool = False
+    """Whether the verb is asked for a part of its work: some targets, some hosts, or a rehearsal."""
 
 
 def carry_out(session: Session, request: Request, act: Callable[[Site], Result]) -> Result:
@@ -46,7 +48,7 @@ def carry_out(session: Session, request: Request, act: Callable[[Site], Result])
     Without `--apply` the inventory is the working tree's and nothing is locked; with it, main's, under the lock of this
     clone, and again from the start when another run was faster. Raises Busy after the last try.
     """
-    ops = _ops(session)
+    ops = ops_repository(session)
     if not request.apply:
         snapshot = _fetched(ops) if request.fetch else ops.snapshot()
         return act(_site(session, request, ops, snapshot, load(read_folder(session.folder))))
@@ -73,7 +75,8 @@ def _fetched(ops: OpsRepo) -> Snapshot:
         return ops.refresh()
 
 
-def _ops(session: Session) -> OpsRepo:
+def ops_repository(session: Session) -> OpsRepo:
+    """Return the ops repository of *session*, acting as its bot."""
     git = Git.discover(session.folder, effects=session.effects)
     author = Person(*session.author) if session.author else None
     return OpsRepo(git, _repo_settings(session), author, _run_name())

@@ -75,12 +75,18 @@ class Site:
         return Outcome(found, failures=failures, names=names)
 
     def renew_options(
-        self, *, force: bool = False, new_key: bool = False, reuse_key: bool = False, staging: bool = False
+        self,
+        *,
+        force: bool = False,
+        new_key: bool = False,
+        reuse_key: bool = False,
+        staging: bool = False,
+        said: str = "",
     ) -> RenewOptions:
         """Return the options of renew."""
         from sslops.issue.rules import RenewOptions
 
-        return RenewOptions(self.targets, force, new_key, reuse_key, staging)
+        return RenewOptions(self.targets, force, new_key, reuse_key, staging, said)
 
     def rehearsing(self) -> Site:
         """Return the same site for a rehearsal: it orders from staging servers, and writes a branch nobody rolls."""
