@@ -6,12 +6,10 @@ the command line and could not be written is a failure beside the plan.
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from sslops.adapters.git_history import last_actions
-from sslops.ci import environment as ci
 from sslops.errors import Moved, SslopsError, UsageError
 from sslops.inventory import load
 from sslops.model.plan import Verb
@@ -87,7 +85,7 @@ def comment_faults(session: Session, error: Faults, number: int) -> None:
     """Write the faults of the working tree's inventory in place of a plan, in a job that says whose request it is."""
     from sslops.report.plan_comment import faults_comment
 
-    project = _project_of_job()
+    project = _project_of_job(session)
     if project is None:
         return
     try:
@@ -97,9 +95,9 @@ def comment_faults(session: Session, error: Faults, number: int) -> None:
         session.say(f"the comment was not written: {failure.what}")
 
 
-def request_number(asked: int | None) -> int:
+def request_number(session: Session, asked: int | None) -> int:
     """Return the number of the merge request to comment on: *asked*, else that of this job; UsageError without one."""
-    number = asked or ci.current(os.environ).merge_request
+    number = asked or session.job.merge_request
     if number is None:
         message = "this is no job of a merge request, so nothing says where the comment belongs"
         raise UsageError(message, hint="sslops plan --comment --request NUMBER")
@@ -155,15 +153,15 @@ def _fork(site: Site) -> str:
 def _project(base: Inventory, site: Site) -> Project:
     """Return the project with the request: the job's own, else what *base* says; never what the request itself says."""
     git = site.ops.git
-    found = _project_of_job() or ops_project(base.repo, git.config(f"remote.{git.remote}.url"))
+    found = _project_of_job(site.session) or ops_project(base.repo, git.config(f"remote.{git.remote}.url"))
     if found is None:
         message = f"repo.forge is '{NO_FORGE}', so there is no merge request to comment on"
         raise UsageError(message, hint="sslops plan --markdown")
     return found
 
 
-def _project_of_job() -> Project | None:
-    job = ci.current(os.environ)
+def _project_of_job(session: Session) -> Project | None:
+    job = session.job
     if job.forge is None or job.project is None:
         return None
     from sslops.forge.tokens import Role
