@@ -49,6 +49,14 @@ class Merging(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Text:
+    """What people read: a title of one line, and a body of Markdown that ends in a mark."""
+
+    title: str
+    body: str
+
+
+@dataclass(frozen=True, slots=True)
 class Proposal:
     """What shall be merged from the kind's branch at commit *head* into *target*.
 
@@ -75,6 +83,8 @@ class MergeRequest:
     head: str | None
     title: str
     body: str
+    is_scheduled: bool = False
+    """Whether the forge shows that it merges the request by itself once its own conditions hold."""
 
     @property
     def digest(self) -> str | None:
@@ -86,3 +96,13 @@ class MergeRequest:
 def mark(digest: str) -> str:
     """Return the line that carries *digest* through a forge, unseen by a reader."""
     return f"<!-- sslops-plan: {digest} -->"
+
+
+def marked(body: str, digest: str) -> str:
+    r"""Return *body* with every mark replaced by that of *digest*, which is added where there is none.
+
+    >>> marked("text", "withdrawn")
+    'text\n\n<!-- sslops-plan: withdrawn -->\n'
+    """
+    text, count = _MARK.subn(mark(digest), body)
+    return text if count else f"{body.rstrip()}\n\n{mark(digest)}\n"

@@ -1,4 +1,4 @@
-"""With whom proposals work: one project on one forge."""
+"""With whom proposals work: one project on one forge. And what stages ask of them: the requests of one kind."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from sslops.model.proposal import Kind, MergeRequest, Merging, Proposal
+    from sslops.propose.rules import Proposed
 
 
 class Forge(Protocol):
@@ -58,4 +59,37 @@ class Forge(Protocol):
 
     def put_issue(self, marker: str, title: str, body: str) -> bool:
         """Let the project have one open issue of ours whose body contains *marker*; False when it says so already."""
+        ...
+
+
+class Requests(Protocol):
+    """The requests of one kind; every method may raise ForgeError, and changes nothing that is as it should be."""
+
+    @property
+    def target(self) -> str:
+        """The branch that they shall be merged into."""
+        ...
+
+    @property
+    def body_limit(self) -> int:
+        """The most characters of a body."""
+        ...
+
+    def look(self, digest: str) -> Proposed | None:
+        """Return the open request, or the one by whose closing a person declined *digest*; null when there is none."""
+        ...
+
+    def refusal(self, digest: str) -> MergeRequest | None:
+        """Return the request by whose closing a person declined *digest*; null when nobody did, or it is forced."""
+        ...
+
+    def propose(self, proposal: Proposal, *, may_merge: bool = True) -> Proposed:
+        """Let one open request say *proposal*, merged where that is the policy (and *may_merge*).
+
+        Raises Moved when the branch moved before the merge.
+        """
+        ...
+
+    def withdraw(self) -> None:
+        """Close what is open, for nothing is left to propose; that declines nothing."""
         ...
