@@ -135,10 +135,6 @@ class GitLabApi:
             raise self._merge_error(number, refusal) from None
         return Merging.MERGED if field(answer, "state") == "merged" else self._confirmed(number)
 
-    def is_scheduled(self, number: int) -> bool:
-        """Whether auto-merge is set."""
-        return bool(self._project.mergerequests.get(number).attributes.get("merge_when_pipeline_succeeds"))
-
     def comments(self, number: int) -> Iterator[Text]:
         """Yield the comments, newest first."""
         notes = self._request_ref(number).notes.list(order_by="created_at", sort="desc", iterator=True)
@@ -244,6 +240,7 @@ def _request(facts: dict[str, Any]) -> MergeRequest:
         head=str(head) if head else None,
         title=str(field(facts, "title")),
         body=unified(facts.get("description")),
+        is_scheduled=bool(facts.get("merge_when_pipeline_succeeds")),
     )
 
 
