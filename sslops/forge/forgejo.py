@@ -180,10 +180,9 @@ class ForgejoApi:
         if request.state is not RequestState.OPEN:
             return request
         try:
-            found = self._call("GET", f"/issues/{request.number}/timeline")
+            events = [each.get("type") for each in self._pages(f"/issues/{request.number}/timeline", {})]
         except Refusal:
             return request
-        events = [each.get("type") for each in found if isinstance(each, dict)] if isinstance(found, list) else []
         told = [event for event in events if event in {_SCHEDULED, _UNSCHEDULED}]
         return replace(request, is_scheduled=bool(told) and told[-1] == _SCHEDULED)
 
