@@ -41,7 +41,7 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     "observe": VALUES | {"dane"},
     "plan": FACTS,
     "rules": DECISIONS,
-    "ports": DECISIONS,
+    "ports": DECISIONS | {"ports"},  # every stage that proposes names the port of `propose`
     "steps": DECISIONS | {"ports"},
     "adapters": VALUES | {"dane", "observe", "state", "ports"},  # `stored` is the repository as the stages see it
     "forge": VALUES | {"ports"},
