@@ -31,6 +31,7 @@ __all__ = ["BOT", "Git", "LoggedCommit", "NewCommit", "Person", "RefUpdate"]
 
 BOT = Person("sslops", "sslops@localhost")
 REMOTE = "origin"
+_SIGNING = ("commit.gpgsign", "gpg.format", "gpg.program", "gpg.ssh.program", "user.signingkey")
 _FALSE = frozenset({"false", "no", "off", "0", ""})
 
 
@@ -61,9 +62,18 @@ class Git:
 
     @classmethod
     def clone_bare(
-        cls, url: str, path: Path, *, environ: Mapping[str, str] | None = None, effects: Effects = NO_EFFECTS
+        cls,
+        url: str,
+        path: Path,
+        *,
+        environ: Mapping[str, str] | None = None,
+        effects: Effects = NO_EFFECTS,
+        signing: Mapping[str, str | None] | None = None,
     ) -> Git:
-        """Make (or reuse) a private bare repository at *path* whose `origin` is *url*; fetches nothing yet."""
+        """Make (or reuse) a private bare repository at *path* whose `origin` is *url*; fetches nothing yet.
+
+        *signing* are the settings by which its commits are signed (another repository's `signing`), null: its own.
+        """
         found = cls(path, REMOTE, environ=environ, effects=effects)
         if not (path / "HEAD").is_file():
             path.mkdir(parents=True, exist_ok=True)
@@ -71,8 +81,13 @@ class Git:
         if found.config("remote.origin.url") != url:
             found.process.write("config", "remote.origin.url", url)
             found.process.write("config", "remote.origin.fetch", f"+refs/heads/*:refs/remotes/{REMOTE}/*")
-            return cls(path, REMOTE, environ=environ, effects=effects)
-        return found
+            found = cls(path, REMOTE, environ=environ, effects=effects)
+        for key, value in (signing or {}).items():
+            if found.config(key) != value:
+                # Exit code 5: it was not there to be taken away.
+                words = ["--unset-all", key] if value is None else [key, value]
+                found.process.write("config", "--local", *words, allowed=(0, 5))
+        return cls(path, REMOTE, environ=environ, effects=effects)
 
     def acting_as(self, committer: Person) -> Git:
         """Return the same door with another *committer*."""
@@ -256,6 +271,16 @@ class Git:
             return switch.lower() not in _FALSE
         return bool(self.config("user.signingkey"))
 
+    @property
+    def signing(self) -> dict[str, str | None]:
+        """The settings by which commits are signed, for another repository of ours to take over."""
+        return {key: self.config(key) for key in _SIGNING}
+
+    @property
+    def remote_url(self) -> str | None:
+        """The URL of the remote; null when there is none."""
+        return self.config(f"remote.{self.remote}.url") if self.remote else None
+
     def fetch(self) -> None:
         """Bring the remote-tracking refs up to date, deleted branches too; without a remote only tidy up.
 
@@ -309,7 +334,7 @@ class Git:
     @property
     def _remote_address(self) -> str | None:
         """The remote's URL where it must stand in for its name: a CI wrote another token into it than ours."""
-        url = self.config(f"remote.{self.remote}.url") if self.credentials else None
+        url = self.remote_url if self.credentials else None
         if url is None or not any(each.covers(url) for each in self.credentials):
             return None
         plain = without_user(url)

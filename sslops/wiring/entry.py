@@ -17,6 +17,7 @@ from sslops.plan.consents import consents
 from sslops.plan.targets import parse_targets
 from sslops.state.retrying import retrying
 from sslops.state.store import OpsRepo
+from sslops.wiring.forges import ops_clone
 from sslops.wiring.site import Site
 
 if TYPE_CHECKING:
@@ -78,7 +79,8 @@ def _fetched(ops: OpsRepo) -> Snapshot:
 def _ops(session: Session) -> OpsRepo:
     git = Git.discover(session.folder, effects=session.effects)
     author = Person(*session.author) if session.author else None
-    return OpsRepo(git, _repo_settings(session), author, _run_name())
+    settings = _repo_settings(session)
+    return OpsRepo(ops_clone(git, settings), settings, author, _run_name())
 
 
 def _repo_settings(session: Session) -> RepoSettings:
