@@ -172,6 +172,15 @@ class Git:
         ).stdout
         return stdout.decode("utf-8", "surrogateescape").split("\0")[:-1]
 
+    def merge_base(self, first: str, second: str) -> str | None:
+        """Return the commit where two lines parted; null when they have none in common."""
+        return self.process.read("merge-base", first, second, allowed=(0, 1)).text or None
+
+    def merged_tree(self, base: str, commit: str) -> str | None:
+        """Return the tree that a merge of *commit* into *base* would have; null when they conflict."""
+        ended = self.process.read("merge-tree", "--write-tree", base, commit, allowed=(0, 1))
+        return ended.text.split()[0] if ended.code == 0 else None
+
     def config(self, key: str) -> str | None:
         """Return the value of *key* as git sees it (files, environment, command line); null when it is not set."""
         section, _, name = key.rpartition(".")

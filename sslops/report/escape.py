@@ -14,7 +14,7 @@ from __future__ import annotations
 import re
 
 _MARKDOWN_ACTIVE = re.compile(r"([\\`*_\[\]|~$])")
-_REFERENCE = re.compile(r"([@#!])(?=\w)")
+_REFERENCE = re.compile(r"(&amp;|[@#!%~$])(?=[\w\"])")
 
 
 def visible(text: str) -> str:

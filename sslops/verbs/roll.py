@@ -16,7 +16,11 @@ if TYPE_CHECKING:
 
 @click.command(name="roll")
 @options.targets()
-@click.option("--force", is_flag=True, help="Skip min_roll_mins and a refusal; never the rules that keep DANE whole.")
+@click.option(
+    "--force",
+    is_flag=True,
+    help="Skip min_roll_mins, a refusal and a declined merge request; never the rules that keep DANE whole.",
+)
 @click.option("--min-roll-mins", type=click.IntRange(min=0), help="Age of next in minutes, instead of the inventory's.")
 @stage.asked()
 def command(asked: stage.Asked, *, force: bool, min_roll_mins: int | None) -> ExitCode:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from sslops.adapters.git import Git, Person
 from sslops.ci import environment as ci
-from sslops.errors import Faults, GitError
+from sslops.errors import Faults
 from sslops.inventory import load, read_folder
 from sslops.model.inventory import RepoSettings
 from sslops.plan.consents import consents
@@ -58,7 +58,6 @@ def carry_out(session: Session, request: Request, act: Callable[[Site], Result])
     def attempt() -> Result:
         snapshot = fetched.pop() if fetched else ops.refresh()
         inventory = load(snapshot.inventory_files)
-        _require_supported(inventory)
         return act(_site(session, request, ops, snapshot, inventory))
 
     with ops.lock():
@@ -94,17 +93,10 @@ def _repo_settings(session: Session) -> RepoSettings:
 def _site(session: Session, request: Request, ops: OpsRepo, snapshot: Snapshot, inventory: Inventory) -> Site:
     given = consents(inventory, request.accept, session.now)
     targets = parse_targets(request.targets, inventory)
-    return Site(session, ops, snapshot, inventory, given, targets, ops.run or _run_name())
+    run = ops.run or _run_name()
+    return Site(session, ops, snapshot, inventory, given, targets, run, asks_forges=request.fetch and not request.apply)
 
 
 def _run_name() -> str:
     """Name this run: the job's address where a forge gives one, and always something no other run has."""
     return f"{ci.current(os.environ).run or 'local'}#{uuid.uuid4().hex[:8]}"
-
-
-def _require_supported(inventory: Inventory) -> None:
-    """Refuse a forge whose merge requests this version cannot make."""
-    forges = {inventory.repo.forge} | ({inventory.dns.forge} if inventory.dns else set())
-    for forge in sorted(forges - {"none"}):
-        message = f"forge '{forge}' is not supported by this version"
-        raise GitError(message, hint="repo.forge: none lets the engine merge by itself")

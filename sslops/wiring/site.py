@@ -7,14 +7,16 @@ import random
 import time
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 from sslops.adapters.clock import SystemClock
 from sslops.adapters.git import Git
 from sslops.errors import GitError, SslopsError, StateError, UsageError
 from sslops.model.plan import Plan
+from sslops.model.proposal import Kind
 from sslops.verbs.outcome import Outcome
+from sslops.wiring.forges import Project, dns_project, ops_project
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -53,6 +55,8 @@ class Site:
     targets: frozenset[ServiceId] | None
     run: str
     is_rehearsal: bool = False
+    asks_forges: bool = False
+    """Whether a dry-run may ask forges what became of requests."""
 
     # The stages.
 
@@ -63,7 +67,7 @@ class Site:
         found = self.plan_renew(self.renew_options())
         if self.inventory.dns:
             try:
-                published, names = self._publisher.foresee(self.snapshot)
+                published, names = self._publisher().foresee(self.snapshot, asks_forge=self._asks(self._dns_project))
                 found += published
             except GitError as error:
                 failures = (error,)
@@ -120,13 +124,13 @@ class Site:
         """Return what publish would do; nothing where the inventory names no DNS repository."""
         if self.inventory.dns is None:
             return Plan()
-        return self._publisher.plan(self.snapshot)[0].plan
+        return self._publisher().plan(self.snapshot, asks_forge=self._asks(self._dns_project))
 
-    def publish(self, digest: str | None = None) -> Outcome:
-        """Publish; nothing to do where the inventory names no DNS repository."""
+    def publish(self, digest: str | None = None, *, force: bool = False) -> Outcome:
+        """Publish; nothing to do where the inventory names no DNS repository. *force* proposes what was declined."""
         if self._repository is None:
             return Outcome(is_applied=True)
-        return Outcome(self._publisher.publish(self.snapshot, digest), is_applied=True)
+        return Outcome(self._publisher(force=force).publish(self.snapshot, digest), is_applied=True)
 
     def roll_options(self, *, force: bool = False, min_roll_minutes: int | None = None) -> RollOptions:
         """Return the options of roll."""
@@ -136,7 +140,7 @@ class Site:
 
     def plan_roll(self, options: RollOptions) -> Plan:
         """Return what roll would do."""
-        return self._roller(options).plan(self.snapshot)[0]
+        return self._roller(options).plan(self.snapshot, asks_forge=self._asks(self._ops_project))
 
     def roll(self, options: RollOptions, digest: str | None = None) -> Outcome:
         """Roll."""
@@ -189,13 +193,16 @@ class Site:
 
     # What stands behind their ports.
 
-    @cached_property
-    def _publisher(self) -> Publisher:
+    def _publisher(self, *, force: bool = False) -> Publisher:
+        from sslops.publish.proposing import ByRequest
         from sslops.publish.steps import Publisher
+        from sslops.wiring import descriptions
 
         if self._repository is None:
             message = "the inventory names no DNS repository"
             raise UsageError(message, hint="dns.repo in inventory/sslops.yaml")
+        project = self._dns_project
+        way = None if project is None else ByRequest(project.proposer(Kind.TLSA, force=force), descriptions.tlsa)
         return Publisher(
             inventory=self.inventory,
             ops=self.ops,
@@ -208,7 +215,25 @@ class Site:
             consents=self.consents,
             material=self._material,
             restart=self._restart_name_servers,
+            way=way,
         )
+
+    @cached_property
+    def _dns_project(self) -> Project | None:
+        return None if self.inventory.dns is None else dns_project(self.inventory.dns)
+
+    @cached_property
+    def _ops_project(self) -> Project | None:
+        return ops_project(self.inventory.repo, self.ops.git.config(f"remote.{self.ops.git.remote}.url"))
+
+    def _asks(self, project: Project | None) -> bool:
+        """Whether the forge of *project* is to be asked what became of requests; says so where it cannot be."""
+        if project is None or not self.asks_forges:
+            return False
+        if project.token.secret is None:
+            self.session.say(f"{project.role} is not set, so the forge was not asked about '{project.name}'")
+            return False
+        return True
 
     def _restart_name_servers(self) -> None:
         from sslops.adapters.commands import Commands
@@ -219,9 +244,14 @@ class Site:
             self.session.say(f"dns.restart_cmd: {why}")
 
     def _roller(self, options: RollOptions) -> Roller:
-        from sslops.roll.steps import Roller
+        from sslops.roll.steps import ByRequest, Roller
+        from sslops.wiring import descriptions
 
-        return Roller(self.inventory, self.ops, self._observer, SystemClock(), options, self._material)
+        project, way = self._ops_project, None
+        if project is not None:
+            describe = partial(descriptions.roll, self.inventory, self._material)
+            way = ByRequest(project.proposer(Kind.ROLL, force=options.force), describe, time.sleep)
+        return Roller(self.inventory, self.ops, self._observer, SystemClock(), options, self._material, way)
 
     def _ssh(self) -> Ssh:
         from sslops.adapters.ssh import Ssh

@@ -1,0 +1,79 @@
+"""Which forge stands behind the merge requests of each project, with which token, and what they say.
+
+Nothing is asked before a stage has something to ask: a job that finds nothing to do needs no token.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING
+
+from sslops.adapters.clock import SystemClock
+from sslops.model.inventory import MergePolicy
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from sslops.forge.tokens import Role, Token
+    from sslops.model.inventory import DnsSettings, RepoSettings
+    from sslops.model.proposal import Kind
+    from sslops.propose.ports import Forge
+    from sslops.propose.steps import Proposer
+
+NO_FORGE = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """One project on a forge; *remote* is its git URL, which tells where the forge is."""
+
+    role: Role
+    forge: str
+    name: str
+    target: str
+    remote: str | None
+    merge: Mapping[str, MergePolicy]
+
+    @property
+    def token(self) -> Token:
+        """The token that speaks for us there, as the environment has it."""
+        from sslops.forge.tokens import find_token
+
+        return find_token(self.forge, self.role, self.name, os.environ)
+
+    def proposer(self, kind: Kind, *, force: bool = False) -> Proposer:
+        """Return who keeps the requests of *kind*; *force* opens one again that a person declined."""
+        from sslops.propose.steps import Proposer
+
+        policy = self.merge.get(kind, MergePolicy.REVIEW)
+        return Proposer(cache(self._open), kind, self.target, policy, force)
+
+    def _open(self) -> Forge:
+        from sslops.forge.address import forge_address
+        from sslops.forge.opening import open_forge
+        from sslops.forge.wire import Patience
+
+        url = forge_address(self.forge, self.remote, os.environ)
+        return open_forge(self.forge, self.name, self.token, url, Patience(SystemClock().now, time.sleep))
+
+
+def dns_project(settings: DnsSettings) -> Project | None:
+    """Return the project of the DNS repository; null where the engine merges."""
+    if settings.forge == NO_FORGE:
+        return None
+    from sslops.forge.tokens import Role
+
+    name = settings.project or ""
+    return Project(Role.DNS, settings.forge, name, settings.branch, settings.url, settings.merge)
+
+
+def ops_project(settings: RepoSettings, remote: str | None) -> Project | None:
+    """Return the project of the ops repository, whose git URL is *remote*; null where the engine merges."""
+    if settings.forge == NO_FORGE:
+        return None
+    from sslops.forge.tokens import Role
+
+    return Project(Role.OPS, settings.forge, settings.project or "", settings.branch, remote, settings.merge)
