@@ -61,7 +61,7 @@ class Api(Protocol):
         ...
 
     def request(self, number: int) -> MergeRequest:
-        """Return one request; its head is the commit that the forge would merge."""
+        """Return one request; its head is the commit that the forge would merge now."""
         ...
 
     def branch_head(self, branch: str) -> str | None:
@@ -82,10 +82,6 @@ class Api(Protocol):
 
     def merge(self, number: int, head: str) -> Merging:
         """Merge or schedule; Moved when it is not at *head*, ForgeError when neither is allowed."""
-        ...
-
-    def is_scheduled(self, number: int) -> bool:
-        """Whether the forge merges it by itself later."""
         ...
 
     def comments(self, number: int) -> Iterator[Text]:
@@ -215,9 +211,10 @@ class Client:
 
     def _merging(self, number: int) -> Merging | None:
         """Return what became of a merge that nobody answered."""
-        if self.api.request(number).state is RequestState.MERGED:
+        shown = self.api.request(number)
+        if shown.state is RequestState.MERGED:
             return Merging.MERGED
-        return Merging.SCHEDULED if self.api.is_scheduled(number) else None
+        return Merging.SCHEDULED if shown.is_scheduled else None
 
     def _add_comment(self, number: int, text: str) -> None:
         def there() -> Text | None:

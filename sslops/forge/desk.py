@@ -23,6 +23,7 @@ SETTLE_SECONDS = 2.0
 """How long a forge may take to show what it has just done."""
 SETTLE_TRIES = 10
 
+_LIBRARIES = frozenset({"gitlab", "github", "requests"})
 _UNKNOWN_TOKEN, _FORBIDDEN, _NOT_THERE, _NOT_ALLOWED = 401, 403, 404, 405
 
 
@@ -49,6 +50,11 @@ class Desk:
             raise ForgeError(self._sentence(call, refusal), hint=refusal.hint or self._hint(refusal, right)) from None
         except Unclear as error:
             raise ForgeError(f"{self.place}: could not {call}: {error.what}", hint=error.hint) from None
+        except Exception as error:
+            if not _is_of_a_library(error):
+                raise
+            what = f"{self.place}: could not {call}: the answer is none of {NAMES[self.kind]}'s"
+            raise ForgeError(what, hint="is 'forge' the right kind, and 'forge_url' the right address?") from error
 
     def once(self, act: Callable[[], Result], look: Callable[[], Result | None]) -> Result:
         """Return what *act* made; where nobody knows whether it did, what *look* finds, and only then try again."""
@@ -95,6 +101,14 @@ class Desk:
         if self.token.is_of_the_job:
             return f"the job's own token cannot do it: put one with {right} into {self.token.role}; {DOCS}"
         return f"it needs {right}; {DOCS}"
+
+
+def _is_of_a_library(error: Exception) -> bool:
+    """Whether a forge library stumbled, as it does over an answer of another shape than its forge's."""
+    frame = error.__traceback__
+    while frame is not None and frame.tb_next is not None:
+        frame = frame.tb_next
+    return frame is not None and str(frame.tb_frame.f_globals.get("__name__")).partition(".")[0] in _LIBRARIES
 
 
 def same_text(one: str | None, other: str | None) -> bool:

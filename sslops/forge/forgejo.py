@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import count
 from typing import TYPE_CHECKING, Any
@@ -29,6 +29,7 @@ RIGHTS = Rights(
     merge="the scope 'write:repository', and an account that may merge into the protected branch",
     issue="the scope 'write:issue'",
 )
+_SCHEDULED, _UNSCHEDULED = "pull_scheduled_merge", "pull_cancel_scheduled_merge"
 _PAGE = 50
 """What a server gives at most, unless its administrator allows more."""
 _STYLES = {"merge": "allow_merge_commits", "rebase-merge": "allow_rebase_explicit", "rebase": "allow_rebase"}
@@ -72,11 +73,11 @@ class ForgejoApi:
         """Yield the requests; Forgejo does not filter by branch."""
         for facts in self._pages("/pulls", {"state": "open" if is_open else "closed"}):
             if _is_of(facts, source, target):
-                yield _request(facts)
+                yield self._with_schedule(_request(facts))
 
     def request(self, number: int) -> MergeRequest:
         """Return one request."""
-        return _request(self._call("GET", f"/pulls/{number}"))
+        return self._with_schedule(_request(self._call("GET", f"/pulls/{number}")))
 
     def branch_head(self, branch: str) -> str | None:
         """Return where *branch* is."""
@@ -124,10 +125,6 @@ class ForgejoApi:
             self._call("DELETE", f"/pulls/{number}/merge")
             raise self.desk.moved(shown.source)
         return Merging.SCHEDULED
-
-    def is_scheduled(self, number: int) -> bool:  # noqa: ARG002
-        """Whether it merges later: Forgejo does not tell; asking again is answered with 409 then."""
-        return False
 
     def comments(self, number: int) -> Iterator[Text]:
         """Yield the comments, oldest first; this list has no pages."""
@@ -177,6 +174,17 @@ class ForgejoApi:
             return bool(field(self._call("GET", f"/branches/{quote(branch, safe='')}"), "protected"))
         except Refusal:
             return None
+
+    def _with_schedule(self, request: MergeRequest) -> MergeRequest:
+        """Return *request* with what its time line says about a merge that was put aside: nothing else tells."""
+        if request.state is not RequestState.OPEN:
+            return request
+        try:
+            events = [each.get("type") for each in self._pages(f"/issues/{request.number}/timeline", {})]
+        except Refusal:
+            return request
+        told = [event for event in events if event in {_SCHEDULED, _UNSCHEDULED}]
+        return replace(request, is_scheduled=bool(told) and told[-1] == _SCHEDULED)
 
     def _style(self) -> str:
         return next((style for style, key in _STYLES.items() if self._settings.get(key, style == "merge")), "squash")

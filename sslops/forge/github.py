@@ -119,10 +119,6 @@ class GitHubApi:
             raise self.desk.moved(pull.head.ref)
         return self._merge_now(pull, method, head, why)
 
-    def is_scheduled(self, number: int) -> bool:
-        """Whether auto-merge is on."""
-        return self._pull(number).raw_data.get("auto_merge") is not None
-
     def comments(self, number: int) -> Iterator[Text]:
         """Yield the comments, oldest first: GitHub knows no other order here."""
         for comment in self._repository.get_issue(number).get_comments():
@@ -237,6 +233,7 @@ def _request(pull: PullRequest) -> MergeRequest:
             head=pull.head.sha,
             title=pull.title,
             body=unified(pull.body),
+            is_scheduled=pull.auto_merge is not None,
         )
     except BadAttributeException:
         raise ForgeError("GitHub's answer is no pull request", hint="is forge the right kind?") from None

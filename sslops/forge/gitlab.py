@@ -126,18 +126,13 @@ class GitLabApi:
         `merge_when_pipeline_succeeds` is what GitLab before 17.11 calls `auto_merge`.
         """
         self.desk.until(lambda: True if self._is_settled(number) else None)
-        wishes = {"sha": head, "auto_merge": True, "merge_when_pipeline_succeeds": True, "squash": False}
-        wishes["should_remove_source_branch"] = False
-        path = f"/projects/{quote(self.desk.project, safe='')}/merge_requests/{number}/merge"
         try:
-            answer = self._gitlab.http_put(path, post_data=wishes)
+            answer = self._ask_to_merge(number, head, waits=True)
         except Refusal as refusal:
-            raise self._merge_error(number, refusal) from None
+            if refusal.status not in {405, 422} or not self._is_ready(number):
+                raise self._merge_error(number, refusal) from None
+            answer = self._merge_at_once(number, head)
         return Merging.MERGED if field(answer, "state") == "merged" else self._confirmed(number)
-
-    def is_scheduled(self, number: int) -> bool:
-        """Whether auto-merge is set."""
-        return bool(self._project.mergerequests.get(number).attributes.get("merge_when_pipeline_succeeds"))
 
     def comments(self, number: int) -> Iterator[Text]:
         """Yield the comments, newest first."""
@@ -206,6 +201,22 @@ class GitLabApi:
             return False
         return bool(facts.get("head_pipeline")) or self._settings.get("builds_access_level") == "disabled"
 
+    def _is_ready(self, number: int) -> bool:
+        """Whether nothing is missing; with no pipeline to wait for, GitLab refuses to merge "when it is ready"."""
+        return self._project.mergerequests.get(number).attributes.get("detailed_merge_status") == "mergeable"
+
+    def _merge_at_once(self, number: int, head: str) -> object:
+        try:
+            return self._ask_to_merge(number, head, waits=False)
+        except Refusal as refusal:
+            raise self._merge_error(number, refusal) from None
+
+    def _ask_to_merge(self, number: int, head: str, *, waits: bool) -> object:
+        wishes = {"sha": head, "squash": False, "should_remove_source_branch": False}
+        later = {"auto_merge": True, "merge_when_pipeline_succeeds": True} if waits else {}
+        path = f"/projects/{quote(self.desk.project, safe='')}/merge_requests/{number}/merge"
+        return self._gitlab.http_put(path, post_data=wishes | later)
+
     def _confirmed(self, number: int) -> Merging:
         """Return what GitLab made of it, asked a second time: an accepted call may have changed nothing."""
         facts = self._project.mergerequests.get(number).attributes
@@ -244,6 +255,7 @@ def _request(facts: dict[str, Any]) -> MergeRequest:
         head=str(head) if head else None,
         title=str(field(facts, "title")),
         body=unified(facts.get("description")),
+        is_scheduled=bool(facts.get("merge_when_pipeline_succeeds")),
     )
 
 

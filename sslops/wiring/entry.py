@@ -18,6 +18,7 @@ from sslops.plan.consents import consents
 from sslops.plan.targets import parse_targets
 from sslops.state.retrying import retrying
 from sslops.state.store import OpsRepo
+from sslops.wiring.forges import ops_clone
 from sslops.wiring.site import Site
 
 if TYPE_CHECKING:
@@ -79,7 +80,8 @@ def ops_repository(session: Session) -> OpsRepo:
     """Return the ops repository of *session*, acting as its bot."""
     git = Git.discover(session.folder, effects=session.effects)
     author = Person(*session.author) if session.author else None
-    return OpsRepo(git, _repo_settings(session), author, _run_name())
+    settings = _repo_settings(session)
+    return OpsRepo(ops_clone(git, settings), settings, author, _run_name())
 
 
 def _repo_settings(session: Session) -> RepoSettings:

@@ -23,7 +23,7 @@ from sslops.plan.digest import digest as digest_of
 from sslops.plan.digest import require
 from sslops.verbs.outcome import Outcome
 from sslops.wiring import descriptions
-from sslops.wiring.forges import dns_project
+from sslops.wiring.forges import dns_clone, dns_project
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -203,7 +203,6 @@ class Renewal:
 
     def _dns01(self, others: frozenset[Proof], *, force: bool) -> Solver:
         from sslops.adapters.dns_challenges import ChallengeFiles
-        from sslops.adapters.git import Git
         from sslops.issue.acme_rules import orders
         from sslops.issue.challenges.dns01 import ByRequest, Dns01
         from sslops.observe.challenges import ChallengeLook
@@ -213,8 +212,8 @@ class Renewal:
         if settings is None or settings.acme_dir is None:
             message = "the inventory names no 'dns.acme_dir' for challenges"
             raise StateError(message, hint="sslops check")
-        git = Git.clone_bare(settings.url, self.ops.git.private_dir / "dns.git", effects=self.session.effects)
-        files = ChallengeFiles(git.acting_as(self.ops.git.committer), settings.branch, settings.acme_dir, self.run)
+        git = dns_clone(self.ops.git, settings, self.session.effects)
+        files = ChallengeFiles(git, settings.branch, settings.acme_dir, self.run)
         files.refresh()
         apexes = tuple(name for name, group in self.inventory.groups.items() if group.active and name != CA_GROUP)
         look = ChallengeLook(self.inventory, Resolver(self.session.say))

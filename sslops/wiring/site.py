@@ -11,12 +11,11 @@ from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 from sslops.adapters.clock import SystemClock
-from sslops.adapters.git import Git
 from sslops.errors import GitError, SslopsError, StateError, UsageError
 from sslops.model.plan import Plan
 from sslops.model.proposal import Kind
 from sslops.verbs.outcome import Outcome
-from sslops.wiring.forges import Project, dns_project, ops_project
+from sslops.wiring.forges import Project, dns_clone, dns_project, ops_project
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -224,7 +223,7 @@ class Site:
 
     @cached_property
     def _ops_project(self) -> Project | None:
-        return ops_project(self.inventory.repo, self.ops.git.config(f"remote.{self.ops.git.remote}.url"))
+        return ops_project(self.inventory.repo, self.ops.git.remote_url)
 
     def _asks(self, project: Project | None) -> bool:
         """Whether the forge of *project* is to be asked what became of requests; says so where it cannot be."""
@@ -333,8 +332,8 @@ class Site:
         settings = self.inventory.dns
         if settings is None:
             return None
-        git = Git.clone_bare(settings.url, self.ops.git.private_dir / "dns.git", effects=self.session.effects)
-        found = DnsRepository(git.acting_as(self.ops.git.committer), settings.branch, settings.tlsa_dirs)
+        git = dns_clone(self.ops.git, settings, self.session.effects)
+        found = DnsRepository(git, settings.branch, settings.tlsa_dirs)
         found.refresh()
         return found
 

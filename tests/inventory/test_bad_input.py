@@ -327,4 +327,4 @@ def test_a_far_key_gets_the_list_of_keys() -> None:
     """Where nothing is near, all keys of that table are told."""
     told = hint(edited(SETTINGS, "branch: main", "zzz: 1"))
 
-    assert "keys here: bot, branch, forge, merge, next_branch, project" == told
+    assert "keys here: bot, branch, forge, forge_url, merge, next_branch, project" == told

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from tests.world.forge.manners import Dialect
 from tests.world.forge.people import Role
 from tests.world.forge.push_options import PushOptions
+from tests.world.forge.refused_pushes import Why, words
 from tests.world.forge.repository import NOTHING
 from tests.world.peers import need
 from tests.world.remotes import git_environment, install_hook
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
 BYSTANDER = "operator"
 """Whose a push over the file system is: a maintainer."""
+
+QUARANTINE = ("GIT_OBJECT", "GIT_ALTERNATE", "GIT_QUARANTINE")
 
 HOOK = """\
 #!{python} -IS
@@ -54,13 +57,8 @@ class Admission:
     def guard(self, project: Project) -> None:
         """Put the hooks into a repository."""
         for hook in ("pre-receive", "post-receive"):
-            script = HOOK.format(
-                python=sys.executable,
-                hook=hook,
-                secret=self._forge.hook_secret,
-                project=project.name,
-                port=self._forge.port,
-            )
+            told = {"hook": hook, "secret": self._forge.hook_secret, "project": project.name, "port": self._forge.port}
+            script = HOOK.format(python=sys.executable, **told)
             install_hook(project.path, hook, script)
 
     def answer(self, told: Mapping[str, Any]) -> dict[str, Any]:
@@ -72,33 +70,32 @@ class Admission:
         changes = [_change(line) for line in told["changes"].splitlines()]
         user = forge.user(environment.get("FORGE_USER", BYSTANDER))
         if told["hook"] == "pre-receive":
-            complaints = [
-                said
-                for ref, old, new in changes
-                for said in self._complaints(project, user, ref, old, new, environment)
-            ]
-            return {"accepted": not complaints, "text": "".join(f"{line}\n" for line in complaints)}
+            complaints = [self._complaint(project, user, change, environment) for change in changes]
+            return {"accepted": not any(complaints), "text": "".join(complaints)}
         return {"accepted": True, "text": self._received(project, user, changes, environment)}
 
-    def _complaints(
-        self, project: Project, user: User, ref: str, old: str, new: str, environment: Mapping[str, str]
-    ) -> list[str]:
-        dialect, branch = project.manners.dialect, ref.removeprefix("refs/heads/")
-        rules = project.protections.get(branch)
-        if user.role < Role.DEVELOPER:
-            return [_no_push(dialect)]
-        if ref.startswith(("refs/pull/", "refs/merge-requests/")):
-            return [f"deny updating a hidden ref {ref}"]
+    def _complaint(
+        self, project: Project, user: User, change: tuple[str, str, str], environment: Mapping[str, str]
+    ) -> str:
+        why = self._why_not(project, user, change, environment)
+        branch = change[0].removeprefix("refs/heads/")
+        return "" if why is None else f"{words(project.manners.dialect, why, branch)}\n"
+
+    def _why_not(
+        self, project: Project, user: User, change: tuple[str, str, str], environment: Mapping[str, str]
+    ) -> Why | None:
+        ref, old, new = change
+        rules = project.protections.get(ref.removeprefix("refs/heads/"))
+        if user.role < Role.DEVELOPER or ref.startswith(("refs/pull/", "refs/merge-requests/")):
+            return Why.ROLE
         if rules is None or old == NOTHING:
-            return []
-        allowed = user.name in rules.pushers or (rules.may_push is not None and user.role >= rules.may_push)
-        if not allowed:
-            return [_protected(dialect, branch)]
-        if new == NOTHING or (not rules.may_force and not self._is_forward(project, old, new, environment)):
-            return [_forced(dialect, branch)]
-        if rules.signed_commits and not self.are_signed(project, f"{old}..{new}", environment):
-            return [_unsigned(dialect)]
-        return []
+            return None  # the first push makes the protected branch
+        if user.name not in rules.pushers and (rules.may_push is None or user.role < rules.may_push):
+            return Why.PROTECTED
+        if new == NOTHING or not (rules.may_force or self._is_forward(project, old, new, environment)):
+            return Why.FORCED
+        is_bad = rules.signed_commits and not self.are_signed(project, f"{old}..{new}", environment)
+        return Why.UNSIGNED if is_bad else None
 
     def _is_forward(self, project: Project, old: str, new: str, environment: Mapping[str, str]) -> bool:
         return self._git(project, environment, "merge-base", "--is-ancestor", old, new).returncode == 0
@@ -113,11 +110,7 @@ class Admission:
 
     def _git(self, project: Project, environment: Mapping[str, str], *words: str) -> subprocess.CompletedProcess[str]:
         # What is pushed lies in quarantine until the hook says yes (git-receive-pack(1), "Quarantine environment").
-        kept = {
-            name: value
-            for name, value in environment.items()
-            if name.startswith(("GIT_OBJECT", "GIT_ALTERNATE", "GIT_QUARANTINE"))
-        }
+        kept = {name: value for name, value in environment.items() if name.startswith(QUARANTINE)}
         return subprocess.run(
             [need("git"), "-C", project.path, *words],
             env=git_environment() | {name: _absolute(project, value) for name, value in kept.items()},
@@ -146,37 +139,3 @@ def _change(line: str) -> tuple[str, str, str]:
 
 def _absolute(project: Project, value: str) -> str:
     return os.pathsep.join(str(project.path / part) for part in value.split(os.pathsep))
-
-
-def _no_push(dialect: Dialect) -> str:
-    if dialect is Dialect.GITLAB:
-        return "GitLab: You are not allowed to push code to this project."
-    return (
-        "Write access to repository not granted."
-        if dialect is Dialect.GITHUB
-        else "Forgejo: User permission denied for writing."
-    )
-
-
-def _protected(dialect: Dialect, branch: str) -> str:
-    if dialect is Dialect.GITLAB:
-        return "GitLab: You are not allowed to push code to protected branches on this project."
-    if dialect is Dialect.GITHUB:
-        return f"error: GH006: Protected branch update failed for refs/heads/{branch}.\nerror: Changes must be made through a pull request."
-    return f"Forgejo: Not allowed to push to protected branch {branch}"
-
-
-def _forced(dialect: Dialect, branch: str) -> str:
-    if dialect is Dialect.GITLAB:
-        return "GitLab: You are not allowed to force push code to a protected branch on this project."
-    if dialect is Dialect.GITHUB:
-        return f"error: GH006: Protected branch update failed for refs/heads/{branch}.\nerror: Cannot force-push to this branch"
-    return f"Forgejo: branch {branch} is protected from force push"
-
-
-def _unsigned(dialect: Dialect) -> str:
-    if dialect is Dialect.GITLAB:
-        return "GitLab: Commit must be signed with a GPG key"
-    if dialect is Dialect.GITHUB:
-        return "error: GH006: Protected branch update failed.\nerror: Commits must have verified signatures."
-    return "Forgejo: branch is protected from unverified commit"

@@ -10,12 +10,9 @@ from urllib.parse import parse_qs, unquote
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from email.message import Message
 
     from tests.world.forge.people import Token, User
-    from tests.world.forge.project import Project
-
-type_json = Any
-"""What `json.dumps` takes; the shapes are the vendors'."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +24,7 @@ class Reply:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-class Refusal(Exception):
+class Refusal(Exception):  # noqa: N818  (an answer, not an error)
     """An answer that ends the work on a call at once."""
 
     def __init__(self, status: int, body: Any, headers: Mapping[str, str] | None = None) -> None:
@@ -44,7 +41,7 @@ class Call:
     path: str
     query: Mapping[str, Sequence[str]]
     body: Mapping[str, Any]
-    headers: Mapping[str, str]
+    headers: Message
     base: str
     """The URL that the prefix-less path belongs to, as the client wrote it."""
     token: Token | None = None
@@ -96,9 +93,6 @@ def arguments(kind: str, body: bytes) -> Mapping[str, Any]:
     except ValueError as error:
         raise Refusal(400, {"message": "Problems parsing JSON"}) from error
     return found if isinstance(found, dict) else {"": found}
-
-
-Handler = "Callable[..., Reply]"
 
 
 class Routes:
@@ -161,6 +155,3 @@ def links(call: Call, page: Page, size_name: str, targets: Mapping[str, int]) ->
     url = f"{call.base}{call.path}?" + "".join(f"{part}&" for part in kept)
     said = [f'<{url}page={number}&{size_name}={page.size}>; rel="{name}"' for name, number in targets.items()]
     return {"Link": ", ".join(said)} if said else {}
-
-
-__all__ = ["Call", "Page", "Project", "Refusal", "Reply", "Routes", "arguments", "links", "page_of"]

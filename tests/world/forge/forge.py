@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from pathlib import Path
 
+    from tests.world.forge.api import Api
     from tests.world.forge.calls import Call
 
 ROUTED = (
@@ -41,6 +42,12 @@ ROUTED = (
     (forgejo_pulls, forgejo_issues),
 )
 """The modules that fill each dialect's table of paths, by being imported."""
+
+APIS: dict[Dialect, Callable[[Forge], Api]] = {
+    Dialect.GITLAB: gitlab.Api,
+    Dialect.GITHUB: github.Api,
+    Dialect.FORGEJO: forgejo.Api,
+}
 
 PROJECTS = ("infra/certs", "infra/dns")
 
@@ -64,9 +71,7 @@ class Forge:
         self.misplaced_pushes = 0
         """How many of the next pushes are accepted and yet leave the ref where it was."""
         self.admission = Admission(self)
-        self._api = {Dialect.GITLAB: gitlab.Api, Dialect.GITHUB: github.Api, Dialect.FORGEJO: forgejo.Api}[
-            self.dialect
-        ](self)
+        self._api = APIS[self.dialect](self)
         self._server = Server(self)
         self.port = self._server.port
         self._projects: dict[str, Project] = {}

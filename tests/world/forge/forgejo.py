@@ -50,8 +50,8 @@ class Api(BaseApi):
         """Return an error as Forgejo words it."""
         return Refusal(status, {"message": message, "url": f"{self.forge.url}/api/swagger"})
 
-    def not_found(self, what: str = "") -> Refusal:
-        """`The target couldn't be found.`"""
+    def not_found(self, what: str = "") -> Refusal:  # noqa: ARG002  (GitLab names it)
+        """Say what Forgejo says of everything that is not there."""
         body = {"message": "The target couldn't be found.", "url": f"{self.forge.url}/api/swagger", "errors": []}
         return Refusal(404, body)
 
@@ -59,7 +59,7 @@ class Api(BaseApi):
 def paged(call: Call, items: Sequence[Any], show: Callable[[Any], Any]) -> Reply:
     """Answer one page with X-Total-Count, and links where there is more."""
     page = page_of(items, call, "limit", 30, 50)
-    targets = {}
+    targets: dict[str, int] = {}
     if page.number < page.last:
         targets |= {"next": page.number + 1, "last": page.last}
     if page.number > 1:
@@ -88,7 +88,7 @@ def _repository(api: Api, call: Call, owner: str, repo: str) -> Reply:
 @routes.add("GET", REPO + "/branches", *READ)
 def _branches(api: Api, call: Call, owner: str, repo: str) -> Reply:
     within = api.project(f"{owner}/{repo}")
-    return paged(call, sorted(within.repository.branches().items()), lambda one: shapes.branch(*one, within))
+    return paged(call, sorted(within.repository.branches().items()), lambda one: shapes.branch(one[0], one[1], within))
 
 
 @routes.add("GET", REPO + "/branches/{branch*}", *READ)

@@ -1,7 +1,7 @@
 """Forgejo's pull requests and commit statuses.
 
-Answers of a merge in the order of `routers/api/v1/repo/pull.go`: 404 closed, 405 not mergeable, 201 scheduled, 409 head or
-conflict. A scheduled merge is not tied to `head_commit_id`, there as here.
+Answers of a merge in the order of `routers/api/v1/repo/pull.go`: 404 closed, 405 not mergeable, 201 scheduled, 409 head
+or conflict. A scheduled merge is not tied to `head_commit_id`, there as here.
 """
 
 from __future__ import annotations
@@ -50,9 +50,8 @@ def _open(api: Api, call: Call, owner: str, repo: str) -> Reply:
         raise api.not_found()
     known = within.find(source, target)
     if known is not None:
-        ids = f"id: {known.identity}, issue_id: {known.identity}, head_repo_id: {within.number}, base_repo_id: {within.number}"
-        text = f"pull request already exists for these targets [{ids}, head_branch: {source}, base_branch: {target}]"
-        raise api.problem(409, text)
+        which = f"id: {known.identity}, issue_id: {known.identity}, head_branch: {source}, base_branch: {target}"
+        raise api.problem(409, f"pull request already exists for these targets [{which}]")
     request = within.open(call.user, source, target, str(call.argument("title")), str(call.argument("body") or ""))
     return Reply(201, shapes.pull(request, within))
 

@@ -19,9 +19,6 @@ if TYPE_CHECKING:
 
 DOCS = "https://docs.github.com/rest"
 BODY_LIMIT = 65_536
-PUBLIC_HOST = "api.github.localhost"
-"""Where `gh` looks for the API of its development host, without a path in front."""
-ACCEPTS = {"GET": "read"}
 
 routes = Routes()
 REPO = "/repos/{owner}/{repo}"
@@ -70,8 +67,8 @@ class Api(BaseApi):
         said = {"X-GitHub-Media-Type": "github.v3; format=json", **rate_headers(len(self.forge.calls)), **reply.headers}
         return Reply(reply.status, reply.body, said)
 
-    def not_found(self, what: str = "") -> Refusal:
-        """`Not Found`."""
+    def not_found(self, what: str = "") -> Refusal:  # noqa: ARG002  (GitLab names it)
+        """Say `Not Found`."""
         return problem(404, "Not Found")
 
 
@@ -96,7 +93,7 @@ def check_body(text: str | None, resource: str) -> None:
 def paged(call: Call, items: Sequence[Any], show: Callable[[Any], Any]) -> Reply:
     """Answer one page; the Link header is there only when there is more than one."""
     page = page_of(items, call, "per_page", 30, 100)
-    targets = {}
+    targets: dict[str, int] = {}
     if page.number > 1:
         targets |= {"prev": page.number - 1, "first": 1}
     if page.number < page.last:

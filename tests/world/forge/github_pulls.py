@@ -88,9 +88,7 @@ def _edit(api: Api, call: Call, owner: str, repo: str, number: str) -> Reply:
 def _change_state(within: Project, request: MergeRequest, call: Call) -> None:
     wish = call.argument("state") == "open"
     if wish and not request.is_open and (request.is_merged or within.repository.head(request.source) is None):
-        raise invalid(
-            "PullRequest", "state", "invalid", "state cannot be changed. The pull request cannot be reopened."
-        )
+        raise invalid("PullRequest", "state", "invalid", "state cannot be changed.")
     within.set_open(request, call.user, is_open=wish)
 
 
@@ -146,7 +144,7 @@ def _update_branch(api: Api, call: Call, owner: str, repo: str, number: str) -> 
     within = api.project(f"{owner}/{repo}")
     request = api.request(within, number)
     if call.argument("expected_head_sha") not in {None, request.head}:
-        raise problem(422, "expected head sha didn’t match current head ref.")
+        raise problem(422, "expected head sha didn\u2019t match current head ref.")
     try:
         within.update_branch(request.number, by=call.user.name)
     except Conflict as error:

@@ -149,7 +149,9 @@ def _delete_comment(api: Api, call: Call, owner: str, repo: str, comment: str) -
 @routes.add("GET", REPO + "/branches", "contents:read")
 def _branches(api: Api, call: Call, owner: str, repo: str) -> Reply:
     within = api.project(f"{owner}/{repo}")
-    return paged(call, sorted(within.repository.branches().items()), lambda one: shapes.branch(*one, within, call.base))
+    return paged(
+        call, sorted(within.repository.branches().items()), lambda one: shapes.branch(one[0], one[1], within, call.base)
+    )
 
 
 @routes.add("GET", REPO + "/branches/{branch*}/protection", "administration:read")

@@ -12,7 +12,6 @@ from tests.world.forge.api import Api as BaseApi
 from tests.world.forge.calls import Page, Refusal, Reply, Routes, links, page_of
 from tests.world.forge.people import Role
 from tests.world.forge.protection import Unmet
-from tests.world.forge.requests import Issue
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from tests.world.forge.calls import Call
     from tests.world.forge.people import Token
     from tests.world.forge.project import Project
+    from tests.world.forge.requests import Issue
 
 COMMENT_LIMIT = 1_000_000
 READ = ("api", "read_api")

@@ -1,4 +1,4 @@
-"""How GitLab shows things (docs.gitlab.com/api: "Merge requests", "Notes", "Issues", "Branches", "Protected branches")."""
+"""How GitLab shows things (docs.gitlab.com/api: "Merge requests", "Notes", "Issues", "Protected branches")."""
 
 from __future__ import annotations
 

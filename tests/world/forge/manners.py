@@ -1,7 +1,7 @@
 """How the three forges differ in what they do by themselves, apart from the words of their APIs.
 
-Sources: GitHub docs "About merge methods", "About protected branches"; GitLab docs "Merge methods", "Squash and merge",
-"Auto-merge", and `MergeRequests::RefreshService`; Gitea/Forgejo `services/pull/merge*.go`, `services/repository/push.go`.
+Sources: GitHub docs "About merge methods", "About protected branches"; GitLab docs "Merge methods", "Squash and
+merge", "Auto-merge", and `MergeRequests::RefreshService`; Gitea/Forgejo `services/pull/merge*.go` and `push.go`.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The commits that each forge's merge button makes.
 
-GitHub: the merger is the author of a merge commit, the request's author that of a squash, and GitHub itself commits both;
-a rebase makes every commit anew in the merger's name. GitLab: the merger commits; a squash is a commit on the merge base,
-merged in turn; "rebase" moves the source branch. Forgejo: the merger commits everything.
+GitHub: the merger is the author of a merge commit, the request's author that of a squash, and GitHub itself commits
+both; a rebase makes every commit anew in the merger's name. GitLab: the merger commits; a squash is a commit on the
+merge base, merged in turn; "rebase" moves the source branch. Forgejo: the merger commits everything.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ GITHUB_ITSELF = Person("GitHub", "noreply@github.com")
 
 @dataclass(frozen=True, slots=True)
 class Landing:
-    """What a merge makes: the target's new head, and which commits stand for the merge; the source's new head if moved."""
+    """What a merge makes: the new head of the target, of a source that moves, and the commits that stand for it."""
 
     target: str
     merge_commit: str | None = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from typing import TYPE_CHECKING
 
-from tests.world.forge.merging import land
+from tests.world.forge.merging import GITHUB_ITSELF, land
 from tests.world.forge.protection import Protection, Status, Unmet
 from tests.world.forge.repository import NOTHING, Conflict, Raced, Repository
 from tests.world.forge.requests import Approval, AutoMerge, Check, Comment, Issue, MergeRequest
@@ -23,7 +23,7 @@ _counted = itertools.count(1000)
 """Identities across all projects, so that nobody mistakes one for a request's number."""
 
 
-class Refused(Exception):
+class Refused(Exception):  # noqa: N818  (what a person is, not an error of ours)
     """The forge does not do what a person asked for; *why* is what it tells them."""
 
     def __init__(self, why: Iterable[Unmet]) -> None:
@@ -138,8 +138,6 @@ class Project:
     def update_branch(self, number: int, *, by: str = "reviewer") -> str:
         """Press "update branch": merge the target into the source branch; return the new head."""
         with self.forge.lock:
-            from tests.world.forge.merging import GITHUB_ITSELF
-
             request, user, store = self.request(number), self.forge.user(by), self.repository
             base = store.head(request.target) or ""
             committer = GITHUB_ITSELF if self.manners.closes_when_emptied else user.person
@@ -194,7 +192,8 @@ class Project:
 
     def add_comment(self, below: Issue, user: User, text: str) -> Comment:
         """Add a comment of *user*."""
-        made = Comment(next(_counted), user, text, self.now, self.now)
+        now = self.now
+        made = Comment(next(_counted), user, text, now, now)
         below.comments.append(made)
         return made
 

@@ -1,7 +1,7 @@
 """GitLab's push options: a merge request by `git push -o merge_request.create`, with no right to the API.
 
-GitLab docs "Push options"; `Gitlab::PushOptions` and `MergeRequests::PushOptionsHandlerService`: the options are one flat
-list, a value is taken literally (git itself refuses new lines), what does not fit is a warning and the push stands.
+GitLab docs "Push options"; `Gitlab::PushOptions` and `MergeRequests::PushOptionsHandlerService`: the options are one
+flat list, a value is taken literally (git itself refuses new lines); what does not fit is a warning, the push stands.
 """
 
 from __future__ import annotations

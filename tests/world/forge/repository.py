@@ -10,6 +10,7 @@ from pathlib import Path
 from tests.world.peers import need
 from tests.world.remotes import bare_repository, git_environment
 
+_LOG_FORMAT = "%H%x00%T%x00%P%x00%an%x00%ae%x00%aI%x00%cn%x00%ce%x00%cI%x00%B%x01"
 NOTHING = "0" * 40
 """How git writes "no such ref" in hooks and updates."""
 
@@ -41,11 +42,11 @@ class Commit:
         return self.message.partition("\n")[0]
 
 
-class Conflict(Exception):
+class Conflict(Exception):  # noqa: N818  (an answer, not an error)
     """Two branches changed the same place."""
 
 
-class Raced(Exception):
+class Raced(Exception):  # noqa: N818  (an answer, not an error)
     """A ref was moved by somebody else in between."""
 
 
@@ -107,8 +108,7 @@ class Repository:
 
     def log(self, *range_words: str) -> list[Commit]:
         """Return commits, newest first, of a revision range in the words of `git log`."""
-        form = "%x00".join(("%H", "%T", "%P", "%an", "%ae", "%aI", "%cn", "%ce", "%cI", "%B")) + "%x01"
-        text = self.git("log", f"--format={form}", *range_words, "--")
+        text = self.git("log", f"--format={_LOG_FORMAT}", *range_words, "--")
         return [_commit(part.lstrip("\n").split("\0")) for part in text.split("\x01") if part.strip()]
 
     def merge_base(self, one: str, other: str) -> str | None:

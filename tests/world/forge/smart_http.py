@@ -17,7 +17,7 @@ from tests.world.peers import need
 from tests.world.remotes import git_environment
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from email.message import Message
 
     from tests.world.forge.forge import Forge
     from tests.world.forge.people import Token
@@ -44,7 +44,7 @@ def is_git(path: str) -> bool:
     return not path.startswith("/api/") and _GIT_PATH.fullmatch(path) is not None
 
 
-def answer_git(forge: Forge, method: str, path: str, query: str, headers: Mapping[str, str], body: bytes) -> Reply:
+def answer_git(forge: Forge, method: str, path: str, query: str, headers: Message, body: bytes) -> Reply:
     """Answer one of git's requests."""
     match = _GIT_PATH.fullmatch(path)
     assert match is not None
@@ -79,7 +79,9 @@ def _password(authorization: str) -> str:
 
 def _denied(dialect: Dialect) -> bytes:
     if dialect is Dialect.GITLAB:
-        return b"HTTP Basic: Access denied. If a password was provided for Git authentication, the password was incorrect.\n"
+        return (
+            b"HTTP Basic: Access denied. The provided password or token is incorrect or your account has 2FA enabled.\n"
+        )
     if dialect is Dialect.GITHUB:
         return b"Invalid username or token. Password authentication is not supported for Git operations.\n"
     return b"Unauthorized\n"
@@ -95,13 +97,14 @@ def _no_push(dialect: Dialect, project: str, user: str) -> bytes:
 
 @cache
 def _backend() -> Path:
-    words = [need("git"), "--exec-path"]
-    folder = subprocess.run(words, check=True, capture_output=True, timeout=60, text=True).stdout.strip()
+    folder = subprocess.run(
+        [need("git"), "--exec-path"], check=True, capture_output=True, timeout=60, text=True
+    ).stdout.strip()
     return Path(folder) / "git-http-backend"
 
 
 def _run_backend(
-    repository: Path, method: str, rest: str, query: str, headers: Mapping[str, str], body: bytes, token: Token
+    repository: Path, method: str, rest: str, query: str, headers: Message, body: bytes, token: Token
 ) -> Reply:
     environment = git_environment() | {
         "GIT_PROJECT_ROOT": str(repository),
@@ -116,7 +119,7 @@ def _run_backend(
         "REMOTE_USER": token.user.name,
         "FORGE_USER": token.user.name,
     }
-    done = subprocess.run([_backend()], env=environment, input=body, check=False, capture_output=True, timeout=120)
+    done = subprocess.run([str(_backend())], env=environment, input=body, check=False, capture_output=True, timeout=120)
     head, _, content = done.stdout.partition(b"\r\n\r\n")
     said = dict(line.split(": ", 1) for line in head.decode().split("\r\n") if ": " in line)
     status = int(said.pop("Status", "200").split()[0]) if head else 500
