@@ -14,6 +14,7 @@ from sslops.verbs.outcome import Form, Outcome, finish
 from sslops.verbs.session import current
 from sslops.wiring import Request, Site, carry_out
 from sslops.wiring.good_runs import note_good_run
+from sslops.wiring.telling import with_dashboard
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -82,5 +83,11 @@ def _deploy(site: Site) -> Outcome:
     return site.deploy(site.deploy_options())
 
 
-STAGES = {"renew": _renew, "publish": _publish_early, "roll": _roll, "deploy": _deploy, "publish-again": _publish}
+STAGES = {
+    "renew": _renew,
+    "publish": _publish_early,
+    "roll": _roll,
+    "deploy": _deploy,
+    "publish-again": with_dashboard(_publish),
+}
 """The steps of a run in their order, by the name that the log of a job folds them under."""

@@ -217,6 +217,11 @@ class Site:
             way=way,
         )
 
+    @property
+    def projects(self) -> tuple[Project | None, Project | None]:
+        """The projects of the ops and of the DNS repository on their forges; null where the engine merges."""
+        return self._ops_project, self._dns_project
+
     @cached_property
     def _dns_project(self) -> Project | None:
         return None if self.inventory.dns is None else dns_project(self.inventory.dns)

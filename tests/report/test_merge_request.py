@@ -276,4 +276,5 @@ def test_nothing_to_publish_has_no_rows() -> None:
 def test_a_sample_reads_as_markdown(name: str) -> None:
     """What the documentation shows are headings, lists and tables, none of them broken."""
     assert "<table>" in html(samples.SAMPLES[name]())
-    assert elements(samples.SAMPLES[name]()) <= OURS | {"<blockquote>", "<h2>"}
+    others = elements(samples.SAMPLES[name]()) - OURS
+    assert {"<blockquote>", "<h2>"} >= {each for each in others if not each.startswith('<a href="https://git.example.')}
