@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 REASON = "the key was seen in a backup: $HOME `id` ${{ github.token }}"
 BROKEN = MAIL_EC.replace("signing_ca: my-sub", "signing_ca: my-sbu")
+FORM = {"targets": "example.com:mail-ec", "force": "true", "reason": ""}
 ROLLS = 10
 
 
@@ -80,32 +81,16 @@ def pipelines(request: pytest.FixtureRequest, start_site: Callable[..., Site], w
     forge, runner = request.param
     site = start_site(files=with_jobs(shipped.files(forge)))
     assert site.ops.remote is not None
-    make_runnable(site.ops.remote, world_folder)
+    assert site.ops._person is not None
+    make_runnable(site.ops._person)
     return Pipelines(site, runner(Machine(site.ops.remote, world_folder / "jobs")))
 
 
 def test_a_site_lives_by_its_pipelines(pipelines: Pipelines) -> None:
-    """Renew, roll, deploy, publish by schedule and push; forced by the form; each missing secret is named."""
+    """Renew, roll, deploy and publish by schedule and push, then a renewal that the form forces, to its end."""
     site, runner = pipelines.site, pipelines.runner
-    late = runner.schedule("watchdog")
-
-    assert not late.is_good
-    assert "late: renew: no good run was ever seen" in late.log
-
-    assert "was not given 'SOPS_AGE_KEY', the age identity of the renew job" in runner.schedule("renew").log
-
     pipelines.renew()
     runner.schedule("roll").succeeded()
-    dumb = runner.push({"SOPS_AGE_KEY": pipelines.age["deploy"]})
-
-    assert not dumb.is_good
-    assert "was not given 'SSLOPS_SSH_KEY', an ssh key that logs in to the servers" in dumb.log
-
-    blind = runner.push({"SSLOPS_SSH_KEY": pipelines.key})
-
-    assert not blind.is_good
-    assert "was not given 'SOPS_AGE_KEY', the age identity of the deploy job" in blind.log
-
     pipelines.deploy()
     first = certificate(site, "curr")
 
@@ -117,13 +102,8 @@ def test_a_site_lives_by_its_pipelines(pipelines: Pipelines) -> None:
 
     assert both(record(site, "curr"), standing) == pipelines.shown()
 
-    form = {"targets": "example.com:mail-ec", "force": "true", "reason": ""}
-    mute = runner.dispatch("renew", form, {"SOPS_AGE_KEY": pipelines.age["renew"]})
-
-    assert not mute.is_good
-    assert "a forced renewal in a job needs a reason" in mute.log
-
-    runner.dispatch("renew", form | {"reason": REASON}, {"SOPS_AGE_KEY": pipelines.age["renew"]}).succeeded()
+    form = FORM | {"reason": REASON}
+    runner.dispatch("renew", form, {"SOPS_AGE_KEY": pipelines.age["renew"]}).succeeded()
     said = " ".join(site.ops.git_remote("log", "-1", "--format=%B", "next").split())
 
     assert f"Asked for with --force: {REASON}" in said
@@ -142,6 +122,36 @@ def test_a_site_lives_by_its_pipelines(pipelines: Pipelines) -> None:
     assert "example.com/mail-ec" in runner.schedule("report").succeeded().log
 
 
+@pytest.mark.parametrize("pipelines", [(Forge.GITHUB, github)], indirect=True, ids=["github"])
+def test_a_job_names_the_secret_that_it_was_not_given(pipelines: Pipelines) -> None:
+    """And a form its missing reason, a watchdog the stages that never ran."""
+    site, runner = pipelines.site, pipelines.runner
+    late = runner.schedule("watchdog")
+
+    assert not late.is_good
+    assert "late: renew: no good run was ever seen" in late.log
+
+    assert "was not given 'SOPS_AGE_KEY', the age identity of the renew job" in runner.schedule("renew").log
+
+    mute = runner.dispatch("renew", FORM, {"SOPS_AGE_KEY": pipelines.age["renew"]})
+
+    assert not mute.is_good
+    assert "a forced renewal in a job needs a reason" in mute.log
+
+    pipelines.renew()
+    runner.schedule("roll").succeeded()
+    dumb = runner.push({"SOPS_AGE_KEY": pipelines.age["deploy"]})
+
+    assert not dumb.is_good
+    assert "was not given 'SSLOPS_SSH_KEY', an ssh key that logs in to the servers" in dumb.log
+
+    blind = runner.push({"SSLOPS_SSH_KEY": pipelines.key})
+
+    assert not blind.is_good
+    assert "was not given 'SOPS_AGE_KEY', the age identity of the deploy job" in blind.log
+    assert dict.fromkeys(HOSTS) == site.served()
+
+
 def test_a_merge_request_is_checked_and_planned(pipelines: Pipelines) -> None:
     """What it breaks is told with its line; a sound one ends well; neither job is given anything."""
     site = pipelines.site
@@ -151,7 +161,8 @@ def test_a_merge_request_is_checked_and_planned(pipelines: Pipelines) -> None:
     broken = pipelines.runner.merge_request("broken")
 
     assert not broken.is_good
-    assert "inventory/example.com/mail-ec.yaml:2" in broken.log
+    assert "inventory/example.com/mail-ec.yaml" in broken.log
+    assert "there is no CA 'my-sbu'" in broken.log
 
     sound = pipelines.runner.merge_request("main").succeeded()
 

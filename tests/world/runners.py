@@ -20,11 +20,13 @@ import yaml
 
 from tests.world.leaks import holds_key
 from tests.world.ops import bare_environment
-from tests.world.peers import need
+from tests.world.peers import missing
 from tests.world.remotes import git
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from tests.world.remotes import Person
 
 TIMEOUT_SECONDS = 180
 REPOSITORY = "infra/certs"
@@ -35,11 +37,10 @@ _numbers = count()
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """How a job, or a pipeline of jobs, ended: whether well, everything that was said, and the clone it ran in."""
+    """How a job, or a pipeline of jobs, ended: whether well, and everything that was said."""
 
     is_good: bool
     log: str
-    clone: Path
 
     def succeeded(self) -> Job:
         """Return itself; AssertionError with the log unless it ended well."""
@@ -83,7 +84,7 @@ class Machine:
         return folder
 
     def run(self, clone: Path, *words: str | Path) -> Job:
-        """Run a runner in *clone*; AssertionError when anybody prints a key."""
+        """Run a runner in *clone*, which is gone afterwards; AssertionError when anybody prints a key."""
         home = clone.parent / "home"
         home.mkdir(exist_ok=True)
         environment = bare_environment() | {
@@ -106,7 +107,8 @@ class Machine:
             check=False,
         )
         assert not holds_key(done.stdout.encode()), "a private key was printed"
-        return Job(done.returncode == 0, done.stdout, clone)
+        shutil.rmtree(clone.parent)
+        return Job(done.returncode == 0, done.stdout)
 
 
 @dataclass(frozen=True)
@@ -144,7 +146,7 @@ class Act:
         clone = self.machine.clone(branch)
         (clone.parent / "event.json").write_text(json.dumps(document))
         (clone.parent / "secrets").write_text("".join(_dotenv(*each) for each in (secrets or {}).items()))
-        job = self.machine.run(
+        return self.machine.run(
             clone,
             VENV / "act",
             event,
@@ -157,8 +159,6 @@ class Act:
             "--no-cache-server",
             "--artifact-server-addr=127.0.0.1",
         )
-        (clone.parent / "secrets").unlink()
-        return job
 
 
 def _dotenv(name: str, value: str) -> str:
@@ -209,9 +209,9 @@ class GitlabCiLocal:
         }
         (kept / "variables.yml").write_text(yaml.safe_dump({"global": scoped}))
         told = {"CI_PIPELINE_SOURCE": source} | dict(variables)
-        job = self.machine.run(
+        return self.machine.run(
             clone,
-            need("gitlab-ci-local"),
+            _gitlab_ci_local(),
             "--force-shell-executor",
             "--shell-isolation",
             "--no-json-schema-validation",
@@ -219,8 +219,11 @@ class GitlabCiLocal:
             f"--ignore-predefined-vars={','.join(told)}",
             *(f"--variable={name}={value}" for name, value in told.items()),
         )
-        shutil.rmtree(kept)
-        return job
+
+
+def _gitlab_ci_local() -> Path:
+    program = VENV / "gitlab-ci-local"
+    return program if program.exists() else missing("gitlab-ci-local is not installed: tools/install-gitlab-ci-local")
 
 
 def with_jobs(files: Mapping[str, bytes]) -> dict[str, str]:
@@ -228,11 +231,9 @@ def with_jobs(files: Mapping[str, bytes]) -> dict[str, str]:
     return {name: content.decode() for name, content in files.items()}
 
 
-def make_runnable(remote: Path, folder: Path) -> None:
-    """Let `.ci/sslops` on main of *remote* be run, as `sslops init` commits it."""
-    clone = folder / "make-runnable"
-    git(remote, "clone", "--quiet", str(remote), str(clone))
-    git(clone, "update-index", "--chmod=+x", ".ci/sslops")
-    git(clone, "commit", "--quiet", "-m", "let the jobs run")
-    git(clone, "push", "--quiet", "origin", "HEAD:main")
-    shutil.rmtree(clone)
+def make_runnable(person: Person) -> None:
+    """Let *person* make `.ci/sslops` on main a program, as `sslops init` commits it."""
+    person.push({}, "look at main")
+    (person.clone / ".ci/sslops").chmod(0o755)
+    git(person.clone, "commit", "--quiet", "--all", "-m", "let the jobs run")
+    git(person.clone, "push", "--quiet", "origin", "HEAD:main")
