@@ -21,7 +21,7 @@ BOT = Person("sslops", "sslops@example.com")
 def remote(tmp_path: Path) -> Path:
     """Return a DNS repository that takes signed commits of the bot only."""
     key = tmp_path / "signing"
-    command = [need("ssh-keygen"), "-q", "-t", "ed25519", "-N", "", "-C", "sslops", "-f", str(key)]
+    command = [str(need("ssh-keygen")), "-q", "-t", "ed25519", "-N", "", "-C", "sslops", "-f", str(key)]
     subprocess.run(command, timeout=30, check=True)
     remote = bare_repository(tmp_path / "dns.git")
     public = key.with_suffix(".pub").read_text()
