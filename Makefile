@@ -19,6 +19,7 @@ demo: .venv/for-use ## the whole loop in a throw-away world
 test: .venv/for-development ## every test, against real servers; ARGS='tests/observe -k lame' narrows it
 	@tools/install-debian-packages
 	@tools/install-pebble
+	@tools/install-gitlab-ci-local
 	.venv/bin/pytest -n $(WORKERS) --maxschedchunk 1 $(ARGS)
 
 soak: .venv/for-development ## the long rows that `make test` has a part of, then DANE by chance for MINUTES=30

@@ -38,7 +38,7 @@ COUNTED = "counted"
 GIT_CONFIG = "[user]\n    name = operator\n    email = operator@example.com\n[init]\n    defaultBranch = main\n"
 LONGEST_FIRST = ({"start_site", "start_acme_site"}, {"world_folder"})
 """Fixtures of the tests that take longest."""
-FOREIGN = ("GIT_", "SOPS_", "SSH_", "SSLOPS_", "XDG_", "GITLAB_", "GITHUB_", "CI_")
+FOREIGN = ("GIT_", "SOPS_", "SSH_", "SSLOPS_", "XDG_", "GITLAB_", "GITHUB_", "CI_", "FORGEJO_", "GITEA_")
 """Prefixes of variables of whoever runs the tests, which must not decide how they end."""
 
 # A stalled machine is no fault of a property. In CI the examples are the same ones each time.

@@ -1,0 +1,128 @@
+"""How the three forges differ in what they do by themselves, apart from the words of their APIs.
+
+Sources: GitHub docs "About merge methods", "About protected branches"; GitLab docs "Merge methods", "Squash and
+merge", "Auto-merge", and `MergeRequests::RefreshService`; Gitea/Forgejo `services/pull/merge*.go` and `push.go`.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from tests.world.forge.people import Rights
+
+if TYPE_CHECKING:
+    from tests.world.forge.requests import MergeRequest
+
+
+class Dialect(StrEnum):
+    """Which forge this one behaves like."""
+
+    GITLAB = "gitlab"
+    GITHUB = "github"
+    FORGEJO = "forgejo"
+
+
+@dataclass(frozen=True, slots=True)
+class Manners:
+    """One forge's ways."""
+
+    dialect: Dialect
+    prefix: str
+    """Where its API begins."""
+    token_prefix: str
+    request_ref: str
+    """Under which ref each request's head is kept, `{}` being its number."""
+    shares_numbers: bool
+    """Issues and requests are counted together."""
+    closes_without_branch: bool
+    """Deleting the source branch closes the request."""
+    closes_when_emptied: bool
+    """Pushing the source branch back to what the target has closes the request."""
+    merges_by_push: bool
+    """A push that brings a request's head into its target marks the request as merged."""
+    push_cancels_auto_merge: bool
+    draft_title: re.Pattern[str] | None
+    """What at the start of a title makes a draft; null: drafts are a property of their own."""
+    methods: tuple[str, ...]
+    body_limit: int
+    """The most characters of a request's body."""
+    scopes: dict[Rights, frozenset[str]]
+
+    def is_draft(self, request: MergeRequest) -> bool:
+        """Whether *request* is marked as not finished."""
+        if self.draft_title is None:
+            return request.is_draft
+        return self.draft_title.match(request.title) is not None
+
+
+GITLAB = Manners(
+    dialect=Dialect.GITLAB,
+    prefix="/api/v4",
+    token_prefix="glpat-",
+    request_ref="refs/merge-requests/{}/head",
+    shares_numbers=False,
+    closes_without_branch=False,
+    closes_when_emptied=False,
+    merges_by_push=True,
+    push_cancels_auto_merge=True,
+    draft_title=re.compile(r"\s*(\[draft\]|\(draft\)|draft:)", re.IGNORECASE),
+    methods=("merge", "squash", "rebase"),
+    body_limit=1_048_576,
+    scopes={
+        Rights.ALL: frozenset({"api", "write_repository"}),
+        Rights.READ: frozenset({"read_api", "read_repository"}),
+        Rights.PUSH: frozenset({"write_repository"}),
+        Rights.JOB: frozenset({"job"}),
+    },
+)
+
+GITHUB = Manners(
+    dialect=Dialect.GITHUB,
+    prefix="/api/v3",
+    token_prefix="github_pat_",
+    request_ref="refs/pull/{}/head",
+    shares_numbers=True,
+    closes_without_branch=True,
+    closes_when_emptied=True,
+    merges_by_push=True,
+    push_cancels_auto_merge=False,
+    draft_title=None,
+    methods=("merge", "squash", "rebase"),
+    body_limit=65_536,
+    scopes={
+        Rights.ALL: frozenset(
+            {"contents:write", "pull_requests:write", "issues:write", "statuses:read", "metadata:read"}
+        ),
+        Rights.READ: frozenset(
+            {"contents:read", "pull_requests:read", "issues:read", "statuses:read", "metadata:read"}
+        ),
+        Rights.PUSH: frozenset({"contents:write", "metadata:read"}),
+        Rights.JOB: frozenset({"contents:read", "metadata:read"}),
+    },
+)
+
+FORGEJO = Manners(
+    dialect=Dialect.FORGEJO,
+    prefix="/api/v1",
+    token_prefix="",
+    request_ref="refs/pull/{}/head",
+    shares_numbers=True,
+    closes_without_branch=True,
+    closes_when_emptied=False,
+    merges_by_push=False,
+    push_cancels_auto_merge=False,
+    draft_title=re.compile(r"(WIP:|\[WIP\])", re.IGNORECASE),
+    methods=("merge", "squash", "rebase", "rebase-merge", "fast-forward-only"),
+    body_limit=16 * 1024 * 1024,
+    scopes={
+        Rights.ALL: frozenset({"write:repository", "write:issue", "read:user"}),
+        Rights.READ: frozenset({"read:repository", "read:issue", "read:user"}),
+        Rights.PUSH: frozenset({"write:repository"}),
+        Rights.JOB: frozenset({"read:repository"}),
+    },
+)
+
+MANNERS = {manners.dialect: manners for manners in (GITLAB, GITHUB, FORGEJO)}

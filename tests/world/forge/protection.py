@@ -1,0 +1,48 @@
+"""What a protected branch asks of a push and of a merge."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from tests.world.forge.people import Role
+
+
+class Status(StrEnum):
+    """How a check of one commit stands."""
+
+    PENDING = "pending"
+    SUCCESS = "success"
+    FAILED = "failed"
+
+
+class Unmet(StrEnum):
+    """Why a request cannot be merged now."""
+
+    CLOSED = "closed"
+    DRAFT = "draft"
+    GONE = "the source branch is gone"
+    EMPTY = "nothing to merge"
+    CONFLICT = "conflict"
+    APPROVALS = "approvals"
+    CHECKS = "checks"
+    UNSIGNED = "unsigned commits"
+
+
+@dataclass(slots=True)
+class Protection:
+    """The rules of one branch; what stands here is what a new project's `main` has, unless a test says otherwise."""
+
+    required_approvals: int = 0
+    resets_approvals: bool = True
+    """A push takes approvals back."""
+    required_checks: tuple[str, ...] = ()
+    """Names of checks. GitLab knows no names: any one means "pipelines must succeed"."""
+    signed_commits: bool = False
+    """Every new commit needs a good signature of one of the `allowed_signers` in the bare repository's folder."""
+    may_push: Role | None = Role.MAINTAINER
+    """The least role that may push; null: nobody, everything goes through requests."""
+    may_merge: Role = Role.DEVELOPER
+    may_force: bool = False
+    pushers: set[str] = field(default_factory=set)
+    """Users who may push whatever `may_push` says."""
