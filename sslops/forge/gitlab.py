@@ -32,7 +32,11 @@ RIGHTS = Rights(
 _STATES = {"merged": RequestState.MERGED, "closed": RequestState.CLOSED}
 _PENDING = frozenset({"unchecked", "checking", "preparing", "approvals_syncing"})
 """What `detailed_merge_status` says while GitLab has not made up its mind."""
-_STRIPPING = {"rebase_merge": "a rebase in the web interface", "ff": "a rebase in the web interface"}
+_STRIPPING = {
+    "rebase_merge": "a rebase in the web interface",
+    "ff": "a rebase in the web interface",
+    "squash": "squash",
+}
 
 
 @dataclass(frozen=True)
@@ -179,7 +183,7 @@ class GitLabApi:
             can_propose=_has(scopes, "api") and (level >= 30 if level else None),  # noqa: PLR2004  (Developer)
             is_protected=self._is_protected(branch),
             can_wait=True,
-            unsigning=tuple([_STRIPPING[method]] * (method in _STRIPPING) + ["squash"] * squash),
+            unsigning=tuple(_STRIPPING[each] for each in (method, "squash" if squash else "") if each in _STRIPPING),
         )
 
     def _token_facts(self) -> dict[str, Any]:

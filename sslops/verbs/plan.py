@@ -76,7 +76,7 @@ def _told(session: Session, asked: int | None) -> Callable[[Site], Outcome]:
     from sslops.inventory import load, read_folder
     from sslops.wiring import telling
 
-    number = telling.request_number(asked)
+    number = telling.request_number(session, asked)
     try:
         load(read_folder(session.folder))
     except Faults as error:

@@ -1,17 +1,15 @@
 """What people are told on the forge beside merge requests: the dashboard, and the plan of a request for the inventory.
 
-The dashboard is a courtesy: that it could not be written is said, and fails nothing. A comment that was asked for on
-the command line and could not be written is a failure beside the plan.
+The dashboard is a courtesy: that it could not be written is said, and fails nothing. A comment that the forge does not
+take is a failure beside the plan; a job without a token says so and shows the plan alone.
 """
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from sslops.adapters.git_history import last_actions
-from sslops.ci import environment as ci
 from sslops.errors import Moved, SslopsError, UsageError
 from sslops.inventory import load
 from sslops.model.plan import Verb
@@ -73,7 +71,10 @@ def comment_plan(site: Site, outcome: Outcome, number: int) -> Outcome:
 
     try:
         base = load(site.ops.git.files(_fork(site), INVENTORY))
-        forge = _project(base, site).open()
+        project = _project(base, site)
+        if _is_mute(site.session, project):
+            return outcome
+        forge = project.open()
         before = replace(site, inventory=base).plan().plan
         failures = tuple(error.what for error in outcome.failures)
         view = CommentView(differences(base, site.inventory), before, outcome.plan, failures, forge.body_limit)
@@ -87,8 +88,8 @@ def comment_faults(session: Session, error: Faults, number: int) -> None:
     """Write the faults of the working tree's inventory in place of a plan, in a job that says whose request it is."""
     from sslops.report.plan_comment import faults_comment
 
-    project = _project_of_job()
-    if project is None:
+    project = _project_of_job(session)
+    if project is None or _is_mute(session, project):
         return
     try:
         forge = project.open()
@@ -97,9 +98,9 @@ def comment_faults(session: Session, error: Faults, number: int) -> None:
         session.say(f"the comment was not written: {failure.what}")
 
 
-def request_number(asked: int | None) -> int:
+def request_number(session: Session, asked: int | None) -> int:
     """Return the number of the merge request to comment on: *asked*, else that of this job; UsageError without one."""
-    number = asked or ci.current(os.environ).merge_request
+    number = asked or session.job.merge_request
     if number is None:
         message = "this is no job of a merge request, so nothing says where the comment belongs"
         raise UsageError(message, hint="sslops plan --comment --request NUMBER")
@@ -155,20 +156,28 @@ def _fork(site: Site) -> str:
 def _project(base: Inventory, site: Site) -> Project:
     """Return the project with the request: the job's own, else what *base* says; never what the request itself says."""
     git = site.ops.git
-    found = _project_of_job() or ops_project(base.repo, git.config(f"remote.{git.remote}.url"))
+    found = _project_of_job(site.session) or ops_project(base.repo, git.config(f"remote.{git.remote}.url"))
     if found is None:
         message = f"repo.forge is '{NO_FORGE}', so there is no merge request to comment on"
         raise UsageError(message, hint="sslops plan --markdown")
     return found
 
 
-def _project_of_job() -> Project | None:
-    job = ci.current(os.environ)
+def _project_of_job(session: Session) -> Project | None:
+    job = session.job
     if job.forge is None or job.project is None:
         return None
     from sslops.forge.tokens import Role
 
     return Project(Role.OPS, job.forge, job.project, "", job.server, {})
+
+
+def _is_mute(session: Session, project: Project) -> bool:
+    """Whether a job was given no token, as for a request from a fork; said, since the plan is shown elsewhere."""
+    if project.token.secret is not None or not session.job.is_job:
+        return False
+    session.say(f"{project.role} is not set, so the plan was not written as a comment")
+    return True
 
 
 def _remark(session: Session, forge: Forge, number: int, written: Written) -> None:
