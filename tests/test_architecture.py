@@ -47,12 +47,12 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     "forge": VALUES | {"ports"},
     "ci": VALUES | {"ports"},
     "report": DECISIONS | {"doctor"},
-    "init": MACHINERY,
+    "init": MACHINERY | {"sslops"},  # the release that a new repository pins
     "doctor": MACHINERY,
     "demo": MACHINERY | {"init", "cli"},  # it types commands, as a person would
     "verbs": MACHINERY | {"init", "doctor", "demo", "wiring"},
     "wiring": MACHINERY | {"verbs"},
-    "cli": VALUES | {"verbs", "report", "adapters", "sslops"},
+    "cli": VALUES | {"verbs", "report", "adapters", "ci", "sslops"},
     "__main__": frozenset({"cli"}),
     "sslops": frozenset(),
 }

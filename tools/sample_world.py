@@ -9,17 +9,24 @@ import base64
 import hashlib
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sslops.dane.names import dane_owners
 from sslops.dane.records import Keys
 from sslops.inventory import load, read_folder
 from sslops.inventory.reach import deliveries
+from sslops.issue.request import request_in, request_sha256
 from sslops.model.ledger import ApexEntry, Evidence, HostEntry, Ledger, NameEntry, Served
-from sslops.model.names import ServiceId, generation_id
+from sslops.model.names import CA_GROUP, ServiceId, generation_id
 from sslops.model.seen import ApexSeen, BaseCommit, DnsRepoSeen, ServerSeen
 from sslops.model.state import Branches, Generation, Issued, ServiceState, Slots, State, Status
 from sslops.model.tlsa import Rrset, TlsaParams, TlsaRecord, owner_name
 from sslops.publish.world import World, active_apexes
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from sslops.model.inventory import Inventory
 
 PROJECT = Path(__file__).parents[1]
 NOW = datetime(2026, 11, 24, 14, 30, tzinfo=UTC)
@@ -27,7 +34,8 @@ MAIL, WEB = ServiceId("example.com", "mail-ec"), ServiceId("example.com", "web-e
 NET = ServiceId("example.net", "web-ec")
 APEX, TTL = "example.com", 1800
 MX = ("mail.example.com.", "smtp.example.com.")
-INVENTORY = load(read_folder(PROJECT))
+FILES = read_folder(PROJECT)
+INVENTORY = load(FILES)
 
 
 def generation(
@@ -49,16 +57,27 @@ def generation(
         id=generation_id(created_at, spki),
         status=status,
         created_at=created_at,
-        ca="my-sub",
+        ca=asked.signing_ca,
         profile=None,
         reason="due",
         reused_from=None,
         key_type="ec",
         key_size=asked.key.ec_algo,
         spki_sha256=spki,
-        csr_sha256=spki,
+        csr_sha256=request_sha256(request_in(INVENTORY, asked)),
         issued=issued if status is Status.ISSUED else None,
     )
+
+
+def inventory(added: Mapping[str, str], *edits: tuple[str, str, str], without: str = "") -> Inventory:
+    """Return the shipped inventory with text added to some files; *edits* are file, what is there, what shall be.
+
+    The file *without* is left out.
+    """
+    files = {**FILES, **{name: FILES.get(name, b"") + text.encode() for name, text in added.items()}}
+    for name, before, after in edits:
+        files[name] = files[name].replace(before.encode(), after.encode())
+    return load({name: content for name, content in files.items() if name != without})
 
 
 def at(text: str) -> datetime:
@@ -71,6 +90,10 @@ LIVE = generation(MAIL, at("2026-09-25 02:17"))
 NEXT = generation(MAIL, at("2026-11-24 02:17"))
 WEB_LIVE, WEB_NEXT = generation(WEB, at("2026-09-25 02:18")), generation(WEB, at("2026-11-24 02:18"))
 NET_LIVE = generation(NET, at("2026-10-30 02:17"))
+ROOT, SUB = (
+    generation(ServiceId(CA_GROUP, name), at("2026-07-27 01:50"), days=days)
+    for name, days in (("my-root", 3650), ("my-sub", 1825))
+)
 
 
 def branches(*, is_rolled: bool = False) -> Branches:
@@ -82,8 +105,13 @@ def branches(*, is_rolled: bool = False) -> Branches:
 
 def _state(mail: Slots, web: Slots) -> State:
     renewed = at("2027-01-23 04:11")
+    cas = {
+        ServiceId(CA_GROUP, name): ServiceState(Slots(curr=each.id), {each.id: each})
+        for name, each in (("my-root", ROOT), ("my-sub", SUB))
+    }
     return State(
-        {
+        cas
+        | {
             MAIL: ServiceState(mail, {each.id: each for each in (FORMER, LIVE, NEXT)}),
             WEB: ServiceState(web, {each.id: each for each in (WEB_LIVE, WEB_NEXT)}),
             NET: ServiceState(Slots(curr=NET_LIVE.id, renew_at=renewed), {NET_LIVE.id: NET_LIVE}),

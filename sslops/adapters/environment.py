@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-# What opens encrypted files: sops' age identities, and the cloud credentials that sops' KMS backends read.
+# Keys: sops' age identities, the cloud credentials that sops' KMS backends read, ssh keys.
 _IDENTITY = re.compile(
     r"SOPS_AGE_.*|SOPS_.*KEY.*|AGE_.*KEY.*|VAULT_TOKEN|AWS_(SECRET_ACCESS_KEY|SESSION_TOKEN)|AZURE_CLIENT_SECRET"
-    r"|GOOGLE_(CREDENTIALS|OAUTH_ACCESS_TOKEN)",
+    r"|GOOGLE_(CREDENTIALS|OAUTH_ACCESS_TOKEN)|SSLOPS_(SSH|SIGNING)_KEY",
 )
 # What only this process speaks with; git gets it through a pipe (git_credentials).
 _OWN = frozenset({"SSLOPS_FORGE_TOKEN", "SSLOPS_DNS_TOKEN"})

@@ -94,9 +94,8 @@ def tlsa_body(view: TlsaView) -> Written:
 
 def roll_body(view: RollView) -> Written:
     """Return the body of the request that makes certificates live."""
-    hosts = count(len(view.hosts), "host")
-    certificates = count(len(view.rows), "certificate")
-    decision = f"Make {certificates} live on {hosts}."
+    hosts = f" on {count(len(view.hosts), 'host')}" if view.hosts else ""
+    decision = f"Make {count(len(view.rows), 'certificate')} live{hosts}."
     rolls = Table(("service", "was", "becomes", "valid", "key", "issuer"), tuple(map(_roll_cells, view.rows)))
     names = [f"{as_code(str(row.service))} names change: {listed(row.names)}." for row in view.rows if row.names]
     heads = ("host", "gets", "then runs", "is proven by")

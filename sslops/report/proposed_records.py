@@ -7,8 +7,9 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from sslops.dane.evidence import TTL_FACTOR, ready_at
-from sslops.dane.records import Index
+from sslops.dane.records import CA_USAGES, Index
 from sslops.inventory.reach import hosts_serving
+from sslops.model.inventory import TlsaIssuer
 from sslops.model.names import CA_GROUP, ServiceId
 from sslops.model.plan import HazardName
 from sslops.model.state import Status
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from sslops.publish.rules import Publication
     from sslops.publish.world import World
 
-LIVE, ROLLED, ON_DECK, KEY, FORMER, OLD, ISSUER, NOBODYS = (
+LIVE, ROLLED, ON_DECK, KEY, FORMER, OLD, ISSUER, LISTED, LOST, NOBODYS = (
     "live",
     "rolled, not merged yet",
     "renewed, on deck",
@@ -38,6 +39,8 @@ LIVE, ROLLED, ON_DECK, KEY, FORMER, OLD, ISSUER, NOBODYS = (
     "served before",
     "in no slot",
     "certificate authority",
+    "issuer that cas.yaml lists",
+    "of a generation that is lost",
     "not ours",
 )
 """What a record is for."""
@@ -48,7 +51,8 @@ _APPEARS = {
     ON_DECK: "it is renewed, and hosts may change to the new certificate only when its record is in every cache",
     KEY: "its next key is made: with the record in DNS the next renewal needs no change here, and a leaked key can be "
     "replaced at once",
-    ISSUER: "it signs what is served there",
+    ISSUER: "it signs what is served there, or may do so next",
+    LISTED: "it may sign what is served there",
 }
 _GOES = "no host, no slot and no open proposal needs it any more"
 
@@ -66,13 +70,15 @@ class _Reader:
         return max(found, key=lambda each: (each[0].group == CA_GROUP, self._is_in_slot(each), each), default=None)
 
     def of(self, record: TlsaRecord) -> str:
+        """Return whose it is: `group/service generation`, the CA that lists it, or nobody's."""
         version = self.version(record)
-        return "" if version is None else f"{version[0]} {version[1]}"
+        return self._lister(record) if version is None else f"{version[0]} {version[1]}"
 
     def role(self, record: TlsaRecord) -> str:
+        """Return what it is for."""
         version = self.version(record)
         if version is None:
-            return NOBODYS
+            return LISTED if self._lister(record) else LOST if self._is_lost(record) else NOBODYS
         service, generation = version
         main, deck = self.world.branches.main[service].slots, self.world.branches.next[service]
         if service.group == CA_GROUP:
@@ -83,12 +89,28 @@ class _Reader:
         return named.get(generation) or (FORMER if generation in {main.prev, deck.slots.prev} else OLD)
 
     def row(self, record: TlsaRecord, *, appears: bool) -> RecordRow:
-        version = self.version(record)
+        """Return the line about a record that appears or goes."""
+        version, role = self.version(record), self.role(record)
+        if role in {ISSUER, LISTED}:
+            asked = {name.service for name in self.world.owners.names if name.owner == record.owner}
+            hosts = self._receiving(asked) if appears else ()
+            return RecordRow(appears, record, self.of(record), role, hosts, is_served=True)
         hosts = self._serving(version) if version is not None else ()
         is_served = bool(hosts)
         if version is not None and appears and not hosts:
-            hosts = tuple(host.name for host in hosts_serving(self.world.inventory, version[0]))
-        return RecordRow(appears, record, self.of(record), self.role(record), hosts, is_served)
+            hosts = self._receiving({version[0]})
+        return RecordRow(appears, record, self.of(record), role, hosts, is_served)
+
+    def _receiving(self, services: set[ServiceId]) -> tuple[str, ...]:
+        return tuple(sorted({host.name for each in services for host in hosts_serving(self.world.inventory, each)}))
+
+    def _lister(self, record: TlsaRecord) -> str:
+        params, cas = record.params, self.world.inventory.cas.values()
+        issuer = TlsaIssuer(params.selector, params.match, record.data)
+        return next((ca.name for ca in cas if params.usage in CA_USAGES and issuer in ca.tlsa_issuers), "")
+
+    def _is_lost(self, record: TlsaRecord) -> bool:
+        return any(record in seen.written_by_us for seen in self.world.repo.values())
 
     def _serving(self, version: Version) -> tuple[str, ...]:
         service, generation = version
@@ -194,9 +216,11 @@ def _deadline(rows: tuple[RecordRow, ...], caches: timedelta, world: World) -> D
     """
     found: list[tuple[datetime, datetime, ServiceId]] = []
     for row in rows:
-        service = ServiceId.parse(row.of.partition(" ")[0]) if row.appears and row.of else None
-        curr = None if service is None else world.branches.main[service].curr
-        if service is None or curr is None or curr.issued is None or row.role not in {ROLLED, ON_DECK, KEY}:
+        if not row.appears or row.role not in {ROLLED, ON_DECK, KEY}:
+            continue
+        service = ServiceId.parse(row.of.partition(" ")[0])
+        curr = world.branches.main[service].curr
+        if curr is None or curr.issued is None:
             continue
         known = world.inventory.services.get(service)
         minutes = timedelta(minutes=known.min_roll_minutes if known else 0)

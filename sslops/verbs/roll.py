@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from sslops.verbs import options, stage
+from sslops.wiring.telling import with_dashboard
 
 if TYPE_CHECKING:
     from sslops.errors import ExitCode
@@ -32,5 +33,5 @@ def command(asked: stage.Asked, *, force: bool, min_roll_mins: int | None) -> Ex
     return stage.conduct(
         asked,
         lambda site: site.plan_roll(wanted(site)),
-        lambda site: site.roll(wanted(site), asked.plan_digest),
+        with_dashboard(lambda site: site.roll(wanted(site), asked.plan_digest)),
     )

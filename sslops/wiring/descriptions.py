@@ -69,11 +69,16 @@ def acme(
     return _text(Kind.ACME, view.title, acme_body(view))
 
 
-def _text(kind: Kind, title: str, written: Written) -> Text:
-    from sslops.report.merge_request import artifact
-
+def keep_overflow(written: Written, name: str) -> None:
+    """Write what did not fit whole to the file *name* where a job collects such; nothing where all of it fitted."""
     folder = os.environ.get(ARTIFACTS)
     if written.overflow is not None and folder:
         Path(folder).mkdir(parents=True, exist_ok=True)
-        Path(folder, artifact(kind)).write_text(written.overflow, encoding="utf-8")
+        Path(folder, name).write_text(written.overflow, encoding="utf-8")
+
+
+def _text(kind: Kind, title: str, written: Written) -> Text:
+    from sslops.report.merge_request import artifact
+
+    keep_overflow(written, artifact(kind))
     return Text(title, written.text)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from sslops.adapters.git import Git, Person
+from sslops.ci import environment as ci
 from sslops.errors import Faults
 from sslops.inventory import load, read_folder
 from sslops.model.inventory import RepoSettings
@@ -29,9 +30,6 @@ if TYPE_CHECKING:
 
 Result = TypeVar("Result")
 
-RUN_VARIABLES = ("CI_JOB_URL", "SSLOPS_RUN")
-"""Where a forge says which job this is; it ends in the trailer `Sslops-Run`."""
-
 
 @dataclass(frozen=True, slots=True)
 class Request:
@@ -41,6 +39,8 @@ class Request:
     fetch: bool = False
     accept: tuple[Consent, ...] = ()
     targets: tuple[str, ...] = ()
+    is_partial: bool = False
+    """Whether the verb is asked for a part of its work: some targets, some hosts, or a rehearsal."""
 
 
 def carry_out(session: Session, request: Request, act: Callable[[Site], Result]) -> Result:
@@ -49,7 +49,7 @@ def carry_out(session: Session, request: Request, act: Callable[[Site], Result])
     Without `--apply` the inventory is the working tree's and nothing is locked; with it, main's, under the lock of this
     clone, and again from the start when another run was faster. Raises Busy after the last try.
     """
-    ops = _ops(session)
+    ops = ops_repository(session)
     if not request.apply:
         snapshot = _fetched(ops) if request.fetch else ops.snapshot()
         return act(_site(session, request, ops, snapshot, load(read_folder(session.folder))))
@@ -76,7 +76,8 @@ def _fetched(ops: OpsRepo) -> Snapshot:
         return ops.refresh()
 
 
-def _ops(session: Session) -> OpsRepo:
+def ops_repository(session: Session) -> OpsRepo:
+    """Return the ops repository of *session*, acting as its bot."""
     git = Git.discover(session.folder, effects=session.effects)
     author = Person(*session.author) if session.author else None
     settings = _repo_settings(session)
@@ -100,5 +101,4 @@ def _site(session: Session, request: Request, ops: OpsRepo, snapshot: Snapshot, 
 
 def _run_name() -> str:
     """Name this run: the job's address where a forge gives one, and always something no other run has."""
-    address = next((os.environ[name] for name in RUN_VARIABLES if os.environ.get(name)), "local")
-    return f"{address}#{uuid.uuid4().hex[:8]}"
+    return f"{ci.current(os.environ).run or 'local'}#{uuid.uuid4().hex[:8]}"

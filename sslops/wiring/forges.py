@@ -53,9 +53,10 @@ class Project:
         from sslops.propose.steps import Proposer
 
         policy = self.merge.get(kind, MergePolicy.REVIEW)
-        return Proposer(cache(self._open), kind, self.target, policy, force)
+        return Proposer(cache(self.open), kind, self.target, policy, force)
 
-    def _open(self) -> Forge:
+    def open(self) -> Forge:
+        """Return the project as its token may see and change it; ForgeError without a token."""
         from sslops.forge.address import forge_address
         from sslops.forge.opening import open_forge
         from sslops.forge.wire import Patience

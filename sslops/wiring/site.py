@@ -74,12 +74,18 @@ class Site:
         return Outcome(found, failures=failures, names=names)
 
     def renew_options(
-        self, *, force: bool = False, new_key: bool = False, reuse_key: bool = False, staging: bool = False
+        self,
+        *,
+        force: bool = False,
+        new_key: bool = False,
+        reuse_key: bool = False,
+        staging: bool = False,
+        said: str = "",
     ) -> RenewOptions:
         """Return the options of renew."""
         from sslops.issue.rules import RenewOptions
 
-        return RenewOptions(self.targets, force, new_key, reuse_key, staging)
+        return RenewOptions(self.targets, force, new_key, reuse_key, staging, said)
 
     def rehearsing(self) -> Site:
         """Return the same site for a rehearsal: it orders from staging servers, and writes a branch nobody rolls."""
@@ -210,6 +216,11 @@ class Site:
             restart=self._restart_name_servers,
             way=way,
         )
+
+    @property
+    def projects(self) -> tuple[Project | None, Project | None]:
+        """The projects of the ops and of the DNS repository on their forges; null where the engine merges."""
+        return self._ops_project, self._dns_project
 
     @cached_property
     def _dns_project(self) -> Project | None:
