@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from tests.world.forge.forge import Forge
     from tests.world.forge.people import User
     from tests.world.forge.project import Project
+    from tests.world.forge.workings import Workings
 
 BYSTANDER = "operator"
 """Whose a push over the file system is: a maintainer."""
@@ -100,7 +101,7 @@ class Admission:
     def _is_forward(self, project: Project, old: str, new: str, environment: Mapping[str, str]) -> bool:
         return self._git(project, environment, "merge-base", "--is-ancestor", old, new).returncode == 0
 
-    def are_signed(self, project: Project, commits: str, environment: Mapping[str, str] | None = None) -> bool:
+    def are_signed(self, project: Workings, commits: str, environment: Mapping[str, str] | None = None) -> bool:
         """Whether every commit of a range has a good signature of one of the repository's `allowed_signers`."""
         told = environment or {}
         listed = self._git(project, told, "rev-list", commits).stdout.split()
@@ -108,7 +109,7 @@ class Admission:
         words = ("-c", f"gpg.ssh.allowedSignersFile={signers}", "verify-commit")
         return all(self._git(project, told, *words, sha).returncode == 0 for sha in listed)
 
-    def _git(self, project: Project, environment: Mapping[str, str], *words: str) -> subprocess.CompletedProcess[str]:
+    def _git(self, project: Workings, environment: Mapping[str, str], *words: str) -> subprocess.CompletedProcess[str]:
         # What is pushed lies in quarantine until the hook says yes (git-receive-pack(1), "Quarantine environment").
         kept = {name: value for name, value in environment.items() if name.startswith(QUARANTINE)}
         return subprocess.run(
@@ -137,5 +138,5 @@ def _change(line: str) -> tuple[str, str, str]:
     return ref, old, new
 
 
-def _absolute(project: Project, value: str) -> str:
+def _absolute(project: Workings, value: str) -> str:
     return os.pathsep.join(str(project.path / part) for part in value.split(os.pathsep))

@@ -6,9 +6,13 @@ import subprocess
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tests.world.peers import need
 from tests.world.remotes import bare_repository, git_environment
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 _LOG_FORMAT = "%H%x00%T%x00%P%x00%an%x00%ae%x00%aI%x00%cn%x00%ce%x00%cI%x00%B%x01"
 NOTHING = "0" * 40
@@ -64,9 +68,15 @@ class Repository:
         ):
             self.git("config", name, value)
 
-    def git(self, *words: str, people: tuple[Person, Person] | None = None, stdin: str | None = None) -> str:
-        """Run git here, as author and committer *people* if given; CalledProcessError when it fails."""
-        done = self._run(*words, people=people, stdin=stdin)
+    def git(
+        self,
+        *words: str,
+        people: tuple[Person, Person] | None = None,
+        stdin: str | None = None,
+        more: Mapping[str, str] | None = None,
+    ) -> str:
+        """Run git here, as author and committer *people*, *more* in its environment; CalledProcessError if it fails."""
+        done = self._run(*words, people=people, stdin=stdin, more=more)
         if done.returncode:
             raise subprocess.CalledProcessError(done.returncode, done.args, done.stdout, done.stderr)
         return done.stdout.strip()
@@ -76,11 +86,15 @@ class Repository:
         return self._run(*words).returncode == 0
 
     def _run(
-        self, *words: str, people: tuple[Person, Person] | None = None, stdin: str | None = None
+        self,
+        *words: str,
+        people: tuple[Person, Person] | None = None,
+        stdin: str | None = None,
+        more: Mapping[str, str] | None = None,
     ) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [need("git"), "-C", self.path, *words],
-            env=git_environment() | _roles(people),
+            env=git_environment() | _roles(people) | dict(more or {}),
             check=False,
             capture_output=True,
             input=stdin or "",
@@ -127,6 +141,20 @@ class Repository:
         if done.returncode:
             raise Conflict
         return done.stdout.split("\n", 1)[0].strip()
+
+    def tree_with(self, parent: str | None, files: Mapping[str, str | None]) -> str:
+        """Return the tree of *parent* with *files* put in (null: taken out)."""
+        with tempfile.TemporaryDirectory(prefix="forge-") as folder:
+            index = {"GIT_INDEX_FILE": f"{folder}/index"}
+            if parent:
+                self.git("read-tree", parent, more=index)
+            for path, text in files.items():
+                if text is None:
+                    self.git("update-index", "--force-remove", path, more=index)
+                    continue
+                blob = self.git("hash-object", "-w", "--stdin", stdin=text)
+                self.git("update-index", "--add", "--cacheinfo", f"100644,{blob},{path}", more=index)
+            return self.git("write-tree", more=index)
 
     def commit(self, tree: str, parents: tuple[str, ...], message: str, people: tuple[Person, Person]) -> str:
         """Make a commit by author and committer *people* and return it."""
