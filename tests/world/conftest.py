@@ -19,7 +19,7 @@ def start_forge(world_folder: Path) -> Iterator[Callable[[str], Forge]]:
     started: list[Forge] = []
 
     def start(dialect: str) -> Forge:
-        forge = Forge(world_folder / f"forge{len(started)}", dialect)
+        forge = Forge(world_folder / f"forge{len(started)}", dialect, ["infra/dns"])
         started.append(forge)
         project = forge.project("infra/dns")
         project.edit({"zone": "; empty\n"}, "First", start=None)

@@ -32,7 +32,7 @@ def client(forge: Forge, secret: str | None = None) -> GitlabProject:
 
 def opened(project: GitlabProject) -> ProjectMergeRequest:
     """Open a merge request."""
-    made: ProjectMergeRequest = project.mergerequests.create(WISH)  # type: ignore[assignment]
+    made: ProjectMergeRequest = project.mergerequests.create(WISH)
     return made
 
 
@@ -63,7 +63,7 @@ def test_long_lists_come_in_pages(forge: Forge) -> None:
         shown.open_issue(forge.user("bot"), f"issue {number}", "")
     paged = project.issues.list(iterator=True, per_page=20)
 
-    assert (47, 3) == (paged.total, paged.total_pages)  # type: ignore[union-attr]
+    assert (47, 3) == (paged.total, paged.total_pages)
     assert list(range(47, 0, -1)) == [issue.iid for issue in project.issues.list(iterator=True, per_page=20)]
 
 
@@ -208,7 +208,7 @@ def test_branches_and_their_protection_are_shown(forge: Forge) -> None:
     assert project.branches.get("main").protected
     assert 40 == project.protectedbranches.get("main").push_access_levels[0]["access_level"]
     assert project.only_allow_merge_if_pipeline_succeeds
-    assert "bot" == connection.user.username  # type: ignore[union-attr]
+    assert "bot" == connection.user.username
     assert ["api"] == connection.personal_access_tokens.get("self").scopes
 
 

@@ -235,6 +235,7 @@ def _combined(api: Api, call: Call, owner: str, repo: str, ref: str) -> Reply:
     return Reply(200, shapes.combined_status(sha, within))
 
 
+@routes.add("GET", REPO + "/commits/{sha*}/statuses", *READ)
 @routes.add("GET", REPO + "/statuses/{sha}", *READ)
 def _statuses(api: Api, call: Call, owner: str, repo: str, sha: str) -> Reply:
     found = [check for check in reversed(api.project(f"{owner}/{repo}").checks) if check.sha == sha]

@@ -87,8 +87,7 @@ class Project(Workings):
         with self.forge.lock:
             store, user = self.repository, self.forge.user(by)
             parent = store.head(branch) or (store.head(start) if start else None)
-            parents = (parent,) if parent else ()
-            made = store.commit(store.tree_with(parent, files), parents, message, (user.person, user.person))
+            made = store.edited(parent, files, message, (user.person, user.person))
             self.move_branch(branch, made, user)
             return made
 
