@@ -88,6 +88,16 @@ def test_a_slow_answer_outlasts_an_impatient_client(forge: Forge) -> None:
     assert 200 == ask(forge).status_code
 
 
+def test_somebody_else_may_be_faster(forge: Forge) -> None:
+    """A person does something between what a client saw and what it does about it."""
+    shown = forge.project("infra/dns")
+    forge.faults.meanwhile(lambda: shown.delete_branch("sslops/tlsa"), method="POST")
+    seen = ask(forge)
+
+    assert (200, []) == (seen.status_code, seen.json())
+    assert (404 if forge.dialect == "forgejo" else 422) == ask(forge, "POST").status_code
+
+
 def test_of_many_who_open_at_once_one_succeeds(forge: Forge) -> None:
     """Calls are carried out one after the other, as in a database."""
     found: list[int] = []

@@ -50,7 +50,8 @@ def api(connect: Callable[..., PyforgejoApi]) -> PyforgejoApi:
 def opened(api: PyforgejoApi, **more: Any) -> PullRequest:
     """Open a pull request."""
     wish = {"base": "main", "head": "sslops/tlsa", "title": "Records", "body": "What changes"} | more
-    return api.repository.repo_create_pull_request(*HERE, **wish, **ONCE)
+    made: PullRequest = api.repository.repo_create_pull_request(*HERE, **wish, **ONCE)
+    return made
 
 
 def refusal(ask: Callable[[], object]) -> tuple[int | None, str]:
@@ -141,6 +142,9 @@ def test_auto_merge_waits_for_checks_and_approvals(forge: Forge, api: PyforgejoA
     was_open = shown.request(1).is_open
     shown.pipeline(str(head and head.sha), "success", "check")
 
+    happened = [one.type for one in api.issue.get_comments_and_timeline(*HERE, 1)]
+
+    assert ["pull_scheduled_merge", "merge_pull"] == happened
     assert 409 == again[0]
     assert "already scheduled to auto merge" in again[1]
     assert (True, True) == (was_open, shown.request(1).is_merged)

@@ -197,6 +197,22 @@ def test_a_push_may_be_accepted_and_yet_not_stand(
     assert git(mine.folder, "rev-parse", "HEAD") == forge.project("infra/dns").repository.head("sslops/tlsa")
 
 
+def test_a_branch_may_be_moved_while_a_push_is_under_way(
+    start_forge: Callable[[str], Forge], clone: Callable[[Forge, str], Clone]
+) -> None:
+    """The push that comes second is refused, lease or not, and what came first stays."""
+    forge = start_forge("github")
+    shown = forge.project("infra/dns")
+    mine = clone(forge, forge.token("maintainer"))
+    git(mine.folder, "checkout", "--quiet", "sslops/tlsa")
+    mine.commit("a")
+    forge.before_push.append(lambda: shown.edit({"b": "faster"}, branch="sslops/tlsa"))
+    refused = mine.push("--force-with-lease", "origin", "sslops/tlsa")
+
+    assert "remote rejected" in refused.stderr
+    assert "Edit" == shown.repository.log("-1", "sslops/tlsa")[0].title
+
+
 def test_a_push_over_the_file_system_meets_the_same_rules(
     start_forge: Callable[[str], Forge], world_folder: Path
 ) -> None:

@@ -212,6 +212,14 @@ def test_a_token_may_do_what_its_scopes_say(forge: Forge) -> None:
     assert [] == forge.project("infra/dns").requests()
 
 
+def test_classic_tokens_tell_their_scopes(forge: Forge) -> None:
+    """In a header of every answer; fine-grained tokens do not."""
+    classic, fine = client(forge, forge.token("classic", {"repo", "workflow"})), client(forge)
+
+    assert ["repo", "workflow"] == classic.requester.oauth_scopes
+    assert None is fine.requester.oauth_scopes
+
+
 def test_protection_is_shown_to_who_may_see_it(forge: Forge) -> None:
     """It takes a permission of its own."""
     rules = forge.project("infra/dns").protection()

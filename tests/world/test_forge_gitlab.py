@@ -208,6 +208,7 @@ def test_branches_and_their_protection_are_shown(forge: Forge) -> None:
     assert project.branches.get("main").protected
     assert 40 == project.protectedbranches.get("main").push_access_levels[0]["access_level"]
     assert project.only_allow_merge_if_pipeline_succeeds
+    assert connection.user is not None
     assert "bot" == connection.user.username
     assert ["api"] == connection.personal_access_tokens.get("self").scopes
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from tests.world.forge.workings import Workings
 
 BYSTANDER = "operator"
-"""Whose a push over the file system is: a maintainer."""
+"""Whose a push over the file system is, a maintainer; another name may stand in the environment, as FORGE_USER."""
 
 QUARANTINE = ("GIT_OBJECT", "GIT_ALTERNATE", "GIT_QUARANTINE")
 
@@ -71,6 +71,8 @@ class Admission:
         changes = [_change(line) for line in told["changes"].splitlines()]
         user = forge.user(environment.get("FORGE_USER", BYSTANDER))
         if told["hook"] == "pre-receive":
+            if forge.before_push:
+                forge.before_push.pop(0)()
             complaints = [self._complaint(project, user, change, environment) for change in changes]
             return {"accepted": not any(complaints), "text": "".join(complaints)}
         return {"accepted": True, "text": self._received(project, user, changes, environment)}

@@ -92,6 +92,14 @@ def _comments(api: Api, call: Call, owner: str, repo: str, number: str) -> Reply
     return Reply(200, [_comment_shape(comment, issue, within) for comment in issue.comments])
 
 
+@routes.add("GET", ISSUE + "/timeline", *READ_ISSUE)
+def _timeline(api: Api, call: Call, owner: str, repo: str, number: str) -> Reply:
+    issue = _issue(api, api.project(f"{owner}/{repo}"), number)
+    shown = [(one.number, shapes.event(one)) for one in issue.events]
+    shown += [(one.number, shapes.remark(one)) for one in issue.comments]
+    return paged(call, sorted(shown, key=lambda one: one[0]), lambda one: one[1])
+
+
 @routes.add("POST", ISSUE + "/comments", *WRITE_ISSUE)
 def _comment(api: Api, call: Call, owner: str, repo: str, number: str) -> Reply:
     within = api.project(f"{owner}/{repo}")

@@ -90,6 +90,9 @@ class _Root:
             raise ProblemError(f"Could not resolve to a Repository with the name '{full}'.", "NOT_FOUND")
         within = self._forge.project(full)
         self._call.project = full
+        assert self._call.token is not None
+        if not self._call.token.scopes & {"repo", "pull_requests:read", "pull_requests:write"}:
+            raise ProblemError("Resource not accessible by personal access token", "FORBIDDEN")
         return nodes.repository(within, self._me) | {
             "pullRequest": lambda _, number: self._pull(within, number),
             "pullRequests": lambda _, **wishes: self._pulls(within, wishes),
@@ -186,7 +189,7 @@ class _Root:
         within, request = self._writable_request("disablePullRequestAutoMerge", input)
         if request.auto_merge is None:
             raise ProblemError("Can't disable auto-merge for this pull request.")
-        request.auto_merge = None
+        within.cancel(request, self._me)
         return self._payload(input, within, request)
 
     def addComment(self, _: object, input: dict[str, Any]) -> dict[str, Any]:  # noqa: A002, N802

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from tests.world.forge.merging import land
 from tests.world.forge.protection import Protection, Status, Unmet
 from tests.world.forge.repository import NOTHING, Conflict, Raced, Repository
-from tests.world.forge.requests import AutoMerge, Check, Comment, Issue, MergeRequest
+from tests.world.forge.requests import AutoMerge, Check, Comment, Event, Issue, MergeRequest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -119,6 +119,7 @@ class Workings:
         if (isinstance(issue, MergeRequest) and issue.is_merged) or issue.is_open == is_open:
             return
         issue.is_open, issue.updated_at = is_open, self.now
+        self.note(issue, "reopen" if is_open else "close", user)
         issue.closed_at, issue.closed_by = (None, None) if is_open else (self.now, user)
         if isinstance(issue, MergeRequest):
             issue.auto_merge = None
@@ -204,11 +205,22 @@ class Workings:
         request.merged_head, request.base_before = request.head, base
         request.merge_commit, request.squash_commit = merge_commit, squash_commit
         request.auto_merge = None
+        self.note(request, "merge_pull", user)
 
     def schedule(self, request: MergeRequest, wish: AutoMerge) -> None:
         """Merge when everything is there, which may be now."""
         request.auto_merge = wish
+        self.note(request, "pull_scheduled_merge", wish.user)
         self.try_auto_merges()
+
+    def cancel(self, request: MergeRequest, user: User) -> None:
+        """Take the wish to merge back."""
+        request.auto_merge = None
+        self.note(request, "pull_cancel_scheduled_merge", user)
+
+    def note(self, issue: Issue, kind: str, user: User) -> None:
+        """Put something that happened into the history of an issue or request."""
+        issue.events.append(Event(count(), kind, user, self.now))
 
     def try_auto_merges(self) -> None:
         """Merge what was waiting for what has just come."""
@@ -255,6 +267,7 @@ class Workings:
                 self.set_open(request, user, is_open=False)
             return
         request.head, request.updated_at = new, self.now
+        self.note(request, "pull_push", user)
         self._keep_head(request)
         if self.protections.get(request.target, Protection()).resets_approvals:
             request.approvals = []
