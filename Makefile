@@ -16,6 +16,7 @@ demo: .venv/for-use ## the whole loop in a throw-away world
 test: .venv/for-development ## every test, against real servers; ARGS='tests/observe -k lame' narrows it
 	@tools/install-debian-packages
 	@tools/install-pebble
+	@tools/install-gitlab-ci-local
 	.venv/bin/pytest -n 2 --dist worksteal $(ARGS)
 
 lint: .venv/for-development ## ruff: what it finds, and whether the format is its own

@@ -18,8 +18,8 @@ import click
 
 from sslops import __version__
 from sslops.adapters.effects import NO_EFFECTS
+from sslops.ci.environment import current
 from sslops.errors import ExitCode, SslopsError, UsageError
-from sslops.report.escape import visible
 from sslops.verbs.session import Session
 
 if TYPE_CHECKING:
@@ -39,11 +39,15 @@ VERBS = {
     "deploy": "make hosts serve curr, restart, verify, write it down",
     "run": "renew, publish, roll, deploy, publish: the one scheduled job",
     "status": "every service: phase, days left, what it waits for",
+    "watchdog": "has every stage had a good run lately?",
     "doctor": "what is missing on this machine, and for which verb",
     "init": "a new ops repository",
     "demo": "the whole loop in a throw-away world",
 }
 """Every verb and what it is for, in the order of the help; verb `x` is `sslops.verbs.x.command`."""
+
+JOB_KEYS = frozenset({"SSLOPS_SSH_KEY", "SSLOPS_SIGNING_KEY"})
+"""Variables in which a forge hands ssh keys to a job; they are gone before any verb starts."""
 
 _INTERRUPTED = 130
 # A run is short and keeps what it reads: looking for cycles every 700 objects costs a tenth of it and finds none.
@@ -89,7 +93,13 @@ class _Verbs(click.Group):
 @click.pass_context
 def command(context: click.Context, start: Path) -> None:
     """Certificates as reviewed commits: renew, wait, roll, deploy; DANE never breaks."""
-    context.obj = Session(start, datetime.now(tz=UTC).replace(microsecond=0), context.obj or NO_EFFECTS)
+    if JOB_KEYS & os.environ.keys():
+        from sslops.adapters.job_keys import job_keys
+
+        context.with_resource(job_keys(os.environ))
+    context.obj = Session(
+        start, datetime.now(tz=UTC).replace(microsecond=0), context.obj or NO_EFFECTS, current(os.environ)
+    )
 
 
 def run(arguments: Sequence[str], effects: Effects = NO_EFFECTS) -> int:
@@ -133,7 +143,7 @@ def _ready(stream: TextIO | None) -> TextIO:
 
 
 def _complain(error: SslopsError) -> None:
-    sys.stderr.write(f"{visible(error.render())}\n")
+    Session(Path(), datetime.now(tz=UTC), job=current(os.environ)).complain(error)
 
 
 def _as_usage_error(error: click.ClickException) -> UsageError:

@@ -145,6 +145,10 @@ class DnsError(PeerError):
     """A name server gave no usable answer."""
 
 
+class ForgeError(PeerError):
+    """A forge refused, or could not be reached."""
+
+
 class AcmeError(PeerError):
     """An ACME server refused, or gave no usable answer.
 

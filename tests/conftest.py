@@ -36,7 +36,7 @@ HAS_FAILED = pytest.StashKey[bool]()
 COUNTED = "counted"
 """The property under which a test records what it counted, for the last lines of the run."""
 GIT_CONFIG = "[user]\n    name = operator\n    email = operator@example.com\n[init]\n    defaultBranch = main\n"
-FOREIGN = ("GIT_", "SOPS_", "SSH_", "SSLOPS_", "XDG_", "GITLAB_", "GITHUB_", "CI_")
+FOREIGN = ("GIT_", "SOPS_", "SSH_", "SSLOPS_", "XDG_", "GITLAB_", "GITHUB_", "CI_", "FORGEJO_", "GITEA_")
 """Prefixes of variables of whoever runs the tests, which must not decide how they end."""
 
 hypothesis.settings.register_profile("sslops", deadline=None, print_blob=True)

@@ -25,7 +25,7 @@ SOURCE = PROJECT / "sslops"
 MAX_MODULE_LINES = 400
 MAX_FUNCTION_LINES = 60
 
-STAGES = frozenset({"issue", "publish", "roll", "deploy"})
+STAGES = frozenset({"issue", "propose", "publish", "roll", "deploy"})
 VALUES = frozenset({"errors", "model"})
 FACTS = VALUES | {"inventory", "state", "ledger", "observe", "dane"}
 DECISIONS = FACTS | {"plan", "rules"}
@@ -41,18 +41,18 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     "observe": VALUES | {"dane"},
     "plan": FACTS,
     "rules": DECISIONS,
-    "ports": DECISIONS,
+    "ports": DECISIONS | {"ports"},  # every stage that proposes names the port of `propose`
     "steps": DECISIONS | {"ports"},
     "adapters": VALUES | {"dane", "observe", "state", "ports"},  # `stored` is the repository as the stages see it
     "forge": VALUES | {"ports"},
     "ci": VALUES | {"ports"},
     "report": DECISIONS | {"doctor"},
-    "init": MACHINERY,
+    "init": MACHINERY | {"sslops"},  # the release that a new repository pins
     "doctor": MACHINERY,
     "demo": MACHINERY | {"init", "cli"},  # it types commands, as a person would
     "verbs": MACHINERY | {"init", "doctor", "demo", "wiring"},
     "wiring": MACHINERY | {"verbs"},
-    "cli": VALUES | {"verbs", "report", "adapters", "sslops"},
+    "cli": VALUES | {"verbs", "report", "adapters", "ci", "sslops"},
     "__main__": frozenset({"cli"}),
     "sslops": frozenset(),
 }

@@ -86,6 +86,13 @@ def debian_packages(_: str) -> str:
     return _code(f"apt-get install --no-install-recommends {' '.join(words)}")
 
 
+def sample(name: str) -> str:
+    """Return what people read on a forge, as a quotation: a key of `tools.samples.SAMPLES`."""
+    from tools.samples import SAMPLES
+
+    return SAMPLES[name]()
+
+
 PARTS: Mapping[str, Callable[[str], str]] = {
     "verbs": verbs,
     "help": help_text,
@@ -93,6 +100,7 @@ PARTS: Mapping[str, Callable[[str], str]] = {
     "phases": phases,
     "schema": schema,
     "debian-packages": debian_packages,
+    "sample": sample,
 }
 """Name of a part to the function that writes it; it gets the word after the name, empty when there is none."""
 

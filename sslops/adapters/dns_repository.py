@@ -1,7 +1,7 @@
 """The DNS repository: its base branch, the history of our include files, and the one branch we propose on.
 
 With `forge: none` the engine merges: the proposal and the base move in one atomic push, so that a run which slept
-can do neither once somebody else moved either.
+can do neither once somebody else moved either. With a forge only the proposal moves, under a lease.
 """
 
 from __future__ import annotations
@@ -9,19 +9,18 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from sslops.adapters.git_objects import NewCommit, RefUpdate
+from sslops.adapters.proposal_branch import ProposalBranch
 from sslops.dane.zonefile import parse, written_by_us
-from sslops.errors import GitError, StateError
+from sslops.errors import StateError
+from sslops.model.proposal import Kind
 from sslops.model.seen import BaseCommit, DnsRepoSeen
 from sslops.model.tlsa import TlsaRecord
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from sslops.adapters.git import Git
     from sslops.model.seen import Zone
-
-PROPOSAL = "sslops/tlsa"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,16 +39,16 @@ class DnsRepository:
     @property
     def base(self) -> str:
         """The commit of the base branch as last fetched; GitError when the branch does not exist."""
-        commit = self.git.branch(self.branch)
-        if commit is None:
-            message = f"the DNS repository has no branch '{self.branch}'"
-            raise GitError(message, hint="dns.repo.branch in inventory/sslops.yaml")
-        return commit
+        return self._proposal.base
 
     @property
     def head(self) -> str | None:
         """The commit of the proposal branch as last fetched; null when there is none."""
-        return self.git.branch(PROPOSAL)
+        return self._proposal.head
+
+    def require_own_hands(self) -> None:
+        """Raise Refused when somebody else committed to the proposal branch."""
+        self._proposal.require_own_hands()
 
     def paths(self, apex: str) -> tuple[str, ...]:
         """Return the include files of *apex*, one in each of the `tlsa_dirs`."""
@@ -71,7 +70,7 @@ class DnsRepository:
             base=BaseCommit(base, _views(contents[base], paths, strict=True)),
             history=tuple(history),
             line={anchor: _place(line[anchor], history, line) for anchor in anchors if anchor in line},
-            head=self._open_proposal(base, paths),
+            head=self._open_proposal(paths),
             head_commit=self.head,
             written_by_us=frozenset[TlsaRecord]().union(
                 *(
@@ -91,20 +90,47 @@ class DnsRepository:
 
         Raises Moved when the base or the proposal branch is not what the caller saw, GitError when the remote refused.
         """
-        commit = self.git.commit_all(base, [NewCommit(message, files)])
-        self.git.push(
-            [
-                RefUpdate(PROPOSAL, commit, head, may_rewrite=True),
-                RefUpdate(self.branch, commit, base),
-            ]
-        )
+        commit = self._proposal.commit(base, files, message)
+        self._proposal.move_with_base(commit, head, base)
+        return commit
+
+    def propose(self, base: str, head: str | None, files: Mapping[str, bytes], message: str) -> str:
+        """Propose *files* on *base* and return the commit; Moved when the proposal branch is not at *head*."""
+        commit = self._proposal.commit(base, files, message)
+        self._proposal.move(commit, head)
         return commit
 
     def fence(self, head: str | None, message: str) -> str:
-        """Move the proposal branch by a commit of our own, so that the lease of a run that sleeps fails."""
-        commit = self.git.commit_all(self.base, [NewCommit(message)])
-        self.git.push([RefUpdate(PROPOSAL, commit, head, may_rewrite=True)])
-        return commit
+        """Move the proposal branch by a commit of our own, so that the lease of a run that sleeps fails.
+
+        It brings nothing then. Moved when the branch is not at *head*.
+        """
+        return self._proposal.empty(head, message)
+
+    def brings(self, zones: Mapping[str, Zone]) -> bool:
+        """Whether merging the proposal makes these apexes' include files say *zones*, and changes nothing else."""
+        paths = {path: zone for apex, zone in zones.items() for path in self.paths(apex)}
+        head = self.head
+        if head is None or not self._proposal.has_exactly(paths):
+            return False
+        contents = self._proposal.contents(head, list(paths))
+        return all(
+            content is not None and _view(content, path, strict=False) == zone
+            for (path, zone), content in zip(paths.items(), contents, strict=True)
+        )
+
+    def base_says(self, zones: Mapping[str, Zone]) -> bool:
+        """Whether the include files of these apexes in base say *zones*."""
+        return all(
+            content is not None and _view(content, path, strict=False) == zone
+            for apex, zone in zones.items()
+            for path in self.paths(apex)
+            for content in self._proposal.contents(self.base, [path])
+        )
+
+    def is_open(self, apexes: Iterable[str]) -> bool:
+        """Whether merging the proposal would change an include file of *apexes*."""
+        return bool(self._proposal.brings([path for apex in apexes for path in self.paths(apex)]))
 
     def _line(self, base: str) -> dict[str, int]:
         """Return every commit the base branch has been, oldest first, with its number."""
@@ -112,11 +138,14 @@ class DnsRepository:
             self._lines[base] = {commit: n for n, commit in enumerate(self.git.first_parents(base)[::-1])}
         return self._lines[base]
 
-    def _open_proposal(self, base: str, paths: tuple[str, ...]) -> BaseCommit | None:
-        head = self.head
-        if head is None or self.git.is_ancestor(head, base):
-            return None
-        return BaseCommit(head, _views(self._contents([head], paths)[head], paths, strict=False))
+    @property
+    def _proposal(self) -> ProposalBranch:
+        return ProposalBranch(self.git, Kind.TLSA.branch, self.branch)
+
+    def _open_proposal(self, paths: tuple[str, ...]) -> BaseCommit | None:
+        found = self._proposal.brings(paths)
+        views = tuple(view for contents in found for view in _views(contents, paths, strict=False))
+        return BaseCommit(self.head or "", views) if found else None
 
     def _contents(self, commits: Sequence[str], paths: tuple[str, ...]) -> dict[str, list[bytes | None]]:
         found = self.git.objects([f"{commit}:{path}" for commit in commits for path in paths])

@@ -14,23 +14,26 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-# What opens encrypted files: sops' age identities, and the cloud credentials that sops' KMS backends read.
+# Keys: sops' age identities, the cloud credentials that sops' KMS backends read, ssh keys.
 _IDENTITY = re.compile(
     r"SOPS_AGE_.*|SOPS_.*KEY.*|AGE_.*KEY.*|VAULT_TOKEN|AWS_(SECRET_ACCESS_KEY|SESSION_TOKEN)|AZURE_CLIENT_SECRET"
-    r"|GOOGLE_(CREDENTIALS|OAUTH_ACCESS_TOKEN)",
+    r"|GOOGLE_(CREDENTIALS|OAUTH_ACCESS_TOKEN)|SSLOPS_(SSH|SIGNING)_KEY",
 )
+# What only this process speaks with; git gets it through a pipe (git_credentials).
+_OWN = frozenset({"SSLOPS_FORGE_TOKEN", "SSLOPS_DNS_TOKEN"})
 _TOKEN = re.compile(r".*(TOKEN|PASSWORD|PASSWD|SECRET|PRIVATE_KEY|API_KEY)(_.*)?")
 
 
 def without_secrets(environ: Mapping[str, str], *, keep_tokens: bool = False) -> dict[str, str]:
     """Return *environ* without what opens encrypted files, and unless *keep_tokens* without forge tokens and passwords.
 
-    A child that talks to a remote keeps tokens: git's credential helpers read them from there.
+    A child that talks to a remote keeps tokens: credential helpers of the user's read them from there. Our own two are
+    never inherited.
     """
     return {name: value for name, value in environ.items() if not _is_secret(name, keep_tokens=keep_tokens)}
 
 
 def _is_secret(name: str, *, keep_tokens: bool) -> bool:
-    if _IDENTITY.fullmatch(name):
+    if name in _OWN or _IDENTITY.fullmatch(name):
         return True
     return not keep_tokens and _TOKEN.fullmatch(name) is not None

@@ -7,13 +7,14 @@ is a compare-and-swap and is announced as one effect.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sslops.adapters import git_commits, git_history
 from sslops.adapters.effects import NO_EFFECTS
+from sslops.adapters.git_credentials import without_user
 from sslops.adapters.git_objects import LoggedCommit, NewCommit, Person, RefUpdate
 from sslops.adapters.git_process import GitProcess
 from sslops.adapters.git_push import Pusher, contains
@@ -23,12 +24,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from sslops.adapters.effects import Effects
+    from sslops.adapters.git_credentials import GitCredential
     from sslops.adapters.git_history import PathChange
 
 __all__ = ["BOT", "Git", "LoggedCommit", "NewCommit", "Person", "RefUpdate"]
 
 BOT = Person("sslops", "sslops@localhost")
 REMOTE = "origin"
+_SIGNING = ("commit.gpgsign", "gpg.format", "gpg.program", "gpg.ssh.program", "user.signingkey")
 _FALSE = frozenset({"false", "no", "off", "0", ""})
 
 
@@ -36,7 +39,8 @@ _FALSE = frozenset({"false", "no", "off", "0", ""})
 class Git:
     """A repository at *path* (a work tree or a git directory) and its *remote*'s name (null: there is none).
 
-    *committer* is the bot; *environ* what child processes may inherit (null: this process's own environment).
+    *committer* is the bot; *environ* what child processes may inherit (null: this process's own environment);
+    *credentials* are for servers that want a password over https.
     """
 
     path: Path
@@ -44,6 +48,7 @@ class Git:
     committer: Person = BOT
     environ: Mapping[str, str] | None = field(default=None, repr=False)
     effects: Effects = NO_EFFECTS
+    credentials: tuple[GitCredential, ...] = ()
 
     @classmethod
     def discover(cls, folder: Path, *, environ: Mapping[str, str] | None = None, effects: Effects = NO_EFFECTS) -> Git:
@@ -57,9 +62,18 @@ class Git:
 
     @classmethod
     def clone_bare(
-        cls, url: str, path: Path, *, environ: Mapping[str, str] | None = None, effects: Effects = NO_EFFECTS
+        cls,
+        url: str,
+        path: Path,
+        *,
+        environ: Mapping[str, str] | None = None,
+        effects: Effects = NO_EFFECTS,
+        signing: Mapping[str, str | None] | None = None,
     ) -> Git:
-        """Make (or reuse) a private bare repository at *path* whose `origin` is *url*; fetches nothing yet."""
+        """Make (or reuse) a private bare repository at *path* whose `origin` is *url*; fetches nothing yet.
+
+        *signing* are the settings by which its commits are signed (another repository's `signing`), null: its own.
+        """
         found = cls(path, REMOTE, environ=environ, effects=effects)
         if not (path / "HEAD").is_file():
             path.mkdir(parents=True, exist_ok=True)
@@ -67,12 +81,21 @@ class Git:
         if found.config("remote.origin.url") != url:
             found.process.write("config", "remote.origin.url", url)
             found.process.write("config", "remote.origin.fetch", f"+refs/heads/*:refs/remotes/{REMOTE}/*")
-            return cls(path, REMOTE, environ=environ, effects=effects)
-        return found
+            found = cls(path, REMOTE, environ=environ, effects=effects)
+        for key, value in (signing or {}).items():
+            if found.config(key) != value:
+                # Exit code 5: it was not there to be taken away.
+                words = ["--unset-all", key] if value is None else [key, value]
+                found.process.write("config", "--local", *words, allowed=(0, 5))
+        return cls(path, REMOTE, environ=environ, effects=effects)
 
     def acting_as(self, committer: Person) -> Git:
         """Return the same door with another *committer*."""
-        return Git(self.path, self.remote, committer, self.environ, self.effects)
+        return replace(self, committer=committer)
+
+    def showing(self, *credentials: GitCredential) -> Git:
+        """Return the same door that shows *credentials* to their servers."""
+        return replace(self, credentials=credentials)
 
     # Reading.
 
@@ -172,6 +195,15 @@ class Git:
         ).stdout
         return stdout.decode("utf-8", "surrogateescape").split("\0")[:-1]
 
+    def merge_base(self, first: str, second: str) -> str | None:
+        """Return the commit where two lines parted; null when they have none in common."""
+        return self.process.read("merge-base", first, second, allowed=(0, 1)).text or None
+
+    def merged_tree(self, base: str, commit: str) -> str | None:
+        """Return the tree that a merge of *commit* into *base* would have; null when they conflict."""
+        ended = self.process.read("merge-tree", "--write-tree", base, commit, allowed=(0, 1))
+        return ended.text.split()[0] if ended.code == 0 else None
+
     def config(self, key: str) -> str | None:
         """Return the value of *key* as git sees it (files, environment, command line); null when it is not set."""
         section, _, name = key.rpartition(".")
@@ -239,6 +271,16 @@ class Git:
             return switch.lower() not in _FALSE
         return bool(self.config("user.signingkey"))
 
+    @property
+    def signing(self) -> dict[str, str | None]:
+        """The settings by which commits are signed, for another repository of ours to take over."""
+        return {key: self.config(key) for key in _SIGNING}
+
+    @property
+    def remote_url(self) -> str | None:
+        """The URL of the remote; null when there is none."""
+        return self.config(f"remote.{self.remote}.url") if self.remote else None
+
     def fetch(self) -> None:
         """Bring the remote-tracking refs up to date, deleted branches too; without a remote only tidy up.
 
@@ -257,32 +299,46 @@ class Git:
             "--no-tags",
             "--no-write-fetch-head",
             *depth,
-            self.remote,
+            self._remote_address or self.remote,
             refspec,
         )
 
-    def push(self, updates: Sequence[RefUpdate], *, atomic: bool = True) -> None:
+    def push(self, updates: Sequence[RefUpdate], *, atomic: bool = True, options: Sequence[str] = ()) -> None:
         """Move branches, all or none, each only if it still is what we expect; without a remote the local ones.
 
-        Raises Moved when somebody was faster, GitError when the remote refused or holds something else afterwards.
+        *options* are push options, which a forge may understand. Raises Moved when somebody was faster, GitError when
+        the remote refused or holds something else afterwards.
         """
         names = " ".join(update.branch for update in updates)
         with self.effects.effect(f"push {names}"):
-            Pusher(self.process, self.remote).push(updates, atomic=atomic)
+            self._pusher.push(updates, atomic=atomic, options=options)
 
     def remote_heads(self, branches: Sequence[str]) -> Mapping[str, str]:
         """Ask the remote itself where *branches* stand now; a branch that is not there is left out."""
         if self.remote is None:
             heads = {branch: self.branch(branch) for branch in branches}
             return {branch: sha for branch, sha in heads.items() if sha}
-        return Pusher(self.process, self.remote).held(self.remote, branches)
+        return self._pusher.held(branches)
 
     # Parts that other adapters of this repository build on.
 
     @cached_property
     def process(self) -> GitProcess:
         """The one place where git is started for this repository."""
-        return GitProcess(self.path, self.environ)
+        return GitProcess(self.path, self.environ, self.credentials)
+
+    @property
+    def _pusher(self) -> Pusher:
+        return Pusher(self.process, self.remote, self._remote_address)
+
+    @property
+    def _remote_address(self) -> str | None:
+        """The remote's URL where it must stand in for its name: a CI wrote another token into it than ours."""
+        url = self.remote_url if self.credentials else None
+        if url is None or not any(each.covers(url) for each in self.credentials):
+            return None
+        plain = without_user(url)
+        return None if plain == url else plain
 
     @cached_property
     def _config(self) -> dict[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from sslops.adapters.git_objects import LoggedCommit, Person
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from sslops.adapters.git_process import GitProcess
 
 _LOG_FORMAT = "%H%x00%P%x00%cn%x00%ce%x00%an%x00%ae%x00%B%x00%(trailers:only,unfold)%x00%x01"
+_ACTION_FORMAT = "%ct%x00%(trailers:key=Sslops-Action,valueonly)%x00%(trailers:key=Sslops-Run,valueonly)%x01"
 _COMMIT = "\x02"
 
 
@@ -23,6 +25,29 @@ class PathChange:
     commit: str
     path: str
     blob: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class LastAction:
+    """The newest commit of one verb: when it was made, and the run that made it (empty: the commit does not say)."""
+
+    verb: str
+    at: datetime
+    run: str
+
+
+def last_actions(git: GitProcess, commits: Sequence[str], limit: int) -> list[LastAction]:
+    """Return the newest commit of each `Sslops-Action` among the *limit* newest ancestors of *commits*, sorted."""
+    if not commits:
+        return []
+    words = ["log", "--no-show-signature", "--no-color", f"--max-count={limit}", f"--format={_ACTION_FORMAT}"]
+    found: dict[str, LastAction] = {}
+    for row in git.read(*words, *commits).stdout.decode("utf-8", "replace").split("\x01"):
+        seconds, *trailers = (each.strip() for each in row.split("\0"))
+        if len(trailers) == len(("action", "run")) and trailers[0]:
+            at = datetime.fromtimestamp(int(seconds), UTC)
+            found.setdefault(trailers[0], LastAction(trailers[0], at, trailers[1]))
+    return [found[verb] for verb in sorted(found)]
 
 
 def log(git: GitProcess, commit: str, since: Sequence[str], limit: int | None = None) -> list[LoggedCommit]:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from sslops.adapters.environment import without_secrets
+from sslops.adapters.git_credentials import GitCredential, lend
 from sslops.errors import GitError
 
 if TYPE_CHECKING:
@@ -56,10 +57,14 @@ class Ended:
 
 @dataclass(frozen=True, slots=True)
 class GitProcess:
-    """git in *folder*; *environ* is what the children would inherit (null: this process's own)."""
+    """git in *folder*; *environ* is what the children would inherit (null: this process's own).
+
+    *credentials* are lent to what talks to a remote.
+    """
 
     folder: Path
     environ: Mapping[str, str] | None = field(default=None, repr=False)
+    credentials: tuple[GitCredential, ...] = ()
 
     def read(self, *arguments: str, stdin: bytes = b"", allowed: Sequence[int] = (0,)) -> Ended:
         """Run git for its answer; GitError when it ends with a code that is not among *allowed*."""
@@ -101,22 +106,24 @@ class GitProcess:
         wanted = self._environment(keep_tokens=network) | dict(extra or {})
         if network and not self._has_own_ssh(wanted):
             wanted["GIT_SSH_COMMAND"] = "ssh -o BatchMode=yes"
-        try:
-            child: Any = git.Git(folder or self.folder).execute(
-                [*_without(wanted), "git", *arguments],
-                istream=subprocess.PIPE,
-                as_process=True,
-                env=wanted,
-            )
-        except git.GitCommandNotFound as error:
-            raise _cannot_start(self.folder) from error
         seconds = NETWORK_TIMEOUT_SECONDS if network else TIMEOUT_SECONDS
-        try:
-            stdout, stderr = child.proc.communicate(stdin, timeout=seconds)
-        except subprocess.TimeoutExpired as error:
-            child.proc.kill()
-            child.proc.communicate()
-            raise _took_too_long(arguments, seconds) from error
+        with lend(self.credentials if network else ()) as lent:
+            try:
+                child: Any = git.Git(folder or self.folder).execute(
+                    [*_without(wanted), "git", *lent.options, *arguments],
+                    istream=subprocess.PIPE,
+                    as_process=True,
+                    env=wanted,
+                    pass_fds=lent.descriptors,
+                )
+            except git.GitCommandNotFound as error:
+                raise _cannot_start(self.folder) from error
+            try:
+                stdout, stderr = child.proc.communicate(stdin, timeout=seconds)
+            except subprocess.TimeoutExpired as error:
+                child.proc.kill()
+                child.proc.communicate()
+                raise _took_too_long(arguments, seconds) from error
         return _checked(Ended(child.proc.returncode, stdout, readable(stderr)), arguments, allowed)
 
     def _has_own_ssh(self, environ: Mapping[str, str]) -> bool:

@@ -25,13 +25,17 @@ _RACES = ("stale info", "cannot lock ref", "failed to lock", "reference already 
 
 @dataclass(frozen=True, slots=True)
 class Pusher:
-    """Moves branches of *remote* (its name); null: of the repository itself."""
+    """Moves branches of *remote* (its name; *address* stands in for it if not null); null: of the repository itself.
+
+    The name says where the remote-tracking refs are, also when the address is used.
+    """
 
     git: GitProcess
     remote: str | None
+    address: str | None = None
 
-    def push(self, updates: Sequence[RefUpdate], *, atomic: bool = True) -> None:
-        """Move all of *updates* or none.
+    def push(self, updates: Sequence[RefUpdate], *, atomic: bool = True, options: Sequence[str] = ()) -> None:
+        """Move all of *updates* or none; *options* are push options (one line each).
 
         Moved: a branch no longer was what was expected. GitError: the remote refused (a hook, a protection, no access),
         could not be reached, or holds something else afterwards.
@@ -42,12 +46,12 @@ class Pusher:
         if self.remote is None:
             self._move_local(updates)
         else:
-            self._move_remote(self.remote, updates, atomic=atomic)
+            self._move_remote(self.remote, updates, atomic=atomic, options=options)
 
-    def held(self, remote: str, branches: Sequence[str]) -> Mapping[str, str]:
+    def held(self, branches: Sequence[str]) -> Mapping[str, str]:
         """Ask the remote which commits *branches* point at; a branch that is not there is left out."""
         names = [f"refs/heads/{branch}" for branch in branches]
-        lines = self.git.ask("ls-remote", "--quiet", remote, *names).text.splitlines()
+        lines = self.git.ask("ls-remote", "--quiet", self._where, *names).text.splitlines()
         pairs = (line.split("\t", 1) for line in lines)
         wanted = dict(zip(names, branches, strict=True))
         return {wanted[name]: sha for sha, name in pairs if name in wanted}
@@ -59,23 +63,28 @@ class Pusher:
             message = f"branch '{update.branch}' can only go forward, and {update.new[:10]} is not after it"
             raise GitError(message)
 
-    def _move_remote(self, remote: str, updates: Sequence[RefUpdate], *, atomic: bool) -> None:
+    @property
+    def _where(self) -> str:
+        return self.address or self.remote or "."
+
+    def _move_remote(self, remote: str, updates: Sequence[RefUpdate], *, atomic: bool, options: Sequence[str]) -> None:
         ended = self.git.ask(
             "push",
             "--porcelain",
             "--no-follow-tags",
             *(["--atomic"] if atomic else []),
+            *(f"--push-option={option}" for option in options),
             *(f"--force-with-lease=refs/heads/{update.branch}:{update.expected or ''}" for update in updates),
-            remote,
+            self._where,
             *(f"{update.new or ''}:refs/heads/{update.branch}" for update in updates),
             allowed=range(256),
         )
-        held = self.held(remote, [update.branch for update in updates])
+        held = self.held([update.branch for update in updates])
         for update in updates:
-            self._judge(remote, update, held.get(update.branch), ended)
+            self._judge(update, held.get(update.branch), ended)
         self._remember(remote, updates)
 
-    def _judge(self, remote: str, update: RefUpdate, held: str | None, ended: Ended) -> None:
+    def _judge(self, update: RefUpdate, held: str | None, ended: Ended) -> None:
         """Decide from what the remote holds now, not from what it said, whether *update* came true."""
         if held == update.new:
             return
@@ -84,14 +93,14 @@ class Pusher:
             raise moved(update.branch)
         if ended.code != 0:
             raise _refused(update, ended)
-        if held is not None and update.new is not None and self._went_on(remote, update, held):
+        if held is not None and update.new is not None and self._went_on(update, held):
             return
         message = f"the remote accepted branch '{update.branch}' and holds {(held or 'nothing')[:10]} instead"
         raise GitError(message, hint="see the branch protection and the hooks of the remote")
 
-    def _went_on(self, remote: str, update: RefUpdate, held: str) -> bool:
+    def _went_on(self, update: RefUpdate, held: str) -> bool:
         """Whether another run already stands on what we pushed."""
-        self.git.ask("fetch", "--quiet", "--no-tags", "--no-write-fetch-head", remote, held, allowed=range(256))
+        self.git.ask("fetch", "--quiet", "--no-tags", "--no-write-fetch-head", self._where, held, allowed=range(256))
         known = self.git.read("cat-file", "-e", f"{held}^{{commit}}", allowed=(0, 1, 128)).code == 0
         if known and contains(self.git, held, update.new or ""):
             return True

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from sslops.doctor.forges import forges
 from sslops.doctor.keys import keys
 from sslops.doctor.network import network
 from sslops.doctor.patient import admit
@@ -21,5 +22,5 @@ if TYPE_CHECKING:
 def examine(folder: Path | None, environ: Mapping[str, str], now: datetime) -> Iterator[Finding]:
     """Look at everything; *folder* is the ops repository, null when there is none."""
     patient = admit(folder, environ, now)
-    for look in (programs, repository, keys, network):
+    for look in (programs, repository, keys, network, forges):
         yield from look(patient)

@@ -10,7 +10,9 @@ from sslops.adapters.environment import without_secrets
 from sslops.adapters.git_process import GitProcess
 from sslops.dane.names import dane_apexes
 from sslops.doctor.finding import Finding, Health
+from sslops.doctor.forges import credentials
 from sslops.errors import DnsError, GitError
+from sslops.forge.tokens import Role
 from sslops.model.tlsa import owner_name
 from sslops.observe.dns import Resolver
 
@@ -40,7 +42,7 @@ def network(patient: Patient) -> Iterator[Finding]:
 
 def _dns_repository(dns: DnsSettings, folder: Path, patient: Patient) -> Finding:
     try:
-        ended = GitProcess(folder, patient.environ).ask(
+        ended = GitProcess(folder, patient.environ, credentials(Role.DNS, patient)).ask(
             "ls-remote", "--heads", "--", dns.url, f"refs/heads/{dns.branch}"
         )
     except GitError as error:

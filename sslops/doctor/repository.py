@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 from sslops.adapters.git import Git
 from sslops.adapters.git_process import GitProcess
 from sslops.doctor.finding import ALL, Finding, Health
+from sslops.doctor.forges import credentials
 from sslops.errors import GitError, SslopsError
+from sslops.forge.tokens import Role
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,7 +41,7 @@ def repository(patient: Patient) -> Iterator[Finding]:
         return
     yield _author(git)
     yield _signing(patient.folder, git, patient)
-    yield _remote(patient.folder, git, patient)
+    yield _remote(git, patient)
     yield _clock(patient.folder, patient)
 
 
@@ -68,11 +70,11 @@ def _signing(folder: Path, git: Git, patient: Patient) -> Finding:
     return Finding("signing", Health.OK, "commits are signed, and the key works", _CHANGING)
 
 
-def _remote(folder: Path, git: Git, patient: Patient) -> Finding:
+def _remote(git: Git, patient: Patient) -> Finding:
     if git.remote is None:
         return Finding("remote", Health.OK, "no remote: the local branches are the truth", _CHANGING)
     try:
-        GitProcess(folder, patient.environ).ask("ls-remote", "--heads", git.remote)
+        git.showing(*credentials(Role.OPS, patient)).remote_heads([])
     except GitError as error:
         return Finding("remote", Health.MISSING, error.what, _CHANGING, f"git ls-remote {git.remote}")
     return Finding("remote", Health.OK, f"'{git.remote}' answers", _CHANGING)

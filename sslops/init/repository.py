@@ -13,13 +13,17 @@ from pathlib import Path
 from string import Template
 from typing import TYPE_CHECKING
 
+from sslops import __version__
 from sslops.adapters.git import BOT
 from sslops.adapters.git_process import GitProcess
+from sslops.ci import shipped
 from sslops.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from importlib.resources.abc import Traversable
+
+    from sslops.ci.environment import Forge
 
 BRANCH = "main"
 _SUBJECT = "Start an ops repository for sslops"
@@ -34,6 +38,15 @@ _FILES = {
     "known_hosts": "inventory/known_hosts",
 }
 _WITH_RECIPIENTS = "sops.yaml"
+_SETTINGS = "inventory/sslops.yaml"
+# How the example names each repository's forge, and what stands there instead when there is one.
+_FORGES = (
+    (
+        "forge: none        # none: the engine merges. Later: gitlab, github, forgejo, and a person reviews",
+        "infra/certs",
+    ),
+    ("forge: none}", "infra/dns"),
+)
 
 
 def require_empty(folder: Path) -> None:
@@ -45,8 +58,15 @@ def require_empty(folder: Path) -> None:
         raise UsageError(message, hint="name a folder that does not exist yet")
 
 
-def make_repository(folder: Path, recipients: Mapping[str, str], environ: Mapping[str, str] | None = None) -> None:
+def make_repository(
+    folder: Path,
+    recipients: Mapping[str, str],
+    environ: Mapping[str, str] | None = None,
+    forge: Forge | None = None,
+) -> None:
     """Make the repository at *folder*; *recipients* are those of the jobs `renew` and `deploy`.
+
+    With a *forge* it has that forge's CI files, and an inventory whose merge requests are opened there.
 
     Raises UsageError when the folder holds anything, GitError when git does not commit; nothing is left then.
     """
@@ -54,6 +74,8 @@ def make_repository(folder: Path, recipients: Mapping[str, str], environ: Mappin
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".sslops-init-") as draft:
         _write(Path(draft), recipients)
+        if forge is not None:
+            _write_jobs(Path(draft), forge)
         _commit(GitProcess(Path(draft), environ))
         for entry in sorted(Path(draft).iterdir(), key=lambda each: (each.name == ".git", each.name)):
             shutil.move(entry, folder / entry.name)
@@ -68,6 +90,22 @@ def _write(draft: Path, recipients: Mapping[str, str]) -> None:
             (draft / path).parent.mkdir(exist_ok=True)
             content = Template(text).substitute(recipients) if name == _WITH_RECIPIENTS else text
             (draft / path).write_text(content, encoding="utf-8")
+
+
+def _write_jobs(draft: Path, forge: Forge) -> None:
+    for name, content in shipped.files(forge).items():
+        (draft / name).parent.mkdir(parents=True, exist_ok=True)
+        (draft / name).write_bytes(content)
+    (draft / shipped.PROGRAM).chmod(0o755)
+    pinned = resources.files("sslops.init").joinpath("files/requirements.txt").read_text(encoding="utf-8")
+    (draft / shipped.REQUIREMENTS).write_text(Template(pinned).substitute(version=__version__), encoding="utf-8")
+    text = (draft / _SETTINGS).read_text(encoding="utf-8")
+    for none, project in _FORGES:
+        end = "}" if none.endswith("}") else ""
+        text = text.replace(
+            none, f"forge: {forge}, project: {project}{end}" if end else f"forge: {forge}\n  project: {project}"
+        )
+    (draft / _SETTINGS).write_text(text, encoding="utf-8")
 
 
 def _copy(source: Traversable, target: Path) -> None:

@@ -56,7 +56,7 @@ def repo(plain: Plain) -> RepoSettings:
     """Build what is said about this repository."""
     return RepoSettings(
         merge=_merge(plain, plain, ("roll",)),
-        **said(plain, ("branch", "next_branch", "forge", "project")),
+        **said(plain, ("branch", "next_branch", "forge", "project", "forge_url")),
         **said(plain.get("bot", {}), {"name": "bot_name", "email": "bot_email"}),
     )
 
@@ -82,7 +82,7 @@ def dns(plain: Plain | None) -> DnsSettings | None:
         restart_cmd=() if command is None else names.words(command),
         validator=names.endpoint(plain["validator"]) if plain.get("validator") else None,
         **said(plain, ("acme_dir",)),
-        **said(where, ("forge", "project")),
+        **said(where, ("forge", "project", "forge_url")),
     )
 
 

@@ -22,6 +22,7 @@ ABSOLUTE = rf"^(?:/{_PATH_PART})+$"
 RELATIVE = rf"^{_PATH_PART}(?:/{_PATH_PART})*$"
 ANY_FILE = rf"^/?{_PATH_PART}(?:/{_PATH_PART})*$"
 WEB_ADDRESS = r"^https://[A-Za-z0-9\[][A-Za-z0-9.:\[\]-]*(?:/[A-Za-z0-9._~%+-]*)*$"
+FORGE_URL = WEB_ADDRESS.replace("https:", "https?:")
 BRANCH = r"^[A-Za-z0-9_][A-Za-z0-9._+@-]*(?:/[A-Za-z0-9._+@-]+)*$"
 LINE = rf"^[^{_UNSEEN}]*$"
 WORDS = rf"^[^{_UNSEEN}]*[^{_UNSEEN}\s][^{_UNSEEN}]*$"
@@ -49,6 +50,7 @@ PHRASES = {
     RELATIVE: "a path below the repository's top, of letters, digits and '._+@-'",
     ANY_FILE: "a path of letters, digits and '._+@-', absolute or below the repository's top",
     WEB_ADDRESS: "an https:// address without credentials and query",
+    FORGE_URL: "an https:// (or http://) address without credentials and query",
     BRANCH: "a branch name of letters, digits and '._+@-/'",
     LINE: "one line of text without control characters",
     WORDS: "one line of text, not empty, without control characters",

@@ -19,6 +19,7 @@ from sslops.inventory.schema_types import (
     Days,
     Domain,
     Forge,
+    ForgeUrl,
     GitUrl,
     HoldTable,
     HostName,
@@ -118,6 +119,8 @@ class Repo(Table):
     """Where merge requests live; `none`: the engine merges."""
     project: Line | None = None
     """The project's path on the forge."""
+    forge_url: ForgeUrl | None = None
+    """Where the forge is, if neither the job nor the git address tells (docs/forges.md)."""
     merge: OpsMerge | None = None
     """Who merges."""
     bot: Bot | None = None
@@ -168,6 +171,8 @@ class DnsRepo(Table):
     """Where merge requests live; `none`: the engine merges."""
     project: Line | None = None
     """The project's path on the forge."""
+    forge_url: ForgeUrl | None = None
+    """Where the forge is, if neither the job nor the git address tells (docs/forges.md)."""
 
 
 class DnsMerge(Table):

@@ -49,6 +49,7 @@ Words = Annotated[str, Field(pattern=patterns.WORDS, max_length=1024)]
 Identity = Annotated[str, Field(pattern=patterns.IDENTITY, max_length=200)]
 Moment = Annotated[str, Field(pattern=patterns.MOMENT)]
 GitUrl = Annotated[str, Field(pattern=patterns.GIT_URL, max_length=1024)]
+ForgeUrl = Annotated[str, Field(pattern=patterns.FORGE_URL, max_length=1024)]
 
 PortNumber = Annotated[int, Field(ge=1, le=65535)]
 DayCount = Annotated[int, Field(ge=1, le=36500)]

@@ -79,6 +79,9 @@ def _branches(file: str, repo: Plain) -> Iterator[Complaint]:
 
 
 def _merge(file: str, table: Plain, repo: Plain, path: Path) -> Iterator[Complaint]:
+    if repo.get("forge", "none") != "none" and not repo.get("project"):
+        place = ("repo", "forge") if path == ("repo",) else (*path, "repo", "forge")
+        yield Complaint(file, place, "there is a forge, and no 'project' on it", "project: group/name")
     for what, policy in (table.get("merge") or {}).items():
         if policy == "review" and repo.get("forge", "none") == "none":
             hint = "name the forge, or leave the merging to the engine: auto"

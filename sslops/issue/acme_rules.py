@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from sslops.issue.lifetime import fraction
 from sslops.model.acme import AuthorizationStatus, ChallengeType, OrderStatus, Proof
+from sslops.model.plan import Action, Plan, Verb
 from sslops.model.state import AriWindow
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from sslops.model.acme import AuthorizationSeen, ChallengeSeen, Directory, OrderSeen, RenewalWindow
     from sslops.model.inventory import CertificateAuthority
     from sslops.model.names import GenerationId, ServiceId
-    from sslops.model.state import Issued, Order, State
+    from sslops.model.state import Generation, Issued, Order, State
 
 _BACKOFF_MINUTES = (1, 10, 100)
 _DAILY = timedelta(days=1)
@@ -158,6 +159,31 @@ def open_proofs(state: State, now: datetime) -> frozenset[Proof]:
     orders = (found.next.order for found in state.services.values() if found.next is not None)
     live = [order for order in orders if order is not None and order.expires > now]
     return frozenset(proof for order in live for proof in proofs_of(order))
+
+
+def orders(state: State) -> dict[Proof, tuple[ServiceId, Generation]]:
+    """Return for each proof that an order under way asks for whose order that is."""
+    return {
+        proof: (service, found.next)
+        for service, found in state.services.items()
+        if found.next is not None
+        for proof in proofs_of(found.next.order)
+    }
+
+
+def challenge_request(
+    generations: Iterable[tuple[ServiceId, GenerationId]], present: Iterable[tuple[str, str]]
+) -> Plan:
+    """Return what a merge request about challenges is about, as a plan: its digest is what a person declines.
+
+    That is the generations whose names it proves; where it proves none, the records (*present*) that it takes away.
+    """
+    actions = [
+        Action(Verb.RENEW, service.group, service.name, "challenge", "order", generation)
+        for service, generation in sorted(generations)
+    ]
+    gone = tuple(sorted(f"-{owner} {value}" for owner, value in present))
+    return Plan(tuple(actions) or (Action(Verb.RENEW, "", "", "challenge", "clean", targets=gone),))
 
 
 def chosen_time(window: RenewalWindow, service: ServiceId, generation: GenerationId, issued: Issued) -> datetime:

@@ -244,13 +244,13 @@ class Batch:
 
     def _wait(self, solver: Solver, jobs: Sequence[Job]) -> None:
         """Wait for the proof that every name server shows every value; what lacks then is for a later run."""
-        out = self.outside
-        out.sleep(self.inventory.settings.dns_check_delay_seconds)
+        out, patience = self.outside, 0 if solver.obstacle else PROOF_SECONDS
+        out.sleep(self.inventory.settings.dns_check_delay_seconds if patience else 0)
         proofs = _proofs(jobs)
         missing, waited, pause = solver.missing(proofs), 0.0, _FIRST_PAUSE
         with out.talk.progress("challenges", len(proofs)) as advance:
             advance(len(proofs) - len(missing))
-            while missing and waited < PROOF_SECONDS:
+            while missing and waited < patience:
                 out.sleep(pause)
                 said, waited = waited // _SAY_SECONDS, waited + pause
                 still = solver.missing(frozenset(missing))
@@ -263,7 +263,7 @@ class Batch:
         for job in jobs:
             lacking = {proof: missing[proof] for proof in job.proofs if proof in missing}
             if lacking:
-                job.waits("challenge", f"{_first(lacking)}; the next run looks again")
+                job.waits("challenge", solver.obstacle or f"{_first(lacking)}; the next run looks again")
 
     def _clean(self, jobs: Sequence[Job]) -> None:
         """Take away what nobody looks at any more; what a later run still needs stays."""

@@ -169,6 +169,11 @@ class AcmeServer(Protocol):
 class Solver(Protocol):
     """Shows proofs by one challenge type. Another type (dns-persist-01, say) is another class with these methods."""
 
+    @property
+    def obstacle(self) -> str | None:
+        """Why it is of no use to wait for what was published last: a person has to act first; null when it is."""
+        ...
+
     def publish(self, proofs: frozenset[Proof]) -> Mapping[Proof, str]:
         """Show *proofs*; return those that cannot be shown, and why. Must change nothing that is shown already."""
         ...

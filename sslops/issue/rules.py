@@ -70,6 +70,8 @@ class RenewOptions:
     reuse_key: bool = False
     staging: bool = False
     """Rehearse: order from the staging of each CA, whatever is due."""
+    said: str = ""
+    """Why, in the words of whoever asks; it joins the reason of what is done for no other one."""
 
 
 SCHEDULED = RenewOptions()
@@ -350,7 +352,8 @@ def _why(view: _View, reason: Reason) -> str:
         return f"the CA asks for it, and explains at {ari.explanation_url}"
     if reason is Reason.DUE and issued is not None:
         return f"{_days(issued.not_after - view.now)} of {_days(issued.not_after - issued.not_before)} days left"
-    return _SENTENCES[reason]
+    said = f": {view.options.said}" if view.options.said and reason in _ASKED else ""
+    return f"{_SENTENCES[reason]}{said}"
 
 
 def _days(span: timedelta) -> str:
@@ -361,6 +364,9 @@ _BEGINNINGS = frozenset(
     {Reason.FIRST, Reason.DUE, Reason.FORCED, Reason.CA_CHANGED, Reason.INVENTORY_CHANGED, Reason.REHEARSAL}
 )
 """Reasons to issue, as a generation has them whose certificate was ordered or about to be."""
+
+_ASKED = frozenset({Reason.FORCED, Reason.NEW_KEY, Reason.REHEARSAL})
+"""Reasons that a person gives, and may explain."""
 
 _SENTENCES = {
     Reason.FIRST: "there is no certificate yet",

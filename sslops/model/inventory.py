@@ -267,6 +267,7 @@ class DnsSettings:
     acme_dir: str | None = None
     forge: str = "none"
     project: str | None = None
+    forge_url: str | None = None
     merge: Mapping[str, MergePolicy] = field(default_factory=dict)
     restart_cmd: tuple[str, ...] = ()
     validator: Endpoint | None = None
@@ -281,6 +282,7 @@ class RepoSettings:
     next_branch: str = "next"
     forge: str = "none"
     project: str | None = None
+    forge_url: str | None = None
     merge: Mapping[str, MergePolicy] = field(default_factory=dict)
     bot_name: str = "sslops"
     bot_email: str = "sslops@localhost"

@@ -70,7 +70,10 @@ class DnsRepoSeen:
     history: tuple[BaseCommit, ...]
     line: Mapping[str, int]
     head: BaseCommit | None = None
-    """The open proposal on `sslops/tlsa`; null when there is none or when base already contains it."""
+    """The open proposal on `sslops/tlsa`; null when there is none or when merging it would change nothing.
+
+    Its views are what each include file may become: what the branch has, and where base moved on below it also what a
+    merge would make of both."""
     head_commit: str | None = None
     """Where the branch `sslops/tlsa` points, merged or not; what a lease is taken on."""
     written_by_us: frozenset[TlsaRecord] = frozenset()

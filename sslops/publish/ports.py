@@ -5,17 +5,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 from sslops.observe.ports import Clock, Repository
+from sslops.propose.ports import Requests
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from sslops.model.change import Note
     from sslops.model.inventory import Verify
     from sslops.model.ledger import Ledger
-    from sslops.model.seen import PortSeen
+    from sslops.model.proposal import Text
+    from sslops.model.seen import PortSeen, Zone
+    from sslops.publish.rules import Publication
+    from sslops.publish.world import World
     from sslops.state.snapshot import Snapshot
 
-__all__ = ["AskPort", "Clock", "DnsRepository", "Ops"]
+__all__ = ["AskPort", "Clock", "Describe", "DnsRepository", "Ops", "Requests"]
 
 
 class Ops(Protocol):
@@ -47,12 +51,32 @@ class DnsRepository(Repository, Protocol):
         """Return the include files of *apex*."""
         ...
 
+    def require_own_hands(self) -> None:
+        """Raise Refused when somebody else committed to the proposal branch."""
+        ...
+
+    def brings(self, zones: Mapping[str, Zone]) -> bool:
+        """Whether merging the proposal makes these apexes' include files say *zones*, and changes nothing else."""
+        ...
+
+    def base_says(self, zones: Mapping[str, Zone]) -> bool:
+        """Whether the include files of these apexes in base say *zones*."""
+        ...
+
+    def is_open(self, apexes: Iterable[str]) -> bool:
+        """Whether merging the proposal would change an include file of *apexes*."""
+        ...
+
     def publish(self, base: str, head: str | None, files: Mapping[str, bytes], message: str) -> str:
         """Propose and merge in one atomic push; Moved when base or head is another one by now."""
         ...
 
+    def propose(self, base: str, head: str | None, files: Mapping[str, bytes], message: str) -> str:
+        """Propose *files* on *base* and return the new head; Moved when head is another one by now."""
+        ...
+
     def fence(self, head: str | None, message: str) -> str:
-        """Move the proposal branch by a commit of our own; Moved when it is not at *head*."""
+        """Let the proposal branch bring nothing, by a commit of our own; Moved when it is not at *head*."""
         ...
 
 
@@ -61,4 +85,12 @@ class AskPort(Protocol):
 
     def __call__(self, address: str, verify: Verify, server_name: str) -> PortSeen:
         """Connect once; a port that cannot be asked is a value with `error`."""
+        ...
+
+
+class Describe(Protocol):
+    """Writes what people read on the forge."""
+
+    def __call__(self, found: Publication, world: World, limit: int) -> Text:
+        """Return title and body of the request for *found*, the body within *limit* characters."""
         ...

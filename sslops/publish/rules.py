@@ -5,7 +5,7 @@ The answer is a `Proposal` for each apex whose include file changes; `owner` dec
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -57,6 +57,21 @@ def publication(world: World) -> Publication:
     parts = [_apex(apex, names, world) for apex, names in owners(world).items()]
     plans = [_outside(world), *(plan for _, plan in parts)]
     return Publication(joined(plans), tuple(proposal for proposal, plan in parts if plan.actions))
+
+
+def to_propose(found: Publication) -> Publication:
+    """Return the part of *found* that a person can decide about: without what a run that is gone left behind."""
+    actions = tuple(action for action in found.plan.actions if action.reason != Reason.STALE_PROPOSAL)
+    apexes = {action.group for action in actions}
+    proposals = tuple(proposal for proposal in found.proposals if proposal.apex in apexes)
+    return Publication(replace(found.plan, actions=actions), proposals)
+
+
+def waiting(found: Publication, why: str) -> Plan:
+    """Return the plan of *found* when all of it was proposed, and *why* it is not in the base yet."""
+    apexes = sorted({action.group for action in found.plan.actions})
+    waits = tuple(Wait(Verb.PUBLISH, apex, "", "tlsa", None, why) for apex in apexes)
+    return replace(found.plan, actions=(), waits=(*found.plan.waits, *waits))
 
 
 def _apex(apex: str, owners_of_apex: tuple[Owner, ...], world: World) -> tuple[Proposal, Plan]:

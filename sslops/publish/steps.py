@@ -1,5 +1,7 @@
 """How publish does it: intent on the ledger, proposal and merge in the DNS repository, evidence, outcome.
 
+With `forge: none` the engine merges by the very push that proposes; `proposing` is the way through merge requests.
+
 The intent (`pending`) is pushed before the DNS repository is touched, so that of two runs one always sees the other.
 A `pending` that is already there belongs to a run that is gone or asleep: the proposal branch is moved first, so that
 its lease fails. A run killed anywhere is finished by the next one.
@@ -17,11 +19,13 @@ from sslops.dane.zonefile import LOST, render
 from sslops.model.change import Note
 from sslops.model.ledger import ApexEntry, Ledger, Pending
 from sslops.model.names import CA_GROUP
-from sslops.model.plan import Consents, Plan
+from sslops.model.plan import Consents
+from sslops.model.proposal import Kind
 from sslops.plan.digest import digest, require
 from sslops.publish.outlook import outlook
 from sslops.publish.owner import ports_of
-from sslops.publish.rules import Proposal, Publication, owners_to_ask, publication
+from sslops.publish.proposing import ByRequest, Proposing
+from sslops.publish.rules import Proposal, Publication, owners_to_ask, publication, to_propose, waiting
 from sslops.publish.world import World
 
 if TYPE_CHECKING:
@@ -31,6 +35,7 @@ if TYPE_CHECKING:
     from sslops.model.inventory import Inventory
     from sslops.model.names import GenerationId, ServiceId
     from sslops.model.outlook import NameOutlook
+    from sslops.model.plan import Plan
     from sslops.model.state import Branches
     from sslops.model.tlsa import TlsaRecord
     from sslops.observe.look import Look, Observer
@@ -58,17 +63,48 @@ class Publisher:
     material: Mapping[tuple[ServiceId, GenerationId], Material] | None = None
     restart: Callable[[], None] = lambda: None
     """Runs `dns.restart_cmd`, for name servers that are told by the runner."""
+    way: ByRequest | None = None
+    """How the base moves where a forge merges; null: the engine does by itself."""
 
-    def plan(self, snapshot: Snapshot) -> tuple[Publication, Look]:
-        """Look at DNS and decide; nothing is changed anywhere."""
-        world, look = self._judged(snapshot)
-        return publication(world), look
+    def plan(self, snapshot: Snapshot, *, asks_forge: bool = False) -> Plan:
+        """Return what publish would do, and what waits; nothing is changed anywhere.
 
-    def foresee(self, snapshot: Snapshot) -> tuple[Plan, tuple[NameOutlook, ...]]:
+        The forge is asked what became of a proposal only with *asks_forge*.
+        """
+        world, _ = self._judged(snapshot)
+        return self._shown(publication(world), asks_forge=asks_forge)
+
+    def foresee(self, snapshot: Snapshot, *, asks_forge: bool = False) -> tuple[Plan, tuple[NameOutlook, ...]]:
         """Return the plan, and what lies before each name, from one look."""
         world, look = self._judged(snapshot)
         gate = look.gate(self.inventory, world.ledger, world.keys, world.now)
-        return publication(world).plan, outlook(world, gate)
+        return self._shown(publication(world), asks_forge=asks_forge), outlook(world, gate)
+
+    def publish(self, snapshot: Snapshot, expected_digest: str | None = None) -> Plan:
+        """Bring every include file up to date; Moved when another run was faster, to be tried again from the start.
+
+        *snapshot* must be fresh, and the DNS repository just fetched.
+        """
+        self.repository.require_own_hands()
+        world, look = self._judged(snapshot)
+        found = publication(world)
+        require(found.plan, expected_digest)
+        if self.way is not None:
+            if not is_agreed(look):
+                # Somebody may have merged since the last run, and name servers that the runner tells do not know yet.
+                self.restart()
+            return Proposing(self, self.way, self.observe(snapshot, look), to_propose(found), world, look).run()
+        if not found.plan.actions:
+            self.observe(snapshot, look)
+            return found.plan
+        head = self._fenced(snapshot.ledger)
+        snapshot = self.intend(snapshot, look, found, head)
+        if found.proposals:
+            files = self.files(found.proposals, snapshot.branches, look)
+            self.repository.publish(self.repository.base, head, files, self.message(found.plan))
+            self.repository.refresh()
+        self.conclude(snapshot, found.plan)
+        return found.plan
 
     def _judged(self, snapshot: Snapshot) -> tuple[World, Look]:
         look = self.observer.look(snapshot.ledger)
@@ -76,26 +112,20 @@ class Publisher:
         asked = {owner.owner: self._ask(owner) for owner in owners_to_ask(world)}
         return replace(world, addresses=asked), look
 
-    def publish(self, snapshot: Snapshot, expected_digest: str | None = None) -> Plan:
-        """Bring every include file up to date; Moved when another run was faster, to be tried again from the start.
-
-        *snapshot* must be fresh, and the DNS repository just fetched.
-        """
-        found, look = self.plan(snapshot)
-        require(found.plan, expected_digest)
-        if not found.plan.actions:
-            self.ops.write_ledger(snapshot, look.advanced(snapshot.ledger), _observed())
+    def _shown(self, found: Publication, *, asks_forge: bool) -> Plan:
+        """Return the plan as a person should see it: what is proposed already waits, and is not done again."""
+        if self.way is None or not found.plan.actions:
             return found.plan
-        head = self._fenced(snapshot.ledger)
-        snapshot = self._intend(snapshot, look, found, head)
-        if found.proposals:
-            files = self._files(found.proposals, snapshot.branches, look)
-            self.repository.publish(self.repository.base, head, files, self._message(found.plan))
-            self.restart()
-            self.repository.refresh()
-        look = self._look_until_agreed(snapshot.ledger)
-        self.ops.write_ledger(snapshot, _without_pending(look.advanced(snapshot.ledger)), self._outcome(found.plan))
+        wanted = to_propose(found)
+        stated = self.way.requests.look(digest(wanted.plan)) if asks_forge else None
+        if stated is not None and (stated.is_declined or self._is_proposed(wanted)):
+            return waiting(wanted, stated.why)
+        if wanted.plan.actions and self._is_proposed(wanted):
+            return waiting(wanted, f"proposed on '{Kind.TLSA.branch}'; --fetch asks the forge what became of it")
         return found.plan
+
+    def _is_proposed(self, found: Publication) -> bool:
+        return self.repository.brings({proposal.apex: proposal.zone for proposal in found.proposals})
 
     def _world(self, look: Look, branches: Branches, ledger: Ledger) -> World:
         return World(
@@ -122,12 +152,23 @@ class Publisher:
 
     def _fenced(self, ledger: Ledger) -> str | None:
         """Return the head of the proposal branch, moved first when some run left a `pending` on the ledger."""
-        stale = sorted({entry.pending.run for entry in ledger.apexes.values() if entry.pending})
+        stale = self.stale(ledger)
         if not stale:
             return self.repository.head
         return self.repository.fence(self.repository.head, f"take over from {', '.join(stale)}\n")
 
-    def _intend(self, snapshot: Snapshot, look: Look, found: Publication, head: str | None) -> Snapshot:
+    def stale(self, ledger: Ledger) -> list[str]:
+        """Return the runs that left a `pending` on the ledger: gone, or asleep."""
+        return sorted({entry.pending.run for entry in ledger.apexes.values() if entry.pending})
+
+    def observe(self, snapshot: Snapshot, look: Look) -> Snapshot:
+        """Put on the ledger what a look taught."""
+        why = "A look at the DNS repository and every name server found something new."
+        note = Note("observe", "what DNS shows", why)
+        return self.ops.write_ledger(snapshot, look.advanced(snapshot.ledger), note)
+
+    def intend(self, snapshot: Snapshot, look: Look, found: Publication, head: str | None) -> Snapshot:
+        """Put `pending` on the ledger, before the DNS repository is touched."""
         ledger = _without_pending(look.advanced(snapshot.ledger))
         apexes = dict(ledger.apexes)
         for proposal in found.proposals:
@@ -137,7 +178,19 @@ class Publisher:
         note = Note("publish", f"about to propose {names}", "The DNS repository is touched only after this is pushed.")
         return self.ops.write_ledger(snapshot, replace(ledger, apexes=apexes), note)
 
-    def _files(self, proposals: tuple[Proposal, ...], branches: Branches, look: Look) -> dict[str, bytes]:
+    def settle(self, snapshot: Snapshot, look: Look, note: Note) -> Snapshot:
+        """Take `pending` off the ledger: the DNS repository has it, or nobody will bring it there any more."""
+        return self.ops.write_ledger(snapshot, _without_pending(look.advanced(snapshot.ledger)), note)
+
+    def conclude(self, snapshot: Snapshot, plan: Plan) -> Snapshot:
+        """Look at what name servers make of the new base, so that evidence begins at once, and take `pending` off."""
+        self.restart()
+        apexes = ", ".join(sorted({action.group for action in plan.actions}))
+        note = Note("publish", f"TLSA of {apexes} is in the DNS repository", "What every name server showed after it.")
+        return self.settle(snapshot, self._look_until_agreed(snapshot.ledger), note)
+
+    def files(self, proposals: tuple[Proposal, ...], branches: Branches, look: Look) -> dict[str, bytes]:
+        """Return the include files of *proposals* by path."""
         records = [record for proposal in proposals for record in proposal.records]
         index = Index.of(Keys.of(branches, self.material), frozenset(record.params for record in records))
         lost = {record: LOST for repo in look.repo.values() for record in repo.written_by_us}
@@ -158,21 +211,23 @@ class Publisher:
         keys = {record: (record.params.selector, record.params.match, record.data) for record in records}
         return {record: said[key] for record, key in keys.items() if key in said}
 
-    def _message(self, plan: Plan) -> str:
+    def message(self, plan: Plan) -> str:
+        """Return what the commit in the DNS repository says."""
         apexes = sorted({action.group for action in plan.actions})
         changes = [f"    {target}" for action in plan.actions for target in action.targets]
         lines = [f"publish: TLSA of {', '.join(apexes)}", "", *changes, "", "Sslops-Action: publish"]
         return "\n".join([*lines, f"Sslops-Plan: {digest(plan)}", f"Sslops-Run: {self.run}", ""])
 
-    def _outcome(self, plan: Plan) -> Note:
-        apexes = ", ".join(sorted({action.group for action in plan.actions}))
-        return Note("publish", f"TLSA of {apexes} is in the DNS repository", "What every name server showed after it.")
+    @property
+    def patience_seconds(self) -> int:
+        """How long a forge, and name servers, are waited for."""
+        return LOOK_SECONDS
 
     def _look_until_agreed(self, ledger: Ledger) -> Look:
         """Look until every server shows the base, for a bounded time."""
         look = self.observer.look(ledger)
-        for _ in range(LOOK_SECONDS):
-            if _is_agreed(look):
+        for _ in range(self.patience_seconds):
+            if is_agreed(look):
                 return look
             self.sleep(1)
             look = self.observer.look(ledger)
@@ -200,16 +255,12 @@ class _Commentary:
         return next((slot for slot, held in named.items() if held == generation), "served")
 
 
-def _observed() -> Note:
-    return Note("observe", "what DNS shows", "A look at the DNS repository and every name server found something new.")
-
-
 def _without_pending(ledger: Ledger) -> Ledger:
     apexes = {apex: replace(entry, pending=None) for apex, entry in ledger.apexes.items()}
     return replace(ledger, apexes=apexes)
 
 
-def _is_agreed(look: Look) -> bool:
+def is_agreed(look: Look) -> bool:
     """Whether every server shows what base has: what came is there, and what went is gone."""
     return all(
         servers_agree_with_base(owner, seen)

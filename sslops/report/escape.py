@@ -14,7 +14,8 @@ from __future__ import annotations
 import re
 
 _MARKDOWN_ACTIVE = re.compile(r"([\\`*_\[\]|~$])")
-_REFERENCE = re.compile(r"([@#!])(?=\w)")
+_BLOCK_START = re.compile(r"^(\d{0,9})([.)#+=-])(?=\s|$|[#+=-])")
+_REFERENCE = re.compile(r"(&amp;|[@#!%~$])(?=[\w\"])")
 
 
 def visible(text: str) -> str:
@@ -32,8 +33,8 @@ def on_one_line(text: str) -> str:
 def for_markdown(text: str) -> str:
     """Return *text* as it reads in a Markdown table cell, without mark-up, HTML, mentions or references of its own."""
     shown = on_one_line(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    escaped = _MARKDOWN_ACTIVE.sub(r"\\\1", shown)
-    return _REFERENCE.sub(r"\1<!-- -->", escaped)  # no forge honours a backslash before a mention
+    parted = _REFERENCE.sub(r"\1<!-- -->", shown)  # no forge honours a backslash before a mention
+    return _BLOCK_START.sub(r"\1\\\2", _MARKDOWN_ACTIVE.sub(r"\\\1", parted))
 
 
 def as_code(text: str) -> str:

@@ -55,6 +55,16 @@ def clock(moment: datetime, now: datetime) -> str:
     return f"{time} UTC" if moment.date() == now.date() else f"{moment:%Y-%m-%d} {time} UTC"
 
 
+def stamp(moment: datetime) -> str:
+    """Write *moment* in UTC with its date, the same whenever it is read.
+
+    >>> from datetime import datetime
+    >>> stamp(datetime(2026, 11, 24, 14, 30, tzinfo=UTC))
+    '2026-11-24 14:30 UTC'
+    """
+    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+
+
 def days_left(end: datetime, now: datetime) -> float:
     """Return the days from *now* to *end*, to a tenth, rounded down; negative when *end* has passed."""
     return (end - now) // _TENTH_OF_A_DAY / 10

@@ -5,15 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 from sslops.observe.ports import Clock
+from sslops.propose.ports import Requests
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from sslops.model.change import Change, Note
     from sslops.model.ledger import Ledger
+    from sslops.model.proposal import Text
     from sslops.state.snapshot import Snapshot
 
-__all__ = ["Clock", "Ops"]
+__all__ = ["Clock", "Describe", "Ops", "Requests"]
 
 
 class Ops(Protocol):
@@ -23,6 +25,21 @@ class Ops(Protocol):
         """Push *ledger*; nothing happens when it equals the snapshot's."""
         ...
 
-    def write_roll(self, snapshot: Snapshot, changes: Sequence[Change]) -> Snapshot:
-        """Commit *changes* on `next`, move the roll branch, and merge where the engine merges."""
+    def write_roll(self, snapshot: Snapshot, changes: Sequence[Change], *, is_declined: bool = False) -> Snapshot:
+        """Commit *changes* on `next`, move the roll branch, and merge where the engine merges.
+
+        *is_declined*: the roll branch must bring nothing.
+        """
+        ...
+
+    def refresh(self) -> Snapshot:
+        """Fetch and look again."""
+        ...
+
+
+class Describe(Protocol):
+    """Writes what people read on the forge."""
+
+    def __call__(self, snapshot: Snapshot, digest: str, limit: int) -> Text:
+        """Return title and body of the request for every roll that `main` lacks, the body within *limit* characters."""
         ...

@@ -16,11 +16,12 @@ from sslops.model.plan import Action, HazardName, Plan, Verb, Wait, joined
 from sslops.model.state import Status
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from datetime import datetime
 
     from sslops.dane.gate import Gate
     from sslops.model.inventory import Inventory, Service
+    from sslops.model.names import GenerationId
     from sslops.model.plan import Hazard
     from sslops.model.state import Branches, Generation, Slots
 
@@ -35,6 +36,8 @@ class Reason(StrEnum):
     READY = "ready"
     FIRST = "first"
     FORCED = "forced"
+    REQUEST = "request"
+    """Rolled on `next`; a merge request asks for it on `main`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +75,49 @@ def rolled_slots(slots: Slots, now: datetime) -> Slots:
     """Return the slots after a roll at *now*."""
     refused = None if slots.refused == slots.next else slots.refused
     return replace(slots, curr=slots.next, next=None, prev=slots.curr, rolled_at=now, refused=refused)
+
+
+def request(rolled: Mapping[ServiceId, GenerationId]) -> Plan:
+    """Return what a merge request for *rolled* is about, as a plan: its digest is what a person declines."""
+    return joined(
+        Plan((Action(Verb.ROLL, service.group, service.name, "roll", Reason.REQUEST, generation),))
+        for service, generation in rolled.items()
+    )
+
+
+def request_waits(
+    branches: Branches, rolled: Mapping[ServiceId, GenerationId], now: datetime, why: str
+) -> tuple[Wait, ...]:
+    """Return the wait of each service whose roll a person has to merge.
+
+    Nobody can tell how long that takes, so it is a failure once the last tenth of the life of what is served has begun.
+    """
+    return tuple(
+        Wait(
+            Verb.ROLL,
+            service.group,
+            service.name,
+            "roll",
+            None,
+            why,
+            fatal=_is_ending(branches.main[service].curr, now),
+        )
+        for service in sorted(rolled)
+    )
+
+
+def held(inventory: Inventory, rolled: Mapping[ServiceId, GenerationId], now: datetime) -> str | None:
+    """Return why the bot must not merge *rolled* by itself; null when no hold is on any of it."""
+    known = [inventory.services[service] for service in sorted(rolled) if service in inventory.services]
+    holds = [(service.id, hold) for service in known if (hold := inventory.hold_on(service, now)) is not None]
+    return f"{holds[0][0]} is held: {holds[0][1].reason}" if holds else None
+
+
+def _is_ending(curr: Generation | None, now: datetime) -> bool:
+    if curr is None or curr.issued is None:
+        return False
+    life = curr.issued.not_after - curr.issued.not_before
+    return now >= curr.issued.not_after - life / 10
 
 
 def _hazards(verdict: Verdict) -> tuple[Hazard, ...]:

@@ -9,26 +9,42 @@ from sslops.dane.gate import Gate
 from sslops.dane.records import Keys
 from sslops.model.change import Change, Note
 from sslops.model.names import ServiceId
+from sslops.model.plan import Plan
+from sslops.model.proposal import Kind, Proposal
 from sslops.plan.digest import digest, require
 from sslops.roll import rules
+from sslops.state.roll_branch import applied, rolls
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from sslops.dane.records import Material
     from sslops.model.inventory import Inventory
     from sslops.model.ledger import Ledger
     from sslops.model.names import GenerationId
-    from sslops.model.plan import Action, Plan
+    from sslops.model.plan import Action, Wait
     from sslops.observe.look import Observer
-    from sslops.roll.ports import Clock, Ops
+    from sslops.roll.ports import Clock, Describe, Ops, Requests
     from sslops.roll.rules import RollOptions
     from sslops.state.snapshot import Snapshot
 
 
+PATIENCE_SECONDS = 30
+"""How long a forge is waited for that was asked to merge."""
+
+
+@dataclass(frozen=True, slots=True)
+class ByRequest:
+    """How main moves where there is a forge: the *requests*, and who writes what they say; *sleep* takes seconds."""
+
+    requests: Requests
+    describe: Describe
+    sleep: Callable[[float], None]
+
+
 @dataclass(frozen=True, slots=True)
 class Roller:
-    """Rolls what is ready."""
+    """Rolls what is ready; *way* null: the engine merges by itself."""
 
     inventory: Inventory
     ops: Ops
@@ -36,8 +52,27 @@ class Roller:
     clock: Clock
     options: RollOptions
     material: Mapping[tuple[ServiceId, GenerationId], Material] | None = None
+    way: ByRequest | None = None
 
-    def plan(self, snapshot: Snapshot) -> tuple[Plan, Ledger]:
+    def plan(self, snapshot: Snapshot, *, asks_forge: bool = False) -> Plan:
+        """Return what roll would do, and what waits; the forge is asked only with *asks_forge*."""
+        plan, _ = self._judged(snapshot)
+        return plan if self.way is None else plan + Plan(waits=self._proposed(snapshot, asks_forge=asks_forge))
+
+    def roll(self, snapshot: Snapshot, expected_digest: str | None = None) -> Plan:
+        """Roll; Moved when another run was faster, to be tried again from the start."""
+        plan, ledger = self._judged(snapshot)
+        require(plan, expected_digest)
+        note = Note("observe", "what DNS shows", "A look at the name servers found something new.")
+        snapshot = self.ops.write_ledger(snapshot, ledger, note)
+        name = digest(plan)
+        changes = [self._change(action, snapshot, name) for action in plan.actions]
+        if self.way is None:
+            self.ops.write_roll(snapshot, changes)
+            return plan
+        return plan + Plan(waits=self._propose(self.way, snapshot, changes))
+
+    def _judged(self, snapshot: Snapshot) -> tuple[Plan, Ledger]:
         """Return the plan, and the ledger as it stands after the look that it rests on."""
         keys = Keys.of(snapshot.branches, self.material)
         if not self._asks_dns(snapshot):
@@ -48,15 +83,54 @@ class Roller:
         gate = look.gate(self.inventory, ledger, keys, self.clock.now())
         return rules.plan(self.inventory, snapshot.branches, gate, self.options), ledger
 
-    def roll(self, snapshot: Snapshot, expected_digest: str | None = None) -> Plan:
-        """Roll; Moved when another run was faster, to be tried again from the start."""
-        plan, ledger = self.plan(snapshot)
-        require(plan, expected_digest)
-        note = Note("observe", "what DNS shows", "A look at the name servers found something new.")
-        snapshot = self.ops.write_ledger(snapshot, ledger, note)
-        name = digest(plan)
-        self.ops.write_roll(snapshot, [self._change(action, snapshot, name) for action in plan.actions])
-        return plan
+    # Where a forge merges.
+
+    def _propose(self, way: ByRequest, snapshot: Snapshot, changes: Sequence[Change]) -> tuple[Wait, ...]:
+        """Write *changes* on next, let one request ask for every roll that main lacks, and return what waits."""
+        rolled = rolls(snapshot.branches.main, applied(snapshot.branches.next, changes))
+        name = digest(rules.request(rolled))
+        refusal = way.requests.refusal(name) if rolled else None
+        if refusal is not None or not rolled:
+            if snapshot.proposed:
+                # The request first: some forges close one whose branch brings nothing, as if a person declined it.
+                way.requests.withdraw()
+            self.ops.write_roll(snapshot, changes, is_declined=True)
+            return () if refusal is None else self._waits(snapshot, rolled, _declined(refusal.url))
+        snapshot = self.ops.write_roll(snapshot, changes)
+        hold = rules.held(self.inventory, rolled, self.clock.now())
+        stated = way.requests.propose(self._request(way, snapshot, name), may_merge=hold is None)
+        if stated.merging is not None and self._is_merged(way, rolled):
+            return ()
+        return self._waits(snapshot, rolled, f"{stated.why}; {hold}" if hold else stated.why)
+
+    def _proposed(self, snapshot: Snapshot, *, asks_forge: bool) -> tuple[Wait, ...]:
+        """Return the waits for what was proposed before, told from the branches and, if it may be asked, the forge."""
+        rolled = rolls(snapshot.branches.main, snapshot.branches.next)
+        if not rolled or self.way is None:
+            return ()
+        stated = self.way.requests.look(digest(rules.request(rolled))) if asks_forge else None
+        if stated is not None:
+            return self._waits(snapshot, rolled, stated.why)
+        told = "declined" if rolled != snapshot.proposed else f"proposed on '{Kind.ROLL.branch}'"
+        return self._waits(snapshot, rolled, f"{told}; --fetch asks the forge")
+
+    def _waits(self, snapshot: Snapshot, rolled: Mapping[ServiceId, GenerationId], why: str) -> tuple[Wait, ...]:
+        return rules.request_waits(snapshot.branches, rolled, self.clock.now(), why)
+
+    def _request(self, way: ByRequest, snapshot: Snapshot, name: str) -> Proposal:
+        text = way.describe(snapshot, name, way.requests.body_limit)
+        head = snapshot.roll_commit or ""
+        return Proposal(Kind.ROLL, way.requests.target, head, name, text.title, text.body)
+
+    def _is_merged(self, way: ByRequest, rolled: Mapping[ServiceId, GenerationId]) -> bool:
+        """Whether main has *rolled*, within the time in which a forge that merges by itself does."""
+        for second in range(PATIENCE_SECONDS):
+            if second:
+                way.sleep(1)
+            main = self.ops.refresh().branches.main
+            if all(main[service].slots.curr == generation for service, generation in rolled.items()):
+                return True
+        return False
 
     def _asks_dns(self, snapshot: Snapshot) -> bool:
         """Whether a candidate has DANE, or may still have it in DNS after it left the inventory."""
@@ -75,3 +149,7 @@ class Roller:
             generation=action.generation,
             plan=plan,
         )
+
+
+def _declined(url: str) -> str:
+    return f"declined: {url} was closed; sslops roll --force opens it again"

@@ -9,6 +9,7 @@ from sslops.errors import GitError, StateError
 from sslops.ledger.files import read_ledger
 from sslops.model.state import Branches
 from sslops.state.paths import STATE, slots_path
+from sslops.state.roll_branch import rolls
 from sslops.state.slots_file import read_slots
 from sslops.state.snapshot import LEDGER_BRANCH, ROLL_BRANCH, Snapshot
 from sslops.state.take_in import CurrHistory, differing, take_in
@@ -53,7 +54,17 @@ class Looker:
             branches=Branches(on_main, taken.state),
             take_in=taken,
             ledger=read_ledger(self.git.files(ledger) if ledger else {}),
+            proposed=self._proposed(heads.get(ROLL_BRANCH), main, on_main),
         )
+
+    def _proposed(self, roll: str | None, main: str, on_main: State) -> Mapping[ServiceId, GenerationId]:
+        if roll is None or roll == main:
+            return {}
+        try:
+            return rolls(on_main, self.state(roll))
+        except StateError:
+            # Somebody else wrote there, which stops whoever wants to write, and nobody who only looks.
+            return {}
 
     def state(self, commit: str) -> State:
         """Return the state as *commit* has it."""

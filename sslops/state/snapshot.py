@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
     from sslops.adapters.git import Git
     from sslops.model.ledger import Ledger
+    from sslops.model.names import GenerationId, ServiceId
     from sslops.model.state import Branches
     from sslops.state.take_in import TakeIn
 
@@ -34,6 +35,8 @@ class Snapshot:
     branches: Branches = field(repr=False)
     take_in: TakeIn = field(repr=False)
     ledger: Ledger = field(repr=False)
+    proposed: Mapping[ServiceId, GenerationId] = field(default_factory=dict, repr=False)
+    """What the roll branch would make curr on main."""
 
     @property
     def ledger_is_new(self) -> bool:

@@ -123,22 +123,26 @@ class OpsRepo:
         self._push(snapshot, [self._next(snapshot, changes)])
         return self.snapshot()
 
-    def write_roll(self, snapshot: Snapshot, changes: Sequence[Change] = ()) -> Snapshot:
+    def write_roll(self, snapshot: Snapshot, changes: Sequence[Change] = (), *, is_declined: bool = False) -> Snapshot:
         """Commit rolls on next and move the roll branch along, when the set of rolls in it changes.
 
         With `forge: none` main goes forward in the same push, and a checkout of main with it where there is no remote.
+        *is_declined*: nobody wants these rolls, and the roll branch brings nothing.
         """
-        main = snapshot.branches.main
-        wanted = rolls(main, applied(snapshot.branches.next, changes))
-        proposed = rolls(main, self._looker.state(snapshot.roll_commit)) if snapshot.roll_commit else {}
-        merges = bool(wanted) and self.settings.forge == "none"
-        if not (changes or snapshot.take_in.changed or merges or wanted != proposed):
+        rolled = rolls(snapshot.branches.main, applied(snapshot.branches.next, changes))
+        wanted = {} if is_declined else rolled
+        has_forge = self.settings.forge != "none"
+        merges = bool(rolled) and not has_forge
+        if not (changes or snapshot.take_in.changed or merges or wanted != snapshot.proposed):
+            if has_forge:
+                self._refuse_foreign(snapshot)
             return snapshot
         self._refuse_foreign(snapshot)
         following = self._next(snapshot, changes)
         updates, tip = [following], following.new
-        if wanted != proposed:
-            updates.append(RefUpdate(ROLL_BRANCH, tip, snapshot.roll_commit, may_rewrite=True))
+        if wanted != snapshot.proposed:
+            head = tip if wanted else snapshot.main_commit
+            updates.append(RefUpdate(ROLL_BRANCH, head, snapshot.roll_commit, may_rewrite=True))
         if merges:
             updates.append(RefUpdate(self.settings.branch, tip, snapshot.main_commit))
         self._push(snapshot, updates)

@@ -3,27 +3,32 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from sslops.errors import ExitCode, Faults
+from sslops.errors import ExitCode, Faults, UsageError
 from sslops.inventory import load, read_folder, schemas
+from sslops.report.escape import as_code, for_markdown
 from sslops.report.words import count
 from sslops.verbs import options
 from sslops.verbs.session import current
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from sslops.errors import SslopsError
     from sslops.model.inventory import Inventory
 
 
+_JUNIT = "Write the faults to FILE as JUnit, for a forge that shows tests."
+
+
 @click.command(name="check")
 @options.json()
-def command(*, as_json: bool) -> ExitCode:
+@click.option("--junit", "report", metavar="FILE", type=click.Path(dir_okay=False, path_type=Path), help=_JUNIT)
+def command(*, as_json: bool, report: Path | None) -> ExitCode:
     """Check `inventory/` and `state/` as the working tree has them: every fault at once, each with its place.
 
     Exit 0 when there is none, 1 otherwise. Nothing is fetched, and no server is asked.
@@ -32,10 +37,14 @@ def command(*, as_json: bool) -> ExitCode:
     try:
         inventory = _checked(session.folder)
     except Faults as faults:
+        _write(report, faults.faults)
+        session.summarise(_as_markdown(faults.faults))
         if not as_json:
             raise
         session.show(_as_json(faults.faults))
         return ExitCode.FAILED
+    _write(report, ())
+    session.summarise(f"**sslops check**: {_sound(inventory)}")
     for name in schemas.stale(session.folder):
         session.say(f"'{name}' is of another release of sslops; sslops schema --write {schemas.IN_INVENTORY}")
     session.show(_as_json((), inventory) if as_json else _sound(inventory))
@@ -51,6 +60,25 @@ def _checked(top: Path) -> Inventory:
     if found:
         raise Faults(found)
     return inventory
+
+
+def _write(report: Path | None, faults: Sequence[SslopsError]) -> None:
+    if report is None:
+        return
+    from sslops.ci.junit import junit
+
+    try:
+        report.write_text(junit(faults), encoding="utf-8")
+    except OSError as error:
+        message = f"'{report}' cannot be written: {error.strerror}"
+        raise UsageError(message, hint="name a file in a folder that exists") from error
+
+
+def _as_markdown(faults: Sequence[SslopsError]) -> str:
+    rows = [f"| {as_code(str(fault.where or ''))} | {for_markdown(fault.what)} |" for fault in faults]
+    return "\n".join(
+        [f"**sslops check**: {count(len(faults), 'fault')}", "", "| where | what |", "| --- | --- |", *rows]
+    )
 
 
 def _sound(inventory: Inventory) -> str:

@@ -14,9 +14,12 @@ if TYPE_CHECKING:
     from sslops.wiring import Site
 
 
+_HOST = "Only this host, now: its backoff does not count. A job of a fleet has its hosts in SSLOPS_DEPLOY_HOSTS."
+
+
 @click.command(name="deploy")
 @options.targets()
-@click.option("--host", "hosts", multiple=True, metavar="HOST", help="Only this host, now: its backoff does not count.")
+@click.option("--host", "hosts", multiple=True, metavar="HOST", envvar="SSLOPS_DEPLOY_HOSTS", help=_HOST)
 @click.option("--force-restart", is_flag=True, help="Restart although nothing changed, and prove again what is served.")
 @click.option("--forget", multiple=True, metavar="HOST", help="End the entries of a host that left the inventory.")
 @stage.asked()

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from sslops.ci.environment import Forge
+from sslops.ci.secrets import ROWS
 from sslops.errors import ExitCode
 from sslops.verbs.session import current
 
@@ -20,7 +22,12 @@ if TYPE_CHECKING:
 
 @click.command("init")
 @click.argument("directory", metavar="DIR", type=click.Path(path_type=Path))
-def command(directory: Path) -> ExitCode:
+@click.option(
+    "--forge",
+    type=click.Choice([str(forge) for forge in Forge]),
+    help="Add the jobs for this forge, and name their secrets.",
+)
+def command(directory: Path, forge: str | None) -> ExitCode:
     """Make a new ops repository in DIR: one commit on main, no remote.
 
     Two age identities are put into $XDG_CONFIG_HOME/sslops, renew.key and deploy.key, unless they are there.
@@ -29,12 +36,15 @@ def command(directory: Path) -> ExitCode:
     from sslops.init.repository import make_repository, require_empty
 
     session = current()
+    wanted = Forge(forge) if forge else None
     folder = (session.start / directory).absolute()
     require_empty(folder)
     found = identities(os.environ)
     renew, deploy = found
-    make_repository(folder, {"renew": renew.recipient, "deploy": deploy.recipient})
+    make_repository(folder, {"renew": renew.recipient, "deploy": deploy.recipient}, forge=wanted)
     session.show(_told(directory, found))
+    if wanted is not None:
+        session.show(_secrets(wanted, found))
     return ExitCode.DONE
 
 
@@ -52,3 +62,16 @@ def _told(directory: Path, identities: Sequence[Identity]) -> str:
             "  sslops plan",
         ]
     )
+
+
+def _secrets(forge: Forge, identities: Sequence[Identity]) -> str:
+    """Name every secret of every job, and for the identities the file whose content it is."""
+    files = dict(zip(("renew", "deploy"), (each.path for each in identities), strict=True))
+    place = "secrets of the repository" if forge is Forge.FORGEJO else "environment '{}'"
+    lines = ["", f"Then push it to {forge.label}, with these secrets (docs/ci-{forge}.md):"]
+    for job, rows in ROWS.items():
+        lines += ["", f"  {place.format(job)}"]
+        for row in rows:
+            content = f"the line AGE-SECRET-KEY-... of '{files[job]}'" if row.name == "SOPS_AGE_KEY" else row.content
+            lines.append(f"    {row.name_on(forge, job):<25} {content} ({row.when})")
+    return "\n".join(lines)

@@ -17,12 +17,16 @@ if TYPE_CHECKING:
 
     Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
+MAX_REASON = 300
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 
-def targets() -> Decorator:
-    """Take *targets*, a tuple of `group`, `group:svc1,svc2` or `group:ALL`; empty means all active groups."""
-    return click.argument("targets", nargs=-1, metavar="[TARGET]...")
+def targets(variable: str | None = None) -> Decorator:
+    """Take *targets*, a tuple of `group`, `group:svc1,svc2` or `group:ALL`; empty means all active groups.
+
+    Where none are given they are the words of the environment's *variable*.
+    """
+    return click.argument("targets", nargs=-1, metavar="[TARGET]...", envvar=variable)
 
 
 def apply() -> Decorator:
@@ -68,6 +72,26 @@ def accept() -> Decorator:
         callback=_consents,
         help="Accept this hazard (for this subject only). May be given several times.",
     )
+
+
+def reason(variable: str) -> Decorator:
+    """Take *reason*, one line that says why; the empty string when nobody does."""
+    return click.option(
+        "--reason",
+        default="",
+        metavar="TEXT",
+        envvar=variable,
+        callback=_one_line,
+        help="Why, in a sentence; it ends in the commit. With --force a job of a forge needs one.",
+    )
+
+
+def _one_line(_context: click.Context, _parameter: click.Parameter, given: str) -> str:
+    line = " ".join("".join(each if each.isprintable() else " " for each in given).split())
+    if len(line) > MAX_REASON:
+        message = f"a reason of {len(line)} characters is too long: {MAX_REASON} at most"
+        raise click.BadParameter(message)
+    return line.rstrip(".")
 
 
 def _digest(_context: click.Context, _parameter: click.Parameter, given: str | None) -> str | None:

@@ -9,6 +9,7 @@ from sslops.errors import ExitCode, SslopsError, worst
 from sslops.model.plan import Plan
 from sslops.plan.digest import digest
 from sslops.report import outlook
+from sslops.report.escape import for_markdown
 from sslops.report.plan import as_json, as_markdown, as_text
 from sslops.report.plan_view import view
 
@@ -63,8 +64,17 @@ def finish(session: Session, outcome: Outcome, form: Form) -> ExitCode:
     if outcome.names and not form.as_json:
         show = outlook.as_markdown if form.as_markdown else outlook.as_text
         session.show(f"\n{show(outcome.names, session.now)}")
-    for said in dict.fromkeys(failure.render() for failure in outcome.failures):
-        session.say(said)
+    for failure in {failure.render(): failure for failure in outcome.failures}.values():
+        session.complain(failure)
+    session.summarise(_summary(session, outcome))
     if plan.actions and not outcome.is_applied:
         session.say("nothing was changed; --apply does it")
     return outcome.exit_code(detailed=form.detailed)
+
+
+def _summary(session: Session, outcome: Outcome) -> str:
+    """Write the outcome for the page of a job."""
+    done = "done" if outcome.is_applied else "not done, only planned"
+    parts = [f"**sslops**: {done}", as_markdown(view(outcome.plan, digest(outcome.plan), session.now))]
+    parts += [f"- {for_markdown(failure.what)}" for failure in outcome.failures]
+    return "\n\n".join(parts)

@@ -6,14 +6,19 @@ from typing import TYPE_CHECKING
 
 import click
 
+from sslops.errors import Faults
 from sslops.verbs import options
 from sslops.verbs.outcome import Form, finish
 from sslops.verbs.session import current
 from sslops.wiring import Request, Site, carry_out
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from sslops.errors import ExitCode
     from sslops.model.inventory import Consent
+    from sslops.verbs.outcome import Outcome
+    from sslops.verbs.session import Session
 
 
 @click.command(name="plan")
@@ -22,6 +27,8 @@ if TYPE_CHECKING:
 @options.fetch()
 @options.json()
 @options.markdown()
+@click.option("--comment", "is_told", is_flag=True, help="Write it as a comment on the merge request of this job.")
+@click.option("--request", "number", type=click.IntRange(min=1), metavar="NUMBER", help="Comment on this one instead.")
 @options.detailed_exitcode()
 def command(
     *,
@@ -30,6 +37,8 @@ def command(
     fetch: bool,
     as_json: bool,
     as_markdown: bool,
+    is_told: bool,
+    number: int | None,
     detailed_exitcode: bool,
 ) -> ExitCode:
     """Show what can be done now, what waits, until when and why. Changes nothing.
@@ -37,5 +46,23 @@ def command(
     It looks at DNS; the inventory is the one in the working tree.
     """
     session = current()
-    outcome = carry_out(session, Request(fetch=fetch, accept=accept, targets=targets), Site.plan)
-    return finish(session, outcome, Form(as_json, as_markdown, detailed_exitcode))
+    request, form = Request(fetch=fetch, accept=accept, targets=targets), Form(as_json, as_markdown, detailed_exitcode)
+    if number is not None and not is_told:
+        message = "--request goes with --comment"
+        raise click.UsageError(message)
+    act = _told(session, number) if is_told else Site.plan
+    return finish(session, carry_out(session, request, act), form)
+
+
+def _told(session: Session, asked: int | None) -> Callable[[Site], Outcome]:
+    """Return what plans and comments; a broken inventory is commented on at once."""
+    from sslops.inventory import load, read_folder
+    from sslops.wiring import telling
+
+    number = telling.request_number(session, asked)
+    try:
+        load(read_folder(session.folder))
+    except Faults as error:
+        telling.comment_faults(session, error, number)
+        raise
+    return lambda site: telling.comment_plan(site, site.plan(), number)

@@ -14,10 +14,11 @@ if TYPE_CHECKING:
 
 
 @click.command(name="publish")
+@click.option("--force", is_flag=True, help="Propose once more what a person declined by closing a merge request.")
 @stage.asked()
-def command(asked: stage.Asked) -> ExitCode:
+def command(asked: stage.Asked, *, force: bool) -> ExitCode:
     """Bring the TLSA include files in the DNS repository up to date.
 
     Every active group is rendered. A record is added when something will need it and withdrawn when nothing does.
     """
-    return stage.conduct(asked, Site.plan_publish, lambda site: site.publish(asked.plan_digest))
+    return stage.conduct(asked, Site.plan_publish, lambda site: site.publish(asked.plan_digest, force=force))

@@ -8,32 +8,44 @@ import click
 
 from sslops.errors import UsageError
 from sslops.verbs import options, stage
+from sslops.verbs.session import current
 
 if TYPE_CHECKING:
     from sslops.errors import ExitCode
     from sslops.issue.rules import RenewOptions
+    from sslops.verbs.options import Decorator
     from sslops.wiring import Site
 
 
+def _flag(name: str, text: str) -> Decorator:
+    """Take a flag that the form of a forge may set, through a variable of this verb's own."""
+    return click.option(f"--{name}", is_flag=True, envvar=f"SSLOPS_RENEW_{name.upper().replace('-', '_')}", help=text)
+
+
 @click.command(name="renew")
-@options.targets()
-@click.option("--force", is_flag=True, help="Renew although nothing is due.")
-@click.option("--new-key", is_flag=True, help="Discard the key on deck (it leaked, say) and make a new one.")
-@click.option("--reuse-key", is_flag=True, help="Certify the key that is live once more.")
-@click.option("--staging", is_flag=True, help="Rehearse at the CAs' staging servers; nothing of it is ever rolled.")
+@options.targets("SSLOPS_RENEW_TARGETS")
+@_flag("force", "Renew although nothing is due.")
+@_flag("new-key", "Discard the key on deck (it leaked, say) and make a new one.")
+@_flag("reuse-key", "Certify the key that is live once more.")
+@_flag("staging", "Rehearse at the CAs' staging servers; nothing of it is ever rolled.")
+@options.reason("SSLOPS_RENEW_REASON")
 @stage.asked()
-def command(asked: stage.Asked, *, force: bool, new_key: bool, reuse_key: bool, staging: bool) -> ExitCode:
+def command(asked: stage.Asked, *, force: bool, new_key: bool, reuse_key: bool, staging: bool, reason: str) -> ExitCode:
     """Renew what is due: keys, CSRs and certificates, signers first.
 
     Due is asked of the newest certificate, the one on deck or else the live one. What is on deck and due again, or
-    forced, keeps its own key.
+    forced, keeps its own key. The form of a forge asks through SSLOPS_RENEW_TARGETS, _FORCE, _NEW_KEY, _REUSE_KEY,
+    _STAGING and _REASON.
     """
     if new_key and reuse_key:
         message = "--new-key and --reuse-key exclude each other"
         raise UsageError(message)
+    if force and not reason and current().job.is_job:
+        message = "a forced renewal in a job needs a reason"
+        raise UsageError(message, hint="the form's field 'reason', or --reason TEXT")
 
     def wanted(site: Site) -> RenewOptions:
-        return site.renew_options(force=force, new_key=new_key, reuse_key=reuse_key, staging=staging)
+        return site.renew_options(force=force, new_key=new_key, reuse_key=reuse_key, staging=staging, said=reason)
 
     def place(site: Site) -> Site:
         return site.rehearsing() if staging else site

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from sslops.verbs import options, stage
+from sslops.wiring.telling import with_dashboard
 
 if TYPE_CHECKING:
     from sslops.errors import ExitCode
@@ -16,7 +17,11 @@ if TYPE_CHECKING:
 
 @click.command(name="roll")
 @options.targets()
-@click.option("--force", is_flag=True, help="Skip min_roll_mins and a refusal; never the rules that keep DANE whole.")
+@click.option(
+    "--force",
+    is_flag=True,
+    help="Skip min_roll_mins, a refusal and a declined merge request; never the rules that keep DANE whole.",
+)
 @click.option("--min-roll-mins", type=click.IntRange(min=0), help="Age of next in minutes, instead of the inventory's.")
 @stage.asked()
 def command(asked: stage.Asked, *, force: bool, min_roll_mins: int | None) -> ExitCode:
@@ -28,5 +33,5 @@ def command(asked: stage.Asked, *, force: bool, min_roll_mins: int | None) -> Ex
     return stage.conduct(
         asked,
         lambda site: site.plan_roll(wanted(site)),
-        lambda site: site.roll(wanted(site), asked.plan_digest),
+        with_dashboard(lambda site: site.roll(wanted(site), asked.plan_digest)),
     )

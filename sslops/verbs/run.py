@@ -13,6 +13,8 @@ from sslops.verbs import options
 from sslops.verbs.outcome import Form, Outcome, finish
 from sslops.verbs.session import current
 from sslops.wiring import Request, Site, carry_out
+from sslops.wiring.good_runs import note_good_run
+from sslops.wiring.telling import with_dashboard
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,13 +42,15 @@ def command(
 ) -> ExitCode:
     """Renew, publish, roll, deploy, publish. A stage that fails does not stop the ones after it."""
     session = current()
-    request = Request(apply, fetch, accept, targets)
+    request = Request(apply, fetch, accept, targets, is_partial=bool(targets))
     if not apply:
         outcome = carry_out(session, request, Site.plan)
     else:
         outcome = Outcome(is_applied=True)
-        for stage in (_renew, _publish_early, _roll, _deploy, _publish):
-            outcome += _attempt(session, request, stage)
+        for name, stage in STAGES.items():
+            with session.section(name):
+                outcome += _attempt(session, request, stage)
+        note_good_run(session, "run", request, outcome)
     return finish(session, outcome, Form(as_json=as_json, detailed=detailed_exitcode))
 
 
@@ -77,3 +81,13 @@ def _roll(site: Site) -> Outcome:
 
 def _deploy(site: Site) -> Outcome:
     return site.deploy(site.deploy_options())
+
+
+STAGES = {
+    "renew": _renew,
+    "publish": _publish_early,
+    "roll": _roll,
+    "deploy": _deploy,
+    "publish-again": with_dashboard(_publish),
+}
+"""The steps of a run in their order, by the name that the log of a job folds them under."""

@@ -9,21 +9,24 @@ import os
 import sys
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Protocol, TextIO
 
 import click
 
 from sslops.adapters.effects import NO_EFFECTS
-from sslops.errors import UsageError
+from sslops.ci import speech
+from sslops.ci.environment import NO_JOB, Environment
+from sslops.errors import Faults, UsageError
 from sslops.report.escape import visible
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
-    from datetime import datetime
     from pathlib import Path
 
     from sslops.adapters.effects import Effects
+    from sslops.errors import SslopsError
 
 INVENTORY_FILE = "inventory/sslops.yaml"
 """The file that makes a folder an ops repository."""
@@ -41,12 +44,13 @@ class Session:
     """One invocation of sslops.
 
     *start* is where the search for the ops repository begins (`-C`, else the working directory); *now* is aware UTC in
-    whole seconds; *effects* is told about every change to the outside world.
+    whole seconds; *effects* is told about every change to the outside world; *job* is what a forge says of this run.
     """
 
     start: Path
     now: datetime
     effects: Effects = NO_EFFECTS
+    job: Environment = NO_JOB
 
     @property
     def folder(self) -> Path:
@@ -61,27 +65,59 @@ class Session:
     @property
     def is_terminal(self) -> bool:
         """Whether a person sees stdout as it is written."""
-        return sys.stdout.isatty()
+        return sys.stdout.isatty() and not self.job.is_job
 
     @property
     def author(self) -> tuple[str, str] | None:
         """Name and address of the person at the terminal, as git knows them; null for a job, or when git does not."""
-        if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        if self.job.is_job or not (sys.stdin.isatty() and sys.stderr.isatty()):
             return None
         name, email = _git_config(self.start, "user.name"), _git_config(self.start, "user.email")
         return (name, email) if name and email else None
 
     def show(self, text: str, *, styled: bool = False) -> None:
         """Write *text* to stdout: the result, and nothing else. *styled* text is escaped already."""
-        _write(sys.stdout, text if styled else visible(text))
+        _write(sys.stdout, text if styled else speech.defused(self.job.forge, visible(text)))
 
     def say(self, text: str) -> None:
         """Write *text* to stderr: the talk that surrounds a result."""
-        _write(sys.stderr, visible(text))
+        _write(sys.stderr, speech.defused(self.job.forge, visible(text)))
+
+    def complain(self, error: SslopsError) -> None:
+        """Say *error*, and in a job have each fault shown at its line of the merge request."""
+        self.say(error.render())
+        faults = error.faults if isinstance(error, Faults) else (error,)
+        for fault in faults[: speech.MOST_ANNOTATIONS]:
+            line = speech.annotation(self.job.forge, fault)
+            if line is not None:
+                _write(sys.stderr, visible(line))
+
+    def summarise(self, markdown: str) -> None:
+        """Put *markdown* on the page of this job, where its forge has one; as much of it as the page takes."""
+        if self.job.summary_file is None:
+            return
+        try:
+            with self.job.summary_file.open("ab") as file:
+                file.write(speech.fitting(f"{markdown}\n\n", speech.SUMMARY_BYTES - file.tell()).encode())
+        except OSError as error:
+            self.say(f"the summary of this job cannot be written: {error.strerror}")
+
+    @contextmanager
+    def section(self, title: str) -> Iterator[None]:
+        """Fold what is written meanwhile, where the forge can, under *title* (a word)."""
+        begin = speech.section_start(self.job.forge, title, title, datetime.now(tz=UTC))
+        if begin is None:
+            yield
+            return
+        _write(sys.stderr, begin)
+        try:
+            yield
+        finally:
+            _write(sys.stderr, speech.section_end(self.job.forge, title, datetime.now(tz=UTC)) or "")
 
     def progress(self, description: str, total: int) -> AbstractContextManager[Advance]:
         """Return a context that shows a bar of *total* steps on a terminal, and nothing anywhere else."""
-        return _bar(description, total) if sys.stderr.isatty() else nullcontext(_stand_still)
+        return _bar(description, total) if sys.stderr.isatty() and not self.job.is_job else nullcontext(_stand_still)
 
 
 def current() -> Session:

@@ -6,10 +6,14 @@ from dataclasses import dataclass
 from functools import wraps
 from typing import TYPE_CHECKING, Any
 
+import click
+
 from sslops.verbs import options
 from sslops.verbs.outcome import Form, Outcome, finish
 from sslops.verbs.session import current
 from sslops.wiring import Request, carry_out
+from sslops.wiring.good_runs import note_good_run
+from sslops.wiring.job_secrets import tell_missing_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,7 +50,9 @@ def asked() -> Decorator:
             targets: tuple[str, ...] = (),
             **own: Any,  # noqa: ANN401  (the verb's own options)
         ) -> ExitCode:
-            request = Request(apply, fetch, accept, targets)
+            request = Request(
+                apply, fetch, accept, targets, is_partial=bool(targets or own.get("hosts") or own.get("staging"))
+            )
             form = Form(as_json=as_json, detailed=detailed_exitcode)
             return verb(asked=Asked(request, plan_digest, form), **own)
 
@@ -63,7 +69,18 @@ def conduct(asked: Asked, plan: Callable[[Site], Plan], apply: Callable[[Site], 
     """Show what *plan* says, or with `--apply` what *apply* did; return the exit code."""
     session = current()
 
-    def act(site: Site) -> Outcome:
-        return apply(site) if asked.request.apply else Outcome(plan(site))
+    verb = click.get_current_context().info_name or ""
+    is_told = False
 
-    return finish(session, carry_out(session, asked.request, act), asked.form)
+    def act(site: Site) -> Outcome:
+        nonlocal is_told
+        if not asked.request.apply:
+            return Outcome(plan(site))
+        if not is_told:
+            tell_missing_secrets(session, verb, site)
+            is_told = True
+        return apply(site)
+
+    outcome = carry_out(session, asked.request, act)
+    note_good_run(session, verb, asked.request, outcome)
+    return finish(session, outcome, asked.form)

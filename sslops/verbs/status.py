@@ -32,6 +32,7 @@ def command(targets: tuple[str, ...], *, live: bool, fetch: bool, as_json: bool,
     session = current()
     report = _report(session, targets, fetch=fetch)
     shown = _live(session, targets) if live else None
+    session.summarise(status.as_markdown(report))
     if as_json:
         session.show(status.as_json(report, shown.as_json() if shown else None))
         return ExitCode.DONE

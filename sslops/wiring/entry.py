@@ -10,13 +10,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from sslops.adapters.git import Git, Person
-from sslops.errors import Faults, GitError
+from sslops.ci import environment as ci
+from sslops.errors import Faults
 from sslops.inventory import load, read_folder
 from sslops.model.inventory import RepoSettings
 from sslops.plan.consents import consents
 from sslops.plan.targets import parse_targets
 from sslops.state.retrying import retrying
 from sslops.state.store import OpsRepo
+from sslops.wiring.forges import ops_clone
 from sslops.wiring.site import Site
 
 if TYPE_CHECKING:
@@ -28,9 +30,6 @@ if TYPE_CHECKING:
 
 Result = TypeVar("Result")
 
-RUN_VARIABLES = ("CI_JOB_URL", "SSLOPS_RUN")
-"""Where a forge says which job this is; it ends in the trailer `Sslops-Run`."""
-
 
 @dataclass(frozen=True, slots=True)
 class Request:
@@ -40,6 +39,8 @@ class Request:
     fetch: bool = False
     accept: tuple[Consent, ...] = ()
     targets: tuple[str, ...] = ()
+    is_partial: bool = False
+    """Whether the verb is asked for a part of its work: some targets, some hosts, or a rehearsal."""
 
 
 def carry_out(session: Session, request: Request, act: Callable[[Site], Result]) -> Result:
@@ -48,7 +49,7 @@ def carry_out(session: Session, request: Request, act: Callable[[Site], Result])
     Without `--apply` the inventory is the working tree's and nothing is locked; with it, main's, under the lock of this
     clone, and again from the start when another run was faster. Raises Busy after the last try.
     """
-    ops = _ops(session)
+    ops = ops_repository(session)
     if not request.apply:
         snapshot = _fetched(ops) if request.fetch else ops.snapshot()
         return act(_site(session, request, ops, snapshot, load(read_folder(session.folder))))
@@ -58,7 +59,6 @@ def carry_out(session: Session, request: Request, act: Callable[[Site], Result])
     def attempt() -> Result:
         snapshot = fetched.pop() if fetched else ops.refresh()
         inventory = load(snapshot.inventory_files)
-        _require_supported(inventory)
         return act(_site(session, request, ops, snapshot, inventory))
 
     with ops.lock():
@@ -76,10 +76,12 @@ def _fetched(ops: OpsRepo) -> Snapshot:
         return ops.refresh()
 
 
-def _ops(session: Session) -> OpsRepo:
+def ops_repository(session: Session) -> OpsRepo:
+    """Return the ops repository of *session*, acting as its bot."""
     git = Git.discover(session.folder, effects=session.effects)
     author = Person(*session.author) if session.author else None
-    return OpsRepo(git, _repo_settings(session), author, _run_name())
+    settings = _repo_settings(session)
+    return OpsRepo(ops_clone(git, settings), settings, author, _run_name())
 
 
 def _repo_settings(session: Session) -> RepoSettings:
@@ -93,18 +95,10 @@ def _repo_settings(session: Session) -> RepoSettings:
 def _site(session: Session, request: Request, ops: OpsRepo, snapshot: Snapshot, inventory: Inventory) -> Site:
     given = consents(inventory, request.accept, session.now)
     targets = parse_targets(request.targets, inventory)
-    return Site(session, ops, snapshot, inventory, given, targets, ops.run or _run_name())
+    run = ops.run or _run_name()
+    return Site(session, ops, snapshot, inventory, given, targets, run, asks_forges=request.fetch and not request.apply)
 
 
 def _run_name() -> str:
     """Name this run: the job's address where a forge gives one, and always something no other run has."""
-    address = next((os.environ[name] for name in RUN_VARIABLES if os.environ.get(name)), "local")
-    return f"{address}#{uuid.uuid4().hex[:8]}"
-
-
-def _require_supported(inventory: Inventory) -> None:
-    """Refuse a forge whose merge requests this version cannot make."""
-    forges = {inventory.repo.forge} | ({inventory.dns.forge} if inventory.dns else set())
-    for forge in sorted(forges - {"none"}):
-        message = f"forge '{forge}' is not supported by this version"
-        raise GitError(message, hint="repo.forge: none lets the engine merge by itself")
+    return f"{ci.current(os.environ).run or 'local'}#{uuid.uuid4().hex[:8]}"

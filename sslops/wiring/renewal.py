@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import time
 from dataclasses import dataclass, replace
-from functools import cache, cached_property
+from functools import cache, cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,9 +18,12 @@ from sslops.model.acme import ChallengeType
 from sslops.model.inventory import CaType
 from sslops.model.names import CA_GROUP, ServiceId
 from sslops.model.plan import Plan
+from sslops.model.proposal import Kind
 from sslops.plan.digest import digest as digest_of
 from sslops.plan.digest import require
 from sslops.verbs.outcome import Outcome
+from sslops.wiring import descriptions
+from sslops.wiring.forges import dns_clone, dns_project
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -97,7 +100,7 @@ class Renewal:
         made = steps.renew(local, self.inventory, seen.state, now, workshop, digest=digest_of(plan))
         others = (*seen.changes, *made.changes)
         if ordered:
-            made += self._batch(workshop, seen.state, digest_of(plan)).run(ordered, others)
+            made += self._batch(workshop, seen.state, digest_of(plan), force=options.force).run(ordered, others)
         else:
             self.ops.write_next(self.snapshot, others)
         done = {change.service for change in made.changes}
@@ -110,8 +113,15 @@ class Renewal:
         """A client for each ACME CA of the inventory; none has asked anything yet."""
         return {ca.name: self._client(ca) for ca in self.inventory.cas.values() if ca.type is CaType.ACME}
 
-    def _outside(self, workshop: Workshop, others: frozenset[Proof]) -> Outside:
-        """Return with whom the batch works; *others* are proofs that other orders need shown."""
+    @cached_property
+    def _journal(self) -> Journal:
+        return Journal(self.ops, self.snapshot)
+
+    def _outside(self, workshop: Workshop, others: frozenset[Proof], *, force: bool) -> Outside:
+        """Return with whom the batch works; *others* are proofs that other orders need shown.
+
+        *force* proposes challenges once more that a person declined.
+        """
         from sslops.adapters.stored_accounts import StoredAccounts
         from sslops.issue.acme_steps import Outside
 
@@ -120,8 +130,8 @@ class Renewal:
             workshop=workshop,
             accounts=StoredAccounts(self.ops, self.snapshot, self.sops, self.inventory, suffix),
             servers=self._servers,
-            solver=cache(lambda kind: self._solver(kind, others)),
-            journal=Journal(self.ops, self.snapshot),
+            solver=cache(lambda kind: self._solver(kind, others, force=force)),
+            journal=self._journal,
             clock=SystemClock(),
             sleep=time.sleep,
             talk=self.session,
@@ -140,18 +150,18 @@ class Renewal:
         found = Windows(self.inventory, self._servers, files, self.session).changes(state, wanted, now)
         return SeenWindows(applied(state, found), found)
 
-    def _batch(self, workshop: Workshop, state: State, digest: str | None) -> Batch:
+    def _batch(self, workshop: Workshop, state: State, digest: str | None, *, force: bool) -> Batch:
         """Return the batch that carries out what ACME servers sign."""
         from sslops.issue.acme_rules import open_proofs
         from sslops.issue.acme_steps import Batch
 
         others = open_proofs(state, SystemClock().now())
-        outside = self._outside(workshop, others)
+        outside = self._outside(workshop, others, force=force)
         return Batch(outside, self.inventory, state, digest, is_rehearsal=self.is_rehearsal)
 
-    def _solver(self, kind: ChallengeType, others: frozenset[Proof]) -> Solver:
+    def _solver(self, kind: ChallengeType, others: frozenset[Proof], *, force: bool) -> Solver:
         if kind is ChallengeType.DNS_01:
-            return self._dns01(others)
+            return self._dns01(others, force=force)
         return self._http01()
 
     def _http01(self) -> Solver:
@@ -191,10 +201,10 @@ class Renewal:
         copy.write_bytes(content)
         return str(copy)
 
-    def _dns01(self, others: frozenset[Proof]) -> Solver:
+    def _dns01(self, others: frozenset[Proof], *, force: bool) -> Solver:
         from sslops.adapters.dns_challenges import ChallengeFiles
-        from sslops.adapters.git import Git
-        from sslops.issue.challenges.dns01 import Dns01
+        from sslops.issue.acme_rules import orders
+        from sslops.issue.challenges.dns01 import ByRequest, Dns01
         from sslops.observe.challenges import ChallengeLook
         from sslops.observe.dns import Resolver
 
@@ -202,13 +212,18 @@ class Renewal:
         if settings is None or settings.acme_dir is None:
             message = "the inventory names no 'dns.acme_dir' for challenges"
             raise StateError(message, hint="sslops check")
-        git = Git.clone_bare(settings.url, self.ops.git.private_dir / "dns.git", effects=self.session.effects)
-        files = ChallengeFiles(git.acting_as(self.ops.git.committer), settings.branch, settings.acme_dir, self.run)
+        git = dns_clone(self.ops.git, settings, self.session.effects)
+        files = ChallengeFiles(git, settings.branch, settings.acme_dir, self.run)
         files.refresh()
         apexes = tuple(name for name, group in self.inventory.groups.items() if group.active and name != CA_GROUP)
         look = ChallengeLook(self.inventory, Resolver(self.session.say))
         shown = frozenset(proof for proof in others if proof.type is ChallengeType.DNS_01)
-        return Dns01(files, look, apexes, shown, self.reload_dns)
+        project, way = dns_project(settings), None
+        if project is not None:
+            now = lambda: orders(self._journal.snapshot.branches.next)  # noqa: E731
+            describe = partial(descriptions.acme, now)
+            way = ByRequest(files, project.proposer(Kind.ACME, force=force), describe, now, time.sleep)
+        return Dns01(files, look, apexes, shown, self.reload_dns, way)
 
 
 def rehearsed(inventory: Inventory) -> Inventory:

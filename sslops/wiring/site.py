@@ -7,14 +7,15 @@ import random
 import time
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 from sslops.adapters.clock import SystemClock
-from sslops.adapters.git import Git
 from sslops.errors import GitError, SslopsError, StateError, UsageError
 from sslops.model.plan import Plan
+from sslops.model.proposal import Kind
 from sslops.verbs.outcome import Outcome
+from sslops.wiring.forges import Project, dns_clone, dns_project, ops_project
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -53,6 +54,8 @@ class Site:
     targets: frozenset[ServiceId] | None
     run: str
     is_rehearsal: bool = False
+    asks_forges: bool = False
+    """Whether a dry-run may ask forges what became of requests."""
 
     # The stages.
 
@@ -63,7 +66,7 @@ class Site:
         found = self.plan_renew(self.renew_options())
         if self.inventory.dns:
             try:
-                published, names = self._publisher.foresee(self.snapshot)
+                published, names = self._publisher().foresee(self.snapshot, asks_forge=self._asks(self._dns_project))
                 found += published
             except GitError as error:
                 failures = (error,)
@@ -71,12 +74,18 @@ class Site:
         return Outcome(found, failures=failures, names=names)
 
     def renew_options(
-        self, *, force: bool = False, new_key: bool = False, reuse_key: bool = False, staging: bool = False
+        self,
+        *,
+        force: bool = False,
+        new_key: bool = False,
+        reuse_key: bool = False,
+        staging: bool = False,
+        said: str = "",
     ) -> RenewOptions:
         """Return the options of renew."""
         from sslops.issue.rules import RenewOptions
 
-        return RenewOptions(self.targets, force, new_key, reuse_key, staging)
+        return RenewOptions(self.targets, force, new_key, reuse_key, staging, said)
 
     def rehearsing(self) -> Site:
         """Return the same site for a rehearsal: it orders from staging servers, and writes a branch nobody rolls."""
@@ -114,13 +123,13 @@ class Site:
         """Return what publish would do; nothing where the inventory names no DNS repository."""
         if self.inventory.dns is None:
             return Plan()
-        return self._publisher.plan(self.snapshot)[0].plan
+        return self._publisher().plan(self.snapshot, asks_forge=self._asks(self._dns_project))
 
-    def publish(self, digest: str | None = None) -> Outcome:
-        """Publish; nothing to do where the inventory names no DNS repository."""
+    def publish(self, digest: str | None = None, *, force: bool = False) -> Outcome:
+        """Publish; nothing to do where the inventory names no DNS repository. *force* proposes what was declined."""
         if self._repository is None:
             return Outcome(is_applied=True)
-        return Outcome(self._publisher.publish(self.snapshot, digest), is_applied=True)
+        return Outcome(self._publisher(force=force).publish(self.snapshot, digest), is_applied=True)
 
     def roll_options(self, *, force: bool = False, min_roll_minutes: int | None = None) -> RollOptions:
         """Return the options of roll."""
@@ -130,7 +139,7 @@ class Site:
 
     def plan_roll(self, options: RollOptions) -> Plan:
         """Return what roll would do."""
-        return self._roller(options).plan(self.snapshot)[0]
+        return self._roller(options).plan(self.snapshot, asks_forge=self._asks(self._ops_project))
 
     def roll(self, options: RollOptions, digest: str | None = None) -> Outcome:
         """Roll."""
@@ -183,13 +192,16 @@ class Site:
 
     # What stands behind their ports.
 
-    @cached_property
-    def _publisher(self) -> Publisher:
+    def _publisher(self, *, force: bool = False) -> Publisher:
+        from sslops.publish.proposing import ByRequest
         from sslops.publish.steps import Publisher
+        from sslops.wiring import descriptions
 
         if self._repository is None:
             message = "the inventory names no DNS repository"
             raise UsageError(message, hint="dns.repo in inventory/sslops.yaml")
+        project = self._dns_project
+        way = None if project is None else ByRequest(project.proposer(Kind.TLSA, force=force), descriptions.tlsa)
         return Publisher(
             inventory=self.inventory,
             ops=self.ops,
@@ -202,7 +214,30 @@ class Site:
             consents=self.consents,
             material=self._material,
             restart=self._restart_name_servers,
+            way=way,
         )
+
+    @property
+    def projects(self) -> tuple[Project | None, Project | None]:
+        """The projects of the ops and of the DNS repository on their forges; null where the engine merges."""
+        return self._ops_project, self._dns_project
+
+    @cached_property
+    def _dns_project(self) -> Project | None:
+        return None if self.inventory.dns is None else dns_project(self.inventory.dns)
+
+    @cached_property
+    def _ops_project(self) -> Project | None:
+        return ops_project(self.inventory.repo, self.ops.git.remote_url)
+
+    def _asks(self, project: Project | None) -> bool:
+        """Whether the forge of *project* is to be asked what became of requests; says so where it cannot be."""
+        if project is None or not self.asks_forges:
+            return False
+        if project.token.secret is None:
+            self.session.say(f"{project.role} is not set, so the forge was not asked about '{project.name}'")
+            return False
+        return True
 
     def _restart_name_servers(self) -> None:
         from sslops.adapters.commands import Commands
@@ -213,9 +248,14 @@ class Site:
             self.session.say(f"dns.restart_cmd: {why}")
 
     def _roller(self, options: RollOptions) -> Roller:
-        from sslops.roll.steps import Roller
+        from sslops.roll.steps import ByRequest, Roller
+        from sslops.wiring import descriptions
 
-        return Roller(self.inventory, self.ops, self._observer, SystemClock(), options, self._material)
+        project, way = self._ops_project, None
+        if project is not None:
+            describe = partial(descriptions.roll, self.inventory, self._material)
+            way = ByRequest(project.proposer(Kind.ROLL, force=options.force), describe, time.sleep)
+        return Roller(self.inventory, self.ops, self._observer, SystemClock(), options, self._material, way)
 
     def _ssh(self) -> Ssh:
         from sslops.adapters.ssh import Ssh
@@ -297,8 +337,8 @@ class Site:
         settings = self.inventory.dns
         if settings is None:
             return None
-        git = Git.clone_bare(settings.url, self.ops.git.private_dir / "dns.git", effects=self.session.effects)
-        found = DnsRepository(git.acting_as(self.ops.git.committer), settings.branch, settings.tlsa_dirs)
+        git = dns_clone(self.ops.git, settings, self.session.effects)
+        found = DnsRepository(git, settings.branch, settings.tlsa_dirs)
         found.refresh()
         return found
 

@@ -101,6 +101,8 @@ def test_what_has_another_shape_is_refused(file: str, old: str, new: str, found:
         (SETTINGS, "branch: main", "branch: sslops/roll", "2:16 'sslops/roll' is a branch of the engine's own"),
         (SETTINGS, "branch: main", "branch: a..b", "2:16 'branch' cannot be 'a..b': git has no such branch"),
         (SETTINGS, "branch: main", "merge: {roll: review}", "2:22 nobody could review: there is no forge"),
+        (SETTINGS, "branch: main", "forge: gitlab", "2:15 there is a forge, and no 'project' on it"),
+        (SETTINGS, "branch: main", "forge_url: 'ftp://example.com'", "2:19 'forge_url' must be an https:// (or"),
         (SETTINGS, "  tlsa_dirs", "  merge: {tlsa: review}\n  tlsa_dirs", "8:17 nobody could review: there is no"),
         (SETTINGS, "zones/include-tlsa", "../zones", "8:15 'tlsa_dirs' cannot be '../zones'"),
         (SETTINGS, "zones/include-tlsa", "zones/.git", "8:15 'tlsa_dirs' cannot be 'zones/.git'"),
@@ -327,4 +329,4 @@ def test_a_far_key_gets_the_list_of_keys() -> None:
     """Where nothing is near, all keys of that table are told."""
     told = hint(edited(SETTINGS, "branch: main", "zzz: 1"))
 
-    assert "keys here: bot, branch, forge, merge, next_branch, project" == told
+    assert "keys here: bot, branch, forge, forge_url, merge, next_branch, project" == told

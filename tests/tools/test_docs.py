@@ -17,7 +17,9 @@ def part(name: str) -> str:
     return f"before\n\n<!-- generated: {name} -->\nstale\n<!-- end -->\n\nafter\n"
 
 
-@pytest.mark.parametrize("name", ["verbs", "help", "exit-codes", "schema service", "phases", "debian-packages"])
+@pytest.mark.parametrize(
+    "name", ["verbs", "help", "exit-codes", "schema service", "phases", "debian-packages", "sample tlsa"]
+)
 def test_a_part_is_written_once_and_then_stays(name: str) -> None:
     """What stands around it is left alone, and a second run changes nothing."""
     written = docs.regenerated(part(name))

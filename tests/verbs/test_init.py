@@ -9,7 +9,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from sslops import __version__
 from sslops.adapters.sops import Sops
+from sslops.ci import shipped
+from sslops.ci.environment import Forge
+from sslops.ci.secrets import ROWS
 from sslops.cli import run
 from sslops.errors import ExitCode
 from sslops.model.secret import Secret
@@ -144,3 +148,23 @@ def test_a_commit_that_git_refuses_leaves_no_repository(
     assert ExitCode.FAILED == run(["init", str(tmp_path / "ops")])
     assert [] == list((tmp_path / "ops").iterdir())
     assert [] == list(tmp_path.glob(".sslops-init-*"))
+
+
+@pytest.mark.parametrize("forge", list(Forge))
+def test_with_a_forge_it_brings_the_jobs_and_names_their_secrets(
+    tmp_path: Path, config: Path, forge: Forge, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The shipped files, one that can be run, the release that made them, and a sound inventory of that forge."""
+    ops = tmp_path / "ops"
+
+    assert ExitCode.DONE == run(["init", str(ops), "--forge", str(forge)])
+
+    said = capsys.readouterr().out
+
+    assert dict(shipped.files(forge)) == {name: (ops / name).read_bytes() for name in shipped.files(forge)}
+    assert git(ops, "ls-files", "-s", shipped.PROGRAM).startswith("100755")
+    assert f"sslops[sops]=={__version__}" in (ops / shipped.REQUIREMENTS).read_text().splitlines()
+    assert ExitCode.DONE == run(["-C", str(ops), "check"])
+    assert 2 == (ops / "inventory/sslops.yaml").read_text().count(f"forge: {forge}")
+    assert not [row.name for job, rows in ROWS.items() for row in rows if row.name_on(forge, job) not in said]
+    assert str(config / "renew.key") in said

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from tests.world.forge import Forge
+
 SERVICES = ("example.com/mail-ec", "example.com/web-ec", "example.net/web-ec")
 WEB_HOST = "web.internal.example.com"
 WEB_NAME = "web.example.com"
@@ -42,6 +44,7 @@ class AcmeSite(Site):
         has_web: bool = False,
         has_remote: bool = True,
         ttl_seconds: int = 1,
+        forge: Forge | None = None,
     ) -> None:
         """Start everything below *folder*.
 
@@ -50,7 +53,7 @@ class AcmeSite(Site):
         endpoint_ca, address = EndpointCa(folder / "endpoints"), fresh_address()
         self.ca = Front(address, endpoint_ca)
         self._ca_settings = dict(ca_settings or {})
-        super().__init__(folder, files=files, has_remote=has_remote, ttl_seconds=ttl_seconds)
+        super().__init__(folder, files=files, has_remote=has_remote, ttl_seconds=ttl_seconds, forge=forge)
         self.resolver = Resolver(folder / "resolver", self.dns)
         self.pebble = Pebble(
             folder / "pebble", self.resolver.endpoint, policy, address=address, endpoint_ca=endpoint_ca

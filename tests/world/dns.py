@@ -14,7 +14,7 @@ from tests.world import dns_files
 from tests.world.loopback import DNS_PORT, fresh_address
 from tests.world.peers import need
 from tests.world.programs import Program, wait_until
-from tests.world.remotes import Person, bare_repository, install_hook
+from tests.world.remotes import Person, bare_repository, git_environment, install_hook
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -35,16 +35,22 @@ class DnsWorld:
         apexes: Sequence[str] = APEXES,
         mail: Mapping[str, Sequence[str]] | None = None,
         ttl_seconds: int = 1,
+        repo: Path | None = None,
     ) -> None:
-        """Start both servers below *folder*; *mail* maps an apex to the addresses of its MX host (192.0.2.1)."""
+        """Start both servers below *folder*; *mail* maps an apex to the addresses of its MX host (192.0.2.1).
+
+        *repo* is a bare repository of somebody else's, who calls `load` whenever its `main` moves.
+        """
         self.folder = folder
         self.apexes = tuple(apexes)
         self.primary = Endpoint(fresh_address(), DNS_PORT)
         self.secondary = Endpoint(fresh_address(), DNS_PORT)
         folder.mkdir(parents=True, exist_ok=True)
-        self.repo = bare_repository(folder / "dns.git")
+        if repo is not None:
+            (folder / "dns.git").symlink_to(repo)
+        self.repo = repo or bare_repository(folder / "dns.git")
         hook = dns_files.deploy_hook(folder, need("kzonecheck"), need("knotc"), self.apexes)
-        install_hook(self.repo, "post-receive", hook)
+        self._hook = install_hook(self.repo, "post-receive" if repo is None else "load-zones", hook)
         self._person = Person(self.repo, folder / "person")
         servers = (self.primary.address, self.secondary.address)
         zones = {
@@ -52,6 +58,8 @@ class DnsWorld:
             for apex in self.apexes
         }
         self.edit(dns_files.repository_files(zones), "the zones")
+        if repo is not None:
+            self.load()
         self._programs = {PRIMARY: self._start_primary()}
         self._wait_for_zones(PRIMARY)
         self._programs[SECONDARY] = self._start_secondary()
@@ -82,7 +90,13 @@ class DnsWorld:
     def release(self) -> None:
         """Load what was pushed meanwhile."""
         (self.folder / "hold").unlink()
-        subprocess.run([self.repo / "hooks/post-receive"], check=True, timeout=30)
+        self.load()
+
+    def load(self) -> None:
+        """Load what `main` has now, as a hook does after a push; before the servers run it only checks it out."""
+        subprocess.run(
+            [self._hook], check=hasattr(self, "_programs"), timeout=30, env=git_environment(), capture_output=True
+        )
 
     def stop(self, name: str) -> None:
         """Stop the server `ns1` or `ns2`; its address then refuses."""

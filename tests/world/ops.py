@@ -86,8 +86,10 @@ creation_rules:
 class OpsRepository:
     """A clone of an ops repository at `folder`, its bare `remote` (null: it has none), and `sslops`."""
 
-    def __init__(self, folder: Path, files: Mapping[str, str], *, has_remote: bool = True) -> None:
-        """Commit *files* (and a `.sops.yaml` unless they bring one) to `main`."""
+    def __init__(
+        self, folder: Path, files: Mapping[str, str], *, has_remote: bool = True, remote: Path | None = None
+    ) -> None:
+        """Commit *files* (and a `.sops.yaml` unless they bring one) to `main`; *remote* is an empty one to be used."""
         home = folder / "home"
         self.identities = Identities(home / ".config")
         (home / ".gitconfig").write_text(_GIT_CONFIG)
@@ -98,7 +100,7 @@ class OpsRepository:
             "GIT_CONFIG_NOSYSTEM": "1",
         }
         self.folder = folder / "ops"
-        self.remote = bare_repository(folder / "ops.git") if has_remote else None
+        self.remote = remote or (bare_repository(folder / "ops.git") if has_remote else None)
         self._person = Person(self.remote, folder / "ops-person") if self.remote else None
         self._begin({".sops.yaml": self.identities.sops_yaml(), ".gitattributes": "*.sops -diff\n"} | dict(files))
 

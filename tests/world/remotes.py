@@ -73,12 +73,13 @@ def bare_repository(path: Path) -> Path:
     return path
 
 
-def install_hook(repository: Path, name: str, script: str) -> None:
-    """Put *script* where a bare *repository* looks for the hook *name*."""
+def install_hook(repository: Path, name: str, script: str) -> Path:
+    """Put *script* where a bare *repository* looks for the hook *name*, and return the file."""
     hook = repository / "hooks" / name
     hook.parent.mkdir(exist_ok=True)
     hook.write_text(script)
     hook.chmod(0o755)
+    return hook
 
 
 def remove_hook(repository: Path, name: str) -> None:

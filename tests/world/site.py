@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from tests.world.forge import Forge
+
 HOSTS = ("smtp1.internal.example.com", "smtp2.internal.example.com")
 MX_HOST = "mail.example.com"
 OWNER = "_25._tcp.mail.example.com."
@@ -35,14 +37,21 @@ class Site:
         files: Mapping[str, str] | None = None,
         has_remote: bool = True,
         ttl_seconds: int = 1,
+        forge: Forge | None = None,
     ) -> None:
-        """Start everything below *folder*; *files* replace or add to the inventory files of `inventory_files`."""
+        """Start everything below *folder*; *files* replace or add to the inventory files of `inventory_files`.
+
+        With a *forge* its projects `infra/certs` and `infra/dns` are the two remotes.
+        """
         self.folder = folder
         self.login = Login(folder / "login")
         self.hosts = {name: SshHost(folder / name.partition(".")[0], name, self.login) for name in HOSTS}
         self.mail = {name: _listener(host) for name, host in self.hosts.items()}
-        self.dns = DnsWorld(folder / "dns", mail={"example.com": self.mail_addresses}, ttl_seconds=ttl_seconds)
-        self.ops = OpsRepository(folder, self.inventory_files() | dict(files or {}), has_remote=has_remote)
+        mail = {"example.com": self.mail_addresses}
+        dns_repo = forge.project("infra/dns").path if forge is not None else None
+        self.dns = DnsWorld(folder / "dns", mail=mail, ttl_seconds=ttl_seconds, repo=dns_repo)
+        files, remote = dict(files or {}), forge.project("infra/certs").path if forge is not None else None
+        self.ops = OpsRepository(folder, self.inventory_files() | files, has_remote=has_remote, remote=remote)
         self.ops.environment |= self.login.environment
 
     @property

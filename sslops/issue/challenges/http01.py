@@ -40,6 +40,11 @@ class Http01:
     places: tuple[Place, ...]
     _broken: str | None = None
 
+    @property
+    def obstacle(self) -> str | None:
+        """Null: nobody stands between a run and a web host."""
+        return None
+
     def publish(self, proofs: frozenset[Proof]) -> dict[Proof, str]:
         """Write every file to every host; what one of them has not got is told by `missing`."""
         failed = [self.webroots.put(place.host, place.server_dir, sorted(proofs)) for place in self.places]

@@ -1,7 +1,8 @@
-"""GitLab's push options: a merge request by `git push -o merge_request.create`, with no right to the API.
+r"""GitLab's push options: a merge request by `git push -o merge_request.create`, with no right to the API.
 
 GitLab docs "Push options"; `Gitlab::PushOptions` and `MergeRequests::PushOptionsHandlerService`: the options are one
-flat list, a value is taken literally (git itself refuses new lines); what does not fit is a warning, the push stands.
+flat list (git itself refuses new lines; "\n" in a description becomes one, gitlab!87020); what does not fit is a
+warning, the push stands.
 """
 
 from __future__ import annotations
@@ -34,7 +35,10 @@ class PushOptions:
         count = int(environment.get("GIT_PUSH_OPTION_COUNT", "0"))
         said = [environment[f"GIT_PUSH_OPTION_{index}"] for index in range(count)]
         pairs = (one.partition("=") for one in said)
-        return cls({name.removeprefix("merge_request."): value for name, _, value in pairs if "merge_request." in name})
+        wishes = {name.removeprefix("merge_request."): value for name, _, value in pairs if "merge_request." in name}
+        if "description" in wishes:
+            wishes["description"] = wishes["description"].replace("\\n", "\n")
+        return cls(wishes)
 
     def carry_out(self, project: Project, user: User, changes: list[tuple[str, str, str]]) -> str:
         """Open or change the request of every pushed branch; return what git shows to the person."""

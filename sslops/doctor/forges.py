@@ -1,0 +1,151 @@
+"""The forges in use: is there a token, what may it do, and what of the project is in the way?"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import TYPE_CHECKING
+
+from sslops.adapters.clock import SystemClock
+from sslops.adapters.git import Git
+from sslops.adapters.git_credentials import GitCredential
+from sslops.doctor.finding import Finding, Health
+from sslops.errors import ForgeError, SslopsError
+from sslops.forge.address import forge_address
+from sslops.forge.tokens import GIT_USERS, Role, Token, find_token
+from sslops.model.inventory import MergePolicy
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sslops.doctor.patient import Patient
+    from sslops.forge.standing import Standing
+    from sslops.model.inventory import DnsSettings, RepoSettings
+
+_NONE = "none"
+_DOCS = "docs/forges.md"
+_SOON = timedelta(days=14)
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """One project on a forge, and the *verbs* that work on it; *remote* is its git URL."""
+
+    role: Role
+    verbs: tuple[str, ...]
+    kind: str
+    project: str
+    branch: str
+    remote: str | None
+    url: str | None
+    is_merged_by_us: bool
+
+
+def forges(patient: Patient) -> Iterator[Finding]:
+    """Look at every forge in use; nothing without a sound inventory."""
+    for use in uses(patient):
+        yield from _forge(use, patient)
+
+
+def uses(patient: Patient) -> Iterator[Use]:
+    """Yield the projects whose requests live on a forge."""
+    if patient.inventory is None or patient.folder is None:
+        return
+    repo, dns = patient.inventory.repo, patient.inventory.dns
+    if repo.forge != _NONE:
+        yield _use(Role.OPS, ("roll", "run"), repo, _ops_remote(patient))
+    if dns is not None and dns.forge != _NONE:
+        verbs = ("renew", "publish", "run") if dns.acme_dir else ("publish", "run")
+        yield _use(Role.DNS, verbs, dns, dns.url)
+
+
+def credentials(role: Role, patient: Patient) -> tuple[GitCredential, ...]:
+    """Return what git shows the forge of *role*; none when there is no forge, no token, or no http."""
+    for use in uses(patient):
+        if use.role is role and (use.remote or "").startswith(("https://", "http://")):
+            try:
+                secret = _token(use, patient).secret
+            except ForgeError:
+                return ()
+            return (GitCredential(use.remote or "", GIT_USERS[use.kind], secret),) if secret else ()
+    return ()
+
+
+def _use(role: Role, verbs: tuple[str, ...], settings: RepoSettings | DnsSettings, remote: str | None) -> Use:
+    is_merged_by_us = MergePolicy.AUTO in settings.merge.values()
+    project, url = settings.project or "", settings.forge_url
+    return Use(role, verbs, settings.forge, project, settings.branch, remote, url, is_merged_by_us)
+
+
+def _ops_remote(patient: Patient) -> str | None:
+    try:
+        return Git.discover(patient.folder, environ=patient.environ).remote_url if patient.folder else None
+    except SslopsError:
+        return None
+
+
+def _token(use: Use, patient: Patient) -> Token:
+    return find_token(use.kind, use.role, use.project, patient.environ)
+
+
+def _forge(use: Use, patient: Patient) -> Iterator[Finding]:
+    from sslops.forge.opening import examine
+    from sslops.forge.wire import Patience
+
+    try:
+        address = forge_address(use.kind, use.remote, patient.environ, use.url)
+        token = _token(use, patient)
+        patience = Patience(SystemClock().now, time.sleep)
+        standing = examine(use.kind, use.project, token, address, patience, use.branch)
+    except ForgeError as error:
+        yield Finding("forge", Health.MISSING, error.what, use.verbs, error.hint)
+        return
+    if address.startswith("http://"):
+        what = f"'{address}' is not https: the token in {token.source} can be read on the way"
+        yield Finding("forge", Health.NOTE, what, use.verbs, "https, in forge_url or in the remote's URL")
+    yield _rights(use, token, standing)
+    yield from _life(use, token, standing, patient.now.date())
+    yield from _settings(use, standing, patient)
+
+
+def _rights(use: Use, token: Token, standing: Standing) -> Finding:
+    if standing.can_propose is False:
+        what = f"the token in {token.source} may not propose changes to '{use.project}'"
+        if standing.scopes is not None:
+            what += f"; it has: {', '.join(standing.scopes) or 'no scopes'}"
+        return Finding("forge", Health.MISSING, what, use.verbs, f"which rights it needs: {_DOCS}")
+    if token.is_of_the_job:
+        what = f"'{use.project}' is reached with the job's own token ({token.source}), whose pushes start no checks"
+        return Finding("forge", Health.NOTE, what, use.verbs, f"a token of its own in {token.role}: {_DOCS}")
+    return Finding("forge", Health.OK, f"'{use.project}' can be reached with {token.source}", use.verbs)
+
+
+def _life(use: Use, token: Token, standing: Standing, today: date) -> Iterator[Finding]:
+    try:
+        last = date.fromisoformat(standing.expires_at or "")
+    except ValueError:
+        return
+    if last - today < _SOON:
+        what = f"the token in {token.source} expires on {last}"
+        yield Finding("forge", Health.NOTE, what, use.verbs, f"make a new one: {_DOCS}")
+
+
+def _settings(use: Use, standing: Standing, patient: Patient) -> Iterator[Finding]:
+    if standing.is_protected is False:
+        what = f"'{use.branch}' of '{use.project}' is not protected: whoever may push decides what is served"
+        yield Finding("forge", Health.NOTE, what, use.verbs, f"protect it: {_DOCS}")
+    if use.is_merged_by_us and standing.can_wait is False:
+        what = f"'{use.project}' allows no auto-merge, and the inventory says merge: auto"
+        yield Finding("forge", Health.NOTE, what, use.verbs, f"allow it in the project's settings: {_DOCS}")
+    if standing.unsigning and _signs(patient):
+        ways = " and ".join(standing.unsigning)
+        what = f"commits are signed, and '{use.project}' allows {ways}, which makes new ones without our signature"
+        yield Finding("forge", Health.NOTE, what, use.verbs, f"allow merge commits only: {_DOCS}")
+
+
+def _signs(patient: Patient) -> bool:
+    try:
+        return patient.folder is not None and Git.discover(patient.folder, environ=patient.environ).signs
+    except SslopsError:
+        return False

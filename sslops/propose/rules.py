@@ -1,0 +1,143 @@
+"""What becomes of one proposal and the requests there are: opened, edited, withdrawn, left alone. Pure.
+
+A person who closes a request unmerged declines its digest: it is not opened again for it until somebody forces that,
+reopens the request, or the digest changes. What the bot closes itself declines nothing (its mark says `withdrawn`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sslops.model.proposal import WITHDRAWN, RequestState, marked
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sslops.model.proposal import MergeRequest, Merging, Proposal
+
+
+@dataclass(frozen=True, slots=True)
+class Nothing:
+    """Nothing is proposed, and no request of this kind is open."""
+
+
+@dataclass(frozen=True, slots=True)
+class Open:
+    """Open a request."""
+
+    proposal: Proposal
+
+
+@dataclass(frozen=True, slots=True)
+class Keep:
+    """The open request says it all already."""
+
+    request: MergeRequest
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """Bring the open request up to date; *comment* tells its readers that the plan is another one, null: it is not."""
+
+    request: MergeRequest
+    proposal: Proposal
+    comment: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Withdraw:
+    """Nothing is left to propose: these requests are marked `withdrawn` and closed."""
+
+    requests: tuple[MergeRequest, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Declined:
+    """A person closed *request*, which had this very digest; other requests that are open are *stale*."""
+
+    request: MergeRequest
+    stale: tuple[MergeRequest, ...] = ()
+
+
+Decision = Nothing | Open | Keep | Edit | Withdraw | Declined
+
+
+@dataclass(frozen=True, slots=True)
+class Proposed:
+    """What stands on the forge now: the request, whether it declines the plan, whether the forge was asked to merge."""
+
+    request: MergeRequest
+    is_declined: bool = False
+    merging: Merging | None = None
+    """Null: a person merges it."""
+
+    @property
+    def why(self) -> str:
+        """What is waited for, in words, with the address of the request."""
+        if self.is_declined:
+            return f"declined: {self.request.url} was closed; --force opens it again"
+        if self.merging is not None:
+            return f"{self.request.url} is to be merged by the forge, which did not do so yet"
+        return f"{self.request.url} waits for a person to merge it"
+
+
+def decide(proposal: Proposal | None, requests: Sequence[MergeRequest], *, force: bool = False) -> Decision:
+    """Return what to do about *proposal* (null: nothing is left to propose); *requests* are newest first."""
+    still_open = tuple(each for each in requests if each.state is RequestState.OPEN)
+    if proposal is None:
+        return Withdraw(still_open) if still_open else Nothing()
+    refusal = None if force else declined(proposal.digest, requests)
+    if refusal is not None:
+        return Declined(refusal, still_open)
+    if not still_open:
+        return Open(proposal)
+    request = still_open[0]
+    if (request.title, normal(request.body)) == (proposal.title, normal(proposal.body)):
+        return Keep(request)
+    return Edit(request, proposal, changed(request.digest, proposal.digest))
+
+
+def declined(digest: str, requests: Sequence[MergeRequest]) -> MergeRequest | None:
+    """Return the request by whose closing a person declined *digest*; null when nobody did.
+
+    The newest with that digest counts: one that was reopened, or opened again by force and merged, takes it back.
+    """
+    newest = next((each for each in requests if each.digest == digest), None)
+    return newest if newest is not None and newest.state is RequestState.CLOSED else None
+
+
+def is_to_be_merged(request: MergeRequest, head: str) -> bool:
+    """Whether the forge has to be asked to merge *request* at *head*; not again for one that it has scheduled."""
+    return request.state is RequestState.OPEN and not (request.is_scheduled and request.head == head)
+
+
+def withdrawn(request: MergeRequest) -> str | None:
+    """Return the body of a request that the bot is about to close itself; null when it has that already."""
+    body = marked(request.body, WITHDRAWN)
+    return None if body == request.body else body
+
+
+def changed(before: str | None, now: str) -> str | None:
+    """Return the comment about a plan that changed; null when it is the same one.
+
+    >>> changed("sha256:" + "a" * 64, "sha256:" + "b" * 64)
+    'The plan changed: `aaaaaaaaaaaa` -> `bbbbbbbbbbbb`. The description above says what it is now.'
+    """
+    if before == now:
+        return None
+    was = "" if before is None else f": `{_short(before)}` -> `{_short(now)}`"
+    return f"The plan changed{was}. The description above says what it is now."
+
+
+def normal(text: str) -> str:
+    r"""Return *text* as forges keep it apart from line ends and the space around it.
+
+    >>> normal("a\r\nb \n") == normal("a\nb")
+    True
+    """
+    return "\n".join(line.rstrip() for line in text.splitlines()).strip()
+
+
+def _short(digest: str) -> str:
+    return digest.partition(":")[2][:12]

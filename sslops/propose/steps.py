@@ -1,0 +1,112 @@
+"""How a proposal reaches its forge: one look at the requests, the decision, and what it takes; silent when all is said.
+
+The branch was pushed before; a run that is killed in between is finished by the next one, which finds the branch there
+and the request missing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sslops.errors import Moved
+from sslops.model.inventory import MergePolicy
+from sslops.model.proposal import Merging, RequestState
+from sslops.propose.rules import (
+    Declined,
+    Edit,
+    Keep,
+    Nothing,
+    Open,
+    Proposed,
+    Withdraw,
+    decide,
+    declined,
+    is_to_be_merged,
+    withdrawn,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from sslops.model.proposal import Kind, MergeRequest, Proposal
+    from sslops.propose.ports import Forge
+    from sslops.propose.rules import Decision
+
+
+@dataclass(frozen=True, slots=True)
+class Proposer:
+    """Keeps the requests of one *kind* into the branch *target* of one project; *policy* says who merges.
+
+    Its methods raise what the forge raises: ForgeError, and Moved when the branch moved before the merge.
+    """
+
+    open_forge: Callable[[], Forge]
+    """Gives the forge, always the same; it is called when the forge has to be asked, and not before."""
+    kind: Kind
+    target: str
+    policy: MergePolicy
+    force: bool = False
+
+    @property
+    def body_limit(self) -> int:
+        """The most characters that the forge takes as a body."""
+        return self.open_forge().body_limit
+
+    def look(self, digest: str) -> Proposed | None:
+        """Return the open request, or the one by whose closing a person declined *digest*; null when there is none."""
+        requests = self._requests()
+        refusal = None if self.force else declined(digest, requests)
+        if refusal is not None:
+            return Proposed(refusal, is_declined=True)
+        request = next((each for each in requests if each.state is RequestState.OPEN), None)
+        merging = Merging.SCHEDULED if self.policy is MergePolicy.AUTO else None
+        return None if request is None else Proposed(request, merging=merging)
+
+    def refusal(self, digest: str) -> MergeRequest | None:
+        """Return the request by whose closing a person declined *digest*; null when nobody did, or it is forced."""
+        return None if self.force else declined(digest, self._requests())
+
+    def propose(self, proposal: Proposal, *, may_merge: bool = True) -> Proposed:
+        """Let one open request say *proposal*, and have it merged where that is the policy (and *may_merge*)."""
+        decision = decide(proposal, self._requests(), force=self.force)
+        if isinstance(decision, Declined):
+            self._withdraw(decision.stale)
+            return Proposed(decision.request, is_declined=True)
+        request = self._stated(decision)
+        if self.policy is not MergePolicy.AUTO or not may_merge:
+            return Proposed(request)
+        if not is_to_be_merged(request, proposal.head):
+            return Proposed(request, merging=Merging.SCHEDULED)
+        return Proposed(request, merging=self.open_forge().merge(request, proposal.head))
+
+    def withdraw(self) -> None:
+        """Close what is open, for nothing is left to propose; closing it like this declines nothing."""
+        decision = decide(None, self._requests())
+        if isinstance(decision, Withdraw):
+            self._withdraw(decision.requests)
+
+    def _requests(self) -> Sequence[MergeRequest]:
+        return self.open_forge().requests(self.kind, self.target)
+
+    def _stated(self, decision: Decision) -> MergeRequest:
+        match decision:
+            case Open(proposal):
+                return self.open_forge().open(proposal)
+            case Edit(request, proposal, comment):
+                self.open_forge().edit(request, title=proposal.title, body=proposal.body)
+                if comment is not None:
+                    self.open_forge().comment(request, comment)
+                return request
+            case Keep(request):
+                return request
+            case Nothing() | Withdraw() | Declined():
+                message = "another run changed the request first"
+                raise Moved(message, hint="run again")
+
+    def _withdraw(self, requests: Iterable[MergeRequest]) -> None:
+        for request in requests:
+            body = withdrawn(request)
+            if body is not None:
+                self.open_forge().edit(request, title=request.title, body=body)
+            self.open_forge().close(request)

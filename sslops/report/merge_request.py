@@ -1,0 +1,279 @@
+"""What a merge request says: enough to decide on without a terminal, the decision first (design section 5).
+
+A body is made from recorded facts only. It never says how late it is, so the same plan gives the same text, and a
+second run has nothing to change on the forge.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sslops.model.proposal import Kind, mark
+from sslops.report.document import Part, Table, bullets, fitted, listed, on_one_row
+from sslops.report.escape import as_code
+from sslops.report.words import count, span, stamp
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from datetime import datetime
+
+    from sslops.model.tlsa import TlsaRecord
+    from sslops.report.document import Written
+    from sslops.report.merge_request_view import (
+        AcmeView,
+        ChallengeRow,
+        Deadline,
+        HostRow,
+        RecordRow,
+        RollRow,
+        RollView,
+        ShownRow,
+        TlsaView,
+    )
+    from sslops.report.plan_view import HazardRow
+
+_RECORD_HEADS = ("", "name", "record", "key or certificate", "hosts")
+_CHALLENGE_HEADS = ("", "name", "TXT", "proves", "order of", "at")
+_HEX_SHOWN = 16
+_WHY_SHOWN = 10
+
+_ROLL_CHECKS = (
+    "The hosts may restart their services now. They do so at the next `deploy`, not at the merge.",
+    "Issuer, validity and names are what you expect; every certificate is in this branch below `state/`.",
+    "Only files below `state/` change; `sslops check` fails otherwise.",
+)
+_ROLL_NEXT = (
+    "`deploy` asks every name server once more, gives each host its certificate, restarts what depends on it, looks.",
+    "A host where that goes wrong goes back to what it served, and a later run tries again.",
+    "`publish` takes the former records out of DNS only when every host was proved to serve the new certificate.",
+)
+_ROLL_UNDO = (
+    "Revert the merge. `deploy` takes the hosts back, and what was taken back is not rolled again without "
+    "`sslops roll --force`. The former records are still in DNS as long as any host may need them."
+)
+_TLSA_UNDO = (
+    "As long as no host serves the new certificate, revert the merge in this repository: hosts then keep what they "
+    "serve. Once one does, revert the roll in the ops repository instead, and leave the records to `publish`."
+)
+_ACME_NEXT = (
+    "The next `renew` asks every name server, lets the CA look, and stores the certificate on the branch `next`.",
+    "Then it proposes to take the records away again.",
+)
+_ACME_EVIDENCE = "The orders are under way; the `generation.yaml` of each names the values."
+_ACME_UNDO = "Revert the merge: an order that the CA cannot prove fails, and `renew` starts another one later."
+_DECLINE = "Close this request to decline it: it is not opened again for the same change, and `sslops status` says so."
+
+
+def artifact(kind: Kind) -> str:
+    """Name the file that has the whole of a body that was cut.
+
+    >>> artifact(Kind.TLSA)
+    'sslops-tlsa.md'
+    """
+    return f"sslops-{kind}.md"
+
+
+def tlsa_body(view: TlsaView) -> Written:
+    """Return the body of the request that changes TLSA records."""
+    changes: list[str | Table] = [_decision(_tlsa_decision(view), view.deadline)]
+    if view.rows:
+        changes.append(
+            Table(("", "name", "record", "key or certificate", "hosts"), tuple(map(_record_cells, view.rows)))
+        )
+    changes += [f"{as_code(owner)}: TTL {before} s becomes {after} s." for owner, before, after in view.ttls]
+    changes += [f"{as_code(path)} does not exist yet, and the zone includes it." for path in view.missing]
+    parts = [Part("", tuple(changes)), _why(view.why), Part("Please check", (bullets(_tlsa_checks(view)),))]
+    parts += [
+        Part("Hazards", (_hazards(view.hazards, view.accepted),)),
+        Part("Evidence", tuple(_tlsa_evidence(view))),
+        Part("After the merge", (bullets(_tlsa_next(view)),)),
+        Part("Undo", (_undo(_TLSA_UNDO),)),
+    ]
+    return fitted(tuple(parts), mark(view.digest), view.limit, artifact(Kind.TLSA))
+
+
+def roll_body(view: RollView) -> Written:
+    """Return the body of the request that makes certificates live."""
+    hosts = f" on {count(len(view.hosts), 'host')}" if view.hosts else ""
+    decision = f"Make {count(len(view.rows), 'certificate')} live{hosts}."
+    rolls = Table(("service", "was", "becomes", "valid", "key", "issuer"), tuple(map(_roll_cells, view.rows)))
+    names = [f"{as_code(str(row.service))} names change: {listed(row.names)}." for row in view.rows if row.names]
+    heads = ("host", "gets", "then runs", "is proven by")
+    table = Table(heads, tuple(map(_host_cells, view.hosts)))
+    nobody = "No host gets any of them: nothing is restarted."
+    parts = (
+        Part("", (_decision(decision, view.deadline, view.safe_since), rolls, *([bullets(names)] if names else []))),
+        _why(view.why),
+        Part("Hosts", (table if view.hosts else nobody,)),
+        Part("Please check", (bullets(_ROLL_CHECKS),)),
+        Part("Hazards", (_lacking(view.lacking),)),
+        Part("Evidence", tuple(_roll_evidence(view))),
+        Part("After the merge", (bullets(_ROLL_NEXT),)),
+        Part("Undo", (_undo(_ROLL_UNDO),)),
+    )
+    return fitted(parts, mark(view.digest), view.limit, artifact(Kind.ROLL))
+
+
+def acme_body(view: AcmeView) -> Written:
+    """Return the body of the request that shows challenges to a CA, or takes them away."""
+    appearing = [row for row in view.rows if row.appears]
+    heads = ("", "name", "TXT", "proves", "order of", "at")
+    parts = [
+        Part(
+            "", (_decision(_acme_decision(view), view.deadline), Table(heads, tuple(map(_challenge_cells, view.rows))))
+        )
+    ]
+    if appearing:
+        cas = sorted({row.ca for row in appearing})
+        parts.append(_why([f"{listed(cas)} asks for a proof that these names are yours (RFC 8555 section 8.4)."]))
+    parts += [
+        Part("Please check", (bullets(_acme_checks(appearing)),)),
+        Part("Hazards", ("None: no client looks at these records, and what is served does not change.",)),
+        Part("Evidence", (_ACME_EVIDENCE if appearing else "No order under way needs any of them.",)),
+        Part("After the merge", (bullets(_ACME_NEXT if appearing else ["Nothing: nobody looks at them any more."]),)),
+        Part("Undo", (_undo(_ACME_UNDO),)),
+    ]
+    return fitted(tuple(parts), mark(view.digest), view.limit, artifact(Kind.ACME))
+
+
+# The decision.
+
+
+def _decision(what: str, deadline: Deadline | None, safe_since: datetime | None = None) -> str:
+    """Say first what is asked, and the two moments that count: from when it is safe, by when it must be."""
+    safe = "Safe to merge now or later." if safe_since is None else f"Safe to merge from {stamp(safe_since)} on."
+    by = "No hurry." if deadline is None else f"Merge before **{stamp(deadline.at)}**: {deadline.why}."
+    return f"**{what}** {safe} {by}"
+
+
+def _tlsa_decision(view: TlsaView) -> str:
+    added = sum(row.appears for row in view.rows)
+    words = [f"Add {count(added, 'TLSA record')}"] if added else []
+    gone = len(view.rows) - added
+    words += [f"{'take' if words else 'Take'} away {gone if words else count(gone, 'TLSA record')}"] if gone else []
+    return f"{' and '.join(words) or 'Write the TLSA include files'} in {listed(view.apexes)}."
+
+
+def _acme_decision(view: AcmeView) -> str:
+    added = sum(row.appears for row in view.rows)
+    if not added:
+        return f"Take away {count(len(view.rows), 'ACME challenge')} that nobody needs any more."
+    return f"Show {count(added, 'ACME challenge')} for {count(len(view.services), 'certificate')}."
+
+
+def _why(sentences: Sequence[str]) -> Part:
+    return Part("Why now", (bullets(sentences),))
+
+
+# What the reviewer looks at.
+
+
+def _tlsa_checks(view: TlsaView) -> Iterator[str]:
+    if any(row.appears for row in view.rows):
+        yield (
+            "A record that appears is the hash of a key or certificate in the ops repository: `spki_sha256` or "
+            "`cert_sha256` in `state/<group>/<service>/<generation>/generation.yaml`."
+        )
+    if any(not row.appears for row in view.rows):
+        yield "No host is left that serves what a record that goes belongs to (last column)."
+    yield f"Nothing but {listed([f'tlsa.{apex}' for apex in view.apexes])} changes."
+
+
+def _acme_checks(appearing: Sequence[ChallengeRow]) -> Iterator[str]:
+    if appearing:
+        yield "The names are yours, and a certificate for them is wanted: who can show these records gets one."
+    yield "Nothing but files `acme-challenge.<apex>` changes."
+
+
+def _hazards(rows: Sequence[HazardRow], accepted: Sequence[str]) -> str:
+    lines = [
+        f"{as_code(row.name)} at {as_code(row.subject)}: {on_one_row(row.why)}. The name is left as it is; to accept: "
+        f"{as_code(row.consent)}"
+        for row in rows[:_WHY_SHOWN]
+    ]
+    lines += [f"and {len(rows) - _WHY_SHOWN} more: `sslops plan`"] if len(rows) > _WHY_SHOWN else []
+    lines += [f"Accepted: {listed(accepted)}"] if accepted else []
+    return bullets(lines) if lines else "None."
+
+
+def _lacking(owners: Sequence[str]) -> str:
+    if not owners:
+        return "None."
+    return f"No evidence at {listed(owners)}: `deploy` waits there until `publish` has repaired DNS."
+
+
+# Evidence, what follows, and the way back.
+
+
+def _tlsa_evidence(view: TlsaView) -> Iterator[str | Table]:
+    asked = f"Asked by address: {listed(view.servers, 8)}." if view.servers else "No name server was asked."
+    if not view.shown:
+        yield f"{asked} These names had no records there."
+        return
+    yield f"{asked} At the names above they show today:"
+    yield _shown_table(view.shown, "every server shows it since")
+
+
+def _roll_evidence(view: RollView) -> Iterator[str | Table]:
+    if not view.shown:
+        yield "No name has TLSA records for these certificates, so no cache has to be waited for."
+        return
+    yield "Every name server shows the record of what becomes live, for longer than a cache may lack it:"
+    yield _shown_table(view.shown, "every server since")
+
+
+def _shown_table(rows: Sequence[ShownRow], since: str) -> Table:
+    return Table(("name", "record", "of", since, "every cache since"), tuple(map(_shown_cells, rows)))
+
+
+def _tlsa_next(view: TlsaView) -> Iterator[str]:
+    if any(row.appears for row in view.rows):
+        wait = f" and {span(view.caches)} more have passed (2 x TTL)" if view.caches else ""
+        yield f"When every name server shows the records{wait}, no cache lacks them, and hosts may change."
+    if any(not row.appears for row in view.rows):
+        yield "Who still has the former records in a cache has one for what is served among them."
+    yield "Until the merge no host changes to a certificate that this request would leave without its record."
+
+
+def _undo(how: str) -> str:
+    return bullets((_DECLINE, how))
+
+
+# Rows.
+
+
+def _record_cells(row: RecordRow) -> tuple[str, ...]:
+    who = " ".join(as_code(word) for word in row.of.split()) or "nobody"
+    role = f", {row.role}" if row.role else ""
+    hosts = f"{'on' if row.is_served else 'to be on'} {listed(row.hosts)}" if row.hosts else "none"
+    return "appears" if row.appears else "goes", as_code(row.record.owner), _short(row.record), f"{who}{role}", hosts
+
+
+def _shown_cells(row: ShownRow) -> tuple[str, ...]:
+    since = "not seen everywhere" if row.since is None else stamp(row.since)
+    ready = "" if row.ready_at is None else stamp(row.ready_at)
+    return as_code(row.record.owner), _short(row.record), as_code(row.of) or "nobody", since, ready
+
+
+def _roll_cells(row: RollRow) -> tuple[str, ...]:
+    was = f"{as_code(row.curr)}{_end(row)}" if row.curr else "nothing"
+    valid = f"{row.not_before:%Y-%m-%d} to {row.not_after:%Y-%m-%d}"
+    return as_code(str(row.service)), was, as_code(row.generation), valid, row.key, on_one_row(row.issuer, 80)
+
+
+def _host_cells(row: HostRow) -> tuple[str, ...]:
+    return as_code(row.host), listed(row.services), listed(row.restarts) or "nothing", row.proof
+
+
+def _challenge_cells(row: ChallengeRow) -> tuple[str, ...]:
+    shown = "appears" if row.appears else "goes"
+    return shown, as_code(row.owner), as_code(row.value), as_code(row.name), as_code(row.of), as_code(row.ca)
+
+
+def _short(record: TlsaRecord) -> str:
+    more = "…" if len(record.data) > _HEX_SHOWN else ""
+    return as_code(f"{record.params} {record.data[:_HEX_SHOWN]}{more}")
+
+
+def _end(row: RollRow) -> str:
+    return "" if row.curr_ends is None else f", until {row.curr_ends:%Y-%m-%d}"

@@ -1,0 +1,1 @@
+"""Tests of what CI tells a job, and of how a job speaks."""

@@ -1,0 +1,114 @@
+"""The CI files: those at the top of this project, sound by the forges' own schemas, and without a finding of zizmor."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from sslops.ci.environment import Forge
+from sslops.ci.secrets import ROWS
+from sslops.ci.shipped import PROGRAM, files
+from tests.world.ops import PROJECT
+
+VENV = Path(sys.executable).parent
+OWN = {
+    ".ci/own.gitlab-ci.yml",
+    ".ci/requirements.txt",
+    ".ci/run",
+    ".forgejo/workflows/test.yml",
+    ".github/workflows/test.yml",
+}
+"""This project's own, beside what it ships."""
+WORKFLOWS = sorted(
+    str(path.relative_to(PROJECT)) for path in PROJECT.glob(".*/workflows/*.yml") if path.is_relative_to(PROJECT)
+)
+ENGINE = ("renew", "publish", "roll", "deploy")
+
+
+def check(*words: str | Path, text: str | None = None) -> str:
+    """Run a linter and return what it said; AssertionError when it complains."""
+    done = subprocess.run(words, cwd=PROJECT, input=text, capture_output=True, text=True, timeout=120, check=False)
+
+    assert done.returncode == 0, done.stdout + done.stderr
+
+    return done.stdout
+
+
+def job(workflow: str) -> dict[str, object]:
+    """Return the only job of a workflow that holds secrets."""
+    (found,) = yaml.safe_load((PROJECT / workflow).read_text())["jobs"].values()
+    assert isinstance(found, dict)
+    return found
+
+
+def test_what_init_ships_is_what_this_project_has_at_its_top() -> None:
+    """Byte for byte, and there is nothing else beside the project's own."""
+    shipped = {name: content for forge in Forge for name, content in files(forge).items()}
+    folders = (".ci", ".github", ".forgejo")
+    top = {
+        str(path.relative_to(PROJECT))
+        for folder in folders
+        for path in (PROJECT / folder).rglob("*")
+        if path.is_file() and "venv" not in path.parts
+    }
+
+    assert shipped.keys() | OWN == top | {".gitlab-ci.yml"}
+    assert shipped == {name: (PROJECT / name).read_bytes() for name in shipped}
+
+
+def test_the_program_can_be_run() -> None:
+    """Every job calls it."""
+    assert (PROJECT / PROGRAM).stat().st_mode & 0o111 == 0o111
+
+
+def test_zizmor_finds_nothing() -> None:
+    """The strictest persona: no injection, no standing credentials, no action without a hash, no secret in the open."""
+    check(VENV / "zizmor", "--offline", "--persona=auditor", "--no-progress", *WORKFLOWS)
+
+
+def test_the_workflows_fit_the_schema() -> None:
+    """GitHub's, which Forgejo's follow."""
+    check(VENV / "check-jsonschema", "--builtin-schema", "vendor.github-workflows", *WORKFLOWS)
+
+
+@pytest.mark.parametrize("name", [".gitlab-ci.yml", ".ci/own.gitlab-ci.yml"])
+def test_the_gitlab_files_fit_the_schema(name: str, tmp_path: Path) -> None:
+    """GitLab's; the header with the form's inputs is a document of its own."""
+    for number, document in enumerate((PROJECT / name).read_text().split("\n---\n")):
+        (tmp_path / f"{number}.yml").write_text(document)
+        check(VENV / "check-jsonschema", "--builtin-schema", "vendor.gitlab-ci", tmp_path / f"{number}.yml")
+
+
+@pytest.mark.parametrize("forge", [Forge.GITHUB, Forge.FORGEJO])
+@pytest.mark.parametrize("verb", ENGINE)
+def test_a_job_holds_the_secrets_of_its_row_and_no_others(forge: Forge, verb: str) -> None:
+    """What the table says, the workflow has; and no step but the verb's own sees any."""
+    steps = job(f".{forge}/workflows/sslops-{verb}.yml")["steps"]
+    assert isinstance(steps, list)
+    held = {name: value for name, value in steps[-1]["env"].items() if "secrets." in value}
+
+    assert {row.name: f"${{{{ secrets.{row.name_on(forge, verb)} }}}}" for row in ROWS[verb]} == held
+    assert not any("env" in step for step in steps[:-1])
+
+
+@pytest.mark.parametrize("workflow", WORKFLOWS)
+def test_a_workflow_is_short_and_careful(workflow: str) -> None:
+    """No right but to read, a time limit, one run at a time, not at minute 0, and each step one command."""
+    text = (PROJECT / workflow).read_text()
+    document = yaml.safe_load(text)
+
+    assert len(text.splitlines()) <= 50
+    assert {} == document["permissions"]
+    assert document["concurrency"]["group"]
+    for each in document["jobs"].values():
+        assert each["timeout-minutes"] <= 60
+        assert {"contents": "read"} == each["permissions"]
+        assert all(
+            "\n" not in step.get("run", "").strip() and "${{" not in step.get("run", "") for step in each["steps"]
+        )
+    for schedule in (document.get(True) or {}).get("schedule", ()):  # YAML 1.1 takes `on` for a boolean
+        assert schedule["cron"].split()[0] not in {"0", "*", "00"}

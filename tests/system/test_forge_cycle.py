@@ -1,0 +1,108 @@
+"""The whole cycle where people merge: challenges, TLSA and rolls as requests, reviewed days late, on each forge."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.system.story import MAIL_TARGET, Story
+from tests.world.forge_site import ForgeSite
+from tests.world.site import HOSTS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from tests.world.forge import Project
+
+TWO_DAYS = 2 * 86400
+ACME, TLSA, ROLL = "sslops/acme", "sslops/tlsa", "sslops/roll"
+BUTTONS = {"gitlab": "merge", "github": "squash", "forgejo": "rebase"}
+"""Each forge with another shape of merges."""
+
+
+@pytest.fixture
+def start_forge_site(world_folder: Path) -> Iterator[Callable[..., ForgeSite]]:
+    """Yield a function that starts a site on a forge, with the arguments of `ForgeSite` (but for its folder)."""
+    started: list[ForgeSite] = []
+
+    def start(dialect: str, **wishes: object) -> ForgeSite:
+        started.append(ForgeSite(world_folder / f"forge{len(started)}", dialect, **wishes))  # type: ignore[arg-type]
+        return started[-1]
+
+    yield start
+    for each in started:
+        each.close()
+
+
+@pytest.mark.parametrize("dialect", BUTTONS)
+def test_people_review_the_whole_cycle_days_late(start_forge_site: Callable[..., ForgeSite], dialect: str) -> None:
+    """Nothing moves without a person, nothing is said twice, and whatever is late, DANE never breaks."""
+    world = start_forge_site(dialect, has_acme=True)
+    story = Story(world.site)
+
+    def merge(project: Project, source: str) -> None:
+        project.merge(world.open_request(project, source).number, BUTTONS[dialect])
+        world.site.dns.settle()
+        assert [] == story.broken()
+
+    def run(*words: str) -> str:
+        said = story.run(*(words or ("run",)), "--apply").succeeded().stdout
+        assert [] == story.broken()
+        return said
+
+    # Challenges wait for a person, with the address; a second run has nothing to say to the forge.
+    assert world.open_request(world.zones, ACME).number if run("renew") else False
+
+    before = world.writes()
+    waiting = run()
+
+    assert before == world.writes()
+    assert world.zones.web_url in waiting
+
+    merge(world.zones, ACME)
+    run()
+    first = story.slot("curr", "next")
+    merge(world.zones, ACME)
+    merge(world.certs, ROLL)
+    run()
+
+    assert dict.fromkeys(HOSTS, first) == story.served()
+    assert (frozenset(), frozenset()) == story.records()
+
+    # The next certificate comes while the first records still wait for their review.
+    run("renew", MAIL_TARGET, "--force")
+    merge(world.zones, ACME)
+    run()
+    second = story.slot("next", "next")
+    merge(world.zones, ACME)
+    story.pass_time(TWO_DAYS)
+    merge(world.zones, TLSA)
+
+    assert ({first, second},) * 2 == story.records()
+
+    run()
+    story.pass_time()
+    run()
+
+    assert dict.fromkeys(HOSTS, first) == story.served()
+
+    story.pass_time(TWO_DAYS)
+    merge(world.certs, ROLL)
+    run()
+
+    assert dict.fromkeys(HOSTS, second) == story.served()
+
+    # One request withdraws the old record and adds the key of the generation after this one.
+    third = story.slot("next", "next")
+    story.pass_time(TWO_DAYS)
+    merge(world.zones, TLSA)
+    run()
+    before = world.writes()
+    refs = world.site.ops.refs()
+    run()
+
+    assert ({second, third},) * 2 == story.records()
+    assert before == world.writes()
+    assert refs == world.site.ops.refs()
