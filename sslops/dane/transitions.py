@@ -48,6 +48,8 @@ class NameSeen:
     """What any server shows."""
     proposed: frozenset[TlsaRecord] = frozenset()
     """What a pending or open proposal would add or keep."""
+    underway: frozenset[TlsaRecord] = frozenset()
+    """The part of it that a run is about to propose, and may be asleep over; an open proposal is ours to replace."""
     everywhere: frozenset[TlsaRecord] = frozenset()
     """What every server shows."""
     past: frozenset[TlsaRecord] = frozenset()
@@ -162,7 +164,7 @@ def target(at: AtName, seen: NameSeen, keys: Keys) -> Target:
     """Return the records that the name should have in the next base, and what has to wait.
 
     Everything needed is there: a record of a combination that is there already may always be added, a new combination
-    only as a whole. A record goes only when no slot, no host and no proposal needs it, and every host is known.
+    only as a whole. A record goes only when no slot, no host and no `pending` needs it, and every host is known.
     """
     lacks = {params: lack(at, params, keys) for params in at.wanted | seen.combinations | _of(seen.base)}
     new = at.wanted - seen.combinations
@@ -178,7 +180,7 @@ def target(at: AtName, seen: NameSeen, keys: Keys) -> Target:
         stays += [
             Stay(f"nothing is withdrawn while {lack}") for lack in sorted({str(lacks[r.params]) for r in unknown})
         ]
-    return Target(required | at.nobodys | unknown | (leaving & seen.proposed), tuple(late + stays))
+    return Target(required | at.nobodys | unknown | (leaving & seen.underway), tuple(late + stays))
 
 
 def _required(at: AtName, params: TlsaParams, keys: Keys) -> frozenset[TlsaRecord]:

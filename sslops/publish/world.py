@@ -60,16 +60,17 @@ class World:
 
     def name_seen(self, apex: str, owner: str) -> NameSeen:
         """Return what is published at *owner*, by source."""
-        base, seen = self.current(apex, owner).records, self.seen.get(apex)
+        base, seen, pending = self.current(apex, owner).records, self.seen.get(apex), self.entry(apex).pending
         if seen is None:
             return NameSeen(base)
-        proposed = (r for found in proposals(self.entry(apex).pending, seen) for r in found if r.owner == owner)
+        proposed = (r for found in proposals(pending, seen) for r in found if r.owner == owner)
         shown = [server.answers.get(owner, EMPTY).records for server in seen.servers]
         commits = (*seen.repo.history, seen.repo.base)
         return NameSeen(
             base=base,
             servers=frozenset().union(*shown),
             proposed=frozenset(proposed),
+            underway=frozenset(r for r in pending.records if r.owner == owner) if pending else frozenset(),
             everywhere=frozenset.intersection(*shown) if shown else frozenset(),
             past=frozenset(r for commit in commits for rrset in commit.rrsets(owner) for r in rrset.records),
             views=tuple(rrset.combinations for rrset in seen.repo.base.rrsets(owner)),

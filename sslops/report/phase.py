@@ -16,6 +16,7 @@ class Phase(StrEnum):
     EXPIRED = "expired"
     HELD = "held"
     REFUSED = "refused"
+    DECLINED = "declined"
     PROPOSED = "proposed"
     WAITING = "waiting"
     READY = "ready"
@@ -33,6 +34,7 @@ MEANING = {
     Phase.EXPIRED: "the certificate that is to be served has expired",
     Phase.HELD: "a person asked to leave it alone",
     Phase.REFUSED: "what is on deck was taken back on main, and is not rolled again without `--force`",
+    Phase.DECLINED: "rolled on next, and a person closed the merge request; `sslops roll --force` opens it again",
     Phase.PROPOSED: "rolled on next, not merged into main yet",
     Phase.WAITING: "a certificate is on deck, and may not be rolled yet",
     Phase.READY: "a certificate is on deck, and nothing known keeps it from being rolled",

@@ -94,9 +94,15 @@ def status_report(
     receivers: Mapping[ServiceId, tuple[str, ...]],
     now: datetime,
     fetched_at: datetime | None,
+    asked: Mapping[ServiceId, GenerationId] | None = None,
 ) -> StatusReport:
-    """Tell where every service stands that the inventory or a branch knows; *receivers* names the hosts of each."""
+    """Tell where every service stands that the inventory or a branch knows; *receivers* names the hosts of each.
+
+    *asked* is what the roll branch would make curr on main; a roll on next that is not there was declined. Null: there
+    is no forge.
+    """
     view = _View(inventory, branches, ledger, receivers, now)
+    view.asked = asked
     ids = sorted({*inventory.services, *branches.main.services, *branches.next.services})
     found = (_service(view, each) for each in ids)
     return StatusReport(now, fetched_at, tuple(each for each in found if each is not None))
@@ -114,6 +120,7 @@ class _View:
         now: datetime,
     ) -> None:
         self.inventory, self.branches, self.receivers, self.now = inventory, branches, receivers, now
+        self.asked: Mapping[ServiceId, GenerationId] | None = None
         self.served: dict[ServiceId, dict[str, Served]] = defaultdict(dict)
         for host, entry in ledger.hosts.items():
             for service, served in entry.services.items():
@@ -126,6 +133,10 @@ class _View:
             for record, evidence in apex.records.items():
                 self.records[record.owner].append(record)
                 self.evidence[record] = evidence
+
+    def is_declined(self, service: ServiceId, rolled: GenerationId) -> bool:
+        """Whether nobody is asked for a roll that is on next."""
+        return self.asked is not None and self.asked.get(service) != rolled
 
     def hosts(self, service: ServiceId) -> dict[str, tuple[GenerationId | None, ...]]:
         """Return every host that gets the service or may still serve it, and what."""
@@ -186,11 +197,12 @@ def _phase_and_waits(
     hold = view.inventory.hold_on(service, view.now)
     if hold is not None:
         waits = (StatusWait("hold", hold.until, hold.reason),)
-    return _phase(view, main, deck, hosts, waits, is_held=hold is not None), waits
+    return _phase(view, key, main, deck, hosts, waits, is_held=hold is not None), waits
 
 
 def _phase(  # noqa: PLR0911  (a phase is the first of a list that applies; one line each)
     view: _View,
+    key: ServiceId,
     main: ServiceState,
     deck: ServiceState,
     hosts: Mapping[str, tuple[GenerationId | None, ...]],
@@ -206,7 +218,7 @@ def _phase(  # noqa: PLR0911  (a phase is the first of a list that applies; one 
     if on_deck and on_deck.id == deck.slots.refused:
         return Phase.REFUSED
     if deck.slots.curr != main.slots.curr and deck.curr:
-        return Phase.PROPOSED
+        return Phase.DECLINED if view.is_declined(key, deck.curr.id) else Phase.PROPOSED
     if on_deck and on_deck.status is Status.ISSUED:
         return Phase.WAITING if any(wait.step == "roll" for wait in waits) else Phase.READY
     if on_deck and on_deck.status is Status.ORDERED:
@@ -244,7 +256,10 @@ def _roll_waits(view: _View, service: Service, main: ServiceState, deck: Service
     if on_deck.id == deck.slots.refused:
         return (StatusWait("roll", None, "it was taken back on main: sslops roll --force tries it again"),)
     if on_deck.id == deck.slots.curr:
-        return (StatusWait("roll", None, "the roll is not merged into main"),)
+        told = "is not merged into main"
+        if view.is_declined(service.id, on_deck.id):
+            told = "was declined: sslops roll --force opens the merge request again"
+        return (StatusWait("roll", None, f"the roll {told}"),)
     waits = [_dane_wait(view, service, on_deck, "roll")]
     mature_at = on_deck.issued.issued_at + timedelta(minutes=service.min_roll_minutes)
     if main.curr is not None and mature_at > view.now:

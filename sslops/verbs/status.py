@@ -76,5 +76,6 @@ def _report(session: Session, targets: tuple[str, ...], *, fetch: bool) -> Statu
         receivers(deliveries(inventory)),
         session.now,
         repository.fetched_at(),
+        None if inventory.repo.forge == "none" else snapshot.proposed,
     )
     return report.only(wanted)

@@ -114,7 +114,8 @@ def _tell(site: Site, forge: Forge) -> None:
 
     snapshot, inventory = site.ops.snapshot(), site.inventory
     reached = receivers(deliveries(inventory))
-    report = status_report(inventory, snapshot.branches, snapshot.ledger, reached, site.session.now, None)
+    asked, now = snapshot.proposed, site.session.now
+    report = status_report(inventory, snapshot.branches, snapshot.ledger, reached, now, None, asked)
     requests, runs = tuple(_requests(site, forge)), tuple(_runs(site, snapshot))
     view = dashboard_view(report, snapshot.branches, snapshot.ledger, requests, runs, forge.body_limit)
     written = dashboard(view)

@@ -1,4 +1,4 @@
-"""The promise of design section 2 where people merge: at any time, late, never, after a revert, or while a run sleeps."""
+"""The promise of design section 2 where people merge: whenever they like, late, never, or while a run sleeps."""
 
 from __future__ import annotations
 

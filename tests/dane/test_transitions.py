@@ -110,9 +110,16 @@ def test_nothing_goes_while_a_needed_record_cannot_be_made() -> None:
     assert frozenset({record(1), record(2)}) == becomes(name(need(2, 9)), base(1, 2), keys(1, 2))
 
 
-def test_nothing_goes_that_a_proposal_has() -> None:
-    """Somebody may count on it."""
-    assert record(1) in becomes(name(need(2)), base(1, 2, proposed=frozenset({record(1)})), keys(1, 2))
+def test_nothing_goes_that_a_run_is_about_to_propose() -> None:
+    """It may be asleep, and somebody may count on what it said."""
+    assert record(1) in becomes(
+        name(need(2)), base(1, 2, proposed=frozenset({record(1)}), underway=frozenset({record(1)})), keys(1, 2)
+    )
+
+
+def test_an_open_request_holds_no_withdrawal() -> None:
+    """The branch is the engine's own: one request withdraws the old record and adds what the open one adds."""
+    assert frozenset({record(2)}) == becomes(name(need(2)), base(1, 2, proposed=frozenset({record(1)})), keys(1, 2))
 
 
 def test_a_proposal_adds_nothing_that_nobody_needs() -> None:

@@ -208,4 +208,5 @@ def another_clone(story: Story) -> OpsRepository:
 
 def fields(text: str) -> Mapping[str, str | None]:
     """Read the flat machine-written YAML of state files."""
-    return {key: json.loads(value) for key, _, value in (line.partition(": ") for line in text.splitlines())}
+    pairs = (line.partition(": ") for line in text.splitlines())
+    return {key: value if value.startswith("{") else json.loads(value) for key, _, value in pairs}
