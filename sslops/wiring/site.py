@@ -89,7 +89,7 @@ class Site:
         """Return what renew would do."""
         from sslops.issue import rules
 
-        return rules.plan(self.inventory, self.snapshot.branches, SystemClock().now(), options)
+        return self._heed_dnssec(rules.plan(self.inventory, self.snapshot.branches, SystemClock().now(), options))
 
     def renew(self, options: RenewOptions, digest: str | None = None) -> Outcome:
         """Renew, onto the branch next: own CAs sign at once, what ACME servers sign is one batch."""
@@ -106,9 +106,21 @@ class Site:
                 sops=self._sops,
                 ssh=ssh,
                 reload_dns=self._restart_name_servers,
+                heed=self._heed_dnssec,
                 is_rehearsal=self.is_rehearsal,
             )
             return renewal.renew(options, digest)
+
+    def _heed_dnssec(self, plan: Plan) -> Plan:
+        """Take out the orders that a broken DNSSEC chain would fail; asks only where a validator is named."""
+        validator = self.inventory.dns.validator if self.inventory.dns else None
+        if validator is None or not plan.actions:
+            return plan
+        from sslops.issue.dnssec import questions, withheld
+        from sslops.observe.dns import Resolver
+
+        bogus = Resolver(self.session.say).bogus(validator, questions(plan, self.inventory))
+        return withheld(plan, self.inventory, bogus, self.consents)
 
     def plan_publish(self) -> Plan:
         """Return what publish would do; nothing where the inventory names no DNS repository."""
@@ -165,7 +177,7 @@ class Site:
         from sslops.observe.live import live_names, live_ports
         from sslops.report.live import Legend, LiveView
 
-        names = live_names(self.inventory, self.snapshot.ledger, Resolver(self.session.say))
+        names = live_names(self.inventory, self.snapshot.ledger, Resolver(self.session.say, is_quick=True))
         with self._ssh() as ssh:
             asker = AskedPorts(ssh, time.sleep)
             ports = live_ports(

@@ -15,6 +15,7 @@ from tests.world.peers import need
 from tests.world.programs import Program, listens
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
     from pathlib import Path
 
     from tests.world.dns import DnsWorld
@@ -28,12 +29,25 @@ class ValidatingResolver:
     It keeps answers for their TTL, and asks whichever name server it likes.
     """
 
-    def __init__(self, folder: Path, world: DnsWorld) -> None:
-        """Start it with its files below *folder*."""
+    def __init__(
+        self,
+        folder: Path,
+        world: DnsWorld,
+        *,
+        servers: Sequence[Endpoint] | None = None,
+        untrusted: Collection[str] = (),
+    ) -> None:
+        """Start it with its files below *folder*.
+
+        *servers* are asked in place of those of *world*. It has no keys for the apexes in *untrusted*: to it they are
+        unsigned.
+        """
         self.endpoint = Endpoint(fresh_address(), DNS_PORT)
         folder.mkdir(parents=True)
         config = folder / "unbound.conf"
-        config.write_text(_configuration(folder, self.endpoint, world))
+        config.write_text(
+            _configuration(folder, self.endpoint, world, servers or (world.primary, world.secondary), untrusted)
+        )
         self.resolv_conf = folder / "resolv.conf"
         """What the C library reads to ask it."""
         self.resolv_conf.write_text(f"nameserver {self.endpoint.address}\noptions trust-ad edns0\n")
@@ -55,8 +69,9 @@ def _anchors(world: DnsWorld, apex: str) -> list[str]:
     return [line for line in done.stdout.splitlines() if " DS " in line]
 
 
-def _configuration(folder: Path, endpoint: Endpoint, world: DnsWorld) -> str:
-    servers = (world.primary, world.secondary)
+def _configuration(
+    folder: Path, endpoint: Endpoint, world: DnsWorld, servers: Sequence[Endpoint], untrusted: Collection[str]
+) -> str:
     stubs = "".join(
         f'stub-zone:\n    name: "{apex}"\n'
         + "".join(f"    stub-addr: {server.address}@{server.port}\n" for server in servers)
@@ -64,7 +79,7 @@ def _configuration(folder: Path, endpoint: Endpoint, world: DnsWorld) -> str:
     )
     zones = "".join(
         f'    local-zone: "{apex}" transparent\n'
-        + "".join(f'    trust-anchor: "{anchor}"\n' for anchor in _anchors(world, apex))
+        + "".join(f'    trust-anchor: "{anchor}"\n' for anchor in _anchors(world, apex) if apex not in untrusted)
         for apex in world.apexes
     )
     interfaces = "".join(f"    interface: {endpoint.address}@{port}\n" for port in _ports())
