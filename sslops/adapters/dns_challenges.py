@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from sslops.adapters.dns_repository import fetch
 from sslops.adapters.git_objects import NewCommit, RefUpdate
 from sslops.errors import GitError
 
@@ -30,7 +31,7 @@ class ChallengeFiles:
 
     def refresh(self) -> None:
         """Fetch; GitError when the repository cannot be reached."""
-        self.git.fetch()
+        fetch(self.git)
 
     def read(self, apexes: Iterable[str]) -> dict[str, bytes]:
         """Return the file of each of *apexes* on the base as last fetched; empty where there is none."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sslops.deploy.judge import is_certain
+from sslops.model.addresses import is_address
 from sslops.model.shipment import Restart
 
 if TYPE_CHECKING:
@@ -134,14 +135,10 @@ def named_hosts(service: Service) -> tuple[str, ...]:
 
 def host_names(sans: Iterable[str]) -> tuple[str, ...]:
     """Return the host names among the names of a certificate: without wildcards and addresses."""
-    return tuple(san for san in sans if not (san.startswith("*.") or _is_address(san)))
+    return tuple(san for san in sans if not (san.startswith("*.") or is_address(san)))
 
 
 def _others(delivery: Delivery, service: ServiceId, verify: Verify, right: Mapping[ServiceId, str]) -> frozenset[str]:
     parts = [part for part in delivery.parts if part.verify == verify and service in part.services]
     others = {other for part in parts for other in part.services} - {service}
     return frozenset(right[other] for other in others if other in right)
-
-
-def _is_address(san: str) -> bool:
-    return ":" in san or san.replace(".", "").isdecimal()

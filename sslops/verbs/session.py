@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, TextIO
 
 import click
@@ -47,6 +47,7 @@ class Session:
     start: Path
     now: datetime
     effects: Effects = NO_EFFECTS
+    _told: set[str] = field(default_factory=set)
 
     @property
     def folder(self) -> Path:
@@ -78,6 +79,12 @@ class Session:
     def say(self, text: str) -> None:
         """Write *text* to stderr: the talk that surrounds a result."""
         _write(sys.stderr, visible(text))
+
+    def say_once(self, text: str) -> None:
+        """Say *text* unless it was said this way before: `run` is several verbs in one."""
+        if text not in self._told:
+            self._told.add(text)
+            self.say(text)
 
     def progress(self, description: str, total: int) -> AbstractContextManager[Advance]:
         """Return a context that shows a bar of *total* steps on a terminal, and nothing anywhere else."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from sslops.adapters.clock import SystemClock
 from sslops.adapters.git import Git
-from sslops.errors import GitError, SslopsError, StateError, UsageError
+from sslops.errors import DnsError, GitError, SslopsError, StateError, UsageError
 from sslops.model.plan import Plan
 from sslops.verbs.outcome import Outcome
 
@@ -109,7 +109,7 @@ class Site:
                 heed=self._heed_dnssec,
                 is_rehearsal=self.is_rehearsal,
             )
-            return renewal.renew(options, digest)
+            return renewal.renew(options, digest) + Outcome(failures=tuple(self._troubles))
 
     def _heed_dnssec(self, plan: Plan) -> Plan:
         """Take out the orders that a broken DNSSEC chain would fail; asks only where a validator is named."""
@@ -132,7 +132,8 @@ class Site:
         """Publish; nothing to do where the inventory names no DNS repository."""
         if self._repository is None:
             return Outcome(is_applied=True)
-        return Outcome(self._publisher.publish(self.snapshot, digest), is_applied=True)
+        plan = self._publisher.publish(self.snapshot, digest)
+        return Outcome(plan, is_applied=True, failures=tuple(self._troubles))
 
     def roll_options(self, *, force: bool = False, min_roll_minutes: int | None = None) -> RollOptions:
         """Return the options of roll."""
@@ -222,7 +223,8 @@ class Site:
         command = self.inventory.dns.restart_cmd if self.inventory.dns else ()
         why = Commands().run(command) if command else None
         if why is not None:
-            self.session.say(f"dns.restart_cmd: {why}")
+            what = f"dns.restart_cmd failed, so the name servers may not have loaded what was pushed: {why}"
+            self._troubles.append(DnsError(what, hint="dns.restart_cmd in inventory/sslops.yaml, run by hand"))
 
     def _roller(self, options: RollOptions) -> Roller:
         from sslops.roll.steps import Roller
@@ -290,6 +292,11 @@ class Site:
             repository, obstacle = None, error.what
         resolver = Resolver(self.session.say)
         return Observer(self.inventory, repository, resolver, SystemClock(), self.consents, obstacle)
+
+    @cached_property
+    def _troubles(self) -> list[SslopsError]:
+        """What went wrong beside the stage itself, and is part of its outcome."""
+        return []
 
     @cached_property
     def _sops(self) -> Sops:
