@@ -208,7 +208,7 @@ class Site:
             ops=self.ops,
             repository=self._repository,
             observer=self._observer,
-            ask_port=_ask_port,
+            ask_port=self._ask_port,
             clock=SystemClock(),
             sleep=time.sleep,
             run=self.run,
@@ -216,6 +216,21 @@ class Site:
             material=self._material,
             restart=self._restart_name_servers,
         )
+
+    def _ask_port(self, address: str, verify: Verify, server_name: str) -> PortSeen:
+        """Ask an address of a name, from where the class says that its ports are asked."""
+        from sslops.observe.tls import EVERY_KEY_TYPE, ask_port
+
+        if verify.asked_from == "runner":
+            return ask_port(
+                address, verify.port, starttls=verify.starttls, server_name=server_name, key_types=EVERY_KEY_TYPE
+            )
+        from sslops.deploy.asked_ports import AskedPorts
+
+        hosts = {host.name: host for each in self.inventory.classes.values() for host in each.hosts}
+        asked_so = [host for _, host in sorted(hosts.items()) if host.verify == verify and not host.is_local]
+        with self._ssh() as ssh:
+            return AskedPorts(ssh).from_hosts(asked_so, address, verify, server_name, EVERY_KEY_TYPE)
 
     def _restart_name_servers(self) -> None:
         from sslops.adapters.commands import Commands
@@ -327,9 +342,3 @@ class Site:
         from sslops.adapters.stored import StoredMaterial
 
         return StoredMaterial(self.ops, self.snapshot)
-
-
-def _ask_port(address: str, verify: Verify, server_name: str) -> PortSeen:
-    from sslops.observe.tls import EVERY_KEY_TYPE, ask_port
-
-    return ask_port(address, verify.port, starttls=verify.starttls, server_name=server_name, key_types=EVERY_KEY_TYPE)
