@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from tests.world.postfix import Postfix
     from tests.world.site import Site
     from tests.world.sshd import Login, SshHost
+    from tests.world.validating_resolver import ValidatingResolver
 
 HAS_FAILED = pytest.StashKey[bool]()
 COUNTED = "counted"
@@ -141,6 +142,16 @@ def resolver(world_folder: Path, dns_world: DnsWorld) -> Iterator[Resolver]:
     from tests.world.acme_resolver import Resolver
 
     started = Resolver(world_folder / "resolver", dns_world)
+    yield started
+    started.stop()
+
+
+@pytest.fixture
+def validator(world_folder: Path, dns_world: DnsWorld) -> Iterator[ValidatingResolver]:
+    """Yield a resolver that validates and caches, in front of both servers of `dns_world`."""
+    from tests.world.validating_resolver import ValidatingResolver
+
+    started = ValidatingResolver(world_folder / "validator", dns_world)
     yield started
     started.stop()
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from sslops.adapters.dns_repository import fetch
 from sslops.adapters.proposal_branch import ProposalBranch
 from sslops.model.proposal import Kind
 
@@ -29,7 +30,7 @@ class ChallengeFiles:
 
     def refresh(self) -> None:
         """Fetch; GitError when the repository cannot be reached."""
-        self.git.fetch()
+        fetch(self.git)
 
     @property
     def head(self) -> str | None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from sslops.adapters.proposal_branch import ProposalBranch
 from sslops.dane.zonefile import parse, written_by_us
-from sslops.errors import StateError
+from sslops.errors import GitError, StateError
 from sslops.model.proposal import Kind
 from sslops.model.seen import BaseCommit, DnsRepoSeen
 from sslops.model.tlsa import TlsaRecord
@@ -34,7 +34,7 @@ class DnsRepository:
 
     def refresh(self) -> None:
         """Fetch; GitError when the repository cannot be reached."""
-        self.git.fetch()
+        fetch(self.git)
 
     @property
     def base(self) -> str:
@@ -176,3 +176,12 @@ def _is_record(line: str) -> bool:
     except StateError:
         return False
     return True
+
+
+def fetch(git: Git) -> None:
+    """Fetch the DNS repository; a GitError says that it is this one which cannot be reached."""
+    try:
+        git.fetch()
+    except GitError as error:
+        what = f"the DNS repository cannot be fetched: {error.what}"
+        raise GitError(what, hint="dns.repo.url in inventory/sslops.yaml; sslops doctor asks it") from error

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from sslops.dane.records import Keys
-    from sslops.model.ledger import Ledger
+    from sslops.model.ledger import Ledger, Served
     from sslops.model.names import GenerationId, ServiceId
     from sslops.model.state import Branches, Slots
     from sslops.model.tlsa import TlsaParams, TlsaRecord
@@ -140,19 +140,25 @@ def needed(
 ) -> Needed:
     """Collect what must stay published: slots of both branches, and what any host may serve.
 
-    *serving* are the hosts that get the service by the inventory; *exempt* those that only keep copies. A host that
-    left the inventory counts until its ledger entry ends; a service that was never live is served nowhere.
+    *serving* are the hosts that get the service by the inventory; *exempt* those that only keep copies; one that served
+    before counts until it was seen not to. A host that left the inventory counts until its ledger entry ends; a service
+    that was never live is served nowhere.
     """
     slots = [branches.main[service].slots, branches.next[service].slots]
     ids = {slot for each in slots for slot in (each.curr, each.next) if slot}
     asked = () if was_never_live(slots) else serving
-    unknown = {host for host in asked if service not in ledger.host(host).services}
+    unknown = {host for host in asked if _is_unheard_of(ledger.host(host).services.get(service))}
     for host, entry in ledger.hosts.items():
-        if service in entry.services and host not in exempt:
+        if service in entry.services and not (host in exempt and entry.services[service].is_copy):
             may_serve = entry.services[service].may_serve
             ids |= {generation for generation in may_serve if generation}
             unknown |= {host} if None in may_serve else set()
     return Needed(frozenset(ids), tuple(sorted(unknown)))
+
+
+def _is_unheard_of(served: Served | None) -> bool:
+    """Whether a host that is to serve was never asked: what a keeper of copies begins to show is not known."""
+    return served is None or served.is_copy
 
 
 def was_never_live(slots: Iterable[Slots]) -> bool:

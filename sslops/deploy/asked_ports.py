@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from sslops.errors import PeerError
@@ -16,7 +16,7 @@ from sslops.model.seen import PortSeen
 from sslops.observe.tls import ONLY_TLS_1_3, NoSuchKeyError, ask_port, leaf_certificate
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from sslops.deploy.ports import Forwarder
     from sslops.model.inventory import Host, Verify
@@ -48,7 +48,21 @@ class AskedPorts:
         """
         seen = self._show(host, verify, server_name, key_types, connections, over_seconds)
         if seen.error is not None and ONLY_TLS_1_3 in seen.error:
-            return self._show(host, verify, server_name, (None,), connections, over_seconds)
+            return replace(self._show(host, verify, server_name, (None,), connections, over_seconds), is_as_liked=True)
+        return seen
+
+    def from_hosts(
+        self, hosts: Iterable[Host], address: str, verify: Verify, server_name: str, key_types: tuple[str | None, ...]
+    ) -> PortSeen:
+        """Ask *address* once for each of *key_types* from the first of *hosts* that gets there; else say why none did.
+
+        Where the runner cannot reach a port, an address that need not be one of ours is asked from our hosts.
+        """
+        seen = PortSeen(error="no host to ask it from")
+        for host in hosts:
+            seen = self._through_host(host, verify, server_name, key_types, 1, 0, address)
+            if seen.error is None:
+                break
         return seen
 
     def _show(
@@ -81,6 +95,7 @@ class AskedPorts:
         key_types: tuple[str | None, ...],
         connections: int,
         over_seconds: float,
+        address: str = HERE,
     ) -> PortSeen:
         begun, found = time.monotonic(), set[str]()
         for number in range(connections):
@@ -89,14 +104,14 @@ class AskedPorts:
             try:
                 for key_type in key_types:
                     with contextlib.suppress(NoSuchKeyError):
-                        found.add(self._once(host, verify, server_name, key_type))
+                        found.add(self._once(host, address, verify, server_name, key_type))
             except (OSError, PeerError) as error:
                 why = error.what if isinstance(error, PeerError) else "no answer in time, or ssh ended"
-                said = f"asked on the host: {why}"
+                said = f"asked on '{host.name}': {why}"
                 return PortSeen(frozenset(found), number, time.monotonic() - begun, said)
         return PortSeen(frozenset(found), connections, time.monotonic() - begun)
 
-    def _once(self, host: Host, verify: Verify, server_name: str, key_type: str | None) -> str:
-        channel = self.forwarder.connect(host, HERE, verify.port)
+    def _once(self, host: Host, address: str, verify: Verify, server_name: str, key_type: str | None) -> str:
+        channel = self.forwarder.connect(host, address, verify.port)
         with contextlib.closing(channel):
             return hashlib.sha256(leaf_certificate(channel, verify.starttls, server_name, key_type)).hexdigest()

@@ -5,6 +5,7 @@ An entry ends when every certificate it may serve has expired, or when a person 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from sslops.inventory.reach import deliveries
@@ -15,7 +16,8 @@ if TYPE_CHECKING:
 
     from sslops.deploy.decision import DeployOptions, World
     from sslops.inventory.reach import Delivery
-    from sslops.model.ledger import HostEntry, Served
+    from sslops.model.inventory import Inventory
+    from sslops.model.ledger import HostEntry, Ledger, Served
     from sslops.model.names import GenerationId, ServiceId
     from sslops.model.seen import PortSeen
 
@@ -30,18 +32,29 @@ def left_behind(world: World, closed: Mapping[str, frozenset[ServiceId]]) -> Ite
 
 
 def former(delivery: Delivery, world: World) -> frozenset[ServiceId]:
-    """Return the services that a host of the inventory gets no more, though it may serve them still.
+    """Return the services that a host of the inventory is not to serve any more, though it may serve them still.
 
-    One of an inactive group is frozen: nothing about it changes.
+    It gets them no more, or only keeps copies now. One of an inactive group is frozen: nothing about it changes.
     """
     groups, entry = world.inventory.groups, world.ledger.host(delivery.host.name)
     return frozenset(
         service
         for service, served in entry.services.items()
-        if service not in delivery.services
+        if (service not in delivery.services or (service not in delivery.serving and not served.is_copy))
         and served.may_serve
         and (service.group not in groups or groups[service.group].active)
     )
+
+
+def as_expected(ledger: Ledger, inventory: Inventory) -> Ledger:
+    """Return *ledger* as deploy has to read it: what a keeper of copies shows once it is to serve is not proven."""
+    hosts = dict(ledger.hosts)
+    for delivery in deliveries(inventory):
+        entry = ledger.host(delivery.host.name)
+        begun = {s: replace(entry.services[s], proof=None) for s in delivery.serving if entry.serves(s).is_copy}
+        if begun:
+            hosts[delivery.host.name] = replace(entry, services={**entry.services, **begun})
+    return replace(ledger, hosts=hosts)
 
 
 def not_seen(
@@ -63,7 +76,10 @@ def not_seen(
 
 def expired(world: World) -> dict[str, frozenset[ServiceId]]:
     """Return the services of entries that nobody brings up to date any more, and whose certificates all expired."""
-    wanted = {delivery.host.name: frozenset(delivery.services) for delivery in deliveries(world.inventory)}
+    wanted = {
+        delivery.host.name: frozenset(delivery.services) - former(delivery, world)
+        for delivery in deliveries(world.inventory)
+    }
     found = {
         name: frozenset(
             service

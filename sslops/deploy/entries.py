@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from sslops.model.ledger import HostEntry, Served
+from sslops.model.ledger import COPY, HostEntry, Served
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
@@ -35,8 +35,17 @@ class Proven:
     proof: str
 
 
-def intend(entry: HostEntry, seq: int, targets: Mapping[ServiceId, GenerationId], *, at: datetime) -> HostEntry:
+def intend(
+    entry: HostEntry,
+    seq: int,
+    targets: Mapping[ServiceId, GenerationId],
+    *,
+    at: datetime,
+    copies: Collection[ServiceId] = (),
+) -> HostEntry:
     """Return the entry that says: from *at* on the host may serve what it may serve now, or the targets.
+
+    Of the *copies* it serves nothing, before and after.
 
     Nothing is dropped. An entry without any generation of ours becomes an unknown one: it counts as settled no longer.
     """
@@ -44,7 +53,7 @@ def intend(entry: HostEntry, seq: int, targets: Mapping[ServiceId, GenerationId]
     for service, generation in targets.items():
         old = entry.serves(service)
         may_serve = _joined(old.may_serve or (None,), generation)
-        services[service] = replace(old, may_serve=may_serve, at=at, proof=None)
+        services[service] = replace(old, may_serve=may_serve, at=at, proof=COPY if service in copies else None)
     return replace(entry, seq=seq, services=services)
 
 

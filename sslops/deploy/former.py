@@ -51,7 +51,11 @@ class FormerServices:
         return not_seen(entry.serves(service), known, self._shown(service, work), right)
 
     def _shown(self, service: ServiceId, work: Work) -> list[PortSeen]:
-        verifies = {part.verify for part in work.delivery.parts if part.serves and part.verify is not None}
+        verifies = {
+            part.verify
+            for part in work.delivery.parts
+            if part.verify is not None and (part.serves or service in part.services)
+        }
         names = {name for facts in self._generations(service).values() for name in _names(facts)[:1]}
         return [
             self.ports.show(

@@ -5,12 +5,13 @@ What comes out is a value that says how the host's entry changes; nothing is wri
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from sslops.deploy import entries, session
 from sslops.deploy.entries import Proven
 from sslops.errors import SshError, SslopsError
+from sslops.model.ledger import COPY
 from sslops.model.shipment import Answer, Outcome, Shipment
 
 if TYPE_CHECKING:
@@ -229,7 +230,7 @@ class HostSession:
             host=self._host.name,
             seq=self._given.seq,
             before=self._given.before,
-            proven=proven or {},
+            proven={service: self._as_copy(service, fact) for service, fact in (proven or {}).items()},
             failed=failed,
             restored=frozenset(self._restored),
             includes=includes or {},
@@ -238,3 +239,7 @@ class HostSession:
             troubles=tuple(self._troubles),
             closed=self._closed,
         )
+
+    def _as_copy(self, service: ServiceId, fact: Proven) -> Proven:
+        """Return what is proven of a service; of one whose copies it keeps, that it holds them and shows nothing."""
+        return fact if service in self._work.delivery.serving else replace(fact, proof=COPY)

@@ -32,24 +32,26 @@ class Judged:
         self.waits: list[Wait] = []
         self.hazards: list[Hazard] = []
         self._stopped: dict[ServiceId, str] = {}
+        self._former = former(delivery, world)
         due = dict(self._due())
         while blocked := [service for service in due if self._is_blocked(service)]:
             for service in blocked:
                 del due[service]
         restart = self._forced(due)
         unproven = frozenset(service for service in due if not is_certain(self._entry.serves(service)))
-        left = frozenset[ServiceId]() if options.targets is not None else former(delivery, world)
+        left = frozenset[ServiceId]() if options.targets is not None else self._former
         self.work = Work(delivery, due, unproven, dict(self._includes()), restart, left)
         self.waits += [self._left(service) for service in sorted(left)]
 
     def _left(self, service: ServiceId) -> Wait:
-        why = "it gets this no more, and may still serve it until its files are gone or its port shows something else"
+        now = "keeps copies of this only" if service in self._delivery.services else "gets this no more"
+        why = f"it {now}, and may still serve it until its files are gone or its port shows something else"
         return Wait(Verb.DEPLOY, service.group, service.name, self._delivery.host.name, None, why)
 
     def _due(self) -> Iterator[tuple[ServiceId, GenerationId]]:
         asked_for = services_for(self._delivery, self._options)
         for service in self._delivery.services:
-            if not is_due(service, self._world, self._entry):
+            if service in self._former or not is_due(service, self._world, self._entry):
                 continue
             if service not in asked_for:
                 self._stopped[service] = "it is not settled there, and not among the targets"

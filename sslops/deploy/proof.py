@@ -77,8 +77,9 @@ def _judge(host: Host, question: Question, seen: PortSeen) -> Shown:
         return Shown(None, f"{where} could not be asked: {seen.error}")
     if seen.shows_only(question.own):
         return Shown("port")
-    if seen.certificates and seen.certificates <= {question.own, *question.others}:
-        # The class reloaded, and the port shows another of its services, as with an EC and an RSA certificate.
+    excused = question.others | (question.by_key_type if seen.is_as_liked else frozenset())
+    if seen.certificates and seen.certificates <= {question.own, *excused}:
+        # The class reloaded, and the port shows another of its services, which nothing we can ask tells apart.
         return Shown("files")
     shown = ", ".join(sorted(digest[:16] for digest in seen.certificates))
     return Shown(None, f"{where} shows {shown or 'no certificate'}, not {question.own[:16]}")

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sslops.deploy.judge import is_certain
+from sslops.model.addresses import is_address
 from sslops.model.shipment import Restart
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from sslops.model.ledger import HostEntry
     from sslops.model.names import GenerationId, ServiceId
     from sslops.model.shipment import Answer
-    from sslops.model.state import ServiceState
+    from sslops.model.state import Generation, ServiceState
 
 DANE_CONNECTIONS = 3
 DANE_SECONDS = 2.0
@@ -28,8 +29,9 @@ DANE_SECONDS = 2.0
 class Question:
     """One question to a port: how, under which name (SNI), how often, and which certificates are right.
 
-    *own* is the certificate (SHA-256) that the service should show; *others* those of the other services of the same
-    class, because a port may hold two keys, or not look at the name.
+    *own* is the certificate (SHA-256) that the service should show; *others* those of other services of the same class
+    that the port may show instead: it may not look at the name. With DANE at the port that is no excuse, since the
+    records of the name are about this service: then they are only those that no name and no kind of key tells apart.
     """
 
     service: ServiceId
@@ -41,6 +43,8 @@ class Question:
     others: frozenset[str]
     key_type: str | None = None
     """Ask as a client that takes only `ec` or only `rsa`: the port holds certificates of both."""
+    by_key_type: frozenset[str] = frozenset()
+    """More of *others*, which only the kind of key tells apart: where the port cannot be asked for one."""
 
 
 def to_send(work: Work, answer: Answer, cert_sha256: Mapping[ServiceId, str]) -> frozenset[ServiceId]:
@@ -102,11 +106,11 @@ def questions(
     service: Service,
     state: ServiceState,
     generation: GenerationId,
-    right: Mapping[ServiceId, str],
+    right: Mapping[ServiceId, Generation],
 ) -> tuple[Question, ...]:
     """Return how the host's ports are asked whether *generation* is served: one question for each `verify`.
 
-    *right* maps every service of the host to the certificate it should show. Empty: the files are the proof.
+    *right* maps every service of the host to the generation it should show. Empty: the files are the proof.
     """
     facts = state.at(generation)
     if facts is None or facts.issued is None:
@@ -115,10 +119,39 @@ def questions(
     found = []
     for verify in delivery.verifies(service.id):
         others = _others(delivery, service.id, verify, right)
-        key_type = facts.key_type if service.dane and others - {facts.issued.cert_sha256} else None
         own = facts.issued.cert_sha256
-        found.append(Question(service.id, verify, server_name(service), *often, own, others, key_type))
+        key_type = facts.key_type if service.dane and _certificates(others) - {own} else None
+        accepted, by_key_type = _excused(delivery, service, verify, facts, others)
+        found.append(Question(service.id, verify, server_name(service), *often, own, accepted, key_type, by_key_type))
     return tuple(found)
+
+
+def _excused(
+    delivery: Delivery, service: Service, verify: Verify, facts: Generation, others: Iterable[Generation]
+) -> tuple[frozenset[str], frozenset[str]]:
+    """Return what the port may show in place of *facts*, and what only where it cannot be asked for a kind of key."""
+    if not _is_dane_port(delivery, service, verify):
+        return _certificates(others), frozenset()
+    alike = [other for other in others if _bears(other, server_name(service))]
+    accepted = _certificates(other for other in alike if other.key_type == facts.key_type)
+    return accepted, _certificates(alike) - accepted
+
+
+def _is_dane_port(delivery: Delivery, service: Service, verify: Verify) -> bool:
+    """Whether what this port shows is what the records of *service* are about; a probe may stand in for the port."""
+    ports = {each.port for each in service.dane}
+    is_asked_itself = any(other.port in ports for other in delivery.verifies(service.id))
+    return bool(ports) and (verify.port in ports or not is_asked_itself)
+
+
+def _bears(facts: Generation, name: str) -> bool:
+    """Whether the certificate of *facts* is one for *name*."""
+    sans = facts.issued.sans if facts.issued is not None else ()
+    return name in sans or f"*.{name.partition('.')[2]}" in sans
+
+
+def _certificates(found: Iterable[Generation]) -> frozenset[str]:
+    return frozenset(facts.issued.cert_sha256 for facts in found if facts.issued is not None)
 
 
 def server_name(service: Service) -> str:
@@ -134,14 +167,12 @@ def named_hosts(service: Service) -> tuple[str, ...]:
 
 def host_names(sans: Iterable[str]) -> tuple[str, ...]:
     """Return the host names among the names of a certificate: without wildcards and addresses."""
-    return tuple(san for san in sans if not (san.startswith("*.") or _is_address(san)))
+    return tuple(san for san in sans if not (san.startswith("*.") or is_address(san)))
 
 
-def _others(delivery: Delivery, service: ServiceId, verify: Verify, right: Mapping[ServiceId, str]) -> frozenset[str]:
+def _others(
+    delivery: Delivery, service: ServiceId, verify: Verify, right: Mapping[ServiceId, Generation]
+) -> list[Generation]:
     parts = [part for part in delivery.parts if part.verify == verify and service in part.services]
     others = {other for part in parts for other in part.services} - {service}
-    return frozenset(right[other] for other in others if other in right)
-
-
-def _is_address(san: str) -> bool:
-    return ":" in san or san.replace(".", "").isdecimal()
+    return [right[other] for other in sorted(others) if other in right]

@@ -17,6 +17,7 @@ from sslops.dane.gate import Gate
 from sslops.dane.records import Keys
 from sslops.deploy import entries, rules, session
 from sslops.deploy.decision import Decision, DeployOptions, Work, World, include_sha256
+from sslops.deploy.departed import as_expected
 from sslops.deploy.former import FormerServices
 from sslops.deploy.host_session import Ended, HostSession, Prepared
 from sslops.deploy.key_match import matched
@@ -116,7 +117,8 @@ class Deployer:
         hashes: dict[str, str | None] = {}
         if self.includes is not None:
             hashes = {apex: include_sha256(self.includes.include(apex)) for apex in sorted(active)}
-        return World(self.inventory, snapshot.branches, snapshot.ledger, hashes, self.clock.now())
+        ledger = as_expected(snapshot.ledger, self.inventory)
+        return World(self.inventory, snapshot.branches, ledger, hashes, self.clock.now())
 
     def _decide(self, world: World, snapshot: Snapshot) -> tuple[Decision, Ledger]:
         """Return the decision, and the ledger as it stands after the look it rests on."""
@@ -164,7 +166,8 @@ class Deployer:
         for work in works:
             entry = ledger.host(work.host.name)
             seq = max(entry.seq, looked[work.host.name].seq) + 1
-            hosts[work.host.name] = entries.intend(entry, seq, work.due, at=now)
+            copies = work.due.keys() - work.delivery.serving
+            hosts[work.host.name] = entries.intend(entry, seq, work.due, at=now, copies=copies)
         names = ", ".join(work.host.name for work in works)
         why = "Until the outcome is known each of them may serve either."
         if not any(work.due for work in works):
@@ -268,7 +271,7 @@ class Deployer:
             for other, key in {**settled, **showing}.items():
                 facts = world.branches.main[other].at(key)
                 if facts is not None and facts.issued is not None:
-                    right[other] = facts.issued.cert_sha256
+                    right[other] = facts
             state = world.branches.main[service]
             return session.questions(delivery, self.inventory.services[service], state, generation, right)
 

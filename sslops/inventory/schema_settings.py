@@ -190,7 +190,8 @@ class Dns(Table):
     repo: DnsRepo
     """The repository."""
     validator: ServerAndPort | None = None
-    """A validating resolver, as `192.0.2.53`: names with DANE must be signed as it sees them (AD bit)."""
+    """A validating resolver, as `192.0.2.53`: names with DANE must be signed as it sees
+    them (AD bit), and nothing is ordered from ACME servers for names whose signatures it finds broken."""
     tlsa_dirs: Annotated[list[Relative], Field(min_length=1)]
     """The folders that get `tlsa.<apex>`."""
     acme_dir: Relative | None = None

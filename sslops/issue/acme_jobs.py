@@ -85,11 +85,11 @@ class Job:
             order = replace(self.generation.order, challenges=self._challenges())
             self.generation = replace(self.generation, order=order)
 
-    def waits(self, what: str, why: str) -> None:
-        """Leave it as it is for a later run, which has until the order's end."""
+    def waits(self, what: str, why: str, *, fatal: bool = False) -> None:
+        """Leave it as it is for a later run, which has until the order's end; *fatal* makes it a failure."""
         until = self.generation.order.expires if self.generation.order is not None else None
         key = self.service.id
-        self.wait = Wait(Verb.RENEW, key.group, key.name, what, until, why)
+        self.wait = Wait(Verb.RENEW, key.group, key.name, what, until, why, fatal=fatal)
 
     def fail(self, error: SslopsError, now: datetime) -> None:
         """Count a failure: an order that came to nothing is forgotten, one that a weak server holds is kept."""

@@ -15,7 +15,7 @@ from sslops.issue.acme_jobs import Job
 from sslops.issue.acme_orders import Orders
 from sslops.issue.acme_rules import profile_for, proofs_of
 from sslops.issue.drafting import Drafter
-from sslops.issue.rules import newest
+from sslops.issue.rules import is_alarming, newest
 from sslops.issue.steps import Failure, Outcome
 from sslops.model.names import ServiceId
 
@@ -149,7 +149,7 @@ class Batch:
                 accounts[ca] = known
             except NoIdentity as error:
                 for job in _at(ca, jobs):
-                    job.waits("account", error.what)
+                    job.waits("account", error.what, fatal=self._is_alarming(job))
             except SslopsError as error:
                 self._stumble(_at(ca, jobs), error)
         if made:
@@ -157,6 +157,10 @@ class Batch:
             self._write([*waiting, *made, *(job.change() for job in jobs if job.is_news)])
             waiting = []
         return waiting + [change for ca, account in accounts.items() for change in self._used(ca, account, jobs)]
+
+    def _is_alarming(self, job: Job) -> bool:
+        service = job.service
+        return is_alarming(self.inventory, service, self.state[service.id], self.outside.clock.now())
 
     def _used(self, ca: str, account: Account, jobs: Sequence[Job]) -> list[AccountChange]:
         """Use *account* from now on, registered first where the CA does not know it; the change that keeps its URL."""

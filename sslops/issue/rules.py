@@ -162,6 +162,19 @@ def renewal_time(
     return chosen if slots is not None and slots.ari is not None else min(chosen, ruled)
 
 
+def is_alarming(inventory: Inventory, service: Service, state: ServiceState, now: datetime) -> bool:
+    """Whether a renewal that waits for somebody has become a failure: in the last third between due and the end.
+
+    A wait that is told as a failure only when the certificate has expired is told too late.
+    """
+    present = newest(state)
+    due = None if present is None else renewal_time(inventory, service, present, state.slots)
+    if due is None or present is None or present.issued is None:
+        return False
+    ends = present.issued.not_after
+    return now >= ends - max(ends - due, timedelta()) / 3
+
+
 def _by_rule(settings: Settings, service: Service, generation: GenerationId, validity: Validity) -> datetime:
     return renew_at(validity, settings, service, generation, service.renew_expire_days)
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from sslops.errors import SslopsError
 from sslops.issue.drafting import Drafter
 from sslops.issue.drafts import Draft, Obstacle, SignedBy
-from sslops.issue.rules import What, newest, renewal_time
+from sslops.issue.rules import What, is_alarming, newest, renewal_time
 from sslops.issue.signers import signers_above
 from sslops.model.change import Change, GenerationFiles
 from sslops.model.names import ServiceId, format_time
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from sslops.model.inventory import Inventory
     from sslops.model.plan import Action, Plan
     from sslops.model.secret import Secret
-    from sslops.model.state import ServiceState, Slots, State
+    from sslops.model.state import Slots, State
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,7 @@ def renew(
         return Outcome()
     drafter = Drafter(inventory, state, now, workshop.maker, workshop.vault, workshop.files)
     made = _Made()
-    documents = workshop.vault.encrypt_many(_keys(_drafts(drafter, actions, made, state, now)))
+    documents = workshop.vault.encrypt_many(_keys(_drafts(drafter, actions, made, _Present(inventory, state, now))))
     paths = [draft.key_path for draft in made.drafts if draft.key is not None]
     changes, unstored = _stored(made.drafts, dict(zip(paths, documents, strict=True)), inventory, state, digest)
     failures = sorted(made.failures + unstored, key=lambda found: found.service)
@@ -99,7 +99,16 @@ def _signers_first(inventory: Inventory, action: Action) -> tuple[int, ServiceId
     return signers_above(inventory, service), service.id
 
 
-def _drafts(drafter: Drafter, actions: Iterable[Action], made: _Made, state: State, now: datetime) -> Iterator[Draft]:
+@dataclass(frozen=True, slots=True)
+class _Present:
+    """What is wanted, what there is, and the moment."""
+
+    inventory: Inventory
+    state: State
+    now: datetime
+
+
+def _drafts(drafter: Drafter, actions: Iterable[Action], made: _Made, present: _Present) -> Iterator[Draft]:
     """Make one draft after the other, and note in *made* what came of each action."""
     for action in actions:
         try:
@@ -108,7 +117,7 @@ def _drafts(drafter: Drafter, actions: Iterable[Action], made: _Made, state: Sta
             made.failures.append(Failure(_service(action), error))
             continue
         if isinstance(result, Obstacle):
-            made.waits.append(_wait(action, result, state[_service(action)], now))
+            made.waits.append(_wait(action, result, present))
         else:
             made.drafts.append(result)
             yield result
@@ -184,13 +193,15 @@ def _sentence(draft: Draft) -> str:
     return f"{why}: {key}{signer}."
 
 
-def _wait(action: Action, obstacle: Obstacle, state: ServiceState, now: datetime) -> Wait:
-    """Return the wait that a step ran into; it is a failure once no valid certificate is left."""
-    present = newest(state)
-    ends = None if present is None or present.issued is None else present.issued.not_after
+def _wait(action: Action, obstacle: Obstacle, present: _Present) -> Wait:
+    """Return the wait that a step ran into; it is a failure when the certificate in use ends soon."""
+    service = present.inventory.services[_service(action)]
+    state = present.state[service.id]
+    known = newest(state)
+    ends = None if known is None or known.issued is None else known.issued.not_after
     why = obstacle.why if ends is None else f"{obstacle.why}; the newest certificate ends on {format_time(ends)}"
-    expired = ends is not None and now >= ends
-    return Wait(Verb.RENEW, action.group, action.service, obstacle.what, None, why, fatal=expired)
+    fatal = is_alarming(present.inventory, service, state, present.now)
+    return Wait(Verb.RENEW, action.group, action.service, obstacle.what, None, why, fatal=fatal)
 
 
 def _service(action: Action) -> ServiceId:

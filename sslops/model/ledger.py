@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from sslops.model.tlsa import TlsaParams, TlsaRecord
 
 
+COPY = "copy"
+"""The proof of a host that keeps files and shows them to nobody (`serves: false`, from the first file on)."""
+
+
 @dataclass(frozen=True, slots=True)
 class Served:
     """What a host may be serving for one service.
@@ -23,7 +27,7 @@ class Served:
     may_serve: tuple[GenerationId | None, ...] = (None,)
     at: datetime | None = None
     proof: str | None = None
-    """`port`, `files`, or null while it is not settled."""
+    """`port`, `files`, `copy`, or null while it is not settled."""
     failures: int = 0
     retry_at: datetime | None = None
 
@@ -31,6 +35,11 @@ class Served:
     def settled(self) -> GenerationId | None:
         """The one generation it is known to serve, else null."""
         return self.may_serve[0] if len(self.may_serve) == 1 else None
+
+    @property
+    def is_copy(self) -> bool:
+        """Whether it never served it: files came to it only while it was to keep copies."""
+        return self.proof == COPY
 
 
 UNPROVEN = Served()

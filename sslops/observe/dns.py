@@ -8,7 +8,8 @@ from __future__ import annotations
 import ipaddress
 import re
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from sslops.errors import DnsError
@@ -18,10 +19,13 @@ from sslops.model.seen import ServerSeen
 from sslops.model.tlsa import EMPTY, Rrset
 from sslops.observe.question import (
     AliasError,
+    Conversation,
     FamilyLackingError,
     Patience,
+    SilentError,
     ask,
     authoritative_tlsa,
+    broken,
     distrust,
     has_way_to,
     is_authoritative,
@@ -39,6 +43,8 @@ MAX_HOSTS = 64
 """More name servers, mail hosts or addresses than this are an attack or an accident."""
 
 WORKERS = 32
+CONNECTIONS = 4
+"""By TCP so many at once to one address: name servers limit them."""
 
 _HOST_NAME = re.compile(r"(?=.{1,254}\Z)([a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?\.)+\Z")
 
@@ -57,10 +63,14 @@ class Resolver:
     *say* hears what a person should know and the answers do not tell: address families skipped, dead addresses.
     """
 
-    def __init__(self, say: Callable[[str], None] = lambda _: None, patience: Patience = Patience()) -> None:
-        """Use *patience* for each question."""
+    def __init__(
+        self, say: Callable[[str], None] = lambda _: None, patience: Patience = Patience(), *, is_quick: bool = False
+    ) -> None:
+        """Use *patience* for each question; *is_quick* asks for TLSA by UDP, which is no base for a decision."""
         self._say = say
         self._patience = patience
+        self._by_udp_only: set[Endpoint] = set()
+        self._is_quick = is_quick
 
     def name_servers(
         self, apex: str, primary: Endpoint | None, fixed: tuple[Endpoint, ...]
@@ -100,8 +110,10 @@ class Resolver:
     def tlsa(self, servers: Mapping[str, tuple[Endpoint, ...]], owners: Iterable[str]) -> tuple[ServerSeen, ...]:
         """Ask every address of every server for every owner, in parallel, and return one value for each server.
 
-        *owners* are absolute, lower-case names. A server that gives no usable answer has `error` set.
+        By TCP, since nobody off the path can forge that; an address that does not answer there is asked by UDP, and
+        that is said. *owners* are absolute, lower-case names. A server that gives no usable answer has `error` set.
         """
+        self._by_udp_only.clear()
         asked = tuple(sorted(set(owners)))
         endpoints = tuple({endpoint for addresses in servers.values() for endpoint in addresses})
         answers = self._ask_all(endpoints, asked)
@@ -112,18 +124,43 @@ class Resolver:
             return {}
         with ThreadPoolExecutor(WORKERS) as pool:
             # One question first, so that a dead address costs its time-outs once and not for every owner.
-            first = [(endpoint, owners[0]) for endpoint in endpoints]
-            answers = dict(zip(first, pool.map(self._tlsa_of, first), strict=True))
-            alive = [endpoint for endpoint, owner in first if not answers[endpoint, owner].error]
-            rest = [(endpoint, owner) for endpoint in alive for owner in owners[1:]]
-            answers |= zip(rest, pool.map(self._tlsa_of, rest), strict=True)
+            answers = dict(chain(*pool.map(lambda endpoint: self._tlsa_of(endpoint, owners[:1]), endpoints)))
+            alive = [endpoint for endpoint in endpoints if not answers[endpoint, owners[0]].error]
+            rest = [(endpoint, part) for endpoint in alive for part in self._parts(endpoint, owners[1:])]
+            answers |= chain(*pool.map(lambda asked: self._tlsa_of(*asked), rest))
         return answers
 
-    def _tlsa_of(self, question: tuple[Endpoint, str]) -> _Answer:
+    def _parts(self, endpoint: Endpoint, owners: tuple[str, ...]) -> list[tuple[str, ...]]:
+        """Share *owners* out among the connections to an address; by UDP each is a question of its own."""
+        count = CONNECTIONS if self._speaks_tcp(endpoint) else len(owners)
+        return [part for number in range(count) if (part := owners[number::count])]
+
+    def _tlsa_of(self, endpoint: Endpoint, owners: tuple[str, ...]) -> list[tuple[tuple[Endpoint, str], _Answer]]:
         try:
-            return _Answer(authoritative_tlsa(*question, self._patience))
+            with Conversation(endpoint) as conversation:
+                return [((endpoint, owner), self._answer(endpoint, owner, conversation)) for owner in owners]
+        except DnsError as error:
+            return [((endpoint, owner), _Answer(error=error)) for owner in owners]
+
+    def _answer(self, endpoint: Endpoint, owner: str, conversation: Conversation) -> _Answer:
+        try:
+            found = self._by_tcp(endpoint, owner, conversation)
+            return _Answer(authoritative_tlsa(endpoint, owner, self._patience) if found is None else found)
         except DnsError as error:
             return _Answer(error=error)
+
+    def _by_tcp(self, endpoint: Endpoint, owner: str, conversation: Conversation) -> Rrset | None:
+        """Return the answer by TCP; null when the address has none there, which is found out once."""
+        if not self._speaks_tcp(endpoint):
+            return None
+        try:
+            return authoritative_tlsa(endpoint, owner, replace(self._patience, tries=1), conversation)
+        except SilentError:
+            self._by_udp_only.add(endpoint)
+            return None
+
+    def _speaks_tcp(self, endpoint: Endpoint) -> bool:
+        return not self._is_quick and endpoint not in self._by_udp_only
 
     def _merge(
         self,
@@ -142,6 +179,8 @@ class Resolver:
             return ServerSeen(name, error="; ".join(error.what for error in told or errors.values()))
         for error in errors.values():
             self._say(f"{error.what}; another address of '{name}' answered")
+        for endpoint in self._by_udp_only.intersection(alive):
+            self._say(f"name server '{endpoint}' does not answer by TCP (RFC 7766): what it says could be forged")
         seen = {owner: [_rrset_of(answers[endpoint, owner]) for endpoint in alive] for owner in owners}
         differing = frozenset(owner for owner, rrsets in seen.items() if len({each.records for each in rrsets}) > 1)
         return ServerSeen(name, {owner: _worst(rrsets) for owner, rrsets in seen.items()}, differing=differing)
@@ -152,6 +191,13 @@ class Resolver:
         with ThreadPoolExecutor(WORKERS) as pool:
             found = pool.map(lambda owner: distrust(validator, owner, self._patience), asked)
             return {owner: why for owner, why in zip(asked, found, strict=True) if why is not None}
+
+    def bogus(self, validator: Endpoint, questions: Iterable[tuple[str, str]]) -> dict[tuple[str, str], str]:
+        """Return those of *questions* (name, record type) that *validator* finds bogus, each with the reason."""
+        asked = sorted(set(questions))
+        with ThreadPoolExecutor(WORKERS) as pool:
+            found = pool.map(lambda question: broken(validator, question[0], question[1], self._patience), asked)
+            return {question: why for question, why in zip(asked, found, strict=True) if why is not None}
 
     def _about(self, apex: str, rdtype: str, via: Endpoint | None) -> list[dns.rdata.Rdata]:
         """Return records of *apex* itself; a domain that does not exist has no say about its mail."""

@@ -1,7 +1,7 @@
 """One DNS question to one address, and what of the answer may be believed.
 
-UDP first, TCP when the answer was truncated. Everything that comes back is hostile: it is bounded, and what breaks the
-rules becomes a DnsError that names the server.
+By UDP, and TCP when the answer was truncated; or by TCP at once, where nobody off the path can forge an answer.
+Everything that comes back is hostile: it is bounded, and what breaks the rules is a DnsError that names the server.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 import socket
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from sslops.errors import DnsError
 from sslops.model.inventory import Endpoint
@@ -35,6 +35,10 @@ class FamilyLackingError(DnsError):
     """This machine has no way to addresses of that family."""
 
 
+class SilentError(DnsError):
+    """An address gave no answer that could be read."""
+
+
 class AliasError(DnsError):
     """A CNAME or DNAME where TLSA records belong; no second address makes it right."""
 
@@ -47,10 +51,66 @@ class Patience:
     tries: int = 2
 
 
+class Conversation:
+    """One TCP connection to *endpoint* for many questions (RFC 7766 section 6.2.1); a server may end it between two."""
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        """Nothing is connected before the first question."""
+        self._endpoint = _numeric(endpoint)
+        self._socket: socket.socket | None = None
+
+    def __enter__(self) -> Self:
+        """Begin."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End the connection."""
+        self._end()
+
+    def exchange(self, query: dns.message.Message, timeout_seconds: float) -> dns.message.Message:
+        """Return the answer; a connection that was used before and has ended is begun once more."""
+        is_new = self._socket is None
+        try:
+            return self._exchange(query, timeout_seconds)
+        except (EOFError, ConnectionError):
+            self._end()
+            if is_new:
+                raise
+            return self._exchange(query, timeout_seconds)
+        except BaseException:
+            self._end()
+            raise
+
+    def _exchange(self, query: dns.message.Message, timeout_seconds: float) -> dns.message.Message:
+        import dns.query
+
+        where, port = self._endpoint.address, self._endpoint.port
+        if self._socket is None:
+            self._socket = socket.create_connection((where, port), timeout=timeout_seconds)
+            self._socket.setblocking(False)
+        return dns.query.tcp(query, where, timeout_seconds, port, sock=self._socket)
+
+    def _end(self) -> None:
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
+
+
 def ask(
-    endpoint: Endpoint, name: str, rdtype: str, patience: Patience, *, recursive: bool = False
+    endpoint: Endpoint,
+    name: str,
+    rdtype: str,
+    patience: Patience,
+    *,
+    recursive: bool = False,
+    is_checked: bool = True,
+    conversation: Conversation | None = None,
 ) -> dns.message.Message:
-    """Return the answer of *endpoint*, whatever its rcode; DnsError when there is none that can be read."""
+    """Return the answer of *endpoint*, whatever its rcode; DnsError when there is none that can be read.
+
+    *is_checked* false asks a validating resolver for what it would refuse (flag CD). A *conversation* with the
+    endpoint is asked by TCP only. SilentError when nothing came back that could be read.
+    """
     import dns.exception
     import dns.flags
     import dns.message
@@ -58,10 +118,13 @@ def ask(
     numeric = _numeric(endpoint)
     # AD in a question asks for it in the answer (RFC 6840 section 5.7); who does not validate ignores it.
     flags = dns.flags.RD | dns.flags.AD if recursive else 0
+    flags |= 0 if is_checked else dns.flags.CD
     query = dns.message.make_query(name, rdtype, flags=flags, use_edns=0, payload=EDNS_PAYLOAD_BYTES)
     failure: Exception | None = None
     for _ in range(patience.tries):
         try:
+            if conversation is not None:
+                return conversation.exchange(query, patience.timeout_seconds)
             return _exchange(query, numeric, patience.timeout_seconds)
         except OSError as error:
             if error.errno in _LACKS_FAMILY:
@@ -69,7 +132,8 @@ def ask(
             failure = error
         except (dns.exception.DNSException, EOFError, ValueError) as error:
             failure = error
-    raise DnsError(f"name server '{endpoint}' gave no answer for {rdtype} '{name}': {_reason(failure)}") from failure
+    said = f"name server '{endpoint}' gave no answer for {rdtype} '{name}': {_reason(failure)}"
+    raise SilentError(said) from failure
 
 
 def has_way_to(endpoint: Endpoint) -> bool:
@@ -85,14 +149,16 @@ def has_way_to(endpoint: Endpoint) -> bool:
     return True
 
 
-def authoritative_tlsa(endpoint: Endpoint, owner: str, patience: Patience) -> Rrset:
+def authoritative_tlsa(
+    endpoint: Endpoint, owner: str, patience: Patience, conversation: Conversation | None = None
+) -> Rrset:
     """Return the TLSA records that *endpoint* is authoritative for at *owner*; EMPTY when it says there are none.
 
     DnsError for an answer that a resolver would not use: lame, refused, failed, or an alias (AliasError).
     """
     import dns.rcode
 
-    response = ask(endpoint, owner, "TLSA", patience)
+    response = ask(endpoint, owner, "TLSA", patience, conversation=conversation)
     if response.rcode() not in (dns.rcode.NOERROR, dns.rcode.NXDOMAIN):
         raise DnsError(f"name server '{endpoint}' answers {dns.rcode.to_text(response.rcode())} for '{owner}'")
     if not is_authoritative(response):
@@ -122,6 +188,25 @@ def distrust(validator: Endpoint, owner: str, patience: Patience) -> str | None:
     if not response.flags & dns.flags.AD:
         return f"'{validator}' does not find '{owner}' signed, so nobody heeds its TLSA records"
     return None
+
+
+def broken(validator: Endpoint, name: str, rdtype: str, patience: Patience) -> str | None:
+    """Return why *validator* finds the answer for *name* bogus (RFC 4035 section 4.3); null: it does not.
+
+    Bogus is what it refuses as long as it checks, and answers with checking disabled (flag CD). A resolver or a name
+    server that does not answer at all says nothing about signatures.
+    """
+    import dns.rcode
+
+    try:
+        if ask(validator, name, rdtype, patience, recursive=True).rcode() != dns.rcode.SERVFAIL:
+            return None
+        unchecked = ask(validator, name, rdtype, patience, recursive=True, is_checked=False)
+    except DnsError:
+        return None
+    if unchecked.rcode() not in (dns.rcode.NOERROR, dns.rcode.NXDOMAIN):
+        return None
+    return f"'{validator}' finds {rdtype} '{name}' broken: its DNSSEC chain does not hold"
 
 
 def is_authoritative(response: dns.message.Message) -> bool:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from sslops.dane.names import DaneName
     from sslops.dane.transitions import NameSeen
     from sslops.model.inventory import Inventory
+    from sslops.model.ledger import Served
     from sslops.model.names import GenerationId, ServiceId
     from sslops.publish.world import World
 
@@ -290,7 +291,10 @@ class Owner:
 
     def _unproven(self, address: str) -> Hazard:
         host = self.names[0].host
-        what = f"{address or 'no address'} of {host} does not show the certificate of {self.names[0].service}"
+        seen = self.world.addresses.get(self.owner, ())
+        errors = [each.seen.error for each in seen if each.address == address and each.seen.error is not None]
+        why = f" ({errors[0]})" if errors else ""
+        what = f"{address or 'no address'} of {host} does not show the certificate of {self.names[0].service}{why}"
         return Hazard(HazardName.NAME_UNPROVEN, host, what, Verb.PUBLISH, *self._who)
 
     def _shown_words(self, address: str) -> str:
@@ -326,10 +330,19 @@ def proven_hosts(service: ServiceId, world: World) -> dict[str, GenerationId | N
     served = {
         host: entry.services[service]
         for host, entry in world.ledger.hosts.items()
-        if service in entry.services and None in entry.services[service].may_serve
+        if service in entry.services
+        and None in entry.services[service].may_serve
+        and not entry.services[service].is_copy
     }
     served |= {
         host.name: world.ledger.host(host.name).serves(service) for host in hosts_serving(world.inventory, service)
     }
-    copies = {host.name for host in hosts_copying(world.inventory, service)}
-    return {host: entry.settled if entry.proof else None for host, entry in served.items() if host not in copies}
+    served |= {host: entry for host, entry in _copies(service, world).items() if not entry.is_copy and entry.may_serve}
+    return {host: entry.settled if entry.proof and not entry.is_copy else None for host, entry in served.items()}
+
+
+def _copies(service: ServiceId, world: World) -> dict[str, Served]:
+    """Return the entries of the hosts that are to keep copies only; one may have served before."""
+    names = [host.name for host in hosts_copying(world.inventory, service)]
+    entries = {name: world.ledger.host(name).services for name in names}
+    return {name: services[service] for name, services in entries.items() if service in services}

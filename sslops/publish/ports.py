@@ -81,7 +81,7 @@ class DnsRepository(Repository, Protocol):
 
 
 class AskPort(Protocol):
-    """Asks a port what it serves, from the runner."""
+    """Asks a port what it serves, from where its `verify` says."""
 
     def __call__(self, address: str, verify: Verify, server_name: str) -> PortSeen:
         """Connect once; a port that cannot be asked is a value with `error`."""

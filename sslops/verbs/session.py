@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Protocol, TextIO
 
@@ -51,6 +51,7 @@ class Session:
     now: datetime
     effects: Effects = NO_EFFECTS
     job: Environment = NO_JOB
+    _told: set[str] = field(default_factory=set)
 
     @property
     def folder(self) -> Path:
@@ -114,6 +115,12 @@ class Session:
             yield
         finally:
             _write(sys.stderr, speech.section_end(self.job.forge, title, datetime.now(tz=UTC)) or "")
+
+    def say_once(self, text: str) -> None:
+        """Say *text* unless it was said this way before: `run` is several verbs in one."""
+        if text not in self._told:
+            self._told.add(text)
+            self.say(text)
 
     def progress(self, description: str, total: int) -> AbstractContextManager[Advance]:
         """Return a context that shows a bar of *total* steps on a terminal, and nothing anywhere else."""

@@ -67,7 +67,7 @@ def carry_out(session: Session, request: Request, act: Callable[[Site], Result])
         fetched.append(ops.refresh())
         note = ops.work_tree_note(fetched[0])
         if note:
-            session.say(note)
+            session.say_once(note)
         return retrying(attempt, sleep=time.sleep, random=random.random)
 
 

@@ -82,6 +82,8 @@ class Renewal:
     ssh: Ssh | None
     """Reaches web hosts; null where no CA proves names by http-01."""
     reload_dns: Callable[[], None]
+    heed: Callable[[Plan], Plan] = lambda plan: plan
+    """Takes out of a plan what a broken DNSSEC chain would fail, and puts the hazards in."""
     is_rehearsal: bool = False
 
     def renew(self, options: RenewOptions, digest: str | None) -> Outcome:
@@ -93,7 +95,7 @@ class Renewal:
         now = SystemClock().now()
         seen = self._windows(options, now)
         branches = replace(self.snapshot.branches, next=seen.state)
-        plan = rules.plan(self.inventory, branches, now, options)
+        plan = self.heed(rules.plan(self.inventory, branches, now, options))
         require(plan, digest)
         workshop = steps.Workshop(LocalCa(), self.sops, StoredFiles(self.ops, self.snapshot))
         local, ordered = rules.split(plan, self.inventory)

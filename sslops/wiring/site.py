@@ -11,7 +11,7 @@ from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 from sslops.adapters.clock import SystemClock
-from sslops.errors import GitError, SslopsError, StateError, UsageError
+from sslops.errors import DnsError, GitError, SslopsError, StateError, UsageError
 from sslops.model.plan import Plan
 from sslops.model.proposal import Kind
 from sslops.verbs.outcome import Outcome
@@ -98,7 +98,7 @@ class Site:
         """Return what renew would do."""
         from sslops.issue import rules
 
-        return rules.plan(self.inventory, self.snapshot.branches, SystemClock().now(), options)
+        return self._heed_dnssec(rules.plan(self.inventory, self.snapshot.branches, SystemClock().now(), options))
 
     def renew(self, options: RenewOptions, digest: str | None = None) -> Outcome:
         """Renew, onto the branch next: own CAs sign at once, what ACME servers sign is one batch."""
@@ -115,9 +115,21 @@ class Site:
                 sops=self._sops,
                 ssh=ssh,
                 reload_dns=self._restart_name_servers,
+                heed=self._heed_dnssec,
                 is_rehearsal=self.is_rehearsal,
             )
-            return renewal.renew(options, digest)
+            return renewal.renew(options, digest) + Outcome(failures=tuple(self._troubles))
+
+    def _heed_dnssec(self, plan: Plan) -> Plan:
+        """Take out the orders that a broken DNSSEC chain would fail; asks only where a validator is named."""
+        validator = self.inventory.dns.validator if self.inventory.dns else None
+        if validator is None or not plan.actions:
+            return plan
+        from sslops.issue.dnssec import questions, withheld
+        from sslops.observe.dns import Resolver
+
+        bogus = Resolver(self.session.say).bogus(validator, questions(plan, self.inventory))
+        return withheld(plan, self.inventory, bogus, self.consents)
 
     def plan_publish(self) -> Plan:
         """Return what publish would do; nothing where the inventory names no DNS repository."""
@@ -129,7 +141,8 @@ class Site:
         """Publish; nothing to do where the inventory names no DNS repository. *force* proposes what was declined."""
         if self._repository is None:
             return Outcome(is_applied=True)
-        return Outcome(self._publisher(force=force).publish(self.snapshot, digest), is_applied=True)
+        plan = self._publisher(force=force).publish(self.snapshot, digest)
+        return Outcome(plan, is_applied=True, failures=tuple(self._troubles))
 
     def roll_options(self, *, force: bool = False, min_roll_minutes: int | None = None) -> RollOptions:
         """Return the options of roll."""
@@ -174,7 +187,7 @@ class Site:
         from sslops.observe.live import live_names, live_ports
         from sslops.report.live import Legend, LiveView
 
-        names = live_names(self.inventory, self.snapshot.ledger, Resolver(self.session.say))
+        names = live_names(self.inventory, self.snapshot.ledger, Resolver(self.session.say, is_quick=True))
         with self._ssh() as ssh:
             asker = AskedPorts(ssh, time.sleep)
             ports = live_ports(
@@ -207,7 +220,7 @@ class Site:
             ops=self.ops,
             repository=self._repository,
             observer=self._observer,
-            ask_port=_ask_port,
+            ask_port=self._ask_port,
             clock=SystemClock(),
             sleep=time.sleep,
             run=self.run,
@@ -239,13 +252,29 @@ class Site:
             return False
         return True
 
+    def _ask_port(self, address: str, verify: Verify, server_name: str) -> PortSeen:
+        """Ask an address of a name, from where the class says that its ports are asked."""
+        from sslops.observe.tls import EVERY_KEY_TYPE, ask_port
+
+        if verify.asked_from == "runner":
+            return ask_port(
+                address, verify.port, starttls=verify.starttls, server_name=server_name, key_types=EVERY_KEY_TYPE
+            )
+        from sslops.deploy.asked_ports import AskedPorts
+
+        hosts = {host.name: host for each in self.inventory.classes.values() for host in each.hosts}
+        asked_so = [host for _, host in sorted(hosts.items()) if host.verify == verify and not host.is_local]
+        with self._ssh() as ssh:
+            return AskedPorts(ssh).from_hosts(asked_so, address, verify, server_name, EVERY_KEY_TYPE)
+
     def _restart_name_servers(self) -> None:
         from sslops.adapters.commands import Commands
 
         command = self.inventory.dns.restart_cmd if self.inventory.dns else ()
         why = Commands().run(command) if command else None
         if why is not None:
-            self.session.say(f"dns.restart_cmd: {why}")
+            what = f"dns.restart_cmd failed, so the name servers may not have loaded what was pushed: {why}"
+            self._troubles.append(DnsError(what, hint="dns.restart_cmd in inventory/sslops.yaml, run by hand"))
 
     def _roller(self, options: RollOptions) -> Roller:
         from sslops.roll.steps import ByRequest, Roller
@@ -320,6 +349,11 @@ class Site:
         return Observer(self.inventory, repository, resolver, SystemClock(), self.consents, obstacle)
 
     @cached_property
+    def _troubles(self) -> list[SslopsError]:
+        """What went wrong beside the stage itself, and is part of its outcome."""
+        return []
+
+    @cached_property
     def _sops(self) -> Sops:
         from sslops.adapters.sops import Sops
 
@@ -348,9 +382,3 @@ class Site:
         from sslops.adapters.stored import StoredMaterial
 
         return StoredMaterial(self.ops, self.snapshot)
-
-
-def _ask_port(address: str, verify: Verify, server_name: str) -> PortSeen:
-    from sslops.observe.tls import EVERY_KEY_TYPE, ask_port
-
-    return ask_port(address, verify.port, starttls=verify.starttls, server_name=server_name, key_types=EVERY_KEY_TYPE)

@@ -52,9 +52,23 @@ def test_a_host_that_was_never_asked_is_unknown() -> None:
 
 
 def test_a_host_that_only_keeps_copies_needs_nothing() -> None:
-    """Its class says that it does not serve."""
-    found = needed(SERVICE, branches(slots()), ledger({"backup": settled(1)}), [], frozenset({"backup"}))
+    """Its class says that it does not serve, and it never did."""
+    kept = replace(settled(1), proof="copy")
+    found = needed(SERVICE, branches(slots()), ledger({"backup": kept}), [], frozenset({"backup"}))
     assert Needed(frozenset()) == found
+
+
+def test_a_host_that_served_needs_what_it_may_serve_though_it_is_to_keep_copies_only() -> None:
+    """A word in the inventory stops no daemon."""
+    found = needed(SERVICE, branches(slots()), ledger({"backup": settled(1)}), [], frozenset({"backup"}))
+    assert Needed(frozenset({gen(1)})) == found
+
+
+def test_a_host_that_kept_copies_is_unknown_once_it_is_to_serve() -> None:
+    """It has the files; what it shows nobody has asked."""
+    kept = replace(settled(1), proof="copy")
+    found = needed(SERVICE, branches(slots(1), 1), ledger({"backup": kept}), ["backup"], frozenset())
+    assert Needed(frozenset({gen(1)}), ("backup",)) == found
 
 
 def test_a_host_without_anything_of_ours_is_known() -> None:

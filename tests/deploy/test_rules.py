@@ -10,7 +10,7 @@ import pytest
 from sslops.dane.gate import YES, Verdict
 from sslops.deploy import rules
 from sslops.deploy.decision import Decision, DeployOptions, World, include_sha256
-from sslops.deploy.departed import not_seen
+from sslops.deploy.departed import as_expected, not_seen
 from sslops.errors import UsageError
 from sslops.model.inventory import Group, Hold, Host, Inventory, RepoSettings, ServerClass, Service, Settings
 from sslops.model.ledger import HostEntry, Ledger, Served
@@ -127,6 +127,24 @@ def test_a_wait_that_outlives_what_is_served_is_fatal() -> None:
     decision = decide(world(ledger=entry(mail=Served((OLD,), NOW, "port")), state=state), refused=refused)
 
     assert [True] == [wait.fatal for wait in decision.waits]
+
+
+def test_a_host_that_is_to_keep_copies_only_gets_none_before_it_is_seen_not_to_serve() -> None:
+    """New files under a daemon that may still show the old ones would say nothing about what it shows."""
+    copies = (ServerClass("other", (Host("smtp1", "10.0.0.1"),), serves=False),)
+    served, kept = Served((OLD,), NOW, "port"), Served((OLD,), NOW, "copy")
+    found = decide(world(classes=copies, ledger=entry(**{MAIL.name: served, WEB.name: kept})))
+
+    assert [(frozenset({MAIL}), [WEB])] == [(work.former, list(work.due)) for work in found.works]
+    assert [True] == ["it keeps copies of this only" in wait.why for wait in found.waits]
+
+
+def test_what_a_keeper_of_copies_begins_to_serve_is_not_proven() -> None:
+    """Its files are right; what its daemon shows nobody has asked yet."""
+    found = world(ledger=entry(**{MAIL.name: Served((NEW,), NOW, "copy"), WEB.name: SETTLED}))
+    seen = replace(found, ledger=as_expected(found.ledger, found.inventory))
+
+    assert [(frozenset({MAIL}), {MAIL: NEW})] == [(work.unproven, dict(work.due)) for work in decide(seen).works]
 
 
 def test_a_copy_asks_no_gate() -> None:

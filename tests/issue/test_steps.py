@@ -196,6 +196,17 @@ def test_a_wait_for_a_key_is_a_failure_once_nothing_valid_is_left() -> None:
     assert [] == changed(outcome)
 
 
+@pytest.mark.parametrize(("days", "expected"), [(316, [False]), (352, [True])])
+def test_a_wait_for_a_key_is_a_failure_in_the_last_third(days: int, expected: list[bool]) -> None:
+    """Due from 50 days before its end; told as a failure while there is time to find who holds the identity."""
+    site = Site().live().later(days)
+    site.vault.unreadable = {"state/ca/"}
+
+    outcome = site.renew(RenewOptions(frozenset({WEB})))
+
+    assert expected == [wait.fatal for wait in outcome.waits]
+
+
 def test_one_failing_service_stops_no_other() -> None:
     """A name that no certificate can hold is that service's own failure."""
     broken = leaf(ServiceId("example.com", "broken"), "www.example.com", "müller.example.com")

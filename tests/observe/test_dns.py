@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import socket
 import threading
 from typing import TYPE_CHECKING
 
 import dns.flags
-import dns.message
-import dns.rcode
 import pytest
 
 from sslops.errors import DnsError
@@ -17,10 +16,15 @@ from sslops.model.inventory import Endpoint
 from sslops.model.tlsa import EMPTY, Rrset, TlsaRecord
 from sslops.observe.dns import Resolver
 from sslops.observe.question import Patience
+from tests.world.forged import ForgedServer
 from tests.world.loopback import DNS_PORT, fresh_address
+from tests.world.validating_resolver import ValidatingResolver
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    import dns.message
 
     from tests.world.dns import DnsWorld
 
@@ -326,34 +330,80 @@ def test_answers_to_other_spellings_are_lower_case(liar: Callable[..., Endpoint]
     assert frozenset({record(OLD)}) == seen.answers[OWNER].records
 
 
-@pytest.mark.parametrize(
-    ("flags", "rcode", "expected"),
-    [
-        (dns.flags.AD, dns.rcode.NOERROR, None),
-        (dns.flags.AD, dns.rcode.NXDOMAIN, None),
-        (0, dns.rcode.NOERROR, "does not find"),
-        (0, dns.rcode.SERVFAIL, "broken"),
-        (0, dns.rcode.REFUSED, "REFUSED"),
-    ],
-)
-def test_a_validating_resolver_vouches_by_its_ad_bit(
-    liar: Callable[..., Endpoint], flags: int, rcode: dns.rcode.Rcode, expected: str | None
-) -> None:
-    """Signed is only what it says it has validated; a chain that does not hold is a failure of the server."""
+def test_a_validating_resolver_vouches_for_what_is_signed(dns_world: DnsWorld, validator: ValidatingResolver) -> None:
+    """Records and their proven absence count; a resolver that refuses to look, or is away, vouches for nothing."""
+    publish(dns_world, OLD)
+    dns_world.settle()
+    elsewhere = "_25._tcp.mail.example.org."
+    found = Resolver().unsigned(validator.endpoint, [OWNER, OTHER, elsewhere])
 
-    def answer(query: dns.message.Message) -> bytes:
-        assert query.flags & dns.flags.RD
-        response = dns.message.make_response(query)
-        response.flags |= flags
-        response.set_rcode(rcode)
-        return response.to_wire()
+    assert [(elsewhere, True)] == [(owner, "REFUSED" in why) for owner, why in found.items()]
 
-    found = Resolver().unsigned(liar(answer), [OWNER])
-    assert (expected is None) == (found == {})
-    assert (expected or "") in found.get(OWNER, "")
+    validator.stop()
+
+    assert [OWNER] == list(Resolver(patience=QUICK).unsigned(validator.endpoint, [OWNER]))
 
 
-def test_a_validating_resolver_that_is_silent_vouches_for_nothing() -> None:
-    """Nobody listens there."""
-    nobody = Endpoint(fresh_address(), 53)
-    assert [OWNER] == list(Resolver().unsigned(nobody, [OWNER]))
+def test_an_unsigned_name_is_not_vouched_for(dns_world: DnsWorld, world_folder: Path) -> None:
+    """Without AD nobody heeds its TLSA records; a CA asks as before."""
+    validator = ValidatingResolver(world_folder / "unsigned", dns_world, untrusted=["example.com"])
+    found = Resolver().unsigned(validator.endpoint, [OWNER])
+    bogus = Resolver().bogus(validator.endpoint, [("mail.example.com", "CAA")])
+    validator.stop()
+
+    assert "does not find" in found[OWNER]
+    assert {} == bogus
+
+
+def test_a_broken_signature_is_bogus_at_its_name_only(dns_world: DnsWorld, world_folder: Path) -> None:
+    """The TLSA records are there, their signature does not hold; the rest of the zone is vouched for."""
+    publish(dns_world, OLD)
+    dns_world.settle()
+    forged = ForgedServer(world_folder / "forged", dns_world.primary, "example.com", [OWNER])
+    validator = ValidatingResolver(world_folder / "validator", dns_world, servers=[forged.endpoint])
+    resolver = Resolver()
+    unsigned = resolver.unsigned(validator.endpoint, [OWNER, OTHER])
+    questions = [(OWNER, "TLSA"), ("mail.example.com", "CAA"), ("mail.example.com", "A")]
+    bogus = resolver.bogus(validator.endpoint, questions)
+    forged.stop()
+    unreachable = resolver.bogus(validator.endpoint, [("other.example.com", "CAA")])
+    validator.stop()
+
+    assert [(OWNER, True)] == [(owner, "broken" in why) for owner, why in unsigned.items()]
+    assert [(OWNER, "TLSA")] == list(bogus)
+    assert {} == unreachable
+
+
+def test_evidence_is_asked_by_tcp_where_nobody_can_forge_it(dns_world: DnsWorld, liar: Callable[..., Endpoint]) -> None:
+    """What a forger says by UDP is not heard while the server answers by TCP; without TCP that is said."""
+    publish(dns_world, OLD)
+    forger = liar(lambda query: _reply(query, OWNER, [NEW]))
+    relay = _relayed_by_tcp(forger, dns_world.primary)
+    said: list[str] = []
+    (seen,) = Resolver(said.append).tlsa({"ns": (forger,)}, [OWNER])
+    relay.shutdown(socket.SHUT_RDWR)
+    relay.close()
+
+    assert frozenset({record(OLD)}) == seen.answers[OWNER].records
+    assert [] == said
+
+    (seen,) = Resolver(said.append).tlsa({"ns": (forger,)}, [OWNER])
+
+    assert frozenset({record(NEW)}) == seen.answers[OWNER].records
+    assert ["does not answer by TCP" in words for words in said] == [True]
+
+
+def _relayed_by_tcp(at: Endpoint, to: Endpoint) -> socket.socket:
+    """Take TCP connections at *at* and pass each on to *to*, one after the other."""
+    server = socket.create_server((at.address, at.port))
+
+    def serve() -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                client, _ = server.accept()
+                with client, socket.create_connection((to.address, to.port)) as far:
+                    far.sendall(client.recv(4096))
+                    client.sendall(far.recv(65536))
+
+    threading.Thread(target=serve, daemon=True).start()
+    return server

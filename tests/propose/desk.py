@@ -17,8 +17,8 @@ from sslops.model.change import Note
 from sslops.model.inventory import MergePolicy
 from sslops.model.ledger import HostEntry, Ledger, Served
 from sslops.model.proposal import Kind
-from sslops.model.seen import PortSeen, ServerSeen
 from sslops.model.secret import Secret
+from sslops.model.seen import PortSeen, ServerSeen
 from sslops.model.tlsa import EMPTY
 from sslops.observe.look import Observer
 from sslops.propose.steps import Proposer

@@ -116,7 +116,7 @@ def test_a_host_that_left_the_inventory_keeps_its_record() -> None:
 def test_a_host_that_keeps_copies_does_not_count() -> None:
     """Class `other` serves nobody."""
     state = branches(slots(2), 1, 2)
-    known = ledger({"smtp1": settled(2), "smtp2": settled(2), "backup": settled(1)})
+    known = ledger({"smtp1": settled(2), "smtp2": settled(2), "backup": replace(settled(1), proof="copy")})
     found = publication(world(plain(1, 2), known, branches=state, inventory=inventory(copies=["backup"])))
     assert frozenset({record(2)}) == records(found)
 
@@ -232,5 +232,5 @@ def test_a_host_that_left_the_inventory_is_proven_too() -> None:
 
 def test_a_host_that_keeps_copies_needs_no_proof() -> None:
     """It shows nothing to anybody."""
-    known = Ledger({**ledger(BOTH).hosts, "backup": HostEntry(1, {SERVICE: Served()})}, {APEX: ApexEntry()})
+    known = Ledger({**ledger(BOTH).hosts, "backup": HostEntry(1, {SERVICE: Served(proof="copy")})}, {APEX: ApexEntry()})
     assert ["records"] == reasons(first_use(known, OURS, inventory=inventory(copies=["backup"])))

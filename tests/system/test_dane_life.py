@@ -12,6 +12,8 @@ import pytest
 from sslops.observe.tls import ask_port
 from tests.system.story import INCLUDES, LONG_TTL, MAIL_TARGET, Story, settled
 from tests.world.certificates import write_certificate
+from tests.world.loopback import SMTP_PORT
+from tests.world.mailhost import MailHost
 from tests.world.site import HOSTS, OWNER
 from tests.world.watch import records_matching
 
@@ -229,3 +231,60 @@ def certificates(story: Story) -> list[bytes]:
     found = [mail.certificate() for mail in story.site.mail.values()]
 
     return [each for each in found if each is not None]
+
+
+def test_a_host_that_is_to_keep_copies_only_counts_until_its_port_shows_something_else(long_ttl: Site) -> None:
+    """Its daemon was told nothing: the record of what it shows stays until it is seen not to."""
+    story = settled(long_ttl)
+    old, site = story.slot("curr"), long_ttl
+    site.ops.edit({SETTINGS: keeping_copies(site)})
+    story.run("renew", MAIL_TARGET, "--force", "--apply").succeeded()
+    run(story, 2)
+    new = story.slot("curr")
+
+    assert {HOSTS[0]: new, HOSTS[1]: old} == story.served()
+    assert old in story.records()[0]
+
+    site.mail[HOSTS[1]].stop()
+    write_certificate(site.folder / "another-tool")
+    host = site.hosts[HOSTS[1]]
+    other = MailHost(site.folder / "another-listener", host.address, [site.folder / "another-tool"])
+    story.run("run", "--apply").succeeded()
+    story.run("run", "--apply").succeeded()
+    other.stop()
+
+    assert old not in story.records()[0]
+    assert new in story.records()[0]
+    assert new in (host.prod_cert_dir / "example.com/mail-ec/curr/info").read_text()
+
+
+def keeping_copies(site: Site) -> str:
+    """Return the settings in which the second host only keeps copies."""
+    settings = site.ops.show("main", SETTINGS) + "\n"
+    line = next(line for line in settings.splitlines(keepends=True) if f"host: {HOSTS[1]}" in line)
+    servers = settings.replace(line, "")
+    more = f"svc_depends: [[example.com, [mail-ec]]], serves: false, verify: {{port: {SMTP_PORT}, starttls: smtp}}"
+    return f"{servers}  spare: {{hosts: [{line.strip().removeprefix('- ')}], {more}}}\n"
+
+
+def test_the_addresses_of_a_name_are_asked_from_where_its_ports_are(site: Site) -> None:
+    """With `from: host` by ssh: while no host can be logged in to, the refusal says so and what would be accepted."""
+    for verb in ("renew", "roll", "deploy"):
+        site.sslops(verb, "--apply").succeeded()
+    settings = site.ops.show("main", SETTINGS) + "\n"
+    site.ops.edit({SETTINGS: settings.replace("from: runner", "from: host")})
+    for host in site.hosts.values():
+        host.stop()
+    refused = site.sslops("publish", "--apply")
+
+    assert (3, True, True) == (
+        refused.exit_code,
+        f"asked on '{HOSTS[1]}'" in " ".join(refused.stdout.split()),
+        "--accept name-unproven=mail.example.com" in refused.stdout,
+    )
+
+    for host in site.hosts.values():
+        host.start()
+    site.sslops("publish", "--apply").succeeded()
+
+    assert (1, 1) == tuple(map(len, site.dns.show(OWNER)))

@@ -76,3 +76,51 @@ def test_who_takes_over_from_a_run_that_died_tells_the_name_servers(ops: Path, t
 
     assert told.exists()
     assert "pending: null" in git(ops, "show", "ledger:tlsa/example.net.yaml").splitlines()
+
+
+def test_name_servers_that_are_not_told_are_a_failure(
+    ops: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What was published stays published; the run ends in 1 and says what to run by hand."""
+    dns = tmp_path / "dns.git"
+    git(tmp_path, "init", "-q", "-b", "main", str(tmp_path / "zones"))
+    git(tmp_path / "zones", "commit", "-q", "--allow-empty", "-m", "zones")
+    git(tmp_path, "clone", "-q", "--bare", str(tmp_path / "zones"), str(dns))
+    settings = f"dns: {{repo: {{url: {dns}}}, tlsa_dirs: [include], restart_cmd: /bin/false}}\n"
+    (ops / "inventory/sslops.yaml").write_text(SMALL + settings)
+    git(ops, "commit", "-qam", "A DNS repository")
+    capsys.readouterr()
+
+    assert ExitCode.FAILED == run(["-C", str(ops), "publish", "--apply"])
+    assert "sslops: error: dns.restart_cmd failed" in capsys.readouterr().err
+    assert "tlsa.example.net" in git(dns, "ls-tree", "-r", "--name-only", "main")
+
+
+def test_a_dns_repository_that_is_away_is_named(ops: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """git alone would not say which repository it could not read."""
+    settings = f"dns: {{repo: {{url: {tmp_path / 'nowhere.git'}}}, tlsa_dirs: [include]}}\n"
+    (ops / "inventory/sslops.yaml").write_text(SMALL + settings)
+    git(ops, "commit", "-qam", "A DNS repository")
+    capsys.readouterr()
+
+    assert ExitCode.FAILED == run(["-C", str(ops), "publish", "--apply"])
+
+    said = capsys.readouterr().err
+
+    assert "the DNS repository cannot be fetched" in said
+    assert "hint: dns.repo.url" in said
+
+
+def test_a_run_says_only_once_that_the_work_tree_differs(
+    ops: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is several verbs in one, and each of them looks."""
+    git(ops, "clone", "-q", "--bare", str(ops), str(tmp_path / "remote.git"))
+    git(ops, "remote", "add", "origin", str(tmp_path / "remote.git"))
+    (ops / "README").write_text("changed\n")
+    git(ops, "add", "README")
+    git(ops, "commit", "-qm", "Not pushed")
+    capsys.readouterr()
+    run(["-C", str(ops), "run", "--apply"])
+
+    assert 1 == capsys.readouterr().err.count("differ")

@@ -24,6 +24,7 @@ PACKAGES = {
     "pgrep": "procps",
     "postconf": "postfix",
     "postfix": "postfix",
+    "posttls-finger": "postfix",
     "rsync": "rsync",
     "ssh": "openssh-client",
     "ssh-keygen": "openssh-client",

@@ -22,17 +22,17 @@ if TYPE_CHECKING:
 class Postfix(SmtpPort):
     """One postfix at `address`, serving *source*/`fullchain.pem` and `privkey.pem`; `restart_cmd` reloads it."""
 
-    def __init__(self, folder: Path, source: Path, *, address: str | None = None) -> None:
-        """Start it; the files must be there."""
-        super().__init__(address or fresh_address(), SMTP_PORT)
+    def __init__(self, folder: Path, source: Path, *, address: str | None = None, smtp_port: int = SMTP_PORT) -> None:
+        """Start it; without the files it speaks no TLS until they are there and it was reloaded."""
+        super().__init__(address or fresh_address(), smtp_port)
         if os.geteuid() != 0:
             missing("postfix can be started by root only")
         self.folder = folder
-        self._config = folder / "config"
+        self.config = folder / "config"
         self._lay_out(source)
-        self.restart_cmd = f"{need('postfix')} -c {self._config} reload"
+        self.restart_cmd = f"{need('postfix')} -c {self.config} reload"
         # `postfix start` would detach, and outlive a test run that is killed.
-        words = [self._setting("daemon_directory") + "/master", "-c", str(self._config), "-d"]
+        words = [self._setting("daemon_directory") + "/master", "-c", str(self.config), "-d"]
         self._program = Program(words, folder / "postfix.log")
         self._wait()
 
@@ -49,12 +49,12 @@ class Postfix(SmtpPort):
         self._program.wait_until(lambda: listens(self.address, self.smtp_port))
 
     def _setting(self, name: str) -> str:
-        words = [str(need("postconf")), "-c", str(self._config), "-h", name]
+        words = [str(need("postconf")), "-c", str(self.config), "-h", name]
         return subprocess.run(words, check=True, capture_output=True, timeout=30, text=True).stdout.strip()
 
     def _lay_out(self, source: Path) -> None:
         for folder, owner in (
-            (self._config, "root"),
+            (self.config, "root"),
             (self.folder / "queue", "root"),
             (self.folder / "data", "postfix"),
         ):
@@ -64,9 +64,9 @@ class Postfix(SmtpPort):
         # postfix drops its privileges and has to get through to its folders.
         for above in (self.folder, *self.folder.parents[:1]):
             above.chmod(0o755)
-        (self._config / "main.cf").write_text(self._main_cf(source))
-        (self._config / "master.cf").write_text(self._master_cf())
-        subprocess.run([need("postfix"), "-c", self._config, "check"], check=True, capture_output=True, timeout=60)
+        (self.config / "main.cf").write_text(self._main_cf(source))
+        (self.config / "master.cf").write_text(self._master_cf())
+        subprocess.run([need("postfix"), "-c", self.config, "check"], check=True, capture_output=True, timeout=60)
 
     def _main_cf(self, source: Path) -> str:
         return f"""\

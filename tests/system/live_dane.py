@@ -1,0 +1,141 @@
+"""The life of DANE on real servers, one step after another, while a judge looks on: steps for a test and for a soak.
+
+Nothing is staged here: time is real, TTLs are two seconds, the resolvers are unbound and the mail servers postfix.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from typing import TYPE_CHECKING
+
+from sslops.model.names import parse_time
+from tests.system.test_cycle import fields
+from tests.world.judge import Verdict
+from tests.world.postfix_site import MAIL_FILE, MAIL_YAML, NO_DANE, RSA_FILE, RSA_YAML, SETTINGS, PostfixSite
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.world.judge import Judge
+
+MAIL, MAIL_TARGET = "example.com/mail-ec", "example.com:mail-ec"
+ONE, BOTH = "svc_depends: [[example.com, [mail-ec]]]", "svc_depends: [[example.com, [mail-ec, mail-rsa]]]"
+MAX_RUNS = 12
+LONGEST_WAIT_SECONDS = 30.0
+
+
+class LiveDane:
+    """One site and its judge; every method is a step that leaves the site at rest and judged."""
+
+    def __init__(self, world: PostfixSite, judge: Judge) -> None:
+        """Begin with an inventory that asks for DANE, and nothing issued."""
+        self.world, self.judge, self.site = world, judge, world.site
+
+    def first_use(self) -> None:
+        """Serve the first certificate, then publish its record, and that of the standing key."""
+        self._until(lambda: all(self.world.records()))
+        self.judge.all_say(Verdict.VERIFIED)
+        self.judge.expects_records = True
+        self._rest()
+
+    def renew(self) -> None:
+        """Renew with the key whose record is there already, roll, deploy; then the old record goes."""
+        self._change_key("--force")
+
+    def force_another_key(self) -> None:
+        """Throw the standing key away, so that another has to be published and to age first."""
+        self._change_key("--force", "--new-key")
+
+    def dane_off(self) -> None:
+        """Take DANE out of the inventory; the records go."""
+        self.judge.expects_records = False
+        self.site.ops.edit({MAIL_FILE: NO_DANE})
+        self._until(lambda: not any(self.world.records()))
+        self.judge.all_say(Verdict.NO_RECORDS)
+
+    def dane_on(self) -> None:
+        """Bring it back."""
+        self.site.ops.edit({MAIL_FILE: MAIL_YAML})
+        self.first_use()
+
+    def add_rsa(self) -> None:
+        """Let an RSA key join the port."""
+        self.site.ops.edit({RSA_FILE: RSA_YAML, SETTINGS: self.world.settings.replace(ONE, BOTH)})
+        self._rest()
+
+    def remove_rsa(self) -> None:
+        """Let it leave: out of the inventory, then off the hosts; its record goes last."""
+        self.site.ops.edit({RSA_FILE: None, SETTINGS: self.world.settings})
+        self.run()
+        for host in self.site.hosts.values():
+            shutil.rmtree(host.prod_cert_dir / "example.com/mail-rsa")
+        self.world.restart_all()
+        self._rest()
+
+    def renew_while_a_host_is_down(self) -> None:
+        """Renew while one server cannot be reached by ssh: it goes on with the old key until it can."""
+        before, host = self._slot("curr"), next(iter(self.site.hosts.values()))
+        host.stop()
+        self.site.sslops("renew", MAIL_TARGET, "--force", "--apply").succeeded()
+        self._until(lambda: self._slot("curr") != before, may_fail=True)
+        self.run(may_fail=True)
+        self.judge.all_say(Verdict.VERIFIED)
+        host.start()
+        self._rest()
+
+    def force_another_key_while_a_server_lags(self) -> None:
+        """Change the key while the secondary answers what it had: nothing is rolled before it has caught up."""
+        before = self._slot("curr")
+        self.site.dns.lag()
+        self.site.sslops("renew", MAIL_TARGET, "--force", "--new-key", "--apply").succeeded()
+        for _ in range(2):
+            self.run()
+            self._wait_as_planned()
+
+        assert before == self._slot("curr")
+
+        self.judge.all_say(Verdict.VERIFIED)
+        self.site.dns.catch_up()
+        self._until(lambda: self._slot("curr") != before)
+        self._rest()
+
+    def run(self, *, may_fail: bool = False) -> None:
+        """Run the one scheduled job of a small site."""
+        done = self.site.sslops("run", "--apply")
+
+        assert may_fail or done.exit_code == 0, done.stdout + done.stderr
+
+    def _change_key(self, *how: str) -> None:
+        before = self._slot("curr")
+        self.site.sslops("renew", MAIL_TARGET, *how, "--apply").succeeded()
+        self._until(lambda: self._slot("curr") != before)
+        self._rest()
+
+    def _rest(self) -> None:
+        """Run until nothing is left to do, and hear the judge."""
+        self._until(self._is_at_rest)
+        self.judge.all_say(Verdict.VERIFIED)
+
+    def _is_at_rest(self) -> bool:
+        plan = json.loads(self.site.sslops("plan", "--json").succeeded().stdout)
+        return not plan["actions"] and not plan["waits"]
+
+    def _until(self, holds: Callable[[], bool], *, may_fail: bool = False) -> None:
+        for _ in range(MAX_RUNS):
+            self.run(may_fail=may_fail)
+            if holds():
+                return
+            self._wait_as_planned()
+        raise AssertionError(self.site.sslops("plan").stdout)
+
+    def _wait_as_planned(self) -> None:
+        """Wait until the earliest moment that the plan names, as the next scheduled run would."""
+        plan = json.loads(self.site.sslops("plan", "--json").stdout)
+        times = [parse_time(wait["until"]).timestamp() for wait in plan["waits"] if wait["until"]]
+        if times:
+            time.sleep(min(max(0.0, min(times) - time.time()), LONGEST_WAIT_SECONDS))
+
+    def _slot(self, slot: str) -> str | None:
+        return fields(self.site.ops.show("main", f"state/{MAIL}/slots.yaml"))[slot]
