@@ -11,9 +11,11 @@ import time
 from typing import TYPE_CHECKING
 
 from sslops.model.names import parse_time
+from tests.system.launching import Launched
 from tests.system.test_cycle import fields
-from tests.world.judge import Verdict
+from tests.world.judge import PATIENCE_SECONDS, Verdict
 from tests.world.postfix_site import MAIL_FILE, MAIL_YAML, NO_DANE, RSA_FILE, RSA_YAML, SETTINGS, PostfixSite
+from tests.world.programs import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 
 MAIL, MAIL_TARGET = "example.com/mail-ec", "example.com:mail-ec"
 ONE, BOTH = "svc_depends: [[example.com, [mail-ec]]]", "svc_depends: [[example.com, [mail-ec, mail-rsa]]]"
+NO_GATE = "sslops.dane.gate:slowest=lambda _: YES"
 MAX_RUNS = 12
 LONGEST_WAIT_SECONDS = 30.0
 
@@ -100,6 +103,14 @@ class LiveDane:
         self.site.dns.catch_up()
         self._until(lambda: self._slot("curr") != before)
         self._rest()
+
+    def change_the_key_without_a_gate(self) -> None:
+        """Roll and deploy a key that DNS does not know, with `may_serve` taken out: the judge has to find it."""
+        self.site.sslops("renew", MAIL_TARGET, "--force", "--new-key", "--apply").succeeded()
+        for verb in ("roll", "deploy"):
+            with Launched(self.site.ops, verb, "--apply", options=["--patch", NO_GATE]) as launched:
+                launched.finish().succeeded()
+        wait_until(lambda: self.judge.broken != [], lambda: "the judge found nothing", seconds=PATIENCE_SECONDS)
 
     def run(self, *, may_fail: bool = False) -> None:
         """Run the one scheduled job of a small site."""

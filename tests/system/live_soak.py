@@ -1,6 +1,7 @@
 """DANE on real servers for as long as asked: `python -m tests.system.live_soak MINUTES [SEED]`. Root only.
 
-Steps of `LiveDane` in a random order while the judge looks on; what it finds broken ends the soak with an error.
+Steps of `LiveDane` in a random order while the judge looks on; what it finds broken ends the soak with an error. At the
+end a key is changed with the engine's gate taken out, which the judge has to find: it could have failed all the time.
 """
 
 from __future__ import annotations
@@ -30,6 +31,10 @@ def soak(minutes: float, seed: int = SEED) -> int:
         with world.judge() as judge:
             _take_steps(LiveDane(world, judge), random.Random(seed), time.monotonic() + 60 * minutes)  # noqa: S311  (reproducible)
             verified = judge.count(Verdict.VERIFIED)
+        strict = world.judge()
+        strict.begin()
+        LiveDane(world, strict).change_the_key_without_a_gate()
+        strict.end()
     finally:
         world.close()
     shutil.rmtree(folder)

@@ -70,15 +70,23 @@ class Judge:
 
     def __enter__(self) -> Self:
         """Begin."""
-        self._thread.start()
+        self.begin()
         return self
 
     def __exit__(self, *failure: object) -> None:
         """End; AssertionError when DANE was broken and the block itself did not fail."""
-        self._is_over.set()
-        self._thread.join()
+        self.end()
         if failure[0] is None:
             assert self.broken == [], "\n".join(self.broken)
+
+    def begin(self) -> None:
+        """Look on from now."""
+        self._thread.start()
+
+    def end(self) -> None:
+        """Look no more; what was found stays in `broken`."""
+        self._is_over.set()
+        self._thread.join()
 
     def all_say(self, verdict: Verdict) -> None:
         """Wait until a look that begins now has *verdict*, for every host and through every resolver."""
