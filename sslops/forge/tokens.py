@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 _JOB_TOKENS = {"github": ("GITHUB_TOKEN",), "forgejo": ("FORGEJO_TOKEN", "GITHUB_TOKEN")}
 """What a job of the forge holds by itself; GitLab's `CI_JOB_TOKEN` may not call what we need."""
 
-GIT_USERS = {"gitlab": "oauth2", "github": "x-access-token", "forgejo": "oauth2"}
-"""The user name that goes with a token as git's password; GitLab and Forgejo take any."""
+GIT_USERS = {"gitlab": "oauth2", "github": "x-access-token", "forgejo": "oauth2", "none": "x-access-token"}
+"""The user name that goes with a token as git's password; most forges take any, GitHub Apps this one."""
 
 
 class Role(StrEnum):

@@ -48,17 +48,6 @@ class Project:
 
         return find_token(self.forge, self.role, self.name, os.environ)
 
-    @property
-    def credentials(self) -> tuple[GitCredential, ...]:
-        """What git shows the forge over http; none without a token: then git is as the job or the person set it up."""
-        from sslops.adapters.git_credentials import GitCredential
-        from sslops.forge.tokens import GIT_USERS
-
-        secret = self.token.secret
-        if secret is None or not (self.remote or "").startswith(("https://", "http://")):
-            return ()
-        return (GitCredential(self.remote or "", GIT_USERS[self.forge], secret),)
-
     def proposer(self, kind: Kind, *, force: bool = False) -> Proposer:
         """Return who keeps the requests of *kind*; *force* opens one again that a person declined."""
         from sslops.propose.steps import Proposer
@@ -98,12 +87,25 @@ def ops_project(settings: RepoSettings, remote: str | None) -> Project | None:
 
 def dns_clone(ops: Git, settings: DnsSettings, effects: Effects) -> Git:
     """Return the private clone of the DNS repository: the bot commits and signs there as it does in *ops*."""
-    project = dns_project(settings)
+    from sslops.forge.tokens import Role
+
     clone = Git.clone_bare(settings.url, ops.private_dir / "dns.git", effects=effects, signing=ops.signing)
-    return clone.acting_as(ops.committer).showing(*(project.credentials if project else ()))
+    return clone.acting_as(ops.committer).showing(*_credentials(Role.DNS, settings, settings.url))
 
 
 def ops_clone(ops: Git, settings: RepoSettings) -> Git:
     """Return *ops* with the token for its remote."""
-    project = ops_project(settings, ops.remote_url)
-    return ops.showing(*project.credentials) if project else ops
+    from sslops.forge.tokens import Role
+
+    return ops.showing(*_credentials(Role.OPS, settings, ops.remote_url))
+
+
+def _credentials(role: Role, settings: DnsSettings | RepoSettings, remote: str | None) -> tuple[GitCredential, ...]:
+    """Return what git shows *remote* over http; none without a token: git is as the job or the person set it up."""
+    from sslops.adapters.git_credentials import GitCredential
+    from sslops.forge.tokens import GIT_USERS, find_token
+
+    if remote is None or not remote.startswith(("https://", "http://")):
+        return ()
+    secret = find_token(settings.forge, role, settings.project or "", os.environ).secret
+    return (GitCredential(remote, GIT_USERS[settings.forge], secret),) if secret else ()

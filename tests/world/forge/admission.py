@@ -24,9 +24,10 @@ if TYPE_CHECKING:
     from tests.world.forge.forge import Forge
     from tests.world.forge.people import User
     from tests.world.forge.project import Project
+    from tests.world.forge.workings import Workings
 
 BYSTANDER = "operator"
-"""Whose a push over the file system is: a maintainer."""
+"""Whose a push over the file system is, a maintainer; another name may stand in the environment, as FORGE_USER."""
 
 QUARANTINE = ("GIT_OBJECT", "GIT_ALTERNATE", "GIT_QUARANTINE")
 
@@ -70,6 +71,8 @@ class Admission:
         changes = [_change(line) for line in told["changes"].splitlines()]
         user = forge.user(environment.get("FORGE_USER", BYSTANDER))
         if told["hook"] == "pre-receive":
+            if forge.before_push:
+                forge.before_push.pop(0)()
             complaints = [self._complaint(project, user, change, environment) for change in changes]
             return {"accepted": not any(complaints), "text": "".join(complaints)}
         return {"accepted": True, "text": self._received(project, user, changes, environment)}
@@ -100,7 +103,7 @@ class Admission:
     def _is_forward(self, project: Project, old: str, new: str, environment: Mapping[str, str]) -> bool:
         return self._git(project, environment, "merge-base", "--is-ancestor", old, new).returncode == 0
 
-    def are_signed(self, project: Project, commits: str, environment: Mapping[str, str] | None = None) -> bool:
+    def are_signed(self, project: Workings, commits: str, environment: Mapping[str, str] | None = None) -> bool:
         """Whether every commit of a range has a good signature of one of the repository's `allowed_signers`."""
         told = environment or {}
         listed = self._git(project, told, "rev-list", commits).stdout.split()
@@ -108,7 +111,7 @@ class Admission:
         words = ("-c", f"gpg.ssh.allowedSignersFile={signers}", "verify-commit")
         return all(self._git(project, told, *words, sha).returncode == 0 for sha in listed)
 
-    def _git(self, project: Project, environment: Mapping[str, str], *words: str) -> subprocess.CompletedProcess[str]:
+    def _git(self, project: Workings, environment: Mapping[str, str], *words: str) -> subprocess.CompletedProcess[str]:
         # What is pushed lies in quarantine until the hook says yes (git-receive-pack(1), "Quarantine environment").
         kept = {name: value for name, value in environment.items() if name.startswith(QUARANTINE)}
         return subprocess.run(
@@ -137,5 +140,5 @@ def _change(line: str) -> tuple[str, str, str]:
     return ref, old, new
 
 
-def _absolute(project: Project, value: str) -> str:
+def _absolute(project: Workings, value: str) -> str:
     return os.pathsep.join(str(project.path / part) for part in value.split(os.pathsep))

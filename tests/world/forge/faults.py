@@ -36,6 +36,8 @@ class Faults:
     """Orders for the next calls; each fits every call, unless it names a *method* or a part of the *path*."""
 
     dialect: Dialect
+    closing: threading.Event = field(default_factory=threading.Event)
+    """Set when the forge ends, so that nothing goes on slowly behind its back."""
     _orders: list[_Fault] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -49,7 +51,7 @@ class Faults:
 
     def slow(self, seconds: float, times: int = 1, *, method: str | None = None, path: str = "") -> None:
         """Let *seconds* pass before the work begins."""
-        self._order(times, method, path, lambda: time.sleep(seconds))
+        self._order(times, method, path, lambda: Reply(0) if self.closing.wait(seconds) else None)
 
     def rate_limit(
         self, times: int = 1, *, retry_after: int | None = 1, path: str = "", secondary: bool = False
@@ -59,6 +61,18 @@ class Faults:
         GitHub's primary limit says when it ends by x-ratelimit-reset, not by Retry-After.
         """
         self._order(times, None, path, lambda: _too_many(self.dialect, retry_after, secondary=secondary))
+
+    def answer(
+        self, reply: Reply, times: int = 1, *, method: str | None = None, path: str = "", after: bool = False
+    ) -> None:
+        """Answer *reply*, whatever it is; *after*: the call was carried out all the same."""
+        self._order(times, method, path, lambda: reply, after=after)
+
+    def meanwhile(
+        self, act: Callable[[], object], times: int = 1, *, method: str | None = None, path: str = ""
+    ) -> None:
+        """Let somebody else do something right before a call is carried out."""
+        self._order(times, method, path, lambda: _nothing(act()))
 
     def drop(self, times: int = 1, *, method: str | None = None, path: str = "", after: bool = True) -> None:
         """Close the connection without an answer; *after*: the call was carried out all the same."""
@@ -85,6 +99,10 @@ class Faults:
                 return None
             order.left -= 1
         return order.answer()
+
+
+def _nothing(_: object) -> None:
+    """Go on with the call."""
 
 
 def _proxy_error(status: int, words: str, retry_after: int | None = None) -> Reply:

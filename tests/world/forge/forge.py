@@ -64,10 +64,13 @@ class Forge:
         self.manners = MANNERS[self.dialect]
         self.clock: Callable[[], datetime] = lambda: datetime.now(UTC)
         self.lock = threading.RLock()
+        self._is_closed = False
         self.people = People(self.manners.scopes, self.manners.token_prefix)
         self.faults = Faults(self.dialect)
         self.calls: list[Call] = []
         self.hook_secret = secrets.token_hex(8)
+        self.before_push: list[Callable[[], object]] = []
+        """What somebody else does right before the next pushes are judged, one each."""
         self.misplaced_pushes = 0
         """How many of the next pushes are accepted and yet leave the ref where it was."""
         self.admission = Admission(self)
@@ -88,8 +91,11 @@ class Forge:
         self.close()
 
     def close(self) -> None:
-        """Stop serving; the repositories stay."""
+        """Stop serving, when what is under way is done; the repositories stay."""
+        self.faults.closing.set()
         self._server.close()
+        with self.lock:
+            self._is_closed = True
 
     @property
     def url(self) -> str:
@@ -148,7 +154,7 @@ class Forge:
     def _work(self, call: Call) -> Reply:
         try:
             with self.lock:
-                return self._api.answer(call)
+                return Reply(0) if self._is_closed else self._api.answer(call)
         except Refusal as refusal:
             return refusal.reply
 

@@ -94,13 +94,10 @@ def _comments(api: Api, call: Call, owner: str, repo: str, number: str) -> Reply
 
 @routes.add("GET", ISSUE + "/timeline", *READ_ISSUE)
 def _timeline(api: Api, call: Call, owner: str, repo: str, number: str) -> Reply:
-    # Comments and events alike; of the events only the one that tells of a scheduled merge, which nothing else shows.
-    within = api.project(f"{owner}/{repo}")
-    issue = _issue(api, within, number)
-    shown = [_comment_shape(comment, issue, within) | {"type": "comment"} for comment in issue.comments]
-    if isinstance(issue, MergeRequest) and issue.auto_merge is not None:
-        shown.append({"id": 0, "type": "pull_scheduled_merge", "body": "", "user": None})
-    return paged(call, shown, lambda entry: entry)
+    issue = _issue(api, api.project(f"{owner}/{repo}"), number)
+    shown = [(one.number, shapes.event(one)) for one in issue.events]
+    shown += [(one.number, shapes.remark(one)) for one in issue.comments]
+    return paged(call, sorted(shown, key=lambda one: one[0]), lambda one: one[1])
 
 
 @routes.add("POST", ISSUE + "/comments", *WRITE_ISSUE)

@@ -150,10 +150,11 @@ def _land(
 
 @routes.add("DELETE", PULL + "/merge", *WRITE)
 def _cancel(api: Api, call: Call, owner: str, repo: str, number: str) -> Reply:
-    request = api.request(api.project(f"{owner}/{repo}"), number)
+    within = api.project(f"{owner}/{repo}")
+    request = api.request(within, number)
     if request.auto_merge is None:
         raise api.not_found()
-    request.auto_merge = None
+    within.cancel(request, call.user)
     return Reply(204)
 
 
@@ -235,6 +236,7 @@ def _combined(api: Api, call: Call, owner: str, repo: str, ref: str) -> Reply:
     return Reply(200, shapes.combined_status(sha, within))
 
 
+@routes.add("GET", REPO + "/commits/{sha*}/statuses", *READ)
 @routes.add("GET", REPO + "/statuses/{sha}", *READ)
 def _statuses(api: Api, call: Call, owner: str, repo: str, sha: str) -> Reply:
     found = [check for check in reversed(api.project(f"{owner}/{repo}").checks) if check.sha == sha]

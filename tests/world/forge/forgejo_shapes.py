@@ -10,7 +10,7 @@ from tests.world.forge.protection import Protection, Status
 if TYPE_CHECKING:
     from tests.world.forge.people import User
     from tests.world.forge.project import Project
-    from tests.world.forge.requests import Approval, Check, Comment, Issue, MergeRequest
+    from tests.world.forge.requests import Approval, Check, Comment, Event, Issue, MergeRequest
 
 CHECK_STATES = {Status.PENDING: "pending", Status.SUCCESS: "success", Status.FAILED: "failure"}
 
@@ -146,6 +146,18 @@ def comment(shown: Comment, below: Issue, within: Project, *, is_pull: bool) -> 
         "created_at": stamp(shown.created_at),
         "updated_at": stamp(shown.updated_at),
     }
+
+
+def remark(shown: Comment) -> dict[str, Any]:
+    """Show a comment as part of a history."""
+    moments = {"created_at": stamp(shown.created_at), "updated_at": stamp(shown.updated_at)}
+    return {"id": shown.number, "type": "comment", "user": user(shown.author), "body": shown.text, **moments}
+
+
+def event(shown: Event) -> dict[str, Any]:
+    """Show what happened to an issue or request (TimelineComment)."""
+    moments = {"created_at": stamp(shown.at), "updated_at": stamp(shown.at)}
+    return {"id": shown.number, "type": shown.kind, "user": user(shown.user), "body": "", **moments}
 
 
 def review(shown: Approval, request: MergeRequest, within: Project) -> dict[str, Any]:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 DOCS = "https://docs.github.com/rest"
 BODY_LIMIT = 65_536
+CLASSIC = {"repo", "public_repo", "workflow", "read:org"}
+"""Scopes that only classic tokens have."""
 
 routes = Routes()
 REPO = "/repos/{owner}/{repo}"
@@ -65,6 +67,8 @@ class Api(BaseApi):
         """Every answer says how many calls are left."""
         reply = super().answer(call)
         said = {"X-GitHub-Media-Type": "github.v3; format=json", **rate_headers(len(self.forge.calls)), **reply.headers}
+        if call.token is not None and CLASSIC & call.token.scopes:  # fine-grained tokens do not tell
+            said["X-OAuth-Scopes"] = ", ".join(sorted(call.token.scopes))
         return Reply(reply.status, reply.body, said)
 
     def not_found(self, what: str = "") -> Refusal:  # noqa: ARG002  (GitLab names it)
@@ -119,7 +123,7 @@ def _meta(api: Api, call: Call) -> Reply:
 
 @routes.add("GET", "/user")
 def _user(api: Api, call: Call) -> Reply:
-    return Reply(200, shapes.user(call.user) | {"name": call.user.name, "email": None}, {"X-OAuth-Scopes": ""})
+    return Reply(200, shapes.user(call.user) | {"name": call.user.name, "email": None})
 
 
 @routes.add("GET", "/rate_limit")

@@ -18,7 +18,6 @@ from tests.world.forge.github import check_body, routes
 from tests.world.forge.github_pulls import check_mergeable, open_pull
 from tests.world.forge.github_shapes import merge_state
 from tests.world.forge.people import Role
-from tests.world.forge.protection import Protection
 from tests.world.forge.repository import Conflict, Raced
 from tests.world.forge.requests import AutoMerge
 
@@ -91,6 +90,9 @@ class _Root:
             raise ProblemError(f"Could not resolve to a Repository with the name '{full}'.", "NOT_FOUND")
         within = self._forge.project(full)
         self._call.project = full
+        assert self._call.token is not None
+        if not self._call.token.scopes & {"repo", "pull_requests:read", "pull_requests:write"}:
+            raise ProblemError("Resource not accessible by personal access token", "FORBIDDEN")
         return nodes.repository(within, self._me) | {
             "pullRequest": lambda _, number: self._pull(within, number),
             "pullRequests": lambda _, **wishes: self._pulls(within, wishes),
@@ -187,7 +189,7 @@ class _Root:
         within, request = self._writable_request("disablePullRequestAutoMerge", input)
         if request.auto_merge is None:
             raise ProblemError("Can't disable auto-merge for this pull request.")
-        request.auto_merge = None
+        within.cancel(request, self._me)
         return self._payload(input, within, request)
 
     def addComment(self, _: object, input: dict[str, Any]) -> dict[str, Any]:  # noqa: A002, N802
@@ -257,9 +259,7 @@ def _no_auto_merge(within: Project, request: MergeRequest, method: str, head: st
         return f"Merge method {method} merging is not allowed on this repository"
     if head not in {None, request.head}:
         return "Head branch was modified. Review and try the merge again."
-    if rules is None or rules == Protection(may_push=rules.may_push, may_merge=rules.may_merge, pushers=rules.pushers):
-        if not within.unmet(request):
-            return f"Pull request Pull request is in {merge_state(request, within)} status"
-        return "Pull request Protected branch rules not configured for this branch"
     state = merge_state(request, within)
+    if state == "dirty" and not (rules and rules.asks_of_merges):
+        return "Pull request Protected branch rules not configured for this branch"
     return None if state == "blocked" else f"Pull request Pull request is in {state} status"

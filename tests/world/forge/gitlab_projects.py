@@ -22,7 +22,8 @@ def _version(api: Api, call: Call) -> Reply:
 
 @routes.add("GET", "/user", *READ, "read_user")
 def _user(api: Api, call: Call) -> Reply:
-    return Reply(200, shapes.user(call.user) | {"is_admin": False, "email": call.user.person.email})
+    facts = {"email": call.user.person.email, "web_url": f"{api.forge.url}/{call.user.name}"}
+    return Reply(200, shapes.user(call.user) | facts)
 
 
 @routes.add("GET", "/personal_access_tokens/self")

@@ -146,7 +146,7 @@ def _cancel(api: Api, call: Call, project: str, number: str) -> Reply:
     request = api.request(within, number)
     if request.auto_merge is None:
         raise Refusal(406, {"message": "Can't cancel the automatic merge"})
-    request.auto_merge = None
+    within.cancel(request, call.user)
     return Reply(201, {"status": "success"})
 
 

@@ -44,6 +44,8 @@ class Manners:
     merges_by_push: bool
     """A push that brings a request's head into its target marks the request as merged."""
     push_cancels_auto_merge: bool
+    waits_for_all_checks: bool
+    """An auto-merge waits for every check that was started, also for one that is not required."""
     draft_title: re.Pattern[str] | None
     """What at the start of a title makes a draft; null: drafts are a property of their own."""
     methods: tuple[str, ...]
@@ -68,6 +70,7 @@ GITLAB = Manners(
     closes_when_emptied=False,
     merges_by_push=True,
     push_cancels_auto_merge=True,
+    waits_for_all_checks=True,
     draft_title=re.compile(r"\s*(\[draft\]|\(draft\)|draft:)", re.IGNORECASE),
     methods=("merge", "squash", "rebase"),
     body_limit=1_048_576,
@@ -89,6 +92,7 @@ GITHUB = Manners(
     closes_when_emptied=True,
     merges_by_push=True,
     push_cancels_auto_merge=False,
+    waits_for_all_checks=False,
     draft_title=None,
     methods=("merge", "squash", "rebase"),
     body_limit=65_536,
@@ -114,6 +118,7 @@ FORGEJO = Manners(
     closes_when_emptied=False,
     merges_by_push=False,
     push_cancels_auto_merge=False,
+    waits_for_all_checks=True,
     draft_title=re.compile(r"(WIP:|\[WIP\])", re.IGNORECASE),
     methods=("merge", "squash", "rebase", "rebase-merge", "fast-forward-only"),
     body_limit=16 * 1024 * 1024,

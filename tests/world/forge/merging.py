@@ -15,8 +15,8 @@ from tests.world.forge.repository import Person
 
 if TYPE_CHECKING:
     from tests.world.forge.people import User
-    from tests.world.forge.project import Project
     from tests.world.forge.requests import MergeRequest
+    from tests.world.forge.workings import Workings
 
 GITHUB_ITSELF = Person("GitHub", "noreply@github.com")
 
@@ -31,7 +31,7 @@ class Landing:
     source: str | None = None
 
 
-def land(project: Project, request: MergeRequest, method: str, user: User, message: str | None) -> Landing:
+def land(project: Workings, request: MergeRequest, method: str, user: User, message: str | None) -> Landing:
     """Make the commits of merging *request* by *method*; Conflict when git cannot. No ref is moved."""
     forge = {Dialect.GITHUB: _on_github, Dialect.GITLAB: _on_gitlab, Dialect.FORGEJO: _on_forgejo}
     base = project.repository.head(request.target) or ""
@@ -39,7 +39,7 @@ def land(project: Project, request: MergeRequest, method: str, user: User, messa
 
 
 def _on_github(
-    project: Project, request: MergeRequest, method: str, user: User, message: str | None, base: str
+    project: Workings, request: MergeRequest, method: str, user: User, message: str | None, base: str
 ) -> Landing:
     store = project.repository
     if method == "rebase":
@@ -56,7 +56,7 @@ def _on_github(
     return Landing(made, merge_commit=made)
 
 
-def _squash_message(project: Project, request: MergeRequest, base: str) -> str:
+def _squash_message(project: Workings, request: MergeRequest, base: str) -> str:
     commits = project.repository.log("--no-merges", "--reverse", f"{base}..{request.head}")
     if len(commits) == 1:
         title, _, rest = commits[0].message.partition("\n")
@@ -66,7 +66,7 @@ def _squash_message(project: Project, request: MergeRequest, base: str) -> str:
 
 
 def _on_gitlab(
-    project: Project, request: MergeRequest, method: str, user: User, message: str | None, base: str
+    project: Workings, request: MergeRequest, method: str, user: User, message: str | None, base: str
 ) -> Landing:
     store = project.repository
     me = (user.person, user.person)
@@ -89,7 +89,7 @@ def _on_gitlab(
 
 
 def _on_forgejo(
-    project: Project, request: MergeRequest, method: str, user: User, message: str | None, base: str
+    project: Workings, request: MergeRequest, method: str, user: User, message: str | None, base: str
 ) -> Landing:
     store = project.repository
     if method == "squash":

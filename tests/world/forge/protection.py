@@ -46,3 +46,8 @@ class Protection:
     may_force: bool = False
     pushers: set[str] = field(default_factory=set)
     """Users who may push whatever `may_push` says."""
+
+    @property
+    def asks_of_merges(self) -> bool:
+        """Whether a merge needs anything beyond a role."""
+        return bool(self.required_approvals or self.required_checks or self.signed_commits)

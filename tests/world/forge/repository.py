@@ -6,11 +6,25 @@ import subprocess
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tests.world.peers import need
 from tests.world.remotes import bare_repository, git_environment
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 _LOG_FORMAT = "%H%x00%T%x00%P%x00%an%x00%ae%x00%aI%x00%cn%x00%ce%x00%cI%x00%B%x01"
+CONFIG = """\
+[http]
+    receivepack = true
+[receive]
+    advertisePushOptions = true
+[uploadpack]
+    allowAnySHA1InWant = true
+[gc]
+    auto = 0
+"""
 NOTHING = "0" * 40
 """How git writes "no such ref" in hooks and updates."""
 
@@ -56,15 +70,15 @@ class Repository:
     def __init__(self, path: Path) -> None:
         """Make it, with `main` as the (unborn) default branch."""
         self.path = bare_repository(path)
-        for name, value in (
-            ("http.receivepack", "true"),
-            ("receive.advertisePushOptions", "true"),
-            ("uploadpack.allowAnySHA1InWant", "true"),
-            ("gc.auto", "0"),
-        ):
-            self.git("config", name, value)
+        with (path / "config").open("a") as config:
+            config.write(CONFIG)
 
-    def git(self, *words: str, people: tuple[Person, Person] | None = None, stdin: str | None = None) -> str:
+    def git(
+        self,
+        *words: str,
+        people: tuple[Person, Person] | None = None,
+        stdin: str | None = None,
+    ) -> str:
         """Run git here, as author and committer *people* if given; CalledProcessError when it fails."""
         done = self._run(*words, people=people, stdin=stdin)
         if done.returncode:
@@ -76,7 +90,10 @@ class Repository:
         return self._run(*words).returncode == 0
 
     def _run(
-        self, *words: str, people: tuple[Person, Person] | None = None, stdin: str | None = None
+        self,
+        *words: str,
+        people: tuple[Person, Person] | None = None,
+        stdin: str | None = None,
     ) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [need("git"), "-C", self.path, *words],
@@ -128,6 +145,18 @@ class Repository:
             raise Conflict
         return done.stdout.split("\n", 1)[0].strip()
 
+    def edited(
+        self, parent: str | None, files: Mapping[str, str | None], message: str, people: tuple[Person, Person]
+    ) -> str:
+        """Make a commit on *parent* (null: the first) with *files* put in (null: taken out) and return it."""
+        author, committer = (f"{person.name} <{person.email}> now" for person in people)
+        lines = ["commit refs/forge/edit", "mark :1", f"author {author}", f"committer {committer}", _data(message)]
+        lines += [f"from {parent}"] if parent else []
+        for path, text in files.items():
+            lines += [f"D {path}"] if text is None else [f"M 100644 inline {path}", _data(text)]
+        stream = "\n".join(["reset refs/forge/edit", "", *lines, "", "get-mark :1", ""])
+        return self.git("fast-import", "--quiet", "--force", "--date-format=now", stdin=stream)
+
     def commit(self, tree: str, parents: tuple[str, ...], message: str, people: tuple[Person, Person]) -> str:
         """Make a commit by author and committer *people* and return it."""
         words = [word for parent in parents for word in ("-p", parent)]
@@ -157,6 +186,10 @@ class Repository:
     def delete_branch(self, branch: str) -> None:
         """Take *branch* away."""
         self.git("update-ref", "-d", f"refs/heads/{branch}")
+
+
+def _data(text: str) -> str:
+    return f"data {len(text.encode())}\n{text}"
 
 
 def _roles(people: tuple[Person, Person] | None) -> dict[str, str]:

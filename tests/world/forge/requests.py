@@ -35,6 +35,16 @@ class Approval:
     at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened to an issue or request, by Forgejo's name of it: `close`, `pull_scheduled_merge`."""
+
+    number: int
+    kind: str
+    user: User
+    at: datetime
+
+
 @dataclass(slots=True)
 class AutoMerge:
     """The wish to merge as soon as everything required is there."""
@@ -61,6 +71,7 @@ class Issue:
     closed_by: User | None = None
     labels: tuple[str, ...] = ()
     comments: list[Comment] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
 
 
 @dataclass(slots=True)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import socket
+import sys
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
 from tests.world.forge.calls import Call, Refusal, Reply, arguments
@@ -33,6 +34,11 @@ class Server(ThreadingHTTPServer):
     def port(self) -> int:
         """Where it listens."""
         return int(self.server_address[1])
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Let clients go away in the middle of an answer; anything else is told."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
 
     def close(self) -> None:
         """Stop listening."""
