@@ -80,6 +80,19 @@ def schema(name: str) -> str:
     return tables(name)
 
 
+def secrets(forge: str) -> str:
+    """Return the table of each job's secrets, by the names they have on *forge* (none: the variables)."""
+    from sslops.ci.environment import Forge
+    from sslops.ci.secrets import ROWS
+
+    rows = (
+        (job, f"`{row.name_on(Forge(forge), job) if forge else row.name}`", row.content, row.when)
+        for job, held in ROWS.items()
+        for row in held
+    )
+    return _table(("job", "secret", "what it is", "needed"), rows)
+
+
 def debian_packages(_: str) -> str:
     """Return the line that installs what the tests run against."""
     words = (PROJECT / "tools/debian-packages.txt").read_text().split()
@@ -99,6 +112,7 @@ PARTS: Mapping[str, Callable[[str], str]] = {
     "exit-codes": exit_codes,
     "phases": phases,
     "schema": schema,
+    "secrets": secrets,
     "debian-packages": debian_packages,
     "sample": sample,
 }

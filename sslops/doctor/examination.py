@@ -10,6 +10,7 @@ from sslops.doctor.network import network
 from sslops.doctor.patient import admit
 from sslops.doctor.programs import programs
 from sslops.doctor.repository import repository
+from sslops.doctor.secrets import secrets
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -22,5 +23,5 @@ if TYPE_CHECKING:
 def examine(folder: Path | None, environ: Mapping[str, str], now: datetime) -> Iterator[Finding]:
     """Look at everything; *folder* is the ops repository, null when there is none."""
     patient = admit(folder, environ, now)
-    for look in (programs, repository, keys, network, forges):
+    for look in (programs, repository, keys, secrets, network, forges):
         yield from look(patient)

@@ -1,7 +1,7 @@
 """A fleet's work in shards: renew by group, deploy by host, for forges that run a job for each.
 
-The limit suits both: GitHub takes 256 jobs of a matrix, GitLab 200. A forge refuses an empty matrix, so where nothing is
-to be done there is one shard of nothing, which a job takes for everything, and finds nothing to do.
+The limit suits both: GitHub takes 256 jobs of a matrix, GitLab 200. A forge refuses an empty matrix, so where nothing
+is to be done there is one shard of nothing, which a job takes for everything, and finds nothing to do.
 
 >>> split(["a", "b", "c"], limit=2)
 (('a', 'c'), ('b',))

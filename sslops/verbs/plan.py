@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from sslops.errors import Faults
+from sslops.ci.matrix import FORMS
+from sslops.errors import ExitCode, Faults
 from sslops.verbs import options
 from sslops.verbs.outcome import Form, finish
 from sslops.verbs.session import current
@@ -15,7 +16,7 @@ from sslops.wiring import Request, Site, carry_out
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from sslops.errors import ExitCode
+    from sslops.ci.matrix import Shards
     from sslops.model.inventory import Consent
     from sslops.verbs.outcome import Outcome
     from sslops.verbs.session import Session
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
 @options.markdown()
 @click.option("--comment", "is_told", is_flag=True, help="Write it as a comment on the merge request of this job.")
 @click.option("--request", "number", type=click.IntRange(min=1), metavar="NUMBER", help="Comment on this one instead.")
+@click.option(
+    "--matrix", type=click.Choice(FORMS), help="Print the shards of a fleet instead: renew by group, deploy by host."
+)
 @options.detailed_exitcode()
 def command(
     *,
@@ -39,6 +43,7 @@ def command(
     as_markdown: bool,
     is_told: bool,
     number: int | None,
+    matrix: str | None,
     detailed_exitcode: bool,
 ) -> ExitCode:
     """Show what can be done now, what waits, until when and why. Changes nothing.
@@ -51,7 +56,19 @@ def command(
         message = "--request goes with --comment"
         raise click.UsageError(message)
     act = _told(session, number) if is_told else Site.plan
-    return finish(session, carry_out(session, request, act), form)
+    outcome = carry_out(session, request, act)
+    return finish(session, outcome, form) if matrix is None else _sharded(session, outcome, FORMS[matrix])
+
+
+def _sharded(session: Session, outcome: Outcome, write: Callable[[Shards, Shards], str]) -> ExitCode:
+    """Show the shards and nothing else; what failed is told beside them."""
+    from sslops.plan.matrix import matrix
+
+    found = matrix(outcome.plan)
+    session.show(write(found.renew, found.deploy))
+    for failure in outcome.failures:
+        session.complain(failure)
+    return ExitCode.FAILED if outcome.failures else ExitCode.DONE
 
 
 def _told(session: Session, asked: int | None) -> Callable[[Site], Outcome]:

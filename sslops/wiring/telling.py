@@ -1,7 +1,7 @@
 """What people are told on the forge beside merge requests: the dashboard, and the plan of a request for the inventory.
 
-The dashboard is a courtesy: that it could not be written is said, and fails nothing. A comment that was asked for on
-the command line and could not be written is a failure beside the plan.
+The dashboard is a courtesy: that it could not be written is said, and fails nothing. A comment that the forge does not
+take is a failure beside the plan; a job without a token says so and shows the plan alone.
 """
 
 from __future__ import annotations
@@ -71,7 +71,10 @@ def comment_plan(site: Site, outcome: Outcome, number: int) -> Outcome:
 
     try:
         base = load(site.ops.git.files(_fork(site), INVENTORY))
-        forge = _project(base, site).open()
+        project = _project(base, site)
+        if _is_mute(site.session, project):
+            return outcome
+        forge = project.open()
         before = replace(site, inventory=base).plan().plan
         failures = tuple(error.what for error in outcome.failures)
         view = CommentView(differences(base, site.inventory), before, outcome.plan, failures, forge.body_limit)
@@ -86,7 +89,7 @@ def comment_faults(session: Session, error: Faults, number: int) -> None:
     from sslops.report.plan_comment import faults_comment
 
     project = _project_of_job(session)
-    if project is None:
+    if project is None or _is_mute(session, project):
         return
     try:
         forge = project.open()
@@ -168,6 +171,14 @@ def _project_of_job(session: Session) -> Project | None:
     from sslops.forge.tokens import Role
 
     return Project(Role.OPS, job.forge, job.project, "", job.server, {})
+
+
+def _is_mute(session: Session, project: Project) -> bool:
+    """Whether a job was given no token, as for a request from a fork; said, since the plan is shown elsewhere."""
+    if project.token.secret is not None or not session.job.is_job:
+        return False
+    session.say(f"{project.role} is not set, so the plan was not written as a comment")
+    return True
 
 
 def _remark(session: Session, forge: Forge, number: int, written: Written) -> None:

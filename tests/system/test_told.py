@@ -97,6 +97,17 @@ def test_a_request_is_told_what_is_wrong_with_its_inventory(told: Told) -> None:
 
 
 @ONE
+def test_a_job_without_a_token_shows_the_plan_alone(told: Told) -> None:
+    """A fork's request is given none, and its job is not to fail for that."""
+    without = {name: value for name, value in told.job.items() if name != "SSLOPS_FORGE_TOKEN"}
+    done = told.ops.sslops("plan", "--comment", environment=without).succeeded()
+
+    assert "there is no certificate yet" in done.stdout
+    assert "SSLOPS_FORGE_TOKEN is not set, so the plan was not written as a comment" in done.stderr
+    assert [] == told.comments
+
+
+@ONE
 def test_a_change_of_main_is_not_told_as_one_of_the_request(told: Told) -> None:
     """What the branch lacks of main is no difference that it makes."""
     told.ops.git("checkout", "--quiet", "main")

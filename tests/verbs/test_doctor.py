@@ -142,3 +142,27 @@ def test_an_unsound_inventory_is_one_finding(ops: Path, capsys: pytest.CaptureFi
     (ops / "inventory/sslops.yaml").write_text("grops: []\n")
 
     assert "sslops check" == examine(ops, capsys)[1]["inventory"]["fix"]
+
+
+def test_the_secrets_of_the_jobs_are_named_one_by_one(ops: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """On a laptop, for the forge of the inventory: each with the place it belongs to, and nothing is ill by it."""
+    settings = ops / "inventory/sslops.yaml"
+    settings.write_text(f"{INVENTORY}repo: {{forge: github, project: infra/certs}}\n")
+    code = run(["-C", str(ops), "doctor"])
+    said = capsys.readouterr().out
+
+    assert ExitCode.DONE == code
+    assert "the job 'renew' needs 'SOPS_AGE_KEY' in the environment 'renew': the age identity of the renew job" in said
+    assert "the job 'roll' needs 'SSLOPS_FORGE_TOKEN' in the environment 'roll'" in said
+    assert "SSLOPS_SSH_KEY" not in said
+
+
+def test_in_a_job_a_secret_that_was_not_given_is_missing(
+    ops: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the name that its forge has for it."""
+    monkeypatch.setenv("FORGEJO_ACTIONS", "true")
+    code, missing = examine(ops, capsys, "deploy")
+
+    assert ExitCode.FAILED == code
+    assert "the job 'deploy' was not given 'DEPLOY_SOPS_AGE_KEY'" in missing["secret"]["what"]

@@ -1,0 +1,51 @@
+"""The secrets of the jobs: on a laptop the doctor names those to set, one by one; in a job, those it was not given."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sslops.adapters.git import Git
+from sslops.ci.environment import Forge, environment
+from sslops.ci.secrets import ROWS, missing
+from sslops.doctor.finding import Finding, Health
+from sslops.errors import SslopsError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sslops.ci.secrets import Row
+    from sslops.doctor.patient import Patient
+
+
+def secrets(patient: Patient) -> Iterator[Finding]:
+    """Look at each job's row; nothing where no forge runs the jobs, or the inventory is not sound."""
+    here = environment(patient.environ).forge
+    if patient.inventory is None or patient.folder is None:
+        return
+    wanted = patient.inventory.repo.forge
+    forge = here or (Forge(wanted) if wanted in set(Forge) else None)
+    if forge is None:
+        return
+    url = _remote_url(patient)
+    for job in ROWS:
+        for row in missing(job, patient.environ if here else {}, patient.inventory, url):
+            yield _finding(row, job, forge, is_here=here is not None)
+
+
+def _finding(row: Row, job: str, forge: Forge, *, is_here: bool) -> Finding:
+    name = row.name_on(forge, job)
+    place = "the secrets of the repository" if forge is Forge.FORGEJO else f"the environment '{job}'"
+    fix = f"docs/ci-{forge}.md says where on {forge.label}"
+    if is_here:
+        return Finding("secret", Health.MISSING, f"the job '{job}' was not given '{name}': {row.content}", (job,), fix)
+    return Finding("secret", Health.NOTE, f"the job '{job}' needs '{name}' in {place}: {row.content}", (job,), fix)
+
+
+def _remote_url(patient: Patient) -> str | None:
+    if patient.folder is None:
+        return None
+    try:
+        git = Git.discover(patient.folder, environ=patient.environ)
+        return git.config(f"remote.{git.remote}.url") if git.remote else None
+    except SslopsError:
+        return None
