@@ -10,36 +10,16 @@ import pytest
 from sslops.errors import ForgeError, Moved, Refused
 from sslops.model.inventory import MergePolicy
 from sslops.model.proposal import Kind
-from tests.propose.desk import INCLUDE, Desk, waits
+from tests.propose.desk import INCLUDE, waits
 from tests.world import remotes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from pathlib import Path
+    from collections.abc import Callable
 
+    from tests.propose.desk import Desk
     from tests.world.forge import MergeRequest
 
 BRANCH = Kind.TLSA.branch
-
-
-@pytest.fixture
-def start(tmp_path: Path) -> Iterator[Callable[..., Desk]]:
-    """Yield a function that starts a desk on a forge of a dialect."""
-    started: list[Desk] = []
-
-    def make(dialect: str = "github") -> Desk:
-        started.append(Desk(tmp_path, dialect))
-        return started[-1]
-
-    yield make
-    for each in started:
-        each.close()
-
-
-@pytest.fixture
-def desk(start: Callable[..., Desk]) -> Desk:
-    """Return a desk on the forge that closes requests by itself most readily."""
-    return start()
 
 
 def the_open_one(desk: Desk) -> MergeRequest:
