@@ -134,9 +134,10 @@ class Desk:
     @property
     def inventory(self) -> Inventory:
         """One service with DANE on two hosts; without `has_dane` nothing is published, and rolls wait for nothing."""
-        dane = {} if self.has_dane else {"dane": ()}
-        made = builders.inventory(builders.service(min_roll_minutes=0, hold=self.hold, **dane))
-        return made if self.has_dane else replace(made, dns=None)
+        service = builders.service(min_roll_minutes=0, hold=self.hold)
+        if self.has_dane:
+            return builders.inventory(service)
+        return replace(builders.inventory(replace(service, dane=())), dns=None)
 
     def clone(self, name: str) -> Interrupted:
         """Return a clone of the DNS repository, as another run on another machine has it."""
