@@ -151,15 +151,16 @@ class Desk:
 
     def publish(self, *, force: bool = False, dns: Interrupted | None = None, run: str = "test#1") -> Plan:
         """Publish once."""
+        return self.publisher(force=force, dns=dns, run=run).publish(self.yard.ops.refresh())
+
+    def publisher(self, *, force: bool = False, dns: Interrupted | None = None, run: str = "test#1") -> Publisher:
+        """Return a publish with the DNS repository just fetched."""
         dns = dns or self.dns
         dns.refresh()
         way = ByRequest(self.proposer(Kind.TLSA, force=force), descriptions.tlsa)
         clock = self.clock
         observer = Observer(self.inventory, dns, Mirror(self.zones.path), clock)
-        publisher = Publisher(
-            self.inventory, self.yard.ops, dns, observer, self._ask, clock, lambda _: None, run, way=way
-        )
-        return publisher.publish(self.yard.ops.refresh())
+        return Publisher(self.inventory, self.yard.ops, dns, observer, self._ask, clock, _no_sleep, run, way=way)
 
     def publish_again_when_moved(self) -> Plan:
         """Publish as the command line does: again from the start when another was faster."""
@@ -170,6 +171,10 @@ class Desk:
 
     def roll(self, *, force: bool = False) -> Plan:
         """Roll once."""
+        return self.roller(force=force).roll(self.snapshot())
+
+    def roller(self, *, force: bool = False) -> Roller:
+        """Return a roll."""
         options = RollOptions(force=force)
         way = RollByRequest(
             self.proposer(Kind.ROLL, force=options.force),
@@ -177,8 +182,7 @@ class Desk:
             lambda _: None,
         )
         observer = Observer(self.inventory, self.dns, Mirror(self.zones.path), self.clock)
-        roller = Roller(self.inventory, self.yard.ops, observer, self.clock, options, way=way)
-        return roller.roll(self.snapshot())
+        return Roller(self.inventory, self.yard.ops, observer, self.clock, options, way=way)
 
     def proposer(self, kind: Kind, *, force: bool = False) -> Proposer:
         """Return who keeps the requests of *kind* with the token of the moment."""
