@@ -229,7 +229,7 @@ class Publisher:
     def _look_until_agreed(self, ledger: Ledger) -> Look:
         """Look until every server shows the base, for a bounded time."""
         look, waited, pause = self.observer.look(ledger), 0.0, _FIRST_PAUSE
-        while not is_agreed(look) and waited < self.patience_seconds:
+        while not _is_agreed(look) and waited < self.patience_seconds:
             self.sleep(pause)
             waited, pause = waited + pause, min(pause * _SLOWER, _LONGEST_PAUSE)
             look = self.observer.look(ledger)
