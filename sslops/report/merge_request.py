@@ -61,7 +61,7 @@ _ACME_NEXT = (
 )
 _ACME_EVIDENCE = "The orders are under way; the `generation.yaml` of each names the values."
 _ACME_UNDO = "Revert the merge: an order that the CA cannot prove fails, and `renew` starts another one later."
-_DECLINE = "Close this request to decline it: it is not opened again for the same change, and `sslops status` says so."
+_DECLINE = "Close this request to decline it: it is not opened again for the same change, and every run says so."
 
 
 def artifact(kind: Kind) -> str:
@@ -228,7 +228,7 @@ def _shown_table(rows: Sequence[ShownRow], since: str) -> Table:
 
 def _tlsa_next(view: TlsaView) -> Iterator[str]:
     if any(row.appears for row in view.rows):
-        wait = f" and {span(view.caches)} more have passed (2 x TTL)" if view.caches else ""
+        wait = f", and another {span(view.caches)} (2 x TTL) has passed" if view.caches else ""
         yield f"When every name server shows the records{wait}, no cache lacks them, and hosts may change."
     if any(not row.appears for row in view.rows):
         yield "Who still has the former records in a cache has one for what is served among them."

@@ -166,7 +166,7 @@ class Reviewed(Simulation):
             return None
         sides = (self.branch.start, self.base.views[0], self.branch.zone)
         start, ours, theirs = (side.get(OWNER, EMPTY) for side in sides)
-        if start == ours or ours == theirs:
+        if ours in (start, theirs):
             return self.branch.zone
         if start == theirs:
             return self.base.views[0]

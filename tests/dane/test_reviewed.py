@@ -103,7 +103,7 @@ def withdrawal_proposed_and_wanted_again(world: Reviewed) -> None:
 
 def test_no_interleaving_with_a_person_who_merges_breaks_what_a_cache_may_hold() -> None:
     """Whatever is merged, closed, deleted or taken back, every cached RRset matches what every host serves."""
-    search(150)
+    search(30)
 
 
 def test_a_request_merged_two_days_late_withdraws_nothing_that_is_served() -> None:

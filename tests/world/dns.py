@@ -94,8 +94,9 @@ class DnsWorld:
 
     def load(self) -> None:
         """Load what `main` has now, as a hook does after a push; before the servers run it only checks it out."""
-        runs = hasattr(self, "_programs")
-        subprocess.run([self._hook], check=runs, timeout=30, env=git_environment(), capture_output=True)
+        subprocess.run(
+            [self._hook], check=hasattr(self, "_programs"), timeout=30, env=git_environment(), capture_output=True
+        )
 
     def stop(self, name: str) -> None:
         """Stop the server `ns1` or `ns2`; its address then refuses."""

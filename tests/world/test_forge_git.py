@@ -139,7 +139,7 @@ def test_push_options_open_and_change_a_merge_request(
     mine.commit("b")
     mine.push(*words, "-o", "merge_request.title=More", "origin", "HEAD:sslops/roll")
 
-    assert ("Records", "one\\ntwo", head) == opened
+    assert ("Records", "one\ntwo", head) == opened
     assert f"{shown.web_url}/-/merge_requests/1" in done.stderr
     assert ["More"] == [request.title for request in shown.requests()]
     assert [] == shown.calls
