@@ -46,6 +46,9 @@ if TYPE_CHECKING:
 LOOK_SECONDS = 30
 """How long publish looks for its own merge to reach every server, so that evidence begins at once."""
 
+# A secondary usually follows within a second; each look asks every server.
+_FIRST_PAUSE, _LONGEST_PAUSE, _SLOWER = 0.2, 1.0, 1.5
+
 
 @dataclass(frozen=True, slots=True)
 class Publisher:
@@ -90,7 +93,7 @@ class Publisher:
         found = publication(world)
         require(found.plan, expected_digest)
         if self.way is not None:
-            if not is_agreed(look):
+            if not _is_agreed(look):
                 # Somebody may have merged since the last run, and name servers that the runner tells do not know yet.
                 self.restart()
             return Proposing(self, self.way, self.observe(snapshot, look), to_propose(found), world, look).run()
@@ -220,16 +223,15 @@ class Publisher:
 
     @property
     def patience_seconds(self) -> int:
-        """How long a forge, and name servers, are waited for."""
+        """How long a forge is waited for that was asked to merge."""
         return LOOK_SECONDS
 
     def _look_until_agreed(self, ledger: Ledger) -> Look:
         """Look until every server shows the base, for a bounded time."""
-        look = self.observer.look(ledger)
-        for _ in range(self.patience_seconds):
-            if is_agreed(look):
-                return look
-            self.sleep(1)
+        look, waited, pause = self.observer.look(ledger), 0.0, _FIRST_PAUSE
+        while not _is_agreed(look) and waited < LOOK_SECONDS:
+            self.sleep(pause)
+            waited, pause = waited + pause, min(pause * _SLOWER, _LONGEST_PAUSE)
             look = self.observer.look(ledger)
         return look
 
@@ -260,7 +262,7 @@ def _without_pending(ledger: Ledger) -> Ledger:
     return replace(ledger, apexes=apexes)
 
 
-def is_agreed(look: Look) -> bool:
+def _is_agreed(look: Look) -> bool:
     """Whether every server shows what base has: what came is there, and what went is gone."""
     return all(
         servers_agree_with_base(owner, seen)

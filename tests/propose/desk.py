@@ -134,9 +134,10 @@ class Desk:
     @property
     def inventory(self) -> Inventory:
         """One service with DANE on two hosts; without `has_dane` nothing is published, and rolls wait for nothing."""
-        dane = {} if self.has_dane else {"dane": ()}
-        made = builders.inventory(builders.service(min_roll_minutes=0, hold=self.hold, **dane))
-        return made if self.has_dane else replace(made, dns=None)
+        service = builders.service(min_roll_minutes=0, hold=self.hold)
+        if self.has_dane:
+            return builders.inventory(service)
+        return replace(builders.inventory(replace(service, dane=())), dns=None)
 
     def clone(self, name: str) -> Interrupted:
         """Return a clone of the DNS repository, as another run on another machine has it."""
@@ -150,15 +151,16 @@ class Desk:
 
     def publish(self, *, force: bool = False, dns: Interrupted | None = None, run: str = "test#1") -> Plan:
         """Publish once."""
+        return self.publisher(force=force, dns=dns, run=run).publish(self.yard.ops.refresh())
+
+    def publisher(self, *, force: bool = False, dns: Interrupted | None = None, run: str = "test#1") -> Publisher:
+        """Return a publish with the DNS repository just fetched."""
         dns = dns or self.dns
         dns.refresh()
         way = ByRequest(self.proposer(Kind.TLSA, force=force), descriptions.tlsa)
         clock = self.clock
         observer = Observer(self.inventory, dns, Mirror(self.zones.path), clock)
-        publisher = Publisher(
-            self.inventory, self.yard.ops, dns, observer, self._ask, clock, lambda _: None, run, way=way
-        )
-        return publisher.publish(self.yard.ops.refresh())
+        return Publisher(self.inventory, self.yard.ops, dns, observer, self._ask, clock, _no_sleep, run, way=way)
 
     def publish_again_when_moved(self) -> Plan:
         """Publish as the command line does: again from the start when another was faster."""
@@ -169,6 +171,10 @@ class Desk:
 
     def roll(self, *, force: bool = False) -> Plan:
         """Roll once."""
+        return self.roller(force=force).roll(self.snapshot())
+
+    def roller(self, *, force: bool = False) -> Roller:
+        """Return a roll."""
         options = RollOptions(force=force)
         way = RollByRequest(
             self.proposer(Kind.ROLL, force=options.force),
@@ -176,8 +182,7 @@ class Desk:
             lambda _: None,
         )
         observer = Observer(self.inventory, self.dns, Mirror(self.zones.path), self.clock)
-        roller = Roller(self.inventory, self.yard.ops, observer, self.clock, options, way=way)
-        return roller.roll(self.snapshot())
+        return Roller(self.inventory, self.yard.ops, observer, self.clock, options, way=way)
 
     def proposer(self, kind: Kind, *, force: bool = False) -> Proposer:
         """Return who keeps the requests of *kind* with the token of the moment."""

@@ -248,3 +248,20 @@ def test_a_merge_that_was_reverted_is_asked_for_again(desk: Desk) -> None:
 
     assert number + 1 == the_open_one(desk).number
     assert not desk.base()
+
+
+def test_a_dry_run_tells_from_the_branch_and_asks_the_forge_only_when_told_to(desk: Desk) -> None:
+    """What is proposed already is a wait and not an action; the address, and a refusal, only the forge knows."""
+    assert 1 == len(desk.publisher().plan(desk.snapshot()).actions)
+
+    desk.publish()
+    asked = len(desk.zones.calls)
+    plan = desk.publisher().plan(desk.snapshot())
+
+    assert ((), ["proposed on 'sslops/tlsa'; --fetch asks the forge what became of it"]) == (plan.actions, waits(plan))
+    assert asked == len(desk.zones.calls)
+    assert desk.zones.web_url in waits(desk.publisher().plan(desk.snapshot(), asks_forge=True))[0]
+
+    desk.zones.close(the_open_one(desk).number)
+
+    assert "declined: " in waits(desk.publisher().plan(desk.snapshot(), asks_forge=True))[0]

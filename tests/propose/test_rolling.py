@@ -178,3 +178,18 @@ def test_a_revert_on_main_takes_the_roll_back_and_asks_for_nothing(rolling: Desk
     assert rolling.yard.slots("main").curr == rolling.yard.slots("next").curr == rolling.first
     assert MAIL in rolling.yard.ops.refresh().branches.next.services
     assert remotes.git(rolling.certs.path, "rev-parse", "main") == heads(rolling)["main"]
+
+
+def test_a_dry_run_tells_from_the_branches_what_is_proposed_or_declined(rolling: Desk) -> None:
+    """The forge is asked only when told to."""
+    rolling.roll()
+    asked = len(rolling.certs.calls)
+
+    assert ["proposed on 'sslops/roll'; --fetch asks the forge"] == waits(rolling.roller().plan(rolling.snapshot()))
+    assert asked == len(rolling.certs.calls)
+    assert rolling.certs.web_url in waits(rolling.roller().plan(rolling.snapshot(), asks_forge=True))[0]
+
+    rolling.certs.close(the_open_one(rolling).number)
+    rolling.roll()
+
+    assert ["declined; --fetch asks the forge"] == waits(rolling.roller().plan(rolling.snapshot()))
