@@ -28,6 +28,7 @@ class Need(StrEnum):
     ALWAYS = "always"
     HTTPS_REMOTE = "for merge requests, and a remote over https"
     HTTPS_DNS = "for a DNS repository over https"
+    PRIVATE_DNS = "for a private DNS repository over https"
     HOSTS = "for servers over ssh"
     WEBROOTS = "for http-01"
     SIGNING = "for signed commits"
@@ -53,10 +54,11 @@ class Row:
 
 _FORGE_TOKEN = Row("SSLOPS_FORGE_TOKEN", "a token that pushes here and opens merge requests", Need.HTTPS_REMOTE)
 _DNS_TOKEN = Row("SSLOPS_DNS_TOKEN", "a token that pushes to the DNS repository", Need.HTTPS_DNS)
-_DNS_READ = Row("SSLOPS_DNS_TOKEN", "a token that reads the DNS repository", Need.HTTPS_DNS)
+_DNS_READ = Row("SSLOPS_DNS_TOKEN", "a token that reads the DNS repository", Need.PRIVATE_DNS)
 _SIGNING = Row("SSLOPS_SIGNING_KEY", "an ssh key that signs commits", Need.SIGNING)
 
 ROWS: Mapping[str, tuple[Row, ...]] = {
+    "plan": (_DNS_READ,),
     "renew": (
         Row("SOPS_AGE_KEY", "the age identity of the renew job", Need.ALWAYS),
         _FORGE_TOKEN,
@@ -74,7 +76,7 @@ ROWS: Mapping[str, tuple[Row, ...]] = {
         _SIGNING,
     ),
 }
-"""Job to its secrets; check, plan, report and watchdog have none; rekey is a person's."""
+"""Job to its secrets; check, report and watchdog have none; rekey is a person's."""
 
 _STAND_FOR = {
     "SOPS_AGE_KEY": ("SOPS_AGE_KEY_FILE", "SOPS_AGE_KEY_CMD", "SOPS_AGE_SSH_PRIVATE_KEY_FILE"),
@@ -101,7 +103,7 @@ def _is_needed(need: Need, inventory: Inventory, remote_url: str | None) -> bool
             return True
         case Need.HTTPS_REMOTE:
             return inventory.repo.forge != "none" or _is_https(remote_url)
-        case Need.HTTPS_DNS:
+        case Need.HTTPS_DNS | Need.PRIVATE_DNS:
             return dns is not None and _is_https(dns.url)
         case Need.HOSTS:
             return any(not host.is_local for each in inventory.classes.values() for host in each.hosts)

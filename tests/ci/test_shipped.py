@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -93,6 +94,16 @@ def test_a_job_holds_the_secrets_of_its_row_and_no_others(forge: Forge, verb: st
 
     assert {row.name: f"${{{{ secrets.{row.name_on(forge, verb)} }}}}" for row in ROWS[verb]} == held
     assert not any("env" in step for step in steps[:-1])
+
+
+@pytest.mark.parametrize("forge", [Forge.GITHUB, Forge.FORGEJO])
+def test_what_a_merge_request_starts_holds_at_most_a_token_that_reads(forge: Forge) -> None:
+    """check has nothing, plan what reads a private DNS repository."""
+    jobs = yaml.safe_load((PROJECT / f".{forge}/workflows/sslops-check.yml").read_text())["jobs"]
+    (row,) = ROWS["plan"]
+
+    assert "secrets." not in json.dumps(jobs["check"])
+    assert {row.name: f"${{{{ secrets.{row.name_on(forge, 'plan')} }}}}"} == jobs["plan"]["steps"][-1]["env"]
 
 
 @pytest.mark.parametrize("workflow", WORKFLOWS)
