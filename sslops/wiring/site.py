@@ -162,12 +162,17 @@ class Site:
         return Outcome(self._roller(options).roll(self.snapshot, digest), is_applied=True)
 
     def deploy_options(
-        self, *, hosts: Collection[str] = (), force_restart: bool = False, forget: Collection[str] = ()
+        self,
+        *,
+        hosts: Collection[str] = (),
+        is_shard: bool = False,
+        force_restart: bool = False,
+        forget: Collection[str] = (),
     ) -> DeployOptions:
         """Return the options of deploy."""
         from sslops.deploy.decision import DeployOptions
 
-        return DeployOptions(self.targets, frozenset(hosts), force_restart, frozenset(forget), self.consents)
+        return DeployOptions(self.targets, frozenset(hosts), force_restart, frozenset(forget), self.consents, is_shard)
 
     def plan_deploy(self, options: DeployOptions) -> Plan:
         """Return what deploy would do; no host is asked."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -123,3 +124,14 @@ def test_a_workflow_is_short_and_careful(workflow: str) -> None:
         )
     for schedule in (document.get(True) or {}).get("schedule", ()):  # YAML 1.1 takes `on` for a boolean
         assert schedule["cron"].split()[0] not in {"0", "*", "00"}
+
+
+def test_the_fleet_of_the_docs_is_as_sound(tmp_path: Path) -> None:
+    """What docs/ci-github.md and docs/ci-gitlab.md show for many hosts passes what the shipped files pass."""
+    for forge, schema in (("github", "vendor.github-workflows"), ("gitlab", "vendor.gitlab-ci")):
+        (shown,) = re.findall(
+            r"^```yaml\n(.*?)^```$", (PROJECT / f"docs/ci-{forge}.md").read_text(), re.DOTALL | re.MULTILINE
+        )
+        (tmp_path / f"{forge}.yml").write_text(shown)
+        check(VENV / "check-jsonschema", "--builtin-schema", schema, tmp_path / f"{forge}.yml")
+    check(VENV / "zizmor", "--offline", "--persona=auditor", "--no-progress", tmp_path / "github.yml")

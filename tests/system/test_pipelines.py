@@ -18,8 +18,10 @@ from sslops.ci.secrets import ROWS
 from tests.system.test_cycle import both, certificate, record
 from tests.world.forge import Rights
 from tests.world.forge_site import BOT, ForgeSite
+from tests.world.ops import OpsRepository
 from tests.world.runners import Act, GitlabCiLocal, Machine, make_runnable, with_jobs
 from tests.world.site import HOSTS, MAIL_EC, OWNER
+from tests.world.sshd import Login
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -51,7 +53,9 @@ class Pipelines:
         settings = settings.replace(str(self.zones.path), self._url(self.zones)).replace(f"forge: {forge}", here)
         self.site.ops.edit(with_jobs(shipped.files(forge)) | {"inventory/sslops.yaml": settings}, "the jobs")
         make_runnable(person)
-        self.runner: Runner = RUNNERS[forge](Machine(self.certs.path, folder / "jobs", self._url(self.certs)))
+        self.runner: Runner = RUNNERS[forge](
+            Machine(self.certs.path, folder / "jobs", self._url(self.certs), self.world.forge.token(BOT, Rights.READ))
+        )
         self._secrets = self._make_secrets()
 
     def secrets(self, job: str, *, without: str | None = None) -> dict[str, str]:
@@ -98,8 +102,9 @@ class Pipelines:
     def _make_secrets(self) -> dict[str, str]:
         identities = self.site.ops.identities
         ages = {f"SOPS_AGE_KEY {job}": identities.path(job).read_text().strip() for job in HAVE_AGE}
-        key = self.site.login.key.read_text()
-        return ages | {"SSLOPS_FORGE_TOKEN": self.world.token, "SSLOPS_SSH_KEY": key, "SSLOPS_SIGNING_KEY": key}
+        keys = {"SSLOPS_SSH_KEY": self.site.login.key, "SSLOPS_SIGNING_KEY": Login(self.site.folder / "signer").key}
+        texts = {name: key.read_text() for name, key in keys.items()}
+        return ages | texts | {"SSLOPS_FORGE_TOKEN": self.world.token}
 
     def _dns_token(self, job: str, without: str | None) -> dict[str, str]:
         """Publish may push to the DNS repository; the others may read it."""
@@ -156,10 +161,6 @@ def test_a_site_lives_by_its_pipelines(pipelines: Pipelines) -> None:
     assert dict.fromkeys(HOSTS, certificate(site, "curr")) == site.served()
     assert both(standing) == pipelines.shown()
 
-    runner.schedule("watchdog", {"SSLOPS_FORGE_TOKEN": pipelines.world.forge.token(BOT, Rights.READ)}).succeeded()
-
-    assert "example.com/mail-ec" in runner.schedule("report").succeeded().log
-
 
 @pytest.mark.parametrize("pipelines", [Forge.GITHUB], indirect=True)
 def test_a_job_names_the_secret_that_it_was_not_given(pipelines: Pipelines) -> None:
@@ -189,6 +190,7 @@ def test_a_job_names_the_secret_that_it_was_not_given(pipelines: Pipelines) -> N
     assert "was not given 'SOPS_AGE_KEY', the age identity of the deploy job" in said("deploy", "SOPS_AGE_KEY")
     assert "was not given 'SSLOPS_DNS_TOKEN', a token that pushes to the DNS" in said("publish", "SSLOPS_DNS_TOKEN")
     assert dict.fromkeys(HOSTS) == pipelines.site.served()
+    assert "example.com/mail-ec" in runner.schedule("report").succeeded().log
 
 
 def test_a_merge_request_that_breaks_the_inventory_is_told_where(pipelines: Pipelines) -> None:
@@ -199,3 +201,16 @@ def test_a_merge_request_that_breaks_the_inventory_is_told_where(pipelines: Pipe
     assert not broken.is_good
     assert "inventory/example.com/mail-ec.yaml:2" in broken.log
     assert "my-sbu" in broken.log
+
+
+def test_the_rules_of_gitlab_pick_what_each_pipeline_is_for(world_folder: Path) -> None:
+    """A schedule runs the job that its variable names; the form renew, a push deploy, a request check and plan."""
+    ops = OpsRepository(world_folder, with_jobs(shipped.files(Forge.GITLAB)))
+    assert ops.remote is not None
+    runner = GitlabCiLocal(Machine(ops.remote, world_folder / "jobs"))
+    scheduled = ("renew", "publish", "roll", "deploy", "report", "watchdog")
+
+    assert [[job] for job in scheduled] == [runner.jobs("schedule", job) for job in scheduled]
+    assert [["renew"], ["deploy"], ["check", "plan"], []] == [
+        runner.jobs(source) for source in ("web", "push", "merge_request_event", "schedule")
+    ]

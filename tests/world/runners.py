@@ -70,11 +70,15 @@ class Runner(Protocol):
 
 @dataclass(frozen=True)
 class Machine:
-    """Where jobs of *remote* run: everything below *folder*; their clones know it as *origin* (null: its path)."""
+    """Where jobs of *remote* run: everything below *folder*; their clones know it as *origin* (null: its path).
+
+    *token* is what the forge itself gives to every job.
+    """
 
     remote: Path
     folder: Path
     origin: str | None = None
+    token: str | None = None
 
     def clone(self, branch: str = "main") -> Path:
         """Return a fresh clone with *branch* checked out."""
@@ -146,8 +150,9 @@ class Act:
         branch: str = "main",
     ) -> Job:
         clone = self.machine.clone(branch)
+        given = dict(secrets or {}) | ({"GITHUB_TOKEN": self.machine.token} if self.machine.token else {})
         (clone.parent / "event.json").write_text(json.dumps(document))
-        (clone.parent / "secrets").write_text("".join(_dotenv(*each) for each in (secrets or {}).items()))
+        (clone.parent / "secrets").write_text("".join(_dotenv(*each) for each in given.items()))
         return self.machine.run(
             clone,
             VENV / "act",
@@ -189,6 +194,23 @@ class GitlabCiLocal:
     def merge_request(self, branch: str, secrets: Mapping[str, str] | None = None) -> Job:
         """Run the pipeline of a merge request."""
         return self._run("merge_request_event", {"CI_MERGE_REQUEST_IID": "7"}, {}, "plan", secrets, branch)
+
+    def jobs(self, source: str, scheduled: str = "") -> list[str]:
+        """Return the jobs that the rules pick for a pipeline of *source*, of the schedule of *scheduled*."""
+        told = {"CI_PIPELINE_SOURCE": source, "SSLOPS_JOB": scheduled}
+        listed = self.machine.run(
+            self.machine.clone(),
+            _gitlab_ci_local(),
+            "--list-csv",
+            "--no-json-schema-validation",
+            f"--ignore-predefined-vars={','.join(told)}",
+            *(f"--variable={name}={value}" for name, value in told.items()),
+        )
+        lines = listed.succeeded().log.splitlines()
+        return [
+            line.partition(";")[0]
+            for line in lines[lines.index("name;stage;when;allowFailure;environment;needs") + 1 :]
+        ]
 
     def _run(
         self,
