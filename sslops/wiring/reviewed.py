@@ -39,6 +39,14 @@ class Reviewed:
         """The git URL of the DNS repository."""
         return self.inventory.dns.url if self.inventory and self.inventory.dns else None
 
+    def obstacle(self, project: Project) -> str | None:
+        """Say why the forge of *project* is not asked; null when it can be."""
+        if project.token.secret is None:
+            return f"{project.role} is not set, so the forge was not asked about '{project.name}'"
+        if not self.has_forge_of(project):
+            return f"main names another forge for '{project.name}' than this inventory, so none was asked"
+        return None
+
     def has_forge_of(self, project: Project) -> bool:
         """Whether *project* lies on the forge that is named for projects of its role."""
         try:

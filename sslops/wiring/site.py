@@ -255,13 +255,10 @@ class Site:
         """Whether the forge of *project* is to be asked what became of requests; says so where it cannot be."""
         if project is None or not self.asks_forges:
             return False
-        if project.token.secret is None:
-            self.session.say(f"{project.role} is not set, so the forge was not asked about '{project.name}'")
-            return False
-        if not self._reviewed.has_forge_of(project):
-            self.session.say(f"main names another forge for '{project.name}' than this inventory, so none was asked")
-            return False
-        return True
+        obstacle = self._reviewed.obstacle(project)
+        if obstacle is not None:
+            self.session.say(obstacle)
+        return obstacle is None
 
     @cached_property
     def _reviewed(self) -> Reviewed:
