@@ -100,7 +100,8 @@ def _site(session: Session, request: Request, ops: OpsRepo, snapshot: Snapshot, 
     given = consents(inventory, request.accept, session.now)
     targets = parse_targets(request.targets, inventory)
     run = ops.run or _run_name()
-    return Site(session, ops, snapshot, inventory, given, targets, run, asks_forges=request.fetch and not request.apply)
+    asks_forges, is_draft = request.fetch and not request.apply, not request.apply
+    return Site(session, ops, snapshot, inventory, given, targets, run, asks_forges=asks_forges, is_draft=is_draft)
 
 
 def _run_name() -> str:

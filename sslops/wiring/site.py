@@ -16,6 +16,7 @@ from sslops.model.plan import Plan
 from sslops.model.proposal import Kind
 from sslops.verbs.outcome import Outcome
 from sslops.wiring.forges import Project, dns_clone, dns_project, ops_project
+from sslops.wiring.reviewed import Reviewed
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -56,6 +57,8 @@ class Site:
     is_rehearsal: bool = False
     asks_forges: bool = False
     """Whether a dry-run may ask forges what became of requests."""
+    is_draft: bool = False
+    """Whether the inventory is a working tree's, which nobody need have reviewed."""
 
     # The stages.
 
@@ -252,10 +255,16 @@ class Site:
         """Whether the forge of *project* is to be asked what became of requests; says so where it cannot be."""
         if project is None or not self.asks_forges:
             return False
-        if project.token.secret is None:
-            self.session.say(f"{project.role} is not set, so the forge was not asked about '{project.name}'")
-            return False
-        return True
+        obstacle = self._reviewed.obstacle(project)
+        if obstacle is not None:
+            self.session.say(obstacle)
+        return obstacle is None
+
+    @cached_property
+    def _reviewed(self) -> Reviewed:
+        """Return the servers that a token may be shown to."""
+        remote = self.ops.git.remote_url
+        return Reviewed.of_main(self.snapshot, remote) if self.is_draft else Reviewed(self.inventory, remote)
 
     def _ask_port(self, address: str, verify: Verify, server_name: str) -> PortSeen:
         """Ask an address of a name, from where the class says that its ports are asked."""
@@ -376,7 +385,7 @@ class Site:
         settings = self.inventory.dns
         if settings is None:
             return None
-        git = dns_clone(self.ops.git, settings, self.session.effects)
+        git = dns_clone(self.ops.git, settings, self.session, self._reviewed.dns_url)
         found = DnsRepository(git, settings.branch, settings.tlsa_dirs)
         found.refresh()
         return found
