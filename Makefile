@@ -5,7 +5,7 @@ ARGS ?=
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format types docs docs-check check bench clean
+.PHONY: help demo test lint format types docs docs-check check soak bench clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' Makefile | while IFS='|' read -r name what; do printf '%-11s %s\n' "$$name" "$$what"; done
@@ -38,6 +38,9 @@ docs-check: .venv/for-development ## fail when a generated part is stale
 
 check: ## the gate: test, lint, types, docs-check
 	.ci/run
+
+soak: .venv/for-development ## search for a way to break DANE for MINUTES (30), from SEED
+	nice -n 19 .venv/bin/python -m tests.dane.soak --minutes $(or $(MINUTES),30) $(if $(SEED),--seed $(SEED))
 
 bench: .venv/for-development ## time the verbs and print the table; ARGS=acme is the part with certbot beside it
 	@tools/install-pebble

@@ -46,7 +46,7 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     "adapters": VALUES | {"dane", "observe", "state", "ports"},  # `stored` is the repository as the stages see it
     "forge": VALUES | {"ports"},
     "ci": VALUES | {"ports"},
-    "simulate": DECISIONS | {"steps"},  # the sessions of deploy are part of what is played
+    "simulate": DECISIONS | {"steps", "ports"},  # the sessions of deploy are part of what is played
     "report": DECISIONS | {"doctor"},
     "init": MACHINERY,
     "doctor": MACHINERY,

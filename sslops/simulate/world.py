@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import ChainMap
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -129,11 +130,14 @@ class World:
     """Whether a person merges what publish proposes."""
     shown_at: Mapping[ServiceId, set[str]] | None = None
     """The owner names whose ports show a service; null: every port shows everything."""
+    invented: dict[tuple[ServiceId, GenerationId], Material] = field(default_factory=dict)
+    """Keys and certificates that exist only here; `material` has those of the repository."""
     receivers: Receivers = field(init=False)
     _matches: dict[tuple[str, Rrset, ServiceId, GenerationId], bool] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Wire the receivers to this world."""
+        self.material = ChainMap(self.invented, self.material)  # type: ignore[arg-type]
         self.receivers = Receivers(self.hosts, self.facts, self.witness)
 
     def facts(self, service: ServiceId, generation: GenerationId) -> Generation | None:

@@ -324,7 +324,7 @@ class Life:
         """Return the generations that no slot, host, receiver or run may need, sorted."""
         needed = self.may_be_served() | {
             (service, slot)
-            for state in (self.world.ops.main, self.world.ops.next, *([self.world.ops.request] if self.world.ops.request else []))
+            for state in (self.world.ops.main, self.world.ops.next, self.world.ops.request or self.world.ops.main)
             for service, found in state.services.items()
             for slot in (found.slots.curr, found.slots.next)
             if slot is not None
