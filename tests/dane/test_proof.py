@@ -84,3 +84,14 @@ def lagging(*, ttl_changes: bool) -> Script:
 def test_a_withdrawn_combination_counts_until_the_last_server_forgot_it(ttl_changes: bool) -> None:
     """Also when a look in between had something else to write down: a TTL that changed with the same commit."""
     assert judged(lagging(ttl_changes=ttl_changes)) is None
+
+
+def test_a_retired_service_is_unknown_while_a_port_shows_what_no_slot_explains() -> None:
+    """Its roll was reverted, it was renamed, and the ledger lost, all before the next deploy: its record must stay."""
+    retired = [
+        Step("a certificate is renewed"),
+        Step("a roll is reverted on main", (0, 1)),
+        Step("a service is renamed", (0, 2)),
+    ]
+    script = Script("after a roll", (*retired, Step("the ledger is lost"), Step("publish reaches everybody")))
+    assert judged(script) is None
