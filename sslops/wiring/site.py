@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from sslops.deploy.decision import DeployOptions
     from sslops.deploy.steps import Deployer
     from sslops.issue.rules import RenewOptions
+    from sslops.model.forecast import Assumptions, Forecast
     from sslops.model.inventory import Inventory, Verify
     from sslops.model.names import GenerationId, ServiceId
     from sslops.model.outlook import NameOutlook
@@ -210,6 +211,21 @@ class Site:
             )
         wanted = [port for port in ports if self.targets is None or port.service in self.targets]
         return LiveView(names, tuple(wanted), Legend(Keys.of(self.snapshot.branches, self._material)))
+
+    def forecast(self, assumptions: Assumptions) -> Forecast:
+        """Play the time ahead in a world that begins with this repository; nobody is asked, nothing is changed."""
+        from sslops.simulate.beginning import world_of
+        from sslops.simulate.forecast import forecast
+
+        world = world_of(
+            self.inventory,
+            self.snapshot.branches,
+            self.snapshot.ledger,
+            self.session.now,
+            self._material,
+            is_reviewed=bool(assumptions.merge_delay),
+        )
+        return forecast(world, assumptions)
 
     # What stands behind their ports.
 
