@@ -72,3 +72,24 @@ def test_a_deleted_branch_cannot_come_back_with_an_old_plan(start: Callable[...,
     remotes.git(desk.zones.path, "cat-file", "-e", old)
     with pytest.raises(CalledProcessError):
         remotes.git(desk.zones.path, "push", "--quiet", ".", f"{old}:refs/heads/{BRANCH}")
+
+
+def test_a_record_that_was_away_on_a_line_hidden_by_a_pull_has_no_evidence(start: Callable[..., Desk]) -> None:
+    """`git pull` and a push make what main was a second parent; a cache may have seen it all the same."""
+    desk = start()
+    desk.publish()
+    desk.zones.merge(the_open_one(desk).number)
+    desk.publish()
+    begun = since(desk)
+    text, other = desk.base(), remotes.Person(desk.zones.path, desk.folder / "second-person")
+    remotes.git(desk.person.clone, "pull", "--quiet", "--ff-only", "origin", "main")
+    (desk.person.clone / "other").write_text("mine\n")
+    remotes.git(desk.person.clone, "commit", "--quiet", "--all", "-m", "mine")
+    other.push({INCLUDE: ""}, "away")
+    other.push({INCLUDE: f"{text}\n"}, "and back")
+    remotes.git(desk.person.clone, "pull", "--quiet", "--no-rebase", "--no-edit", "origin", "main")
+    remotes.git(desk.person.clone, "push", "--quiet", "origin", "HEAD:main")
+    desk.clock.at = begun[0].replace(day=begun[0].day + 1)
+    desk.publish()
+
+    assert [True] == [found >= desk.clock.at for found in since(desk)]
