@@ -1,12 +1,13 @@
-"""The ssh keys that a forge hands to a job, kept by an agent that lives as long as the job and no longer.
+"""The ssh keys that a forge hands to a job, kept by agents that live as long as the job and no longer.
 
 A variable holds the key itself (GitHub, Forgejo) or the path of a file with it (GitLab's file variables). Either way it
-leaves the environment at once and reaches the agent through a pipe: no child inherits it, and it is in no file of ours.
+leaves the environment at once and reaches its agent through a pipe: no child inherits it, and it is in no file of ours.
 """
 
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 import tempfile
 from contextlib import ExitStack, contextmanager
@@ -32,20 +33,24 @@ _WATCHED = 'echo "$SSH_AGENT_PID"; exec cat >/dev/null'
 
 @contextmanager
 def job_keys(environ: MutableMapping[str, str]) -> Iterator[None]:
-    """Move the keys of *environ* into an agent that ssh and git find there; without such keys nothing happens.
+    """Move the keys of *environ* into agents where ssh and git find them; without such keys nothing happens.
 
+    Each key has an agent of its own: no server is offered the one that signs, and none signs with the one that logs in.
     Raises SshError when one is no private key, has a passphrase, or there is no ssh-agent.
     """
     given = {name: _key(environ.pop(name)) for name in (SIGNING_KEY, SSH_KEY) if name in environ}
-    keys = {name: key for name, key in given.items() if key.reveal()}
     with ExitStack() as stack:
-        if keys:
-            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="sslops-", dir=_short_folder()))
-            environ["SSH_AUTH_SOCK"] = stack.enter_context(_agent(f"{folder}/agent", environ))
-            for name, key in keys.items():
-                _add(name, key, environ)
-                if name == SIGNING_KEY:
-                    _sign_with(_public_keys(environ)[0], environ)
+        for name, key in given.items():
+            if not key.reveal():
+                continue
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="sslops-", dir=_short_folder())))
+            socket = stack.enter_context(_agent(str(folder / "agent"), environ))
+            there = without_secrets(environ) | {"SSH_AUTH_SOCK": socket}
+            _add(name, key, there)
+            if name == SSH_KEY:
+                environ["SSH_AUTH_SOCK"] = socket
+            else:
+                _sign_with(_public_key(there), _signer(folder, socket), environ)
         yield
 
 
@@ -84,12 +89,12 @@ def _agent(socket: str, environ: MutableMapping[str, str]) -> Iterator[str]:
                 os.kill(int(said), 15)  # it looks for its command only every ten seconds
 
 
-def _add(name: str, key: Secret, environ: MutableMapping[str, str]) -> None:
+def _add(name: str, key: Secret, environ: dict[str, str]) -> None:
     never_ask = {"SSH_ASKPASS_REQUIRE": "never", "SSH_ASKPASS": "", "DISPLAY": ""}
     done = subprocess.run(
         ["ssh-add", "-q", "-"],
         input=key.reveal(),
-        env=without_secrets(environ) | never_ask,
+        env=environ | never_ask,
         capture_output=True,
         timeout=_SECONDS,
         check=False,
@@ -100,23 +105,30 @@ def _add(name: str, key: Secret, environ: MutableMapping[str, str]) -> None:
         raise SshError(message, hint=f"put the whole file of a key without passphrase into '{name}'")
 
 
-def _public_keys(environ: MutableMapping[str, str]) -> list[str]:
-    done = subprocess.run(
-        ["ssh-add", "-L"],
-        env=without_secrets(environ),
-        capture_output=True,
-        text=True,
-        timeout=_SECONDS,
-        check=True,
-    )
-    return [" ".join(line.split()[:2]) for line in done.stdout.splitlines()]
+def _public_key(environ: dict[str, str]) -> str:
+    """Return the public half of the only key that the agent of *environ* holds."""
+    done = subprocess.run(["ssh-add", "-L"], env=environ, capture_output=True, text=True, timeout=_SECONDS, check=True)
+    return " ".join(done.stdout.split()[:2])
 
 
-def _sign_with(public: str, environ: MutableMapping[str, str]) -> None:
-    """Tell git, through variables of its own, to sign commits with the key that the agent holds."""
+def _signer(folder: Path, socket: str) -> Path:
+    """Return a program for git to sign with: ssh-keygen, asking that agent."""
+    program = folder / "sign"
+    program.write_text(f'#!/bin/sh\nSSH_AUTH_SOCK={shlex.quote(socket)} exec ssh-keygen "$@"\n')
+    program.chmod(0o700)
+    return program
+
+
+def _sign_with(public: str, program: Path, environ: MutableMapping[str, str]) -> None:
+    """Tell git, through variables of its own, to sign commits with *program* and the key whose public half this is."""
     count = environ.get("GIT_CONFIG_COUNT", "")
     first = int(count) if count.isdigit() else 0
-    settings = {"gpg.format": "ssh", "user.signingkey": f"key::{public}", "commit.gpgsign": "true"}
+    settings = {
+        "gpg.format": "ssh",
+        "gpg.ssh.program": str(program),
+        "user.signingkey": f"key::{public}",
+        "commit.gpgsign": "true",
+    }
     for number, (name, value) in enumerate(settings.items(), first):
         environ[f"GIT_CONFIG_KEY_{number}"], environ[f"GIT_CONFIG_VALUE_{number}"] = name, value
     environ["GIT_CONFIG_COUNT"] = str(first + len(settings))

@@ -62,7 +62,8 @@ class Environment:
     """What a job knows of itself; null is what it was not told, or was told in no sound form.
 
     *url* is the job's page, *server* and *project* (`owner/name`) where it runs, *merge_request* the number of the
-    request it was started for, *summary_file* takes Markdown for people, *run* is what stands in `Sslops-Run`.
+    request it was started for, *is_from_fork* whether that comes from another project, whose jobs may only read,
+    *summary_file* takes Markdown for people, *run* is what stands in `Sslops-Run`.
     """
 
     forge: Forge | None = None
@@ -71,6 +72,7 @@ class Environment:
     server: str | None = None
     project: str | None = None
     merge_request: int | None = None
+    is_from_fork: bool = False
     summary_file: Path | None = None
     run: str | None = None
 
@@ -123,6 +125,7 @@ def _gitlab(environ: Mapping[str, str], told: str | None) -> Environment:
         server=_url(environ.get("CI_SERVER_URL")),
         project=_matching(_PROJECT, environ.get("CI_PROJECT_PATH")),
         merge_request=_number(environ.get("CI_MERGE_REQUEST_IID")),
+        is_from_fork=environ.get("CI_MERGE_REQUEST_SOURCE_PROJECT_ID") != environ.get("CI_MERGE_REQUEST_PROJECT_ID"),
         run=told or url,
     )
 
@@ -141,6 +144,7 @@ def _actions(environ: Mapping[str, str], event: Mapping[str, Any], forge: Forge,
         server=server,
         project=project,
         merge_request=_pull_number(environ, event),
+        is_from_fork=_is_from_fork(event),
         summary_file=Path(summary) if summary else None,
         run=told or url,
     )
@@ -172,6 +176,20 @@ def _pull_number(environ: Mapping[str, str], event: Mapping[str, Any]) -> int | 
         return number
     found = _PULL_REF.fullmatch(environ.get("GITHUB_REF", ""))
     return int(found[1]) if found else None
+
+
+def _is_from_fork(event: Mapping[str, Any]) -> bool:
+    """Whether the branch of a pull request is in another repository; a fork that was deleted counts as one."""
+    request = event.get("pull_request")
+    if not isinstance(request, dict):
+        return False
+    homes = [_home(request.get(end)) for end in ("head", "base")]
+    return homes[0] != homes[1]
+
+
+def _home(end: object) -> object:
+    repository = end.get("repo") if isinstance(end, dict) else None
+    return repository.get("full_name") if isinstance(repository, dict) else None
 
 
 def _url(text: str | None) -> str | None:

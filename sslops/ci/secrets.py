@@ -10,7 +10,7 @@ Read by `init`, which names them, by `doctor`, by the jobs themselves, who say w
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -27,7 +27,9 @@ class Need(StrEnum):
 
     ALWAYS = "always"
     HTTPS_REMOTE = "for merge requests, and a remote over https"
-    HTTPS_DNS = "for a DNS repository over https"
+    DNS_REQUESTS = "for merge requests, and a DNS repository over https"
+    CHALLENGES = "for dns-01"
+    PRIVATE_DNS = "for a private DNS repository over https"
     HOSTS = "for servers over ssh"
     WEBROOTS = "for http-01"
     SIGNING = "for signed commits"
@@ -52,15 +54,18 @@ class Row:
 
 
 _FORGE_TOKEN = Row("SSLOPS_FORGE_TOKEN", "a token that pushes here and opens merge requests", Need.HTTPS_REMOTE)
-_DNS_TOKEN = Row("SSLOPS_DNS_TOKEN", "a token that pushes to the DNS repository", Need.HTTPS_DNS)
-_DNS_READ = Row("SSLOPS_DNS_TOKEN", "a token that reads the DNS repository", Need.HTTPS_DNS)
+_DNS_TOKEN = Row(
+    "SSLOPS_DNS_TOKEN", "a token that pushes to the DNS repository and opens merge requests", Need.DNS_REQUESTS
+)
+_DNS_READ = Row("SSLOPS_DNS_TOKEN", "a token that reads the DNS repository", Need.PRIVATE_DNS)
 _SIGNING = Row("SSLOPS_SIGNING_KEY", "an ssh key that signs commits", Need.SIGNING)
 
 ROWS: Mapping[str, tuple[Row, ...]] = {
+    "plan": (_DNS_READ,),
     "renew": (
         Row("SOPS_AGE_KEY", "the age identity of the renew job", Need.ALWAYS),
         _FORGE_TOKEN,
-        _DNS_TOKEN,
+        replace(_DNS_TOKEN, need=Need.CHALLENGES),
         Row("SSLOPS_SSH_KEY", "an ssh key that logs in where the webroots are", Need.WEBROOTS),
         _SIGNING,
     ),
@@ -74,7 +79,7 @@ ROWS: Mapping[str, tuple[Row, ...]] = {
         _SIGNING,
     ),
 }
-"""Job to its secrets; check, plan, report and watchdog have none; rekey is a person's."""
+"""Job to its secrets; check, report and watchdog have none; rekey is a person's."""
 
 _STAND_FOR = {
     "SOPS_AGE_KEY": ("SOPS_AGE_KEY_FILE", "SOPS_AGE_KEY_CMD", "SOPS_AGE_SSH_PRIVATE_KEY_FILE"),
@@ -96,19 +101,18 @@ def missing(
 
 def _is_needed(need: Need, inventory: Inventory, remote_url: str | None) -> bool:
     dns = inventory.dns
-    match need:
-        case Need.ALWAYS:
-            return True
-        case Need.HTTPS_REMOTE:
-            return inventory.repo.forge != "none" or _is_https(remote_url)
-        case Need.HTTPS_DNS:
-            return dns is not None and _is_https(dns.url)
-        case Need.HOSTS:
-            return any(not host.is_local for each in inventory.classes.values() for host in each.hosts)
-        case Need.WEBROOTS:
-            return any(ca.validation == "http-01" for ca in inventory.cas.values())
-        case Need.SIGNING:
-            return False
+    validations = {ca.validation for ca in inventory.cas.values()}
+    needed = {
+        Need.ALWAYS: True,
+        Need.HTTPS_REMOTE: inventory.repo.forge != "none" or _is_https(remote_url),
+        Need.DNS_REQUESTS: dns is not None and (dns.forge != "none" or _is_https(dns.url)),
+        Need.PRIVATE_DNS: dns is not None and _is_https(dns.url),
+        Need.CHALLENGES: "dns-01" in validations,
+        Need.HOSTS: any(not host.is_local for each in inventory.classes.values() for host in each.hosts),
+        Need.WEBROOTS: "http-01" in validations,
+        Need.SIGNING: False,
+    }
+    return needed[need]
 
 
 def _is_https(url: str | None) -> bool:

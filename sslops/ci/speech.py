@@ -30,13 +30,18 @@ MOST_ANNOTATIONS = 10
 """GitHub shows ten errors of a step, and takes the others silently away."""
 
 _ACTIONS = frozenset({Forge.GITHUB, Forge.FORGEJO})
-_COMMAND = re.compile(r"^(\s*)(?=::|##\[)", re.MULTILINE)
+_COMMAND = re.compile(r"^(\s*)(?=::)", re.MULTILINE)
+_OLD_COMMAND = "##["
+"""GitHub's runner looks for this one anywhere in a line (`ActionCommand.TryParse`), for `::` at its beginning only."""
 _CUT = "\n\nThis was cut: it is longer than a page of this forge takes. The log of the job has the rest.\n"
 
 
 def defused(forge: Forge | None, text: str) -> str:
-    """Return *text* with every line that a runner of *forge* would obey marked as plain text."""
-    return _COMMAND.sub(r"\1\\", text) if forge in _ACTIONS and ("::" in text or "##[" in text) else text
+    """Return *text* with everything that a runner of *forge* would obey marked as plain text; JSON stays JSON."""
+    if forge not in _ACTIONS:
+        return text
+    parted = text.replace(_OLD_COMMAND, "## [")
+    return _COMMAND.sub(r"\1\\", parted) if "::" in parted else parted
 
 
 def annotation(forge: Forge | None, fault: SslopsError) -> str | None:

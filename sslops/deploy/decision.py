@@ -46,11 +46,19 @@ class DeployOptions:
     force_restart: bool = False
     forget: frozenset[str] = frozenset()
     consents: Consents = Consents()
+    is_shard: bool = False
+    """Whether *hosts* are a job's share of a fleet, which nobody asked for by name."""
 
     @property
     def is_insistent(self) -> bool:
-        """Whether a person asked for these hosts by name, or for restarts: the backoff does not count then."""
-        return bool(self.hosts) or self.force_restart
+        """Whether a person asked for these hosts by name, or for restarts: the backoff does not count then.
+
+        >>> DeployOptions(hosts=frozenset({"web1"})).is_insistent
+        True
+        >>> DeployOptions(hosts=frozenset({"web1"}), is_shard=True).is_insistent
+        False
+        """
+        return (bool(self.hosts) and not self.is_shard) or self.force_restart
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,7 +45,6 @@ def _remote_url(patient: Patient) -> str | None:
     if patient.folder is None:
         return None
     try:
-        git = Git.discover(patient.folder, environ=patient.environ)
-        return git.config(f"remote.{git.remote}.url") if git.remote else None
+        return Git.discover(patient.folder, environ=patient.environ).remote_url
     except SslopsError:
         return None

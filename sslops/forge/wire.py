@@ -33,7 +33,8 @@ LONGEST_WAIT_SECONDS = 180.0
 """All waits of one request together; a forge that asks for more is left to the next run."""
 AGENT = "sslops"
 _LONGEST_WORDS = 300
-_PASSING = frozenset({500, 502, 503, 504})
+_PASSING = frozenset({202, 500, 502, 503, 504})
+"""No answer yet. 202 to a question is GitHub's way to say so, and PyGithub would ask without an end."""
 _HARMLESS_TWICE = frozenset({"GET", "HEAD", "PUT", "PATCH", "DELETE"})
 
 
@@ -119,7 +120,8 @@ class Wire(HTTPAdapter):
         response.raw.close()
         if len(body) > LARGEST_ANSWER_BYTES:
             raise ForgeError(f"the forge answered with more than {LARGEST_ANSWER_BYTES} bytes")
-        if response.status_code // 100 != 2:  # noqa: PLR2004  (HTTP: success)
+        is_not_ready = response.status_code == 202 and request.method == "GET"  # noqa: PLR2004  (HTTP: accepted)
+        if response.status_code // 100 != 2 or is_not_ready:  # noqa: PLR2004  (HTTP: success)
             return _refused(response, body, self._patience.now())
         if body:
             _require_json(body)

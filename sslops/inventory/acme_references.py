@@ -59,10 +59,16 @@ def _proof(name: str, entry: Plain, settings: Plain) -> Iterator[Complaint]:
         hint = f"add 'dns' with 'repo' and 'acme_dir' to {SETTINGS_FILE}"
         what = f"nobody would show the challenges of '{name}': there is no 'dns.acme_dir'"
         yield Complaint(CAS_FILE, (name,), what, hint, at_key=True)
-    elif (dns.get("merge") or {}).get("acme") == "review" and _is_hasty(entry):
+    elif _is_reviewed(dns) and _is_hasty(entry):
         what = f"profile '{_profile(entry)}' leaves one hour for a challenge, and 'dns.merge.acme' waits for a person"
         hint = "one of: ca_preferred_acme_profile: classic (seven days); dns.merge.acme: auto; ca_validation: http-01"
         yield Complaint(CAS_FILE, (name,), what, hint, at_key=True)
+
+
+def _is_reviewed(dns: Plain) -> bool:
+    """Whether a person merges challenges: where there is a forge and nobody says otherwise, one does."""
+    has_forge = dns["repo"].get("forge", "none") != "none"
+    return ((dns.get("merge") or {}).get("acme") or ("review" if has_forge else "auto")) == "review"
 
 
 def _names(name: str, entry: Plain, document: Document) -> Iterator[Complaint]:

@@ -93,7 +93,7 @@ class Publisher:
         found = publication(world)
         require(found.plan, expected_digest)
         if self.way is not None:
-            if not is_agreed(look):
+            if not _is_agreed(look):
                 # Somebody may have merged since the last run, and name servers that the runner tells do not know yet.
                 self.restart()
             return Proposing(self, self.way, self.observe(snapshot, look), to_propose(found), world, look).run()
@@ -223,13 +223,13 @@ class Publisher:
 
     @property
     def patience_seconds(self) -> int:
-        """How long a forge, and name servers, are waited for."""
+        """How long a forge is waited for that was asked to merge."""
         return LOOK_SECONDS
 
     def _look_until_agreed(self, ledger: Ledger) -> Look:
         """Look until every server shows the base, for a bounded time."""
         look, waited, pause = self.observer.look(ledger), 0.0, _FIRST_PAUSE
-        while not is_agreed(look) and waited < self.patience_seconds:
+        while not _is_agreed(look) and waited < self.patience_seconds:
             self.sleep(pause)
             waited, pause = waited + pause, min(pause * _SLOWER, _LONGEST_PAUSE)
             look = self.observer.look(ledger)
@@ -262,7 +262,7 @@ def _without_pending(ledger: Ledger) -> Ledger:
     return replace(ledger, apexes=apexes)
 
 
-def is_agreed(look: Look) -> bool:
+def _is_agreed(look: Look) -> bool:
     """Whether every server shows what base has: what came is there, and what went is gone."""
     return all(
         servers_agree_with_base(owner, seen)

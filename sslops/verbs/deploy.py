@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import click
+from click.core import ParameterSource
 
 from sslops.verbs import options, stage
 
@@ -14,7 +15,9 @@ if TYPE_CHECKING:
     from sslops.wiring import Site
 
 
-_HOST = "Only this host, now: its backoff does not count. A job of a fleet has its hosts in SSLOPS_DEPLOY_HOSTS."
+_HOST = (
+    "Only this host, now: its backoff does not count. SSLOPS_DEPLOY_HOSTS has those of a fleet's job, where it does."
+)
 
 
 @click.command(name="deploy")
@@ -28,9 +31,10 @@ def command(asked: stage.Asked, *, hosts: tuple[str, ...], force_restart: bool, 
 
     Only what changed is sent. A host that is down delays only itself.
     """
+    is_shard = click.get_current_context().get_parameter_source("hosts") is ParameterSource.ENVIRONMENT
 
     def wanted(site: Site) -> DeployOptions:
-        return site.deploy_options(hosts=hosts, force_restart=force_restart, forget=forget)
+        return site.deploy_options(hosts=hosts, is_shard=is_shard, force_restart=force_restart, forget=forget)
 
     return stage.conduct(
         asked,

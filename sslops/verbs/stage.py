@@ -70,16 +70,11 @@ def conduct(asked: Asked, plan: Callable[[Site], Plan], apply: Callable[[Site], 
     session = current()
 
     verb = click.get_current_context().info_name or ""
-    is_told = False
+    if asked.request.apply:
+        tell_missing_secrets(session, verb)
 
     def act(site: Site) -> Outcome:
-        nonlocal is_told
-        if not asked.request.apply:
-            return Outcome(plan(site))
-        if not is_told:
-            tell_missing_secrets(session, verb, site)
-            is_told = True
-        return apply(site)
+        return apply(site) if asked.request.apply else Outcome(plan(site))
 
     outcome = carry_out(session, asked.request, act)
     note_good_run(session, verb, asked.request, outcome)

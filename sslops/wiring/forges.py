@@ -18,13 +18,13 @@ from sslops.model.inventory import MergePolicy
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from sslops.adapters.effects import Effects
     from sslops.adapters.git_credentials import GitCredential
     from sslops.forge.tokens import Role, Token
     from sslops.model.inventory import DnsSettings, RepoSettings
     from sslops.model.proposal import Kind
     from sslops.propose.ports import Forge
     from sslops.propose.steps import Proposer
+    from sslops.verbs.session import Session
 
 NO_FORGE = "none"
 
@@ -55,14 +55,20 @@ class Project:
         policy = self.merge.get(kind, MergePolicy.REVIEW)
         return Proposer(cache(self.open), kind, self.target, policy, force)
 
+    @property
+    def address(self) -> str:
+        """Where the forge is; ForgeError when nothing tells."""
+        from sslops.forge.address import forge_address
+
+        return forge_address(self.forge, self.remote, os.environ, self.url)
+
     def open(self) -> Forge:
         """Return the project as its token may see and change it; ForgeError without a token."""
-        from sslops.forge.address import forge_address
         from sslops.forge.opening import open_forge
         from sslops.forge.wire import Patience
 
-        url = forge_address(self.forge, self.remote, os.environ, self.url)
-        return open_forge(self.forge, self.name, self.token, url, Patience(SystemClock().now, time.sleep))
+        patience = Patience(SystemClock().now, time.sleep)
+        return open_forge(self.forge, self.name, self.token, self.address, patience)
 
 
 def dns_project(settings: DnsSettings) -> Project | None:
@@ -85,12 +91,19 @@ def ops_project(settings: RepoSettings, remote: str | None) -> Project | None:
     return Project(Role.OPS, settings.forge, name, settings.branch, remote, settings.merge, settings.forge_url)
 
 
-def dns_clone(ops: Git, settings: DnsSettings, effects: Effects) -> Git:
-    """Return the private clone of the DNS repository: the bot commits and signs there as it does in *ops*."""
+def dns_clone(ops: Git, settings: DnsSettings, session: Session, reviewed_url: str | None) -> Git:
+    """Return the private clone of the DNS repository: the bot commits and signs there as it does in *ops*.
+
+    The token is shown to the server of *reviewed_url* only (`sslops.wiring.reviewed`); *session* is told of another.
+    """
     from sslops.forge.tokens import Role
 
-    clone = Git.clone_bare(settings.url, ops.private_dir / "dns.git", effects=effects, signing=ops.signing)
-    return clone.acting_as(ops.committer).showing(*_credentials(Role.DNS, settings, settings.url))
+    clone = Git.clone_bare(settings.url, ops.private_dir / "dns.git", effects=session.effects, signing=ops.signing)
+    held = _credentials(Role.DNS, settings, settings.url)
+    shown = [each for each in held if each.covers(reviewed_url or "")]
+    if held and not shown:
+        session.say_once(f"main names another server for the DNS repository, so {Role.DNS} was not shown to this one")
+    return clone.acting_as(ops.committer).showing(*shown)
 
 
 def ops_clone(ops: Git, settings: RepoSettings) -> Git:

@@ -5,18 +5,27 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from sslops.adapters.git import Git
 from sslops.ci.secrets import missing
+from sslops.errors import SslopsError
+from sslops.inventory import load, read_folder
 
 if TYPE_CHECKING:
     from sslops.verbs.session import Session
-    from sslops.wiring.site import Site
 
 
-def tell_missing_secrets(session: Session, verb: str, site: Site) -> None:
-    """Say each secret that the job of *verb* needs and was not given; outside a job nothing."""
+def tell_missing_secrets(session: Session, verb: str) -> None:
+    """Say each secret that the job of *verb* needs and was not given; nothing outside a job, or for a broken inventory.
+
+    What it needs is asked of the working tree, which in a job is `main`: the remote may need one of them.
+    """
     forge = session.job.forge
     if forge is None:
         return
-    url = site.ops.git.config(f"remote.{site.ops.git.remote}.url") if site.ops.git.remote else None
-    for row in missing(verb, os.environ, site.inventory, url):
+    try:
+        inventory = load(read_folder(session.folder))
+        url = Git.discover(session.folder).remote_url
+    except SslopsError:
+        return
+    for row in missing(verb, os.environ, inventory, url):
         session.say(f"this job was not given '{row.name_on(forge, verb)}', {row.content}; docs/ci-{forge}.md")

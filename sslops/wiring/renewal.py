@@ -214,7 +214,7 @@ class Renewal:
         if settings is None or settings.acme_dir is None:
             message = "the inventory names no 'dns.acme_dir' for challenges"
             raise StateError(message, hint="sslops check")
-        git = dns_clone(self.ops.git, settings, self.session.effects)
+        git = dns_clone(self.ops.git, settings, self.session, settings.url)
         files = ChallengeFiles(git, settings.branch, settings.acme_dir, self.run)
         files.refresh()
         apexes = tuple(name for name, group in self.inventory.groups.items() if group.active and name != CA_GROUP)

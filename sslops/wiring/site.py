@@ -16,6 +16,7 @@ from sslops.model.plan import Plan
 from sslops.model.proposal import Kind
 from sslops.verbs.outcome import Outcome
 from sslops.wiring.forges import Project, dns_clone, dns_project, ops_project
+from sslops.wiring.reviewed import Reviewed
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from sslops.deploy.decision import DeployOptions
     from sslops.deploy.steps import Deployer
     from sslops.issue.rules import RenewOptions
+    from sslops.model.forecast import Assumptions, Forecast
     from sslops.model.inventory import Inventory, Verify
     from sslops.model.names import GenerationId, ServiceId
     from sslops.model.outlook import NameOutlook
@@ -56,6 +58,8 @@ class Site:
     is_rehearsal: bool = False
     asks_forges: bool = False
     """Whether a dry-run may ask forges what became of requests."""
+    is_draft: bool = False
+    """Whether the inventory is a working tree's, which nobody need have reviewed."""
 
     # The stages.
 
@@ -159,12 +163,17 @@ class Site:
         return Outcome(self._roller(options).roll(self.snapshot, digest), is_applied=True)
 
     def deploy_options(
-        self, *, hosts: Collection[str] = (), force_restart: bool = False, forget: Collection[str] = ()
+        self,
+        *,
+        hosts: Collection[str] = (),
+        is_shard: bool = False,
+        force_restart: bool = False,
+        forget: Collection[str] = (),
     ) -> DeployOptions:
         """Return the options of deploy."""
         from sslops.deploy.decision import DeployOptions
 
-        return DeployOptions(self.targets, frozenset(hosts), force_restart, frozenset(forget), self.consents)
+        return DeployOptions(self.targets, frozenset(hosts), force_restart, frozenset(forget), self.consents, is_shard)
 
     def plan_deploy(self, options: DeployOptions) -> Plan:
         """Return what deploy would do; no host is asked."""
@@ -202,6 +211,21 @@ class Site:
             )
         wanted = [port for port in ports if self.targets is None or port.service in self.targets]
         return LiveView(names, tuple(wanted), Legend(Keys.of(self.snapshot.branches, self._material)))
+
+    def forecast(self, assumptions: Assumptions) -> Forecast:
+        """Play the time ahead in a world that begins with this repository; nobody is asked, nothing is changed."""
+        from sslops.simulate.beginning import world_of
+        from sslops.simulate.forecast import forecast
+
+        world = world_of(
+            self.inventory,
+            self.snapshot.branches,
+            self.snapshot.ledger,
+            self.session.now,
+            self._material,
+            is_reviewed=bool(assumptions.merge_delay),
+        )
+        return forecast(world, assumptions)
 
     # What stands behind their ports.
 
@@ -247,10 +271,16 @@ class Site:
         """Whether the forge of *project* is to be asked what became of requests; says so where it cannot be."""
         if project is None or not self.asks_forges:
             return False
-        if project.token.secret is None:
-            self.session.say(f"{project.role} is not set, so the forge was not asked about '{project.name}'")
-            return False
-        return True
+        obstacle = self._reviewed.obstacle(project)
+        if obstacle is not None:
+            self.session.say(obstacle)
+        return obstacle is None
+
+    @cached_property
+    def _reviewed(self) -> Reviewed:
+        """Return the servers that a token may be shown to."""
+        remote = self.ops.git.remote_url
+        return Reviewed.of_main(self.snapshot, remote) if self.is_draft else Reviewed(self.inventory, remote)
 
     def _ask_port(self, address: str, verify: Verify, server_name: str) -> PortSeen:
         """Ask an address of a name, from where the class says that its ports are asked."""
@@ -371,7 +401,7 @@ class Site:
         settings = self.inventory.dns
         if settings is None:
             return None
-        git = dns_clone(self.ops.git, settings, self.session.effects)
+        git = dns_clone(self.ops.git, settings, self.session, self._reviewed.dns_url)
         found = DnsRepository(git, settings.branch, settings.tlsa_dirs)
         found.refresh()
         return found

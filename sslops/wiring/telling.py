@@ -174,10 +174,14 @@ def _project_of_job(session: Session) -> Project | None:
 
 
 def _is_mute(session: Session, project: Project) -> bool:
-    """Whether a job was given no token, as for a request from a fork; said, since the plan is shown elsewhere."""
-    if project.token.secret is not None or not session.job.is_job:
+    """Whether a job has no token that writes, as for a request from a fork; said, since the plan is shown elsewhere."""
+    if project.token.is_of_the_job and session.job.is_from_fork:
+        why = "a job of a request from a fork may only read"
+    elif project.token.secret is None and session.job.is_job:
+        why = f"{project.role} is not set"
+    else:
         return False
-    session.say(f"{project.role} is not set, so the plan was not written as a comment")
+    session.say(f"{why}, so the plan was not written as a comment")
     return True
 
 

@@ -69,6 +69,13 @@ def test_a_signing_key_signs_what_the_engine_commits(key: Path, tmp_path: Path) 
     )
 
 
+def test_no_server_is_offered_the_key_that_signs(key: Path) -> None:
+    """ssh finds the agent of the login key, or the one that was there before."""
+    environ = dict(os.environ) | {SIGNING_KEY: key.read_text(), "SSH_AUTH_SOCK": "/nonexistent"}
+    with job_keys(environ):
+        assert "/nonexistent" == environ["SSH_AUTH_SOCK"]
+
+
 @pytest.mark.parametrize("given", ["no key at all", "/nonexistent", "-----BEGIN OPENSSH KEY-----\nx\n"])
 def test_what_is_no_key_is_told_by_the_name_of_its_variable(given: str) -> None:
     """And what it held is not."""

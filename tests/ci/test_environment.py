@@ -82,6 +82,28 @@ def test_the_event_document_names_the_request(tmp_path: Path) -> None:
     assert 31 == current(said).merge_request
 
 
+@pytest.mark.parametrize(
+    ("event", "is_from_fork"),
+    [
+        ({}, False),
+        ({"pull_request": {"head": {"repo": {"full_name": "a/b"}}, "base": {"repo": {"full_name": "a/b"}}}}, False),
+        ({"pull_request": {"head": {"repo": {"full_name": "c/b"}}, "base": {"repo": {"full_name": "a/b"}}}}, True),
+        ({"pull_request": {"head": {"repo": None}, "base": {"repo": {"full_name": "a/b"}}}}, True),
+    ],
+)
+def test_a_request_from_a_fork_is_known(event: dict[str, object], is_from_fork: bool) -> None:
+    """Its branch is in another repository, or in one that was deleted."""
+    assert is_from_fork == environment(GITHUB, event).is_from_fork
+
+
+def test_gitlab_tells_a_fork_by_its_project() -> None:
+    """Two numbers that differ."""
+    ids = {"CI_MERGE_REQUEST_PROJECT_ID": "7", "CI_MERGE_REQUEST_SOURCE_PROJECT_ID": "8"}
+
+    assert environment(GITLAB | ids).is_from_fork
+    assert not environment(GITLAB).is_from_fork
+
+
 @pytest.mark.parametrize("content", ["", "[]", "{", '{"pull_request": {"number": "31"}}', '{"pull_request": [1]}'])
 def test_an_unsound_event_document_says_nothing(tmp_path: Path, content: str) -> None:
     """It is a file that somebody wrote."""

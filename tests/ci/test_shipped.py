@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -95,6 +97,16 @@ def test_a_job_holds_the_secrets_of_its_row_and_no_others(forge: Forge, verb: st
     assert not any("env" in step for step in steps[:-1])
 
 
+@pytest.mark.parametrize("forge", [Forge.GITHUB, Forge.FORGEJO])
+def test_what_a_merge_request_starts_holds_at_most_a_token_that_reads(forge: Forge) -> None:
+    """check has nothing, plan what reads a private DNS repository."""
+    jobs = yaml.safe_load((PROJECT / f".{forge}/workflows/sslops-check.yml").read_text())["jobs"]
+    (row,) = ROWS["plan"]
+
+    assert "secrets." not in json.dumps(jobs["check"])
+    assert {row.name: f"${{{{ secrets.{row.name_on(forge, 'plan')} }}}}"} == jobs["plan"]["steps"][-1]["env"]
+
+
 @pytest.mark.parametrize("workflow", WORKFLOWS)
 def test_a_workflow_is_short_and_careful(workflow: str) -> None:
     """No right but to read, a time limit, one run at a time, not at minute 0, and each step one command."""
@@ -112,3 +124,14 @@ def test_a_workflow_is_short_and_careful(workflow: str) -> None:
         )
     for schedule in (document.get(True) or {}).get("schedule", ()):  # YAML 1.1 takes `on` for a boolean
         assert schedule["cron"].split()[0] not in {"0", "*", "00"}
+
+
+def test_the_fleet_of_the_docs_is_as_sound(tmp_path: Path) -> None:
+    """What docs/ci-github.md and docs/ci-gitlab.md show for many hosts passes what the shipped files pass."""
+    for forge, schema in (("github", "vendor.github-workflows"), ("gitlab", "vendor.gitlab-ci")):
+        (shown,) = re.findall(
+            r"^```yaml\n(.*?)^```$", (PROJECT / f"docs/ci-{forge}.md").read_text(), re.DOTALL | re.MULTILINE
+        )
+        (tmp_path / f"{forge}.yml").write_text(shown)
+        check(VENV / "check-jsonschema", "--builtin-schema", schema, tmp_path / f"{forge}.yml")
+    check(VENV / "zizmor", "--offline", "--persona=auditor", "--no-progress", tmp_path / "github.yml")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
@@ -24,11 +25,21 @@ NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 FAULT = InventoryError("no CA 'a,b:c'\n::add-mask::x", where=Location("inventory/a,b.yaml", 3, 5), hint="add % it")
 
 
-@given(st.text())
+@given(st.text(st.sampled_from("#:[ \na]")) | st.text())
 def test_no_line_of_somebody_else_is_a_command(text: str) -> None:
-    """Neither in the form of today nor in the old one, however it is indented."""
-    for line in defused(Forge.GITHUB, text).split("\n"):
-        assert not line.lstrip().startswith(("::", "##["))
+    """Neither in the form of today, however it is indented, nor in the old one, which counts anywhere in a line."""
+    shown = defused(Forge.GITHUB, text)
+
+    assert not any(line.lstrip().startswith("::") for line in shown.split("\n"))
+    assert "##[" not in shown
+
+
+def test_an_old_command_in_the_middle_of_a_line_is_none() -> None:
+    """GitHub's runner would obey what a server says about itself; and JSON stays JSON."""
+    said = "sslops: error: the server said ##[add-mask]example.com"
+
+    assert "sslops: error: the server said ## [add-mask]example.com" == defused(Forge.GITHUB, said)
+    assert "said ## [x]" == json.loads(defused(Forge.FORGEJO, '"said ##[x]"'))
 
 
 def test_elsewhere_nothing_is_changed() -> None:

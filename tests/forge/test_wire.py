@@ -128,6 +128,7 @@ HOSTILE = {
     "html": Reply(200, b"<html>please log in</html>", {"Content-Type": "text/html"}),
     "not what was asked": Reply(200, {"surprise": "\x1b[2J"}),
     "a list of nonsense": Reply(200, [1, None, {"iid": "x", "number": []}]),
+    "not yet, for ever": Reply(202, {}),
     "too much": Reply(200, b" " * (LARGEST_ANSWER_BYTES + 1)),
     "elsewhere": Reply(302, {}, {"Location": "http://192.0.2.1/steal"}),
     "words": Reply(403, {"message": "\x1b[2Jno\nhttps://bot:hunter2@git.example.com " + "x" * 5000}),

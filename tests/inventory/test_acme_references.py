@@ -65,6 +65,16 @@ def test_an_hour_and_a_review_do_not_go_together(profile: str) -> None:
     assert [] == spoiled(", ca_preferred_acme_profile: classic", settings=settings)
 
 
+def test_a_review_that_nobody_named_is_one_too() -> None:
+    """Where there is a forge a person merges, unless the file says `auto`."""
+    forge = REVIEWED.partition("\n")[0]
+    settings = ACME_DNS.replace('repo: {url: "file:///srv/dns.git"}', forge)
+    (fault,) = spoiled("", settings=settings)
+
+    assert "waits for a person" in fault
+    assert [] == spoiled("", settings=settings.replace(forge, f"{forge}\n  merge: {{acme: auto}}"))
+
+
 def test_settings_of_acme_are_not_for_own_cas() -> None:
     """They would be without effect."""
     cas = SOUND[CAS].replace("sub: {ca_type: local", "sub: {ca_type: local, directory: 'https://ca.example.net/'")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -24,11 +24,12 @@ from sslops.observe.look import Observer
 from sslops.propose.steps import Proposer
 from sslops.publish.proposing import ByRequest
 from sslops.publish.steps import Publisher
+from sslops.roll.rules import RollOptions
 from sslops.roll.steps import ByRequest as RollByRequest
 from sslops.roll.steps import Roller
 from sslops.wiring import descriptions
 from tests.dane import builders
-from tests.state.yard import BOT, MAIL, START, Yard, generation, open_ops, renewed, rolled
+from tests.state.yard import BOT, MAIL, START, Yard, generation, open_ops, renewed
 from tests.world import remotes
 from tests.world.forge import Forge, Protection
 
@@ -36,11 +37,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
-    from sslops.model.inventory import Endpoint, Inventory, Verify
+    from sslops.model.inventory import Endpoint, Hold, Inventory, Verify
     from sslops.model.names import GenerationId
     from sslops.model.plan import Plan
     from sslops.observe.ports import Servers
-    from sslops.roll.rules import RollOptions
     from sslops.state.snapshot import Snapshot
 
 INCLUDE = "zones/tlsa.example.com"
@@ -123,6 +123,8 @@ class Desk:
         self.yard.ops = open_ops(folder / "engine", dialect)
         self.secret = self.forge.token("sslops")
         self.policy = MergePolicy.REVIEW
+        self.has_dane = True
+        self.hold: Hold | None = None
         self.dns = self.clone("dns")
         served = Served((self.first,), self.clock.at, "port")
         entries = {host: HostEntry(1, {MAIL: served}) for host in HOSTS}
@@ -131,8 +133,11 @@ class Desk:
 
     @property
     def inventory(self) -> Inventory:
-        """One service with DANE on two hosts."""
-        return builders.inventory(builders.service(min_roll_minutes=0))
+        """One service with DANE on two hosts; without `has_dane` nothing is published, and rolls wait for nothing."""
+        service = builders.service(min_roll_minutes=0, hold=self.hold)
+        if self.has_dane:
+            return builders.inventory(service)
+        return replace(builders.inventory(replace(service, dane=())), dns=None)
 
     def clone(self, name: str) -> Interrupted:
         """Return a clone of the DNS repository, as another run on another machine has it."""
@@ -146,15 +151,16 @@ class Desk:
 
     def publish(self, *, force: bool = False, dns: Interrupted | None = None, run: str = "test#1") -> Plan:
         """Publish once."""
+        return self.publisher(force=force, dns=dns, run=run).publish(self.yard.ops.refresh())
+
+    def publisher(self, *, force: bool = False, dns: Interrupted | None = None, run: str = "test#1") -> Publisher:
+        """Return a publish with the DNS repository just fetched."""
         dns = dns or self.dns
         dns.refresh()
         way = ByRequest(self.proposer(Kind.TLSA, force=force), descriptions.tlsa)
         clock = self.clock
         observer = Observer(self.inventory, dns, Mirror(self.zones.path), clock)
-        publisher = Publisher(
-            self.inventory, self.yard.ops, dns, observer, self._ask, clock, lambda _: None, run, way=way
-        )
-        return publisher.publish(self.yard.ops.refresh())
+        return Publisher(self.inventory, self.yard.ops, dns, observer, self._ask, clock, _no_sleep, run, way=way)
 
     def publish_again_when_moved(self) -> Plan:
         """Publish as the command line does: again from the start when another was faster."""
@@ -163,16 +169,20 @@ class Desk:
         except Moved:
             return self.publish()
 
-    def roll(self, options: RollOptions) -> Plan:
+    def roll(self, *, force: bool = False) -> Plan:
         """Roll once."""
+        return self.roller(force=force).roll(self.snapshot())
+
+    def roller(self, *, force: bool = False) -> Roller:
+        """Return a roll."""
+        options = RollOptions(force=force)
         way = RollByRequest(
             self.proposer(Kind.ROLL, force=options.force),
             lambda snapshot, digest, limit: descriptions.roll(self.inventory, None, snapshot, digest, limit),
             lambda _: None,
         )
         observer = Observer(self.inventory, self.dns, Mirror(self.zones.path), self.clock)
-        roller = Roller(self.inventory, self.yard.ops, observer, self.clock, options, way=way)
-        return roller.roll(self.snapshot())
+        return Roller(self.inventory, self.yard.ops, observer, self.clock, options, way=way)
 
     def proposer(self, kind: Kind, *, force: bool = False) -> Proposer:
         """Return who keeps the requests of *kind* with the token of the moment."""
@@ -186,11 +196,6 @@ class Desk:
         snapshot, made = self.yard.ops.refresh(), generation(number)
         self.yard.ops.write_next(snapshot, [renewed(snapshot, made)])
         return made.id
-
-    def roll_next(self) -> None:
-        """Roll what is on deck, on next."""
-        snapshot = self.yard.ops.refresh()
-        self.yard.ops.write_roll(snapshot, [rolled(snapshot)])
 
     def base(self) -> str:
         """Return the include file as main has it."""

@@ -11,7 +11,7 @@ from sslops.model.inventory import MergePolicy
 from sslops.model.proposal import Kind
 from sslops.roll.rules import RollOptions
 from tests.propose.desk import INCLUDE, Desk, waits
-from tests.propose.test_publishing import start, the_open_one
+from tests.propose.test_publishing import the_open_one
 from tests.state.yard import BOT
 from tests.world import remotes
 from tests.world.forge.requests import AutoMerge
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
     from pathlib import Path
-
-__all__ = ["start"]
 
 BRANCH = Kind.TLSA.branch
 SMUGGLED = "www.example.com. 60 IN A 192.0.2.66\n"

@@ -10,36 +10,16 @@ import pytest
 from sslops.errors import ForgeError, Moved, Refused
 from sslops.model.inventory import MergePolicy
 from sslops.model.proposal import Kind
-from tests.propose.desk import INCLUDE, Desk, waits
+from tests.propose.desk import INCLUDE, waits
 from tests.world import remotes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from pathlib import Path
+    from collections.abc import Callable
 
+    from tests.propose.desk import Desk
     from tests.world.forge import MergeRequest
 
 BRANCH = Kind.TLSA.branch
-
-
-@pytest.fixture
-def start(tmp_path: Path) -> Iterator[Callable[..., Desk]]:
-    """Yield a function that starts a desk on a forge of a dialect."""
-    started: list[Desk] = []
-
-    def make(dialect: str = "github") -> Desk:
-        started.append(Desk(tmp_path, dialect))
-        return started[-1]
-
-    yield make
-    for each in started:
-        each.close()
-
-
-@pytest.fixture
-def desk(start: Callable[..., Desk]) -> Desk:
-    """Return a desk on the forge that closes requests by itself most readily."""
-    return start()
 
 
 def the_open_one(desk: Desk) -> MergeRequest:
@@ -268,3 +248,20 @@ def test_a_merge_that_was_reverted_is_asked_for_again(desk: Desk) -> None:
 
     assert number + 1 == the_open_one(desk).number
     assert not desk.base()
+
+
+def test_a_dry_run_tells_from_the_branch_and_asks_the_forge_only_when_told_to(desk: Desk) -> None:
+    """What is proposed already is a wait and not an action; the address, and a refusal, only the forge knows."""
+    assert 1 == len(desk.publisher().plan(desk.snapshot()).actions)
+
+    desk.publish()
+    asked = len(desk.zones.calls)
+    plan = desk.publisher().plan(desk.snapshot())
+
+    assert ((), ["proposed on 'sslops/tlsa'; --fetch asks the forge what became of it"]) == (plan.actions, waits(plan))
+    assert asked == len(desk.zones.calls)
+    assert desk.zones.web_url in waits(desk.publisher().plan(desk.snapshot(), asks_forge=True))[0]
+
+    desk.zones.close(the_open_one(desk).number)
+
+    assert "declined: " in waits(desk.publisher().plan(desk.snapshot(), asks_forge=True))[0]

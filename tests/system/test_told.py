@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -104,6 +105,19 @@ def test_a_job_without_a_token_shows_the_plan_alone(told: Told) -> None:
 
     assert "there is no certificate yet" in done.stdout
     assert "SSLOPS_FORGE_TOKEN is not set, so the plan was not written as a comment" in done.stderr
+    assert [] == told.comments
+
+
+@ONE
+def test_a_fork_whose_job_may_only_read_is_shown_the_plan_alone(told: Told) -> None:
+    """The forge gives its job a token all the same, which would be refused."""
+    event = {"pull_request": {"number": 1, "head": {"repo": None}, "base": {"repo": {"full_name": NAME}}}}
+    (told.ops.folder.parent / "event.json").write_text(json.dumps(event))
+    job = {name: value for name, value in told.job.items() if name != "SSLOPS_FORGE_TOKEN"}
+    job |= {"GITHUB_TOKEN": told.job["SSLOPS_FORGE_TOKEN"], "GITHUB_EVENT_PATH": f"{told.ops.folder.parent}/event.json"}
+    done = told.ops.sslops("plan", "--comment", environment=job).succeeded()
+
+    assert "a job of a request from a fork may only read, so the plan was not written" in done.stderr
     assert [] == told.comments
 
 

@@ -11,7 +11,7 @@ import os
 import shutil
 import subprocess
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -63,24 +63,30 @@ class Runner(Protocol):
         """Run what a push to main starts."""
         ...
 
-    def merge_request(self, branch: str) -> Job:
-        """Run what a merge request from *branch* starts; no job of it holds a secret."""
+    def merge_request(self, branch: str, secrets: Mapping[str, str] | None = None) -> Job:
+        """Run what a merge request from *branch* starts; *secrets* are those of plan."""
         ...
 
 
 @dataclass(frozen=True)
 class Machine:
-    """Where jobs of *remote* run: everything below *folder*, with what *environment* adds."""
+    """Where jobs of *remote* run: everything below *folder*; their clones know it as *origin* (null: its path).
+
+    *token* is what the forge itself gives to every job.
+    """
 
     remote: Path
     folder: Path
-    environment: Mapping[str, str] = field(default_factory=dict)
+    origin: str | None = None
+    token: str | None = None
 
     def clone(self, branch: str = "main") -> Path:
         """Return a fresh clone with *branch* checked out."""
         folder = self.folder / f"job{next(_numbers)}" / "clone"
         folder.parent.mkdir(parents=True)
         git(self.remote, "clone", "--quiet", "--branch", branch, str(self.remote), str(folder))
+        if self.origin is not None:
+            git(folder, "remote", "set-url", "origin", self.origin)
         return folder
 
     def run(self, clone: Path, *words: str | Path) -> Job:
@@ -97,7 +103,7 @@ class Machine:
         done = subprocess.run(
             words,
             cwd=clone,
-            env=environment | dict(self.environment),
+            env=environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -130,10 +136,10 @@ class Act:
         """Run the workflow of deploy."""
         return self._run("push", "sslops-deploy.yml", {"ref": "refs/heads/main"}, secrets)
 
-    def merge_request(self, branch: str) -> Job:
+    def merge_request(self, branch: str, secrets: Mapping[str, str] | None = None) -> Job:
         """Run the workflow of check and plan."""
         event = {"pull_request": {"number": 7, "head": {"ref": branch}, "base": {"ref": "main"}}}
-        return self._run("pull_request", "sslops-check.yml", event, None, branch)
+        return self._run("pull_request", "sslops-check.yml", event, secrets, branch)
 
     def _run(
         self,
@@ -144,8 +150,9 @@ class Act:
         branch: str = "main",
     ) -> Job:
         clone = self.machine.clone(branch)
+        given = dict(secrets or {}) | ({"GITHUB_TOKEN": self.machine.token} if self.machine.token else {})
         (clone.parent / "event.json").write_text(json.dumps(document))
-        (clone.parent / "secrets").write_text("".join(_dotenv(*each) for each in (secrets or {}).items()))
+        (clone.parent / "secrets").write_text("".join(_dotenv(*each) for each in given.items()))
         return self.machine.run(
             clone,
             VENV / "act",
@@ -184,9 +191,26 @@ class GitlabCiLocal:
         """Run the pipeline of a push to main."""
         return self._run("push", {}, {}, "deploy", secrets)
 
-    def merge_request(self, branch: str) -> Job:
+    def merge_request(self, branch: str, secrets: Mapping[str, str] | None = None) -> Job:
         """Run the pipeline of a merge request."""
-        return self._run("merge_request_event", {"CI_MERGE_REQUEST_IID": "7"}, {}, "", None, branch)
+        return self._run("merge_request_event", {"CI_MERGE_REQUEST_IID": "7"}, {}, "plan", secrets, branch)
+
+    def jobs(self, source: str, scheduled: str = "") -> list[str]:
+        """Return the jobs that the rules pick for a pipeline of *source*, of the schedule of *scheduled*."""
+        told = {"CI_PIPELINE_SOURCE": source, "SSLOPS_JOB": scheduled}
+        listed = self.machine.run(
+            self.machine.clone(),
+            _gitlab_ci_local(),
+            "--list-csv",
+            "--no-json-schema-validation",
+            f"--ignore-predefined-vars={','.join(told)}",
+            *(f"--variable={name}={value}" for name, value in told.items()),
+        )
+        lines = listed.succeeded().log.splitlines()
+        return [
+            line.partition(";")[0]
+            for line in lines[lines.index("name;stage;when;allowFailure;environment;needs") + 1 :]
+        ]
 
     def _run(
         self,

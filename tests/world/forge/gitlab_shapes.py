@@ -62,6 +62,8 @@ def project(shown: Project) -> dict[str, Any]:
         "archived": False,
         "merge_requests_enabled": True,
         "issues_enabled": True,
+        # CI is switched on by the first pipeline or the first rule that asks for one.
+        "builds_access_level": "enabled" if shown.checks or rules.required_checks else "disabled",
         "merge_method": "ff" if shown.fast_forwards else "merge",
         "squash_option": "default_off" if "squash" in shown.merge_methods else "never",
         "only_allow_merge_if_pipeline_succeeds": bool(rules.required_checks),

@@ -1,0 +1,195 @@
+"""Rolls as merge requests: what a person merges, by whichever button, declines or forgets, and what the bot does."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+
+from sslops.errors import Refused
+from sslops.model.inventory import Hold, MergePolicy
+from sslops.model.proposal import Kind
+from sslops.report.phase import Phase
+from sslops.report.status_view import status_report
+from tests.propose.desk import Desk, waits
+from tests.state.yard import MAIL, START
+from tests.world import remotes
+
+if TYPE_CHECKING:
+    from tests.world.forge import MergeRequest
+
+BRANCH = Kind.ROLL.branch
+
+
+@pytest.fixture
+def rolling(desk: Desk) -> Desk:
+    """Return a desk where generation 2 may be rolled."""
+    desk.has_dane = False
+    desk.renew(2)
+    return desk
+
+
+def the_open_one(desk: Desk) -> MergeRequest:
+    """Return the one open request."""
+    (found,) = (each for each in desk.certs.requests() if each.is_open)
+    return found
+
+
+def heads(desk: Desk) -> dict[str, str]:
+    """Return branch to commit of the ops repository."""
+    return desk.yard.heads()
+
+
+def phase(desk: Desk) -> Phase:
+    """Return what status says of the service, told from the branches alone."""
+    snapshot, inventory = desk.yard.ops.refresh(), desk.inventory
+    report = status_report(inventory, snapshot.branches, snapshot.ledger, {}, desk.clock.at, None, snapshot.proposed)
+    (line,) = report.services
+    return line.phase
+
+
+def test_a_roll_is_one_request_and_a_second_run_says_nothing(rolling: Desk) -> None:
+    """main stays; next and the roll branch have it; status says `proposed`."""
+    plan = rolling.roll()
+    writes, before = list(rolling.certs.writes), heads(rolling)
+
+    assert 1 == len(writes)
+    assert rolling.certs.web_url in waits(plan)[0]
+    assert rolling.first == rolling.yard.slots("main").curr
+    assert Phase.PROPOSED == phase(rolling)
+    assert waits(plan) == waits(rolling.roll())
+    assert (writes, before) == (rolling.certs.writes, heads(rolling))
+
+
+@pytest.mark.parametrize("button", ["merge", "squash", "rebase", "update"])
+def test_a_merged_roll_is_taken_in_whatever_the_button_made(rolling: Desk, button: str) -> None:
+    """main moved on elsewhere meanwhile. After one run that takes main in, nothing is left to do or to say."""
+    rolling.roll()
+    rolling.yard.someone.push({"inventory/note": "1\n"}, "something else")
+    number = the_open_one(rolling).number
+    if button == "update":
+        made = rolling.certs.update_branch(number)
+        rolling.roll()
+
+        assert made == heads(rolling)[BRANCH]
+
+    rolling.certs.merge(number, "merge" if button == "update" else button)
+    plan = rolling.roll()
+    writes, before = list(rolling.certs.writes), heads(rolling)
+
+    assert ((), ()) == (plan.actions, plan.waits)
+    assert rolling.yard.slots("next").curr == rolling.yard.slots("main").curr
+    assert rolling.first == rolling.yard.slots("main").prev
+
+    rolling.roll()
+
+    assert (writes, before) == (rolling.certs.writes, heads(rolling))
+
+
+def test_a_closed_request_declines_the_roll_until_there_is_another_generation(rolling: Desk) -> None:
+    """Status says so from the branches; the roll branch brings nothing; a new generation is asked for again."""
+    rolling.roll()
+    rolling.certs.close(the_open_one(rolling).number)
+    writes = list(rolling.certs.writes)
+    plan = rolling.roll()
+
+    assert "declined: " in waits(plan)[0]
+    assert Phase.DECLINED == phase(rolling)
+    assert writes == rolling.certs.writes
+    assert heads(rolling)["main"] == heads(rolling)[BRANCH]
+
+    before = heads(rolling)
+
+    assert waits(plan) == waits(rolling.roll())
+    assert before == heads(rolling)
+
+    third = rolling.renew(3)
+    rolling.clock.at += timedelta(days=2)
+    rolling.roll()
+
+    assert 2 == the_open_one(rolling).number
+    assert Phase.PROPOSED == phase(rolling)
+    assert third in rolling.certs.request(2).body
+
+
+def test_a_declined_roll_is_opened_again_by_force(rolling: Desk) -> None:
+    """A person says so."""
+    rolling.roll()
+    rolling.certs.close(the_open_one(rolling).number)
+    rolling.roll()
+    rolling.roll(force=True)
+
+    assert 2 == the_open_one(rolling).number
+
+
+def test_the_forge_merges_a_roll_where_that_is_the_policy(rolling: Desk) -> None:
+    """The same run sees main have it."""
+    rolling.policy = MergePolicy.AUTO
+    plan = rolling.roll()
+
+    assert (1, ()) == (len(plan.actions), plan.waits)
+    assert rolling.yard.slots("next").curr == rolling.yard.slots("main").curr
+
+
+def test_a_hold_keeps_the_bot_from_merging_what_it_asked_for(rolling: Desk) -> None:
+    """The request stays for a person, and the wait says who holds it and why."""
+    rolling.roll()
+    rolling.policy, rolling.hold = MergePolicy.AUTO, Hold(None, "not on a Friday")
+    plan = rolling.roll()
+
+    assert "not on a Friday" in waits(plan)[0]
+    assert rolling.first == rolling.yard.slots("main").curr
+
+
+def test_a_roll_that_nobody_merges_is_a_failure_when_the_certificate_is_about_to_end(rolling: Desk) -> None:
+    """The last tenth of the life of what is served."""
+    rolling.roll()
+    rolling.clock.at = START + timedelta(days=1 + 80)
+
+    assert [False] == [wait.fatal for wait in rolling.roll().waits]
+
+    rolling.clock.at = START + timedelta(days=1 + 82)
+
+    assert [True] == [wait.fatal for wait in rolling.roll().waits]
+
+
+def test_a_commit_of_a_person_on_the_roll_branch_stops_the_bot(rolling: Desk) -> None:
+    """Even where there is nothing to push: it must not ask the forge to merge that."""
+    rolling.roll()
+    rolling.yard.someone.push({"state/x": "1\n"}, "my own idea", BRANCH)
+    rolling.policy = MergePolicy.AUTO
+    with pytest.raises(Refused, match="'sslops/roll' has commit"):
+        rolling.roll()
+
+    assert rolling.first == rolling.yard.slots("main").curr
+
+
+def test_a_revert_on_main_takes_the_roll_back_and_asks_for_nothing(rolling: Desk) -> None:
+    """The generation is refused until somebody forces it."""
+    rolling.roll()
+    commit = rolling.certs.merge(the_open_one(rolling).number, "squash")
+    rolling.roll()
+    rolling.yard.someone.revert(commit)
+    plan = rolling.roll()
+
+    assert "was taken back on main" in waits(plan)[0]
+    assert [] == [each for each in rolling.certs.requests() if each.is_open]
+    assert rolling.yard.slots("main").curr == rolling.yard.slots("next").curr == rolling.first
+    assert MAIL in rolling.yard.ops.refresh().branches.next.services
+    assert remotes.git(rolling.certs.path, "rev-parse", "main") == heads(rolling)["main"]
+
+
+def test_a_dry_run_tells_from_the_branches_what_is_proposed_or_declined(rolling: Desk) -> None:
+    """The forge is asked only when told to."""
+    rolling.roll()
+    asked = len(rolling.certs.calls)
+
+    assert ["proposed on 'sslops/roll'; --fetch asks the forge"] == waits(rolling.roller().plan(rolling.snapshot()))
+    assert asked == len(rolling.certs.calls)
+    assert rolling.certs.web_url in waits(rolling.roller().plan(rolling.snapshot(), asks_forge=True))[0]
+
+    rolling.certs.close(the_open_one(rolling).number)
+    rolling.roll()
+
+    assert ["declined; --fetch asks the forge"] == waits(rolling.roller().plan(rolling.snapshot()))
