@@ -27,7 +27,7 @@ soak: .venv/for-development ## the long rows that `make test` has a part of, the
 	@tools/install-pebble
 	.venv/bin/pytest -n $(WORKERS) --maxschedchunk 1 -m soak $(ARGS)
 	.venv/bin/python -m tests.system.acme_soak
-	@if [ -e tests/dane/soak.py ]; then echo .venv/bin/python -m tests.dane.soak $(MINUTES); .venv/bin/python -m tests.dane.soak $(MINUTES); fi
+	nice -n 19 .venv/bin/python -m tests.dane.soak --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
 
 lint: .venv/for-development ## ruff: what it finds, and whether the format is its own
 	.venv/bin/ruff check .

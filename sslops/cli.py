@@ -39,6 +39,7 @@ VERBS = {
     "roll": "next becomes curr, once DNS has shown it long enough",
     "deploy": "make hosts serve curr, restart, verify, write it down",
     "run": "renew, publish, roll, deploy, publish: the one scheduled job",
+    "simulate": "the time ahead: every step of the coming weeks, with its date",
     "status": "every service: phase, days left, what it waits for",
     "watchdog": "has every stage had a good run lately?",
     "doctor": "what is missing on this machine, and for which verb",

@@ -46,12 +46,13 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     "adapters": VALUES | {"dane", "observe", "state", "ports"},  # `stored` is the repository as the stages see it
     "forge": VALUES | {"ports"},
     "ci": VALUES | {"ports"},
+    "simulate": DECISIONS | {"steps", "ports"},  # the sessions of deploy are part of what is played
     "report": DECISIONS | {"doctor"},
     "init": MACHINERY | {"sslops"},  # the release that a new repository pins
     "doctor": MACHINERY,
     "demo": MACHINERY | {"init", "cli"},  # it types commands, as a person would
-    "verbs": MACHINERY | {"init", "doctor", "demo", "wiring"},
-    "wiring": MACHINERY | {"verbs"},
+    "verbs": MACHINERY | {"init", "doctor", "demo", "simulate", "wiring"},
+    "wiring": MACHINERY | {"simulate", "verbs"},
     "cli": VALUES | {"verbs", "report", "adapters", "ci", "sslops"},
     "__main__": frozenset({"cli"}),
     "sslops": frozenset(),
@@ -151,7 +152,7 @@ def reached(name: str) -> frozenset[str]:
 
 def is_pure(module: Module) -> bool:
     """Whether it only decides: values and `now` in, values out."""
-    return module.kind in {"model", "dane", "plan", "rules"}
+    return module.kind in {"model", "dane", "plan", "rules", "simulate"}
 
 
 def test_every_module_has_its_place() -> None:

@@ -114,15 +114,12 @@ class DnsRepository:
         if head is None or not self._proposal.has_exactly(paths):
             return False
         contents = self._proposal.contents(head, list(paths))
-        return all(
-            content is not None and _view(content, path, strict=False) == zone
-            for (path, zone), content in zip(paths.items(), contents, strict=True)
-        )
+        return all(_says(content, path, zone) for (path, zone), content in zip(paths.items(), contents, strict=True))
 
     def base_says(self, zones: Mapping[str, Zone]) -> bool:
         """Whether the include files of these apexes in base say *zones*."""
         return all(
-            content is not None and _view(content, path, strict=False) == zone
+            _says(content, path, zone)
             for apex, zone in zones.items()
             for path in self.paths(apex)
             for content in self._proposal.contents(self.base, [path])
@@ -168,6 +165,14 @@ def _view(content: bytes | None, path: str, *, strict: bool) -> Zone:
     if strict:
         return parse(text, path)
     return parse("".join(f"{line}\n" for line in text.splitlines() if _is_record(line)), path)
+
+
+def _says(content: bytes | None, path: str, zone: Zone) -> bool:
+    """Whether a file says *zone* and nothing else: name servers would load any other line of it too."""
+    try:
+        return content is not None and _view(content, path, strict=True) == zone
+    except StateError:
+        return False
 
 
 def _is_record(line: str) -> bool:

@@ -10,6 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from sslops.deploy.session import Shown
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
@@ -22,14 +24,6 @@ if TYPE_CHECKING:
 PATIENCE_SECONDS = (0.2, 0.5, 1.0, 2.0, 4.0, 8.0)
 """Pauses between one look at a port and the next."""
 _AT_ONCE = 8
-
-
-@dataclass(frozen=True, slots=True)
-class Shown:
-    """What the ports said about one service: the proof (`port` or `files`), or null and why not."""
-
-    proof: str | None
-    why: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,6 +47,14 @@ class Question:
     """More of *others*, which only the kind of key tells apart: where the port cannot be asked for one."""
 
 
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What the ports said about one service: the proof (`port` or `files`), or null and why not."""
+
+    proof: str | None
+    why: str = ""
+
+
 def to_send(work: Work, answer: Answer, cert_sha256: Mapping[ServiceId, str]) -> frozenset[ServiceId]:
     """Return the services to send to the host that gave *answer*; *cert_sha256* hashes each due `cert.pem`.
 

@@ -31,6 +31,8 @@ Path = tuple[str | int, ...]
 # libyaml builds nested nodes on the C stack, so a file that could be that deep is looked through first.
 _SMALL_BYTES = 10_000
 _LARGEST_BYTES = 4_000_000
+_LIBYAML_TOO_DEEP = "exceeded maximum nesting depth"
+"""What newer versions of libyaml say of a nest that is far deeper than ours may be."""
 _DEEPEST = 32
 _DECIMAL = re.compile(r"[-+]?(0|[1-9][0-9]*)\Z")
 _FLOAT = re.compile(r"[-+]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]+)?\Z")
@@ -225,6 +227,8 @@ def _byte_location(file: str, raw: bytes, offset: int) -> Location:
 def _syntax_fault(file: str, raw: bytes, error: yaml.YAMLError) -> InventoryError:
     """Say what libyaml could not read, in its words, at the place it means."""
     if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
+        if error.problem == _LIBYAML_TOO_DEEP:
+            return _too_deep(file, error.problem_mark)
         where = _location(file, error.problem_mark)
         lines = raw.decode(errors="replace").split("\n")
         line = lines[where.line - 1] if where.line <= len(lines) else ""

@@ -142,13 +142,12 @@ class Budget:
 
     def _free_at(self, limit: Limit, key: str) -> datetime | None:
         """Return when the bucket has a token again; null when it has one now."""
-        tokens, last = float(limit.tokens), self.now - 2 * limit.period
+        spent = sorted(self._spent.get((limit.name, key), ()))
+        tokens, last = float(limit.tokens), min(spent, default=self.now)
         per_token = limit.period / limit.tokens
-        for at in sorted(self._spent.get((limit.name, key), ())):
-            if at > last:
-                tokens = min(limit.tokens, tokens + (at - last) / per_token)
-                last = at
-            tokens -= 1
+        for at in spent:
+            tokens = min(limit.tokens, tokens + (at - last) / per_token) - 1
+            last = at
         tokens = min(limit.tokens, tokens + max(timedelta(), self.now - last) / per_token)
         if tokens >= 1:
             return None

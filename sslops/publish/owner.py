@@ -6,7 +6,7 @@ whatever is served, and `may_serve` counts the name until the last cache has for
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from sslops.dane import transitions
@@ -195,6 +195,7 @@ class Owner:
             if why is not None:
                 claims.append(Claim(service, needed(service, self.world), is_asked=False))
                 stays.append(Stay(f"the records of {service} stay: {why}"))
+        claims = self._with_unknown(claims)
         strangers, others = self._strangers(), self._served_by_others(claims, shown)
         is_mixed = bool(strangers or self.seen.foreign)
         if strangers:
@@ -212,6 +213,20 @@ class Owner:
         ttl_seconds = max(name.ttl_seconds for name in self.names)
         waits = tuple(self._wait(stay.why, stay) for stay in (*stays, *found.stays))
         return Becomes(Rrset(ttl_seconds, found.records) if found.records else EMPTY, waits, tuple(hazards))
+
+    def _with_unknown(self, claims: list[Claim]) -> list[Claim]:
+        """Return *claims*; where an address shows what none of them needs, a former service may be met in any version.
+
+        The ledger may be a new one, and hosts are not asked about what left the inventory.
+        """
+        found = unproven_address(self.world.addresses.get(self.owner, ()), self._certificates(claims))
+        if found is None:
+            return claims
+        unknown = (f"{found or 'an address'} of {self.names[0].host}",)
+        return [
+            claim if claim.is_asked else replace(claim, needed=replace(claim.needed, unknown=unknown))
+            for claim in claims
+        ]
 
     def _still_served(self, service: ServiceId, shown: str | None) -> str | None:
         """Return why a former service may still be met under this name; null when it certainly is not."""

@@ -63,6 +63,9 @@ class Proposing:
         snapshot = self._push() if is_pushed else self.snapshot
         stated = self.way.requests.propose(self._request(name))
         if stated.merging is not None and self._is_merged():
+            if not is_pushed and self.stage.stale(snapshot.ledger):
+                # It was a run that is gone which pushed this; should it only sleep, its lease is still good.
+                self._leased()
             self.stage.conclude(snapshot, self.found.plan)
             return self.found.plan
         left = waiting(self.found, stated.why)
@@ -93,7 +96,8 @@ class Proposing:
         if is_stale:
             self._leased()
             self.stage.settle(self.snapshot, self.look, Note("publish", "nothing is proposed", "A run was gone."))
-        elif is_open:
+        elif is_open or (repository.head is None and self.world.owners.names):
+            # Forges offer to restore a branch that was deleted, with the plan it had; none does where there is one.
             repository.fence(repository.head, self._empty("nothing is left to propose"))
 
     def _leased(self) -> str:

@@ -118,6 +118,9 @@ def _actions(apex: str, zone: Zone, views: tuple[Zone, ...], world: World) -> tu
         found.append((Reason.MISSING_FILE, missing, "the zone includes a file that does not exist"))
     if entry is not None and entry.pending is not None and not found:
         found.append((Reason.STALE_PROPOSAL, (entry.pending.run,), "a run that is gone left a proposal behind"))
+    head = world.repo[apex].head
+    if head is not None and not found and any(view != zone for view in head.views):
+        found.append((Reason.STALE_PROPOSAL, (), "an open proposal asks for what is not wanted any more"))
     return tuple(
         Action(Verb.PUBLISH, apex, "", "tlsa", reason, targets=targets, why=why) for reason, targets, why in found
     )

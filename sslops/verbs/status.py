@@ -48,9 +48,10 @@ def command(targets: tuple[str, ...], *, live: bool, fetch: bool, as_json: bool,
 
 
 def _live(session: Session, targets: tuple[str, ...]) -> LiveView:
-    from sslops.wiring import Request, Site, carry_out
+    from sslops.wiring import Request, carry_out
+    from sslops.wiring.looks import live
 
-    return carry_out(session, Request(targets=targets), Site.live)
+    return carry_out(session, Request(targets=targets), live)
 
 
 def _report(session: Session, targets: tuple[str, ...], *, fetch: bool) -> StatusReport:

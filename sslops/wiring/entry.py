@@ -6,7 +6,7 @@ import os
 import random
 import time
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
 from sslops.adapters.git import Git, Person
@@ -59,7 +59,11 @@ def carry_out(session: Session, request: Request, act: Callable[[Site], Result])
     def attempt() -> Result:
         snapshot = fetched.pop() if fetched else ops.refresh()
         inventory = load(snapshot.inventory_files)
-        return act(_site(session, request, ops, snapshot, inventory))
+        if inventory.repo == ops.settings:
+            return act(_site(session, request, ops, snapshot, inventory))
+        # A work tree that is behind, or broken, must not decide who merges.
+        own = replace(ops, git=ops_clone(ops.git, inventory.repo), settings=inventory.repo)
+        return act(_site(session, request, own, own.snapshot(), inventory))
 
     with ops.lock():
         ops.require_clean()

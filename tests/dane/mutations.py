@@ -1,72 +1,273 @@
-"""Ways to leave out one check of the safety rules; each is a context in which the rules are wrong.
+"""Ways to leave out one check of the safety rules, or to change the order; in each sslops is wrong.
 
-The simulation must find a cache that does not match a host in every one of them, or it proves nothing.
+The search must find a cache that does not match a host in every one of them, or it proves nothing.
 """
 
 from __future__ import annotations
 
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import pytest
 
 from sslops.dane import evidence, gate, transitions
 from sslops.dane.first_use import FirstUse
+from sslops.dane.gate import YES
 from sslops.dane.transitions import Needed
+from sslops.model.ledger import NameEntry
+from sslops.model.seen import BaseCommit
+from sslops.model.tlsa import EMPTY
 from sslops.publish.owner import Owner
+from sslops.simulate import runs
+from sslops.simulate.dns import Dns
+from sslops.simulate.hosts import SimulatedHost
 from tests.dane.builders import START
-from tests.dane.simulation import Simulation
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from sslops.model.ledger import Evidence
+    from sslops.model.ledger import Evidence, Ledger
     from sslops.model.names import ServiceId
-    from sslops.model.seen import ApexSeen
+    from sslops.model.seen import ApexSeen, ServerSeen, Zone
     from sslops.model.state import Branches
     from sslops.model.tlsa import TlsaRecord
+    from sslops.publish.rules import Publication
 
-MUTATIONS: dict[str, tuple[tuple[object, str, object], ...]] = {}
+    Wrong = tuple[tuple[object, str, object], ...]
+
+ORDER, FENCE, MAY_SERVE, EVIDENCE, RECORDS = RULES = (
+    "one order",
+    "fence",
+    "may_serve",
+    "evidence",
+    "may_publish and may_withdraw",
+)
+"""The five rules of the promise."""
+
+
+RENEW, PUBLISH, ROLL, DEPLOY, TIME, REVERT = (
+    "a certificate is renewed",
+    "publish reaches everybody",
+    "roll runs",
+    "deploy runs",
+    "time passes",
+    "a roll is reverted on main",
+)
+ASLEEP = "a publish falls asleep before it proposes"
+USUAL = (RENEW, PUBLISH, ROLL, DEPLOY, TIME)
+"""What a key change consists of."""
+SIDE_BY_SIDE = (REVERT, ASLEEP, "a run goes on", "all servers load", DEPLOY)
+LATE = (REVERT, "a key is made", PUBLISH, DEPLOY, "deploy goes wrong", "a receiver wakes up")
+BY_HAND = (
+    REVERT,
+    DEPLOY,
+    "a record that nobody needs is dropped by hand",
+    "the last DNS commit is reverted",
+    "all servers load",
+)
+SLOW = (RENEW, "publish runs", "a server loads", TIME, ROLL, DEPLOY)
+
+
+@dataclass(frozen=True, slots=True)
+class Mutation:
+    """A check that is left out: of which of the five rules, and what is replaced, `(owner, attribute, by what)`.
+
+    *more* are the actions that the search keeps to beside the *usual* ones, in the world *setting*; *steps*: how many.
+    *stops*: what goes wrong is not that a cache is wrong, but that the site never comes to rest.
+    """
+
+    rule: str
+    wrong: Wrong
+    more: tuple[str, ...] = ()
+    setting: str = "one key"
+    usual: tuple[str, ...] = USUAL
+    steps: int = 20
+    seed: int = 0
+    """Where the search begins: before the first script that finds it, so that `make test` is quick."""
+    stops: bool = False
 
 
 def _is_broken_now(record: TlsaRecord, _proof: Evidence, seen: ApexSeen) -> bool:
     return not seen.repo.base.has(record) or any(server.shows(record) is False for server in seen.servers)
 
 
+def _is_broken_in_base(record: TlsaRecord, proof: Evidence, seen: ApexSeen) -> bool:
+    line = seen.repo.since(proof.commit)
+    return line is None or not all(commit.has(record) for commit in (*line, seen.repo.base))
+
+
+def _has_somewhere(self: BaseCommit, record: TlsaRecord) -> bool:
+    return any(record in view.get(record.owner, EMPTY).records for view in self.views)
+
+
 def _needed_by_slots(service: ServiceId, branches: Branches, *_: object) -> Needed:
-    slots = branches.main[service].slots
-    return Needed(frozenset(each for each in (slots.curr, slots.next) if each))
+    slots = [state[service].slots for state in (branches.main, branches.next)]
+    return Needed(frozenset(key for each in slots for key in (each.curr, each.next) if key))
 
 
-MUTATIONS.update(
-    {
-        "history is not read": (
-            (evidence, "is_broken", _is_broken_now),
-            (gate, "is_broken", _is_broken_now),
+def _needed_by_main(service: ServiceId, branches: Branches, ledger: Ledger, *rest: object) -> Needed:
+    found = _NEEDED(service, branches, ledger, *rest)  # type: ignore[arg-type]
+    on_deck = {branches.main[service].slots.next, branches.next[service].slots.next, branches.next[service].slots.curr}
+    may_serve = {key for entry in ledger.hosts.values() for key in entry.serves(service).may_serve}
+    return replace(found, ids=found.ids - (on_deck - may_serve - {branches.main[service].slots.curr}))
+
+
+_NEEDED = transitions.needed
+
+
+def _with_records_of_the_present_ttl(  # a name lowered from 86400 to 300 counts 300 at once
+    old: NameEntry, _largest: int, current: int, _owner: str, _seen: ApexSeen
+) -> NameEntry:
+    return NameEntry(current, old.commit)
+
+
+def _contains(owner: str, seen: ApexSeen) -> bool:
+    shown = [server.answers.get(owner, EMPTY).records for server in seen.servers if server.error is None]
+    return all(rrset.records & each for rrset in seen.repo.base.rrsets(owner) for each in shown)
+
+
+def _first_server(dns: Dns, servers: dict[str, tuple[object, ...]], owners: tuple[str, ...]) -> tuple[ServerSeen, ...]:
+    first = dict([next(iter(servers.items()))])
+    return _ASKED(dns, first, owners)  # type: ignore[arg-type]
+
+
+_ASKED = Dns.tlsa
+
+
+def _without_intent(ledger: Ledger, _found: Publication) -> Ledger:
+    return ledger
+
+
+def _no_works(ledger: Ledger, works: object, _looked: object, _clock: object) -> Ledger:
+    """Give the hosts their numbers, and say nothing of what they may serve."""
+    hosts = dict(ledger.hosts)
+    for work in works:  # type: ignore[attr-defined]
+        entry = ledger.host(work.host.name)
+        hosts[work.host.name] = replace(entry, seq=entry.seq + 1)
+    return replace(ledger, hosts=hosts)
+
+
+def _no_fence(dns: Dns, head_moves: int) -> bool:
+    return head_moves == dns.head_moves
+
+
+def _publish_without_lease_on_the_branch(
+    dns: Dns, lease: tuple[int, int], zones: dict[str, Zone], *, is_merged: bool
+) -> bool:
+    return _PUBLISH(dns, (lease[0], dns.head_moves), zones, is_merged=is_merged)
+
+
+_PUBLISH = Dns.publish
+
+
+MUTATIONS: dict[str, Mutation] = {
+    "publish writes no intent": Mutation(
+        ORDER, ((runs, "_with_intent", _without_intent),), setting="after a roll", usual=SIDE_BY_SIDE, seed=102
+    ),
+    "deploy writes no intent": Mutation(
+        ORDER, ((runs, "_with_works", _no_works),), setting="after a roll", usual=LATE, seed=30
+    ),
+    "a proposal that a run left is not fenced off": Mutation(
+        ORDER,
+        ((Dns, "fence", _no_fence), (Dns, "publish", _publish_without_lease_on_the_branch)),
+        setting="after a roll",
+        usual=SIDE_BY_SIDE,
+        seed=102,
+    ),
+    "receivers look at no number": Mutation(
+        FENCE, ((SimulatedHost, "is_newer", lambda _self, _seq: True),), setting="after a roll", usual=LATE, seed=76
+    ),
+    "deploy asks nothing": Mutation(MAY_SERVE, ((runs, "_verdict", lambda *_: YES),), (REVERT,), "after a roll"),
+    "age does not count": Mutation(MAY_SERVE, ((gate, "ready_at", lambda proof: proof.since),)),
+    "age alone counts": Mutation(
+        MAY_SERVE,
+        ((gate, "is_broken", lambda *_: False), (evidence, "is_broken", lambda *_: False)),
+        (REVERT,),
+        "after a roll",
+    ),
+    "proposals do not count": Mutation(
+        MAY_SERVE, ((gate, "proposals", lambda *_: ()),), setting="after a roll", usual=SIDE_BY_SIDE, seed=104
+    ),
+    "an emptied name is free at once": Mutation(
+        MAY_SERVE,
+        ((gate, "free_at", lambda entry: entry.empty_since),),
+        ("the include file is emptied by hand", "all servers load"),
+        seed=67,
+    ),
+    "a withdrawn combination is forgotten at once": Mutation(
+        MAY_SERVE,
+        ((gate, "gone_at", lambda *_: START),),
+        ("other kinds of record are asked for", "all jobs run"),
+        seed=26,
+    ),
+    "names count only while they are asked for": Mutation(
+        MAY_SERVE, ((gate.Gate, "_names_in_use", lambda _self, _service: ()),), ("mail hosts change",)
+    ),
+    "one server is asked": Mutation(MAY_SERVE, ((Dns, "tlsa", _first_server),), usual=SLOW, seed=116),
+    "one combination is enough": Mutation(
+        MAY_SERVE,
+        ((gate, "slowest", lambda verdicts: next((each for each in verdicts if each.allowed), YES)),),
+        ("other kinds of record are asked for",),
+    ),
+    "history is not read": Mutation(
+        EVIDENCE,
+        ((evidence, "is_broken", _is_broken_now), (gate, "is_broken", _is_broken_now)),
+        setting="after a roll",
+        usual=BY_HAND,
+    ),
+    "one folder is enough": Mutation(
+        EVIDENCE, ((BaseCommit, "has", _has_somewhere),), setting="two folders, after a roll", usual=BY_HAND
+    ),
+    "servers are not read": Mutation(
+        EVIDENCE,
+        (
+            (evidence, "is_broken", _is_broken_in_base),
+            (gate, "is_broken", _is_broken_in_base),
+            (evidence, "servers_agree_with_base", lambda *_: True),
         ),
-        "age does not count": ((gate, "ready_at", lambda proof: proof.since),),
-        "proposals do not count": ((gate, "proposals", lambda *_: ()),),
-        "what hosts serve may be withdrawn": ((transitions, "needed", _needed_by_slots),),
-        "a new combination needs no record of what is served": (
-            (transitions, "lack", lambda *_: None),
-            (Owner, "_served_by_others", lambda *_: None),
-        ),
-        "a withdrawn combination is forgotten at once": ((gate, "gone_at", lambda *_: START),),
-        "an emptied name is free at once": ((gate, "free_at", lambda entry: entry.empty_since),),
-        "one server is asked": ((Simulation, "asked", lambda _self, servers: servers[:1]),),
-        "ports are not asked before the first record": (
+        usual=SLOW,
+        seed=16,
+    ),
+    "contains is as good as equals": Mutation(
+        EVIDENCE, ((evidence, "servers_agree_with_base", _contains),), usual=SLOW, seed=17
+    ),
+    "a lowered TTL counts at once": Mutation(
+        EVIDENCE,
+        ((evidence, "_with_records", _with_records_of_the_present_ttl),),
+        ("the TTL changes",),
+        setting="a large TTL",
+        seed=127,
+    ),
+    "what hosts serve may be withdrawn": Mutation(
+        RECORDS, ((transitions, "needed", _needed_by_slots),), ("a host dies or returns",)
+    ),
+    "what is on deck may be withdrawn": Mutation(RECORDS, ((transitions, "needed", _needed_by_main),), stops=True),
+    "ports are not asked before the first record": Mutation(
+        RECORDS,
+        (
             (FirstUse, "unproven_address", lambda _self: None),
             (FirstUse, "unproven_host", lambda _self: None),
             (transitions, "lack", lambda *_: None),
         ),
-    }
-)
+        setting="from nothing",
+    ),
+    "a new combination needs no record of what is served": Mutation(
+        RECORDS,
+        ((transitions, "lack", lambda *_: None), (Owner, "_served_by_others", lambda *_: None)),
+        ("other kinds of record are asked for", "the ledger is lost"),
+        seed=32,
+    ),
+    "a service that left the name is forgotten": Mutation(
+        RECORDS, ((Owner, "_still_served", lambda *_: None),), ("a service is renamed",)
+    ),
+}
 
 
 @contextmanager
 def mutated(name: str) -> Iterator[None]:
     """Leave out the check called *name* while the context lasts."""
     with pytest.MonkeyPatch.context() as patch:
-        for owner, attribute, wrong in MUTATIONS[name]:
+        for owner, attribute, wrong in MUTATIONS[name].wrong:
             patch.setattr(owner, attribute, wrong)
         yield

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule, run_state_machine_as_test
 
 from sslops.dane import gate
+from tests.dane.interleavings import Interleavings
 from tests.dane.reviewed import Reviewed
 from tests.dane.simulation import HOSTS, LARGE, PRIMARY, SECONDARY, Violation
-from tests.dane.test_simulation import Interleavings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -11,8 +11,8 @@ import pytest
 
 from sslops.adapters.ssh import Ssh
 from sslops.deploy.asked_ports import AskedPorts
-from sslops.deploy.proof import Prover, Shown
-from sslops.deploy.session import Question
+from sslops.deploy.proof import Prover
+from sslops.deploy.session import Question, Shown
 from sslops.model.inventory import Host, Verify
 from sslops.model.names import ServiceId
 from tests.world.certificates import write_certificate

@@ -51,6 +51,13 @@ def test_tokens_come_back_one_by_one() -> None:
     assert 1 == len(plan(INVENTORY, Branches(state, state), NOW, RenewOptions(force=True)).actions)
 
 
+def test_what_was_issued_long_ago_takes_nothing_now() -> None:
+    """A certificate of 160 hours is renewed twice a week; after half a year there are still tokens."""
+    state = state_of(*(issued(3.5 * number + 3.5, number) for number in range(50)))
+
+    assert 1 == len(plan(INVENTORY, Branches(state, state), NOW, RenewOptions(force=True)).actions)
+
+
 def test_a_renewal_in_the_suggested_window_is_exempt() -> None:
     """It says what it replaces, so it takes no token."""
     window = AriWindow(NOW - timedelta(days=1), NOW + timedelta(days=1))

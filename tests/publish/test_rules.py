@@ -141,6 +141,13 @@ def test_a_proposal_of_a_run_that_is_gone_is_cleared() -> None:
     assert ["stale-proposal"] == reasons(publication(world(plain(1, 2), ledger(BOTH, entry))))
 
 
+def test_an_open_proposal_that_is_not_wanted_any_more_is_taken_back() -> None:
+    """Left open it would keep the name from being free, and whoever merges it years later would be right to."""
+    history = [commit("c0"), commit("c1", zone(1, 2))]
+    seen = look(history, zone(1, 2), head=commit("h", zone(2)))
+    assert ["stale-proposal"] == reasons(publication(world(seen)))
+
+
 def test_an_apex_that_could_not_be_looked_at_waits_with_that_reason() -> None:
     """Its names may be unknown too, for they come from the MX."""
     seen = plain(1)

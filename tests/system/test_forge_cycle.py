@@ -105,3 +105,15 @@ def test_people_review_the_whole_cycle_days_late(start_forge_site: Callable[...,
     assert ({second, third},) * 2 == story.records()
     assert before == world.writes()
     assert refs == world.site.ops.refs()
+
+
+def test_a_work_tree_that_is_behind_does_not_decide_who_merges(start_forge_site: Callable[..., ForgeSite]) -> None:
+    """It knows of no forge yet; main does, and so the roll is a request."""
+    world = start_forge_site("gitlab")
+    world.site.ops.git("reset", "--quiet", "--hard", "HEAD~1")
+    world.sslops("renew", "--apply").succeeded()
+    main = world.site.ops.refs()["main"]
+    world.sslops("roll", "--apply").succeeded()
+
+    assert main == world.site.ops.refs()["main"]
+    assert world.open_request(world.certs, ROLL).number

@@ -1,0 +1,205 @@
+"""The DNS repository, the name servers that load it, and every cache that asked one of them.
+
+A cache may have asked any server at any moment. So it is remembered when each RRset was last shown; until its TTL is
+over, some cache holds it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from sslops.model.inventory import Endpoint
+from sslops.model.seen import BaseCommit, DnsRepoSeen, ServerSeen
+from sslops.model.tlsa import EMPTY
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Iterator, Mapping
+    from datetime import datetime
+
+    from sslops.model.seen import Zone
+    from sslops.model.tlsa import Rrset, TlsaRecord
+    from sslops.observe.ports import Servers
+
+Views = tuple["Zone", ...]
+"""The include file of one apex in each of the `tlsa_dirs`."""
+
+
+@dataclass(slots=True)
+class NameServer:
+    """One authoritative server of an apex: which folder it loads, and which commit of its line it shows.
+
+    *is_silent*: it does not answer us, and goes on answering everybody else.
+    """
+
+    name: str
+    view: int = 0
+    loaded: int = 0
+    is_silent: bool = False
+
+
+@dataclass(slots=True)
+class Line:
+    """What the include files of one apex went through, and who shows them."""
+
+    commits: list[BaseCommit]
+    servers: list[NameServer]
+    places: dict[str, int] = field(default_factory=dict)
+    """Each commit of the base to its place in `commits`."""
+    mx: tuple[str, ...] = ()
+    unheard: str | None = None
+    """Why nothing can be learnt about it; null when it can."""
+
+    @property
+    def views(self) -> Views:
+        """What the base has now."""
+        return self.commits[-1].views
+
+    def shown(self, server: NameServer) -> Zone:
+        """Return what a server shows."""
+        return self.commits[server.loaded].views[server.view]
+
+
+@dataclass(slots=True)
+class Proposal:
+    """What lies on `sslops/tlsa`: the content of each apex that it changes, and what the base had when it was made."""
+
+    views: dict[str, Views]
+    made_on: dict[str, Views]
+
+
+@dataclass(slots=True)
+class Dns:
+    """The repository, its proposal branch, the servers and the caches. Both ports of `observe` can be had from it."""
+
+    lines: dict[str, Line]
+    base_moves: int = 0
+    head_moves: int = 0
+    head: Proposal | None = None
+    ours: set[TlsaRecord] = field(default_factory=set)
+    """Every record that the engine ever wrote."""
+    cached: dict[tuple[str, Rrset], datetime] = field(default_factory=dict)
+
+    # What happens to it.
+
+    def commit(self, changes: Mapping[str, Views]) -> None:
+        """Add a commit to the base."""
+        self.base_moves += 1
+        name = f"c{self.base_moves}"
+        for apex, line in self.lines.items():
+            if apex in changes and changes[apex] != line.views:
+                line.commits.append(BaseCommit(name, changes[apex]))
+            line.places[name] = len(line.commits) - 1
+
+    def fence(self, head_moves: int) -> bool:
+        """Move the proposal branch by a commit of our own; false when it is not where it was."""
+        if head_moves != self.head_moves:
+            return False
+        self.head_moves += 1
+        return True
+
+    def publish(self, lease: tuple[int, int], zones: Mapping[str, Zone], *, is_merged: bool) -> bool:
+        """Propose *zones*, and merge them at once if so asked; false when base or branch moved since the *lease*."""
+        if lease != (self.base_moves, self.head_moves):
+            return False
+        self.head_moves += 1
+        views = {apex: (zone,) * len(self.lines[apex].views) for apex, zone in zones.items()}
+        self.ours |= {record for zone in zones.values() for rrset in zone.values() for record in rrset.records}
+        self.head = None
+        if is_merged:
+            self.commit(views)
+        else:
+            self.head = Proposal(views, {apex: self.lines[apex].views for apex in views})
+        return True
+
+    def merge(self) -> bool:
+        """Merge the proposal; false when there is none, or when it conflicts with what the base has by now."""
+        if self.head is None or not self._is_mergeable(self.head):
+            return False
+        self.commit(self.head.views)
+        self.head = None
+        self.head_moves += 1
+        return True
+
+    def lies_open(self, zones: Mapping[str, Zone]) -> bool:
+        """Whether the proposal is to make just this of the base as it is."""
+        if self.head is None or not self._is_mergeable(self.head):
+            return False
+        return self.head.views == {apex: (zone,) * len(self.lines[apex].views) for apex, zone in zones.items()}
+
+    def _is_mergeable(self, head: Proposal) -> bool:
+        return all(self.lines[apex].views == views for apex, views in head.made_on.items())
+
+    def load(self, apex: str, place: int) -> None:
+        """Let a server take over what is new: the first from the repository, the others from whoever is ahead."""
+        line = self.lines[apex]
+        newest = len(line.commits) - 1 if place == 0 else max(server.loaded for server in line.servers)
+        line.servers[place].loaded = newest
+
+    def load_all(self) -> None:
+        """Let every server come up to date."""
+        for apex, line in self.lines.items():
+            for place in range(len(line.servers)):
+                self.load(apex, place)
+
+    def remember(self, now: datetime) -> None:
+        """Let caches ask every server, and forget what is over."""
+        for line in self.lines.values():
+            for server in line.servers:
+                for owner, rrset in line.shown(server).items():
+                    if rrset.records:
+                        self.cached[owner, rrset] = now
+        over = [key for key, at in self.cached.items() if now > at + timedelta(seconds=key[1].ttl_seconds)]
+        for key in over:
+            del self.cached[key]
+
+    # What an observer sees: the ports of `sslops.observe`.
+
+    def apex(self, apex: str, anchors: Collection[str] = ()) -> DnsRepoSeen:
+        """Return the repository as fetched."""
+        line, base = self.lines[apex], self.lines[apex].commits[-1]
+        head = None
+        if self.head is not None and self.head.views.get(apex, line.views) != line.views:
+            head = BaseCommit(f"h{self.head_moves}", self.head.views[apex])
+        return DnsRepoSeen(
+            base=base,
+            history=tuple(line.commits),
+            line={commit: line.places[commit] for commit in {*anchors, base.commit} if commit in line.places},
+            head=head,
+            head_commit=f"h{self.head_moves}",
+            written_by_us=frozenset(record for record in _records(base.views) if record in self.ours),
+        )
+
+    def name_servers(self, apex: str, _primary: Endpoint | None, _fixed: tuple[Endpoint, ...]) -> Servers:
+        """Return the servers of *apex*; it is told in the port, which nothing else needs."""
+        return {server.name: (Endpoint(apex, place),) for place, server in enumerate(self.lines[apex].servers)}
+
+    def mx(self, apex: str, _via: Endpoint | None) -> tuple[str, ...]:
+        """Return the MX hosts of *apex*."""
+        return tuple(sorted(self.lines[apex].mx))
+
+    def addresses(self, _host: str, _via: Endpoint | None) -> tuple[str, ...]:
+        """Return nothing: ports are looked at directly."""
+        return ()
+
+    def tlsa(self, servers: Mapping[str, tuple[Endpoint, ...]], owners: Iterable[str]) -> tuple[ServerSeen, ...]:
+        """Ask every server for every owner."""
+        asked = tuple(owners)
+        return tuple(self._answer(endpoint, asked) for (endpoint,) in servers.values())
+
+    def unsigned(self, _validator: Endpoint, _owners: Iterable[str]) -> Mapping[str, str]:
+        """Vouch for everything."""
+        return {}
+
+    def _answer(self, endpoint: Endpoint, owners: tuple[str, ...]) -> ServerSeen:
+        line = self.lines[endpoint.address]
+        server = line.servers[endpoint.port]
+        if server.is_silent:
+            return ServerSeen(server.name, error="timed out")
+        zone = line.shown(server)
+        return ServerSeen(server.name, {owner: zone.get(owner, EMPTY) for owner in owners})
+
+
+def _records(views: Views) -> Iterator[TlsaRecord]:
+    return (record for view in views for rrset in view.values() for record in rrset.records)

@@ -1,0 +1,107 @@
+"""Renewal without a CA: the real plan of `renew`, and certificates that last as long as they are announced to."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from sslops.dane.records import Material
+from sslops.issue import rules
+from sslops.issue.lifetime import BACKDATED, validity
+from sslops.issue.ports import Validity
+from sslops.issue.request import key_size, request_in, request_sha256
+from sslops.issue.rules import What
+from sslops.issue.signers import is_root, signers_above, signing_generation
+from sslops.model.names import ServiceId, generation_id
+from sslops.model.state import Generation, Issued, ServiceState, Status
+
+if TYPE_CHECKING:
+    from sslops.model.inventory import Service
+    from sslops.model.plan import Action, Plan
+    from sslops.simulate.world import Snapshot, World
+
+
+def renew(world: World, lifetime: timedelta) -> Plan:
+    """Renew what is due; return the plan that was carried out. *lifetime* is that of ACME servers."""
+    snapshot = world.ops.snapshot()
+    plan = rules.plan(snapshot.inventory, snapshot.branches, world.now)
+    services = snapshot.inventory.services
+
+    def depth(action: Action) -> int:
+        return signers_above(snapshot.inventory, services[ServiceId(action.group, action.service)])
+
+    for action in sorted(plan.actions, key=depth):
+        snapshot = world.ops.snapshot()
+        service = services[ServiceId(action.group, action.service)]
+        state = snapshot.branches.next[service.id]
+        made = _keyed(world, snapshot, action, service)
+        slots = replace(state.slots, next=made.id)
+        if What(action.what).signs:
+            made = _issued(world, snapshot, made, service, lifetime)
+            moment = rules.renewal_time(snapshot.inventory, service, made)
+            slots = replace(slots, renew_at=moment, ari=None, retry_at=None, failures=0)
+        changed = ServiceState(slots, {**state.generations, made.id: made})
+        world.ops.write_next(snapshot, {service.id: changed}, is_roll=False)
+    return plan
+
+
+def _keyed(world: World, snapshot: Snapshot, action: Action, service: Service) -> Generation:
+    known = snapshot.branches.next[service.id].generations
+    source = None if action.generation is None else known.get(action.generation)
+    if source is not None and action.what in {What.ISSUE, What.RESUME}:
+        return source
+    key = f"{service.id} {world.now} {len(known)}".encode()
+    spki = hashlib.sha256(key).hexdigest() if source is None else source.spki_sha256
+    made = Generation(
+        id=generation_id(world.now, spki),
+        status=Status.KEYED,
+        created_at=world.now,
+        ca=service.signing_ca,
+        profile=None,
+        reason=action.reason,
+        reused_from=None if source is None else source.id,
+        key_type=service.key.ktype,
+        key_size=key_size(service.key),
+        spki_sha256=spki,
+        csr_sha256=request_sha256(request_in(snapshot.inventory, service)),
+    )
+    world.invented[service.id, made.id] = Material(key)
+    return made
+
+
+def _issued(world: World, snapshot: Snapshot, made: Generation, service: Service, lifetime: timedelta) -> Generation:
+    signer = snapshot.inventory.signer_of(service)
+    is_signed_by_us = signer is not None and not is_root(snapshot.inventory, service)
+    above = signing_generation(snapshot.branches.next[signer]) if signer is not None and is_signed_by_us else None
+    times = _validity(world, snapshot, service, None if above is None else above.issued, lifetime)
+    cert = f"certificate of {service.id} {made.id}".encode()
+    issued = Issued(
+        issued_at=world.now,
+        serial=hashlib.sha256(cert).hexdigest()[:32],
+        issuer=service.signing_ca,
+        not_before=times.not_before,
+        not_after=times.not_after,
+        sans=service.sans,
+        cert_sha256=hashlib.sha256(cert).hexdigest(),
+        signer=None if above is None else above.id,
+    )
+    material = world.invented.get((service.id, made.id))
+    if material is not None:
+        world.invented[service.id, made.id] = replace(material, cert=cert)
+    return replace(made, status=Status.ISSUED, issued=issued, ca=service.signing_ca, order=None, failure=None)
+
+
+def _validity(
+    world: World, snapshot: Snapshot, service: Service, above: Issued | None, lifetime: timedelta
+) -> Validity:
+    if snapshot.inventory.acme_ca(service) is not None:
+        start = world.now - BACKDATED
+        return Validity(start, start + lifetime - timedelta(seconds=1))
+    if is_root(snapshot.inventory, service) and service.ca is not None:
+        return validity(world.now, service.ca.end_days or 2 * service.ca.sign_end_days)
+    signer = snapshot.inventory.signer_of(service)
+    facts = None if signer is None else snapshot.inventory.services[signer].ca
+    within = None if above is None else Validity(above.not_before, above.not_after)
+    return validity(world.now, 1 if facts is None else facts.sign_end_days, within)

@@ -1,0 +1,311 @@
+"""The verbs, effect by effect: each is an iterator that stops before every effect and says which one comes.
+
+Between two effects anything may happen: time, other runs, people. A run that is never resumed was killed there. What
+is decided is decided by the rules of the stages; here is only the order, as their `steps` have it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from functools import partial
+from typing import TYPE_CHECKING, cast
+
+from sslops.dane.first_use import AddressSeen
+from sslops.dane.records import Keys
+from sslops.deploy import decision, entries, session
+from sslops.deploy import rules as deploy_rules
+from sslops.deploy.decision import Decision, DeployOptions, Work
+from sslops.deploy.host_session import HostSession, Prepared
+from sslops.inventory.reach import hosts_serving
+from sslops.model.ledger import ApexEntry, Ledger, Pending
+from sslops.model.names import ServiceId
+from sslops.model.secret import Secret
+from sslops.model.shipment import Parcel, ServiceFiles
+from sslops.observe.look import Look, Observer
+from sslops.publish.rules import owners_to_ask, publication
+from sslops.publish.world import World as Judged
+from sslops.roll import rules as roll_rules
+from sslops.roll.rules import RollOptions
+from sslops.simulate.hosts import Fate
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+    from sslops.dane.gate import Gate, Verdict
+    from sslops.deploy.decision import Verdicts
+    from sslops.deploy.host_session import Ended
+    from sslops.deploy.proof import Prover
+    from sslops.deploy.session import Question
+    from sslops.model.inventory import Host
+    from sslops.model.ledger import HostEntry
+    from sslops.model.names import GenerationId
+    from sslops.model.shipment import Answer
+    from sslops.publish.owner import Owner
+    from sslops.publish.rules import Publication
+    from sslops.simulate.world import Snapshot, World
+
+Run = Iterator[str]
+"""Resumed by `next`, which returns the name of the effect that follows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """The clock of one machine: the world's, and a few seconds off."""
+
+    world: World
+    skew: timedelta = timedelta()
+
+    def now(self) -> datetime:
+        """Return the moment as that machine has it."""
+        return self.world.now + self.skew
+
+
+EXACT = timedelta()
+
+
+def finish(run: Run) -> tuple[str, ...]:
+    """Let *run* come to its end; return the effects it had."""
+    return tuple(run)
+
+
+# publish
+
+
+def publish(world: World, skew: timedelta = EXACT) -> Run:
+    """Publish: intent, proposal, evidence, outcome."""
+    snapshot, clock, dns = world.ops.snapshot(), Clock(world, skew), world.dns
+    look = _observer(world, snapshot, clock).look(snapshot.ledger)
+    lease = (dns.base_moves, dns.head_moves)
+    found = _publication(world, snapshot, look, clock)
+    if not found.plan.actions or _is_proposed(world, snapshot, found):
+        yield "observe"
+        world.ops.write_ledger(snapshot, look.advanced(snapshot.ledger))
+        return
+    if any(entry.pending for entry in snapshot.ledger.apexes.values()):
+        yield "fence"
+        if not dns.fence(lease[1]):
+            return
+        lease = (lease[0], lease[1] + 1)
+    yield "intent"
+    intended = world.ops.write_ledger(snapshot, _with_intent(look.advanced(snapshot.ledger), found))
+    if intended is None:
+        return
+    yield "propose"
+    zones = {proposal.apex: proposal.zone for proposal in found.proposals}
+    if not dns.publish(lease, zones, is_merged=not world.is_dns_reviewed):
+        return
+    yield "outcome"
+    look = _observer(world, snapshot, clock).look(intended.ledger)
+    world.ops.write_ledger(intended, _without_pending(look.advanced(intended.ledger)))
+
+
+def _publication(world: World, snapshot: Snapshot, look: Look, clock: Clock) -> Publication:
+    judged = Judged(
+        inventory=snapshot.inventory,
+        branches=snapshot.branches,
+        ledger=look.advanced(snapshot.ledger),
+        owners=look.owners,
+        keys=Keys.of(snapshot.branches, world.material),
+        repo=look.repo,
+        seen=look.seen,
+        now=clock.now(),
+        failed=look.failed,
+    )
+    addresses = {owner.owner: _addresses(world, owner) for owner in owners_to_ask(judged)}
+    return publication(replace(judged, addresses=addresses))
+
+
+def _addresses(world: World, owner: Owner) -> tuple[AddressSeen, ...]:
+    """Return what stands behind a name: every host that should show one of its services there, and every that does."""
+    port, asked = owner.names[0].port, {name.service for name in owner.names}
+    known = {service for host in world.hosts.values() for service in host.serving}
+    shown = {service for service in known if world.is_shown_at(service, owner.owner)}
+    behind = {host.name for service in asked for host in hosts_serving(owner.world.inventory, service)}
+    behind |= {name for name, host in world.hosts.items() if host.serving.keys() & shown}
+    return tuple(
+        AddressSeen(f"192.0.2.{place}", port, world.receivers.port(name, shown))
+        for place, name in enumerate(sorted(behind), 1)
+    )
+
+
+def _is_proposed(world: World, snapshot: Snapshot, found: Publication) -> bool:
+    """Whether just this lies open for review already, on the base as it is, and no other run is about to move it."""
+    if not world.is_dns_reviewed or any(entry.pending for entry in snapshot.ledger.apexes.values()):
+        return False
+    return world.dns.lies_open({proposal.apex: proposal.zone for proposal in found.proposals})
+
+
+def _with_intent(ledger: Ledger, found: Publication) -> Ledger:
+    ledger = _without_pending(ledger)
+    apexes = dict(ledger.apexes)
+    for each in found.proposals:
+        pending = Pending("run", "base", None, each.records)
+        apexes[each.apex] = replace(apexes.get(each.apex, ApexEntry()), pending=pending)
+    return replace(ledger, apexes=apexes)
+
+
+def _without_pending(ledger: Ledger) -> Ledger:
+    return replace(ledger, apexes={apex: replace(entry, pending=None) for apex, entry in ledger.apexes.items()})
+
+
+# roll
+
+
+def roll(world: World, skew: timedelta = EXACT, options: RollOptions = RollOptions()) -> Run:  # noqa: B008
+    """Roll what is ready; where rolls are reviewed, propose it."""
+    snapshot, clock = world.ops.snapshot(), Clock(world, skew)
+    look = _observer(world, snapshot, clock).look(snapshot.ledger)
+    ledger = look.advanced(snapshot.ledger)
+    gate = look.gate(snapshot.inventory, ledger, Keys.of(snapshot.branches, world.material), clock.now())
+    plan = roll_rules.plan(snapshot.inventory, snapshot.branches, gate, options)
+    yield "observe"
+    if world.ops.write_ledger(snapshot, ledger) is None or not plan.actions:
+        return
+    yield "roll"
+    changes = {}
+    for action in plan.actions:
+        service = ServiceId(action.group, action.service)
+        state = snapshot.branches.next[service]
+        changes[service] = replace(state, slots=roll_rules.rolled_slots(state.slots, clock.now()))
+    world.ops.write_next(snapshot, changes, is_roll=True)
+
+
+# deploy
+
+
+def deploy(
+    world: World,
+    skew: timedelta = EXACT,
+    fates: Mapping[str, Fate] | None = None,
+    options: DeployOptions = DeployOptions(),  # noqa: B008
+) -> Run:
+    """Make hosts serve main's curr: intent, a second look, a session with each host, outcome."""
+    snapshot, clock = world.ops.snapshot(), Clock(world, skew)
+    before = _deploy_world(snapshot, clock)
+    verdicts, ledger = _verdicts(world, snapshot, clock)
+    decided = deploy_rules.decide(before, verdicts, options)
+    looked = {work.host.name: world.receivers.look(work.host) for work in decided.works}
+    works = [work for work in decided.works if looked[work.host.name].trouble is None]
+    yield "intent"
+    intended = world.ops.write_ledger(snapshot, _with_works(_ended(ledger, decided), works, looked, clock))
+    if intended is None or not works:
+        return
+    yield "look again"
+    verdicts, _ = _verdicts(world, intended, clock)
+    fresh = {work.host.name: work for work in deploy_rules.decide(before, verdicts, options).works}
+    for work in works:
+        yield f"session with {work.host.name}"
+        world.receivers.fate = (fates or {}).get(work.host.name, Fate.WELL)
+        allowed = _narrowed(work, fresh.get(work.host.name))
+        given = _prepared(before, work, allowed, looked[work.host.name], intended)
+        ended = HostSession(given, world.receivers, cast("Prover", world.receivers)).run()
+        yield f"outcome of {work.host.name}"
+        _conclude(world, ended, clock)
+
+
+def _deploy_world(snapshot: Snapshot, clock: Clock) -> decision.World:
+    return decision.World(snapshot.inventory, snapshot.branches, snapshot.ledger, {}, clock.now())
+
+
+def _verdicts(world: World, snapshot: Snapshot, clock: Clock) -> tuple[Verdicts, Ledger]:
+    look = _observer(world, snapshot, clock).look(snapshot.ledger)
+    ledger = look.advanced(snapshot.ledger)
+    gate = look.gate(snapshot.inventory, ledger, Keys.of(snapshot.branches, world.material), clock.now())
+    return partial(_verdict, gate), ledger
+
+
+def _verdict(gate: Gate, service: ServiceId, generation: GenerationId, _host: Host) -> Verdict:
+    return gate.may_serve(service, generation)
+
+
+def _with_works(ledger: Ledger, works: list[Work], looked: Mapping[str, Answer], clock: Clock) -> Ledger:
+    hosts = dict(ledger.hosts)
+    for work in works:
+        entry = ledger.host(work.host.name)
+        seq = max(entry.seq, looked[work.host.name].seq) + 1
+        hosts[work.host.name] = entries.intend(entry, seq, work.due, at=clock.now())
+    return replace(ledger, hosts=hosts)
+
+
+def _ended(ledger: Ledger, decided: Decision) -> Ledger:
+    hosts = {
+        name: entries.close(entry, decided.closed.get(name, ()))
+        for name, entry in ledger.hosts.items()
+        if name not in decided.forgotten
+    }
+    return replace(ledger, hosts=hosts)
+
+
+def _narrowed(work: Work, fresh: Work | None) -> Work:
+    if fresh is None:
+        return Work(work.delivery)
+    due = {service: generation for service, generation in work.due.items() if fresh.due.get(service) == generation}
+    return replace(work, due=due, former=work.former & fresh.former)
+
+
+def _prepared(before: decision.World, work: Work, allowed: Work, looked: Answer, intended: Snapshot) -> Prepared:
+    name = work.host.name
+    hashes = {
+        service: facts.issued.cert_sha256
+        for service, generation in allowed.due.items()
+        if (facts := before.branches.main[service].at(generation)) is not None and facts.issued is not None
+    }
+    return Prepared(
+        work=replace(allowed, unproven=allowed.unproven & allowed.due.keys()),
+        seq=intended.ledger.host(name).seq,
+        before=before.ledger.host(name),
+        looked=looked,
+        parcels={service: _parcel(before, service, generation) for service, generation in allowed.due.items()},
+        cert_sha256=hashes,
+        includes=(),
+        dropped=frozenset(work.due.keys() - allowed.due.keys()),
+        ask=partial(_questions, before, allowed, before.ledger.host(name)),
+        gone=partial(_gone, work),
+    )
+
+
+def _parcel(before: decision.World, service: ServiceId, generation: GenerationId) -> Parcel:
+    state = before.branches.main[service]
+    facts = state.generations[generation]
+    not_after = before.now if facts.issued is None else facts.issued.not_after
+    return Parcel(
+        service, generation, ServiceFiles(b"", b"", b""), Secret(b""), "", not_after, state.slots.rolled_at
+    )  # fmt: skip
+
+
+def _gone(work: Work, answer: Answer) -> frozenset[ServiceId]:
+    """Return which former services a host has no files of, and no restart to come that would show them."""
+    return frozenset(s for s in work.former if not answer.holds(s).files and s not in answer.unfinished)
+
+
+def _questions(
+    before: decision.World,
+    work: Work,
+    entry: HostEntry,
+    service: ServiceId,
+    generation: GenerationId,
+    showing: Mapping[ServiceId, GenerationId],
+) -> tuple[Question, ...]:
+    settled = {other: key for other in work.delivery.services if (key := entry.serves(other).settled)}
+    right = {}
+    for other, key in {**settled, **showing}.items():
+        facts = before.branches.main[other].at(key)
+        if facts is not None and facts.issued is not None:
+            right[other] = facts
+    known = before.inventory.services[service]
+    return session.questions(work.delivery, known, before.branches.main[service], generation, right)
+
+
+def _conclude(world: World, ended: Ended, clock: Clock) -> None:
+    """Write down what is known now, against the ledger as it is by then."""
+    latest = world.ops.snapshot()
+    if ended.host in latest.ledger.hosts:
+        entry = ended.applied(latest.ledger.host(ended.host), clock.now())
+        world.ops.write_ledger(latest, replace(latest.ledger, hosts={**latest.ledger.hosts, ended.host: entry}))
+
+
+def _observer(world: World, snapshot: Snapshot, clock: Clock) -> Observer:
+    return Observer(snapshot.inventory, world.dns, world.dns, clock)

@@ -1,0 +1,71 @@
+"""`sslops simulate`: the coming weeks of this repository, step by step."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import click
+
+from sslops.errors import ExitCode
+from sslops.model.forecast import Assumptions
+from sslops.verbs import options
+from sslops.verbs.session import current
+from sslops.wiring import Request, Site, carry_out
+from sslops.wiring.looks import foreseen
+
+if TYPE_CHECKING:
+    from sslops.model.forecast import Forecast
+
+_SPAN = re.compile(r"([0-9]{1,4})([mhd])")
+_UNITS = {"m": "minutes", "h": "hours", "d": "days"}
+
+
+def _day(_context: click.Context, _parameter: click.Parameter, given: str) -> datetime:
+    try:
+        return datetime.strptime(given, "%Y-%m-%d").replace(tzinfo=UTC)
+    except ValueError:
+        message = f"'{given}' is not a date like 2027-03-31"
+        raise click.BadParameter(message) from None
+
+
+def _span(_context: click.Context, _parameter: click.Parameter, given: str) -> timedelta:
+    found = _SPAN.fullmatch(given)
+    if found is None:
+        message = f"'{given}' is not a number and m, h or d"
+        raise click.BadParameter(message)
+    return timedelta(**{_UNITS[found[2]]: int(found[1])})
+
+
+@click.command("simulate")
+@click.option("--until", required=True, metavar="DATE", callback=_day, help="Play until this day, as 2027-03-31.")
+@click.option(
+    "--lifetime", default="90d", metavar="SPAN", callback=_span, help="How long ACME certificates last [90d]."
+)
+@click.option("--every", default="1h", metavar="SPAN", callback=_span, help="How often the jobs run [1h].")
+@click.option("--merge-delay", default="0m", metavar="SPAN", callback=_span, help="How long people take to merge [0m].")
+@options.fetch()
+@options.json()
+def command(
+    *, until: datetime, lifetime: timedelta, every: timedelta, merge_delay: timedelta, fetch: bool, as_json: bool
+) -> ExitCode:
+    """Play the time ahead: every step of renew, publish, roll and deploy, with its date. Changes nothing, asks nobody.
+
+    The rules are the real ones; DNS and hosts are as the ledger knows them. A SPAN is a number and m, h or d: 160h.
+    Exit 1 when something cannot work: a certificate that expires, or a step that would break DANE.
+    """
+    from sslops.report import forecast
+
+    session = current()
+    if every <= timedelta() or lifetime < timedelta(hours=1) or until <= session.now:
+        message = "--until must be ahead, and --every and --lifetime longer than nothing"
+        raise click.UsageError(message)
+    assumptions = Assumptions(until, every, merge_delay, lifetime)
+
+    def play(site: Site) -> Forecast:
+        return foreseen(site, assumptions)
+
+    found = carry_out(session, Request(fetch=fetch), play)
+    session.show(forecast.as_json(found) if as_json else forecast.as_text(found))
+    return ExitCode.FAILED if found.flags else ExitCode.DONE

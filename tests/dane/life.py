@@ -1,0 +1,466 @@
+"""One mail site in the simulated world, and everything that people, time, servers and bad luck may do to it.
+
+A host shows the certificate of each service that it has, as a port with an EC and an RSA key does, under every name
+that the site had since it was first to be served. Whatever a cache may hold of such a name must match all
+of them, in each combination by itself (RFC 7671 section 9).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from functools import cache
+from itertools import product
+from typing import TYPE_CHECKING
+
+from sslops.dane.records import Keys, Material
+from sslops.deploy.decision import DeployOptions
+from sslops.issue.signers import signing_generation
+from sslops.model.inventory import CaSpec, DaneOwners, DaneSpec, Host, ServerClass, Verify
+from sslops.model.ledger import ApexEntry, Ledger
+from sslops.model.names import GenerationId, ServiceId
+from sslops.model.plan import Consents, HazardName
+from sslops.model.seen import BaseCommit
+from sslops.model.state import Generation, ServiceState, Slots, Status
+from sslops.model.tlsa import EMPTY, Rrset, TlsaParams, owner_name
+from sslops.roll.rules import RollOptions
+from sslops.simulate import runs
+from sslops.simulate.dns import Dns, Line, NameServer
+from sslops.simulate.hosts import Fate, Killed, SimulatedHost
+from sslops.simulate.world import OpsRepository, World
+from tests.dane import builders
+from tests.dane.builders import APEX, START
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sslops.model.inventory import Inventory
+    from sslops.model.seen import Zone
+
+EC, RSA, RENAMED, CA = (
+    *(ServiceId(APEX, name) for name in ("mail-ec", "mail-rsa", "mail-renamed")),
+    ServiceId("ca", "my-sub"),
+)
+LEAVES = (EC, RSA, RENAMED)
+MAIL, SPARE = "mail.example.com", "spare.example.com"
+HOSTS = ("smtp1", "smtp2", "smtp3")
+SMTP, SUBMISSION = 25, 465
+SHORT, LARGE = 5, 40
+"""The two TTLs of this world, in seconds."""
+KEY, WHOLE, LONG_HASH, IN_FULL = (TlsaParams(3, *rest) for rest in ((1, 1), (0, 1), (1, 2), (0, 0)))
+CA_KEY, CA_WHOLE, CA_LONG = (TlsaParams(2, *rest) for rest in ((1, 1), (0, 1), (0, 2)))
+NOTHING: frozenset[TlsaParams] = frozenset()
+VERBS = ("publish", "roll", "deploy")
+MOST_ROUNDS, ENOUGH = 20, 2
+DAY = 24 * 60 * 60
+AT_ONCE = RollOptions(force=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What one search is about: which parts of the world there are. Each is a world of its own."""
+
+    is_reviewed: bool = False
+    """Whether people merge rolls and DNS proposals, at any time, late, never."""
+    views: int = 1
+    """How many `tlsa_dirs` there are; each is shown by some server."""
+    services: tuple[ServiceId, ...] = (EC,)
+    begins: str = "settled"
+    """`nothing`: hosts show what they like; `settled`: all is served and published; `rolled`: a second key as well."""
+    ttl_seconds: int = SHORT
+
+
+@dataclass
+class Life:
+    """The site; its methods are what can happen. PromiseError as soon as some cache may not match some host."""
+
+    setting: Setting = Setting()
+    ttl_seconds: int = SHORT
+    ports: frozenset[int] = frozenset({SMTP})
+    mx: frozenset[str] = frozenset({MAIL})
+    host_names: tuple[str, ...] = HOSTS[:2]
+    asks: dict[ServiceId, frozenset[TlsaParams]] = field(default_factory=dict)
+    active: list[runs.Run] = field(default_factory=list)
+    made: int = 0
+    world: World = field(init=False)
+    shown_at: dict[ServiceId, set[str]] = field(default_factory=dict)
+    material: dict[tuple[ServiceId, GenerationId], Material] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Begin with an empty world, or with one where every service is served and published for ever."""
+        servers = [NameServer("ns1"), NameServer("ns2", self.setting.views - 1)]
+        line = Line([BaseCommit("c0", ({},) * self.setting.views)], servers, {"c0": 0})
+        self.asks = dict.fromkeys(self.setting.services, frozenset({KEY}))
+        self.ttl_seconds = self.setting.ttl_seconds
+        ops = OpsRepository(self.inventory)
+        strange = self.host_names if self.setting.begins == "nothing" else ()
+        hosts = {name: SimulatedHost(name, is_strange=name in strange) for name in HOSTS}
+        self.world = World(START, ops, Dns({APEX: line}), hosts, self.material, shown_at=self.shown_at)
+        self.configure()
+        self.make_key(CA)
+        self.issue(CA)
+        if self.setting.begins != "nothing":
+            self.settle()
+        if self.setting.begins == "rolled":
+            self.roll_again()
+        self.world.is_dns_reviewed = self.world.ops.is_reviewed = self.setting.is_reviewed
+
+    def settle(self) -> None:
+        """Let everything that is asked for be served and published, its records as old as can be asked."""
+        for service in self.setting.services:
+            self.make_key(service)
+            self.issue(service)
+        self.rest()
+
+    def roll_again(self) -> None:
+        """Let a second key be served, while the record of the first is still there."""
+        for service in self.setting.services:
+            self.make_key(service)
+            self.issue(service)
+        self.run("publish")
+        self.load_all()
+        self.run("publish")
+        self.wait(3 * LARGE)
+        self.run("roll")
+        self.run("deploy")
+
+    # What the inventory asks for.
+
+    @property
+    def inventory(self) -> Inventory:
+        """The inventory as it is on main."""
+        asks = tuple(sorted((service, tuple(sorted(params))) for service, params in self.asks.items()))
+        return _inventory(asks, self.ports, self.ttl_seconds, self.host_names)
+
+    def configure(self) -> None:
+        """Merge a change of the inventory."""
+        self.follow_inventory()
+        self.world.ops.inventory = self.inventory
+        self.world.dns.lines[APEX].mx = tuple(f"{host}." for host in sorted(self.mx))
+
+    # Names and records.
+
+    @property
+    def line(self) -> Line:
+        """The include file's line."""
+        return self.world.dns.lines[APEX]
+
+    @property
+    def base(self) -> Zone:
+        """What the first folder of the base has."""
+        return self.line.views[0]
+
+    @property
+    def owners(self) -> tuple[str, ...]:
+        """The owner names that are asked for."""
+        return tuple(owner_name(port, "tcp", host) for port, host in product(sorted(self.ports), sorted(self.mx)))
+
+    def follow_inventory(self) -> None:
+        """Let the daemons show each service that is live under the names that it is asked for now."""
+        for service in self.asks:
+            if self.curr(service) is not None:
+                self.shown_at.setdefault(service, set()).update(self.owners)
+
+    def slots(self, service: ServiceId) -> Slots:
+        """Return the slots of a service as a run sees them on next."""
+        return self.world.ops.branches().next[service].slots
+
+    def curr(self, service: ServiceId) -> GenerationId | None:
+        """Return what main says is to be served."""
+        return self.world.ops.main[service].slots.curr
+
+    # Keys and certificates.
+
+    def make_key(self, service: ServiceId, *, replaces: bool = False) -> None:
+        """Make the key of the following generation; nothing while one is on deck, unless it is replaced."""
+        ops = self.world.ops
+        if self.slots(service).next is not None and not replaces:
+            return
+        self.made += 1
+        facts = replace(builders.keyed(self.made), key_type="rsa" if service == RSA else "ec")
+        self.material[service, facts.id] = Material(f"key {self.made}".encode())
+        self._write(service, facts, replace(ops.branches().next[service].slots, next=facts.id))
+
+    def issue(self, service: ServiceId) -> None:
+        """Get the certificate of what is on deck."""
+        following = self.world.ops.branches().next
+        facts = following[service].next
+        if facts is None or facts.status is Status.ISSUED:
+            return
+        number = int(facts.spki_sha256[:4], 16)
+        signer = None if service == CA else signing_generation(following[CA])
+        issued = builders.generation(number, signer=None if signer is None else signer.id).issued
+        assert issued is not None
+        names = replace(issued, sans=(MAIL, SPARE, APEX))
+        self.material[service, facts.id] = Material(f"key {number}".encode(), f"certificate {number}".encode())
+        self._write(service, replace(facts, status=Status.ISSUED, issued=names), following[service].slots)
+
+    def _write(self, service: ServiceId, facts: Generation, slots: Slots) -> None:
+        snapshot = self.world.ops.snapshot()
+        known = snapshot.branches.next[service].generations
+        state = ServiceState(slots, {**known, facts.id: facts})
+        self.world.ops.write_next(snapshot, {service: state}, is_roll=False)
+
+    # Runs.
+
+    def run(self, verb: str, fate: Fate = Fate.WELL, skew_seconds: int = 0) -> None:
+        """Run a verb from its beginning to its end, or until it is killed."""
+        run = self.begin(verb, fate, skew_seconds)
+        while self.go_on(run):
+            pass
+
+    def begin(self, verb: str, fate: Fate = Fate.WELL, skew_seconds: int = 0) -> runs.Run:
+        """Begin a run: it has looked and decided, and is about to do something."""
+        self.world.witness()
+        skew = timedelta(seconds=skew_seconds)
+        fates = dict.fromkeys(HOSTS, fate)
+        if verb == "publish":
+            run = runs.publish(self.world, skew)
+        elif verb == "roll":
+            run = runs.roll(self.world, skew, AT_ONCE)
+        else:
+            run = runs.deploy(self.world, skew, fates)
+        self.active.append(run)
+        self.go_on(run)
+        return run
+
+    def fall_asleep(self) -> None:
+        """Let a publish fall asleep when its intent is written and nothing is proposed yet."""
+        run = runs.publish(self.world)
+        self.active.append(run)
+        while self.go_on(run) not in {"propose", None}:
+            pass
+
+    def go_on(self, run: runs.Run) -> str | None:
+        """Let a run do its next effect; return which one follows, null when that was its last."""
+        try:
+            effect = next(run, None)
+        except Killed:
+            effect = None
+        self.follow_inventory()
+        self.world.witness()
+        if effect is None:
+            self.kill(run)
+        return effect
+
+    def kill(self, run: runs.Run) -> None:
+        """Nothing of that run happens any more."""
+        if run in self.active:
+            self.active.remove(run)
+
+    def forget(self, host: str) -> None:
+        """Let a person forget a host that left the inventory and was switched off."""
+        consent = Consents(frozenset({(HazardName.HOST_REMOVED, host)}))
+        options = DeployOptions(hosts=frozenset(self.host_names), forget=frozenset({host}), consents=consent)
+        if host not in self.host_names and host in self.world.ops.ledger.hosts:
+            runs.finish(runs.deploy(self.world, options=options))
+            self.world.witness()
+
+    # Servers of names.
+
+    def load(self, place: int) -> None:
+        """Let a server take over what is newer."""
+        self.world.witness()
+        self.world.dns.load(APEX, place % len(self.line.servers))
+        self.world.witness()
+
+    def load_all(self) -> None:
+        """Let every server come up to date."""
+        self.world.witness()
+        self.world.dns.load_all()
+        self.world.witness()
+
+    def add_server(self) -> None:
+        """Let a third server join; it has just transferred the zone from whoever is ahead."""
+        if len(self.line.servers) == 2:
+            self.line.servers.append(NameServer("ns3", 0, max(server.loaded for server in self.line.servers)))
+
+    def remove_server(self) -> None:
+        """Take the third server away; what it showed stays in caches."""
+        self.world.witness()
+        del self.line.servers[2:]
+
+    # What people do by hand.
+
+    def commit_by_hand(self, views: Sequence[Zone]) -> None:
+        """Write the include file of each folder."""
+        self.world.dns.commit({APEX: tuple(views)})
+
+    def empty_by_hand(self) -> None:
+        """Take every record out."""
+        self.commit_by_hand([{}] * self.setting.views)
+
+    def drop_by_hand(self, service: ServiceId, generation: GenerationId, *, first_folder: int = 0) -> None:
+        """Take the records of one generation out, for nobody seems to need them: of every folder, or the last ones."""
+        kept = self.line.views[:first_folder]
+        self.commit_by_hand(
+            [*kept, *(self._without(view, service, generation) for view in self.line.views[first_folder:])]
+        )
+
+    def _without(self, view: Zone, service: ServiceId, generation: GenerationId) -> Zone:
+        """Return *view* without what tells of one key, where something of each kind is left."""
+        keys, found = self.world.keys, dict(view)
+        for owner, rrset in view.items():
+            own = [params for params in rrset.combinations if params.usage == 3]
+            left = rrset.records.difference(*(keys.matching(owner, params, service, generation) for params in own))
+            if {record.params for record in left} == rrset.combinations:
+                found[owner] = replace(rrset, records=left)
+        return found
+
+    def restore_by_hand(self) -> None:
+        """Put back what the last commit took away, where it matches all that may be served."""
+        if len(self.line.commits) > 1:
+            self.commit_by_hand(list(map(self._restored, self.line.commits[-2].views, self.line.views)))
+
+    def _restored(self, before: Zone, view: Zone) -> Zone:
+        found = dict(view)
+        for owner, old in before.items():
+            back = Rrset(old.ttl_seconds, old.records | view.get(owner, EMPTY).records)
+            if self._matches_everything(owner, back):
+                found[owner] = back
+        return found
+
+    def unneeded(self) -> list[tuple[ServiceId, GenerationId]]:
+        """Return the generations that no slot, host, receiver or run may need, sorted."""
+        needed = self.may_be_served() | {
+            (service, slot)
+            for state in (self.world.ops.main, self.world.ops.next, self.world.ops.request or self.world.ops.main)
+            for service, found in state.services.items()
+            for slot in (found.slots.curr, found.slots.next)
+            if slot is not None
+        }  # fmt: skip
+        return sorted(version for version in self.world.keys.generations if version not in needed and version[0] != CA)
+
+    def may_be_served(self) -> set[tuple[ServiceId, GenerationId]]:
+        """Return what hosts serve, or will when they restart, or when a receiver wakes up; and what the ledger says."""
+        found = set()
+        for host in self.world.hosts.values():
+            found |= {*host.serving.items(), *host.files.items()}
+            found |= {(p.service, p.generation) for _, shipment in host.under_way for p in shipment.parcels}
+        for entry in self.world.ops.ledger.hosts.values():
+            found |= {(s, key) for s, served in entry.services.items() for key in served.may_serve if key}
+        return found
+
+    def _matches_everything(self, owner: str, rrset: Rrset) -> bool:
+        keys: Keys = self.world.keys
+        return all(
+            keys.matching(owner, params, *version) & rrset.records
+            for version in self.may_be_served()
+            for params in rrset.combinations
+        )
+
+    def lose_the_ledger(self) -> None:
+        """Let somebody delete the branch `ledger`."""
+        self.world.ops.ledger = Ledger()
+        self.world.ops.ledger_moves += 1
+
+    # The end.
+
+    @property
+    def entry(self) -> ApexEntry:
+        """The apex on the ledger."""
+        return self.world.ops.ledger.apex(APEX) or ApexEntry()
+
+    def wait(self, seconds: int) -> None:
+        """Let time pass; servers go on showing what they show."""
+        self.world.wait(timedelta(seconds=seconds))
+
+    def merge_everything(self) -> None:
+        """Let people do what is asked of them."""
+        self.world.dns.merge()
+        self.world.ops.merge_request()
+        self.follow_inventory()
+        self.world.witness()
+
+    def rest(self) -> None:
+        """Run the scheduled jobs until two days change nothing any more."""
+        quiet = 0
+        for _ in range(MOST_ROUNDS):
+            before = self._moves()
+            for verb in ("publish", "roll", "deploy", "publish"):
+                self.run(verb)
+                self.merge_everything()
+                self.load_all()
+            quiet = quiet + 1 if before == self._moves() else 0
+            if quiet == ENOUGH:
+                return
+            # What failed is tried again after a day at most.
+            self.wait(2 * DAY if quiet else 3 * LARGE)
+
+    def _moves(self) -> tuple[object, ...]:
+        ops, dns = self.world.ops, self.world.dns
+        serving = tuple(tuple(sorted(host.serving.items())) for host in self.world.hosts.values())
+        return ops.ledger, ops.main, ops.next, dns.base_moves, dns.head, serving
+
+    def retire_from_hosts(self) -> None:
+        """Take services that left the inventory out of the hosts' own configuration, hosts that left it off the net."""
+        for name, host in self.world.hosts.items():
+            for service in LEAVES:
+                if service not in self.asks or name not in self.host_names:
+                    host.remove(service)
+                    host.under_way = [
+                        each for each in host.under_way if all(p.service != service for p in each[1].parcels)
+                    ]
+            if name not in self.host_names:
+                self.forget(name)
+
+    def come_to_rest(self) -> None:
+        """Repair everything and let the jobs run; then what is asked for must be so."""
+        self.active.clear()
+        for host in self.world.hosts.values():
+            host.is_up = True
+        for server in self.line.servers:
+            server.is_silent = False
+        self.ttl_seconds = SHORT
+        self.asks = dict.fromkeys(self.asks, frozenset({KEY}))
+        self.configure()
+        self.retire_from_hosts()
+        for service in self.asks:
+            self.make_key(service)
+            self.issue(service)
+        self.rest()
+
+    def unfinished(self) -> list[str]:
+        """Return what is not as the inventory asks; empty when the world came to rest."""
+        wanted = {service: self.curr(service) for service in self.asks}
+        found = [
+            f"{name} serves {host.serving}, not {wanted}"
+            for name, host in self.world.hosts.items()
+            if name in self.host_names and host.serving != wanted
+        ]
+        keys = self.world.keys
+        needed = {(s, key) for s in self.asks for key in (self.slots(s).curr, self.slots(s).next) if key}
+        for place, view in enumerate(self.line.views):
+            if set(view) != set(self.owners):
+                found.append(f"folder {place} has {sorted(view)}, not {self.owners}")
+            for owner, rrset in view.items():
+                expected = frozenset().union(*(keys.matching(owner, KEY, *version) for version in needed))
+                if rrset.records != expected:
+                    found.append(f"folder {place} has {rrset} of {owner}, not {expected}")
+        if self.entry.pending is not None:
+            found.append("a proposal is pending")
+        return found
+
+
+@cache
+def _inventory(
+    asks: tuple[tuple[ServiceId, tuple[TlsaParams, ...]], ...],
+    ports: frozenset[int],
+    ttl_seconds: int,
+    host_names: tuple[str, ...],
+) -> Inventory:
+    services = [
+        builders.service(
+            service.name,
+            dane_ttl_seconds=ttl_seconds,
+            min_roll_minutes=0,
+            sans=(MAIL, SPARE, APEX),
+            dane=tuple(DaneSpec(port, "tcp", each, DaneOwners.MX) for port in sorted(ports) for each in params),
+        )
+        for service, params in asks
+    ]
+    ca = builders.service(CA.name, CA.group, dane=(), ca=CaSpec(365), signing_ca="my-root", min_roll_minutes=0)
+    hosts = tuple(Host(name, "192.0.2.1", verify=Verify(SMTP, "smtp")) for name in host_names)
+    made = builders.inventory(*services, ca)
+    smtp = ServerClass("smtp", hosts, restart_cmd=(("reload",),))
+    return replace(made, classes={"smtp": smtp})

@@ -1,0 +1,97 @@
+"""The promise of design section 2, searched for a way to break it, and broken wherever a check is left out."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.dane.life import EC, KEY, WHOLE, Life
+from tests.dane.machine import ACTIONS, MOST_CHOICES, MOST_PICKS, SETTINGS, Script, Step
+from tests.dane.mutations import MUTATIONS, RULES, mutated
+from tests.dane.search import first_seed, judged, search
+
+steps = st.builds(
+    Step,
+    st.sampled_from(sorted(ACTIONS)),
+    st.lists(st.integers(0, MOST_CHOICES), max_size=MOST_PICKS).map(tuple),
+)
+scripts = st.builds(Script, st.sampled_from(sorted(SETTINGS)), st.lists(steps, max_size=30).map(tuple))
+
+
+@pytest.mark.parametrize("setting", sorted(SETTINGS))
+def test_no_history_breaks_what_a_cache_may_hold(setting: str) -> None:
+    """Whatever runs, sleeps, lags, leaves or is taken back; and afterwards everything comes to rest."""
+    assert [] == [str(found) for found in search(range(15), 45, (setting,))]
+
+
+@settings(max_examples=40, derandomize=True, database=None, deadline=None, suppress_health_check=list(HealthCheck))
+@given(script=scripts)
+def test_no_history_that_hypothesis_thinks_of_breaks_it(script: Script) -> None:
+    """The same histories, written by somebody else, who shortens what fails."""
+    assert judged(script) is None
+
+
+@pytest.mark.parametrize("name", MUTATIONS)
+def test_the_search_finds_a_check_that_is_left_out(name: str) -> None:
+    """Without the check it meets a cache that does not match a host, or a site that never comes to rest."""
+    with mutated(name):
+        begin = MUTATIONS[name].seed
+        assert first_seed(MUTATIONS[name], range(begin, begin + 400)) is not None
+
+
+def test_each_of_the_five_rules_is_left_out_somewhere() -> None:
+    """A rule that no mutation touches would be one that nobody knows to matter."""
+    assert set(RULES) == {mutation.rule for mutation in MUTATIONS.values()}
+
+
+@pytest.mark.parametrize("setting", sorted(SETTINGS))
+def test_a_plain_key_change_comes_to_its_end(setting: str) -> None:
+    """The checks do not stop progress: the second key is served everywhere, and only its record is left."""
+    life = Life(SETTINGS[setting])
+    life.come_to_rest()
+    assert [] == life.unfinished()
+
+
+def test_a_new_combination_takes_the_place_of_the_old_one_without_a_renewal() -> None:
+    """First both, then the new one alone; the key stays."""
+    life = Life()
+    life.asks[EC] = frozenset({WHOLE})
+    life.configure()
+    life.rest()
+    combinations = [
+        {params for rrset in commit.views[0].values() for params in rrset.combinations} for commit in life.line.commits
+    ]
+    assert [{KEY, WHOLE}, {WHOLE}] == combinations[-2:]
+
+
+def lagging(*, ttl_changes: bool) -> Script:
+    """Return a history in which a combination is withdrawn while the second server still shows it."""
+    begin = [
+        Step("other kinds of record are asked for", (0, 1)),
+        Step("all jobs run", (2,)),
+        Step("all jobs run", (2,)),
+    ]
+    key = [Step("a key is made"), Step("publish reaches everybody"), Step("time passes", (5,))]
+    change = [Step("the TTL changes", (1,))] if ttl_changes else []
+    withdrawn = [Step("other kinds of record are asked for", (0, 0)), *change, Step("publish runs")]
+    late = [Step("a certificate is issued"), Step("a server loads", (0,)), Step("publish runs"), Step("time passes")]
+    rolled = [Step("a server loads", (1,)), Step("publish runs"), Step("roll runs"), Step("deploy runs")]
+    return Script("one key", (*begin, *key, *withdrawn, *late, *rolled))
+
+
+@pytest.mark.parametrize("ttl_changes", [False, True])
+def test_a_withdrawn_combination_counts_until_the_last_server_forgot_it(ttl_changes: bool) -> None:
+    """Also when a look in between had something else to write down: a TTL that changed with the same commit."""
+    assert judged(lagging(ttl_changes=ttl_changes)) is None
+
+
+def test_a_retired_service_is_unknown_while_a_port_shows_what_no_slot_explains() -> None:
+    """Its roll was reverted, it was renamed, and the ledger lost, all before the next deploy: its record must stay."""
+    retired = [
+        Step("a certificate is renewed"),
+        Step("a roll is reverted on main", (0, 1)),
+        Step("a service is renamed", (0, 2)),
+    ]
+    script = Script("after a roll", (*retired, Step("the ledger is lost"), Step("publish reaches everybody")))
+    assert judged(script) is None
