@@ -9,7 +9,6 @@ import pytest
 
 from sslops.model.inventory import MergePolicy
 from sslops.model.proposal import Kind
-from sslops.roll.rules import RollOptions
 from tests.propose.desk import INCLUDE, Desk, waits
 from tests.propose.test_publishing import the_open_one
 from tests.state.yard import BOT
@@ -148,10 +147,10 @@ def test_a_roll_is_not_merged_with_what_somebody_put_beside_it(start: Callable[.
     desk.zones.merge(the_open_one(desk).number)
     desk.publish()
     desk.clock.at = desk.clock.at.replace(day=desk.clock.at.day + 2)
-    desk.roll(RollOptions())
+    desk.roll()
     amended(desk.certs.path, tmp_path / "thief", Kind.ROLL.branch, "inventory/known_hosts", "smtp1 ssh-ed25519 AAAA\n")
     desk.policy = MergePolicy.AUTO
-    desk.roll(RollOptions())
+    desk.roll()
 
     assert "inventory/known_hosts" not in remotes.git(desk.certs.path, "ls-tree", "-r", "--name-only", "main")
 
