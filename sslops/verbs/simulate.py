@@ -13,6 +13,7 @@ from sslops.model.forecast import Assumptions
 from sslops.verbs import options
 from sslops.verbs.session import current
 from sslops.wiring import Request, Site, carry_out
+from sslops.wiring.looks import foreseen
 
 if TYPE_CHECKING:
     from sslops.model.forecast import Forecast
@@ -63,7 +64,7 @@ def command(
     assumptions = Assumptions(until, every, merge_delay, lifetime)
 
     def play(site: Site) -> Forecast:
-        return site.forecast(assumptions)
+        return foreseen(site, assumptions)
 
     found = carry_out(session, Request(fetch=fetch), play)
     session.show(forecast.as_json(found) if as_json else forecast.as_text(found))

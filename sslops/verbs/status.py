@@ -48,9 +48,10 @@ def command(targets: tuple[str, ...], *, live: bool, fetch: bool, as_json: bool,
 
 
 def _live(session: Session, targets: tuple[str, ...]) -> LiveView:
-    from sslops.wiring import Request, Site, carry_out
+    from sslops.wiring import Request, carry_out
+    from sslops.wiring.looks import live
 
-    return carry_out(session, Request(targets=targets), Site.live)
+    return carry_out(session, Request(targets=targets), live)
 
 
 def _report(session: Session, targets: tuple[str, ...], *, fetch: bool) -> StatusReport:
@@ -63,7 +64,12 @@ def _report(session: Session, targets: tuple[str, ...], *, fetch: bool) -> Statu
 
     inventory = load(read_folder(session.folder))
     wanted = parse_targets(targets, inventory)
-    repository = OpsRepo(Git.discover(session.folder), inventory.repo)
+    git = Git.discover(session.folder)
+    if fetch:
+        from sslops.wiring.forges import ops_clone
+
+        git = ops_clone(git, inventory.repo)
+    repository = OpsRepo(git, inventory.repo)
     if fetch:
         with repository.lock():
             snapshot = repository.refresh()

@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from sslops.deploy.decision import DeployOptions
     from sslops.deploy.steps import Deployer
     from sslops.issue.rules import RenewOptions
-    from sslops.model.forecast import Assumptions, Forecast
     from sslops.model.inventory import Inventory, Verify
     from sslops.model.names import GenerationId, ServiceId
     from sslops.model.outlook import NameOutlook
@@ -36,7 +35,6 @@ if TYPE_CHECKING:
     from sslops.model.seen import PortSeen
     from sslops.observe.look import Observer
     from sslops.publish.steps import Publisher
-    from sslops.report.live import LiveView
     from sslops.roll.rules import RollOptions
     from sslops.roll.steps import Roller
     from sslops.state.snapshot import Snapshot
@@ -109,7 +107,7 @@ class Site:
         from sslops.wiring.renewal import Renewal
 
         uses_hosts = any(ca.validation == "http-01" for ca in self.inventory.cas.values())
-        with self._ssh() if uses_hosts else nullcontext() as ssh:
+        with self.ssh() if uses_hosts else nullcontext() as ssh:
             renewal = Renewal(
                 session=self.session,
                 ops=self.ops,
@@ -177,55 +175,14 @@ class Site:
 
     def plan_deploy(self, options: DeployOptions) -> Plan:
         """Return what deploy would do; no host is asked."""
-        with self._ssh() as ssh:
+        with self.ssh() as ssh:
             return self._deployer(options, ssh).plan(self.snapshot)
 
     def deploy(self, options: DeployOptions, digest: str | None = None) -> Outcome:
         """Deploy."""
-        with self._ssh() as ssh:
+        with self.ssh() as ssh:
             done = self._deployer(options, ssh).deploy(self.snapshot, digest)
         return Outcome(done.plan, is_applied=True, failures=done.failures)
-
-    def live(self) -> LiveView:
-        """Ask name servers and ports what they show now; nothing is written, not even fetched."""
-        from sslops.dane.records import Keys
-        from sslops.deploy.asked_ports import AskedPorts
-        from sslops.deploy.session import server_name
-        from sslops.inventory.reach import deliveries
-        from sslops.observe.dns import Resolver
-        from sslops.observe.live import live_names, live_ports
-        from sslops.report.live import Legend, LiveView
-
-        names = live_names(self.inventory, self.snapshot.ledger, Resolver(self.session.say, is_quick=True))
-        with self._ssh() as ssh:
-            asker = AskedPorts(ssh, time.sleep)
-            ports = live_ports(
-                (
-                    (delivery.host, verify, service)
-                    for delivery in deliveries(self.inventory)
-                    for service in sorted(delivery.serving)
-                    for verify in delivery.verifies(service)
-                ),
-                lambda service: server_name(self.inventory.services[service]),
-                lambda host, verify, name: asker.show(host, verify, name, connections=1, over_seconds=0),
-            )
-        wanted = [port for port in ports if self.targets is None or port.service in self.targets]
-        return LiveView(names, tuple(wanted), Legend(Keys.of(self.snapshot.branches, self._material)))
-
-    def forecast(self, assumptions: Assumptions) -> Forecast:
-        """Play the time ahead in a world that begins with this repository; nobody is asked, nothing is changed."""
-        from sslops.simulate.beginning import world_of
-        from sslops.simulate.forecast import forecast
-
-        world = world_of(
-            self.inventory,
-            self.snapshot.branches,
-            self.snapshot.ledger,
-            self.session.now,
-            self._material,
-            is_reviewed=bool(assumptions.merge_delay),
-        )
-        return forecast(world, assumptions)
 
     # What stands behind their ports.
 
@@ -249,7 +206,7 @@ class Site:
             sleep=time.sleep,
             run=self.run,
             consents=self.consents,
-            material=self._material,
+            material=self.material,
             restart=self._restart_name_servers,
             way=way,
         )
@@ -294,7 +251,7 @@ class Site:
 
         hosts = {host.name: host for each in self.inventory.classes.values() for host in each.hosts}
         asked_so = [host for _, host in sorted(hosts.items()) if host.verify == verify and not host.is_local]
-        with self._ssh() as ssh:
+        with self.ssh() as ssh:
             return AskedPorts(ssh).from_hosts(asked_so, address, verify, server_name, EVERY_KEY_TYPE)
 
     def _restart_name_servers(self) -> None:
@@ -312,11 +269,12 @@ class Site:
 
         project, way = self._ops_project, None
         if project is not None:
-            describe = partial(descriptions.roll, self.inventory, self._material)
+            describe = partial(descriptions.roll, self.inventory, self.material)
             way = ByRequest(project.proposer(Kind.ROLL, force=options.force), describe, time.sleep)
-        return Roller(self.inventory, self.ops, self._observer, SystemClock(), options, self._material, way)
+        return Roller(self.inventory, self.ops, self._observer, SystemClock(), options, self.material, way)
 
-    def _ssh(self) -> Ssh:
+    def ssh(self) -> Ssh:
+        """Return the ssh client with the host keys of main; to be used as a context."""
         from sslops.adapters.ssh import Ssh
 
         known_hosts = self.ops.read(self.snapshot.main_commit, "inventory/known_hosts") or b""
@@ -344,7 +302,7 @@ class Site:
             random=random.random,
             options=options,
             includes=self._reachable_repository,
-            material=self._material,
+            material=self.material,
         )
 
     def _tlsa_rr(self, service: ServiceId, generation: GenerationId) -> bytes:
@@ -352,7 +310,7 @@ class Site:
         from sslops.dane.records import Keys
         from sslops.dane.zonefile import render_records
 
-        repository, keys = self._reachable_repository, Keys.of(self.snapshot.branches, self._material)
+        repository, keys = self._reachable_repository, Keys.of(self.snapshot.branches, self.material)
         if repository is None or not self.inventory.services[service].dane:
             return b""
         zone = repository.apex(service.group).base.views[0]
@@ -407,7 +365,7 @@ class Site:
         return found
 
     @cached_property
-    def _material(self) -> Mapping[tuple[ServiceId, GenerationId], Material]:
+    def material(self) -> Mapping[tuple[ServiceId, GenerationId], Material]:
         """Keys and certificates in DER, read when a record is about more than the public facts tell."""
         from sslops.adapters.stored import StoredMaterial
 
