@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from sslops.model.inventory import MergePolicy
+from sslops.model.inventory import Hold, MergePolicy
 from sslops.model.proposal import Kind
 from tests.propose.desk import INCLUDE, Desk, waits
 from tests.propose.test_publishing import the_open_one
@@ -194,3 +194,20 @@ def test_a_name_server_that_cannot_be_found_for_a_while_takes_no_request_back(st
 
     assert (writes, heads) == (desk.zones.writes, desk.heads())
     assert ["its DNS could not be looked at"] == waits(plan)
+
+
+def test_a_hold_takes_the_request_back_and_declines_nothing(start: Callable[..., Desk]) -> None:
+    """When it is over the same is asked for again."""
+    desk = start()
+    desk.publish()
+    number = the_open_one(desk).number
+    desk.hold = Hold(None, "not on a Friday")
+    plan = desk.publish()
+
+    assert ["held: not on a Friday"] == waits(plan)
+    assert not desk.zones.request(number).is_open
+
+    desk.hold = None
+    desk.publish()
+
+    assert number + 1 == the_open_one(desk).number
