@@ -126,8 +126,10 @@ class DnsRepository:
             for content in self._proposal.contents(self.base, [path])
         )
 
-    def is_open(self, apexes: Iterable[str]) -> bool:
-        """Whether merging the proposal would change an include file of *apexes*."""
+    def is_open(self, apexes: Iterable[str] | None = None) -> bool:
+        """Whether merging the proposal would change an include file of *apexes*; null: whatever file."""
+        if apexes is None:
+            return self._proposal.is_open()
         return bool(self._proposal.brings([path for apex in apexes for path in self.paths(apex)]))
 
     def _with_side_lines(

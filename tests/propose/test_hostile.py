@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from subprocess import CalledProcessError
 from typing import TYPE_CHECKING
 
 import pytest
 
-from sslops.model.inventory import MergePolicy
+from sslops.model.inventory import Hold, MergePolicy
 from sslops.model.proposal import Kind
 from tests.propose.desk import INCLUDE, Desk, waits
 from tests.propose.test_publishing import the_open_one
@@ -169,3 +170,44 @@ def test_a_person_who_marks_a_request_as_a_draft_is_heard(start: Callable[..., D
     assert the_open_one(desk).title.startswith(mark)
     assert "draft" in waits(plan)[0]
     assert writes == desk.zones.writes
+
+
+def test_what_is_open_for_a_group_that_is_frozen_is_taken_back(start: Callable[..., Desk]) -> None:
+    """Nobody looks at its DNS any more, so nobody would notice what a merge does there."""
+    desk = start()
+    desk.publish()
+    number = the_open_one(desk).number
+    desk.groups = {name: replace(group, active=False) for name, group in desk.groups.items()}
+    desk.publish()
+
+    assert not desk.zones.request(number).is_open
+    assert "" == remotes.git(desk.zones.path, "diff", "main", BRANCH)
+
+
+def test_a_name_server_that_cannot_be_found_for_a_while_takes_no_request_back(start: Callable[..., Desk]) -> None:
+    """The person who is about to merge it finds it as it was, and the wait says what is the matter."""
+    desk = start()
+    desk.publish()
+    writes, heads = list(desk.zones.writes), desk.heads()
+    desk.dns_is_down = True
+    plan = desk.publish()
+
+    assert (writes, heads) == (desk.zones.writes, desk.heads())
+    assert ["its DNS could not be looked at"] == waits(plan)
+
+
+def test_a_hold_takes_the_request_back_and_declines_nothing(start: Callable[..., Desk]) -> None:
+    """When it is over the same is asked for again."""
+    desk = start()
+    desk.publish()
+    number = the_open_one(desk).number
+    desk.hold = Hold(None, "not on a Friday")
+    plan = desk.publish()
+
+    assert ["held: not on a Friday"] == waits(plan)
+    assert not desk.zones.request(number).is_open
+
+    desk.hold = None
+    desk.publish()
+
+    assert number + 1 == the_open_one(desk).number
