@@ -10,6 +10,7 @@ import os
 import re
 import subprocess
 from dataclasses import dataclass, field
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from sslops.adapters.environment import without_secrets
@@ -130,7 +131,7 @@ class GitProcess:
         """Whether the operator chose how git calls ssh; ours, which never asks anybody, must not replace it."""
         if "GIT_SSH_COMMAND" in environ or "GIT_SSH" in environ:
             return True
-        return bool(self.read("config", "--get", "core.sshCommand", allowed=(0, 1)).text)
+        return _configures_ssh(self.folder, None if self.environ is None else tuple(sorted(self.environ.items())))
 
     def _environment(self, *, keep_tokens: bool = False) -> dict[str, str]:
         inherited = without_secrets(os.environ if self.environ is None else self.environ, keep_tokens=keep_tokens)
@@ -141,6 +142,13 @@ class GitProcess:
             "LC_ALL": "C",
             "LANGUAGE": "C",
         }
+
+
+@cache
+def _configures_ssh(folder: Path, environ: tuple[tuple[str, str], ...] | None) -> bool:
+    """Whether git's own settings name an ssh; asked once, though a run talks to its remotes dozens of times."""
+    process = GitProcess(folder, None if environ is None else dict(environ))
+    return bool(process.read("config", "--get", "core.sshCommand", allowed=(0, 1)).text)
 
 
 def readable(stderr: bytes) -> str:
