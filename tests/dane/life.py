@@ -367,6 +367,7 @@ class Life:
 
     def merge_everything(self) -> None:
         """Let people do what is asked of them."""
+        self.world.dns.declined.clear()
         self.world.dns.merge()
         self.world.ops.merge_request()
         self.follow_inventory()

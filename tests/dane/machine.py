@@ -29,6 +29,7 @@ SETTINGS = {
     "two folders": Setting(views=2),
     "two folders, after a roll": Setting(views=2, begins="rolled"),
     "reviewed": Setting(is_reviewed=True),
+    "reviewed, after a roll": Setting(is_reviewed=True, begins="rolled"),
     "everything": Setting(is_reviewed=True, views=2, services=(of.EC, of.RSA)),
 }
 """The worlds that are searched, by name."""
@@ -289,9 +290,20 @@ def _roll_is_merged(life: Life, _: Pick) -> None:
     life.world.ops.merge_request()
 
 
-def _proposal_is_merged(life: Life, _: Pick) -> None:
-    life.world.dns.merge()
-    life.world.witness()
+def _proposal_is_merged(life: Life, pick: Pick) -> None:
+    life.world.dns.merge(squashes=pick((False, False, True)))
+
+
+def _proposal_is_declined(life: Life, _: Pick) -> None:
+    life.world.dns.decline()
+
+
+def _proposal_is_reopened(life: Life, _: Pick) -> None:
+    life.world.dns.reopen()
+
+
+def _branch_is_deleted(life: Life, _: Pick) -> None:
+    life.world.dns.delete_branch()
 
 
 def _include_file_is_emptied(life: Life, _: Pick) -> None:
@@ -358,6 +370,9 @@ ACTIONS = {
     "a roll is reverted on main": Action(_roll_is_reverted, 4),
     "a roll is merged": Action(_roll_is_merged, 3),
     "a DNS proposal is merged": Action(_proposal_is_merged, 3),
+    "a DNS proposal is closed": Action(_proposal_is_declined, 1),
+    "a DNS proposal is opened again": Action(_proposal_is_reopened, 1),
+    "the branch of proposals is deleted": Action(_branch_is_deleted, 1),
     "the include file is emptied by hand": Action(_include_file_is_emptied, 1),
     "a record that nobody needs is dropped by hand": Action(_unneeded_record_is_dropped, 1),
     "the last DNS commit is reverted": Action(_last_commit_is_reverted, 1),
