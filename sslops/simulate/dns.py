@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from sslops.errors import DnsError
 from sslops.model.inventory import Endpoint
 from sslops.model.seen import BaseCommit, DnsRepoSeen, ServerSeen
 from sslops.model.tlsa import EMPTY
@@ -47,8 +48,8 @@ class Line:
     places: dict[str, int] = field(default_factory=dict)
     """Each commit of the base to its place in `commits`."""
     mx: tuple[str, ...] = ()
-    unheard: str | None = None
-    """Why nothing can be learnt about it; null when it can."""
+    is_unheard: bool = False
+    """Whether nobody tells us its MX hosts, so that it cannot be looked at."""
 
     @property
     def views(self) -> Views:
@@ -125,7 +126,11 @@ class Dns:
     @property
     def is_open(self) -> bool:
         """Whether a merge of the branch would change something."""
-        return self.head is not None and any(self.head.brings(apex, self.content) for apex in self.lines)
+        return self.changes(self.lines)
+
+    def changes(self, apexes: Iterable[str]) -> bool:
+        """Whether a merge of the branch would change something of *apexes*."""
+        return self.head is not None and any(self.head.brings(apex, self.content) for apex in apexes)
 
     # What people do to a proposal.
 
@@ -207,7 +212,9 @@ class Dns:
         return {server.name: (Endpoint(apex, place),) for place, server in enumerate(self.lines[apex].servers)}
 
     def mx(self, apex: str, _via: Endpoint | None) -> tuple[str, ...]:
-        """Return the MX hosts of *apex*."""
+        """Return the MX hosts of *apex*; DnsError where nobody tells them."""
+        if self.lines[apex].is_unheard:
+            raise DnsError(f"nobody tells the MX of '{apex}'")
         return tuple(sorted(self.lines[apex].mx))
 
     def addresses(self, _host: str, _via: Endpoint | None) -> tuple[str, ...]:

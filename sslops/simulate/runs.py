@@ -111,13 +111,13 @@ def _proposing(world: World, snapshot: Snapshot, look: Look, found: Publication)
     """Bring *found* on the branch, or take back what is there; nothing of it is merged."""
     dns, base, zones = world.dns, world.dns.content, _zones(found)
     head, is_open, is_there = dns.number, dns.is_open, dns.brings(zones)
-    is_stale = _is_stale(snapshot.ledger)
+    is_stale, is_left = _is_stale(snapshot.ledger), not found.plan.actions and dns.changes(look.failed)
     yield "observe"
     observed = world.ops.write_ledger(snapshot, look.advanced(snapshot.ledger))
     if observed is None:
         return
     is_wanted = bool(found.plan.actions) and digest(found.plan) not in dns.declined
-    if is_wanted and is_there:
+    if is_left or (is_wanted and is_there):
         return
     if is_stale or not head or (is_open and not is_wanted):
         yield "fence"

@@ -410,6 +410,7 @@ class Life:
         self.active.clear()
         for host in self.world.hosts.values():
             host.is_up = True
+        self.line.is_unheard = False
         for server in self.line.servers:
             server.is_silent = False
         self.ttl_seconds = SHORT

@@ -111,6 +111,10 @@ def _server_falls_silent(life: Life, pick: Pick) -> None:
     server.is_silent = not server.is_silent
 
 
+def _zone_is_unheard_of(life: Life, _: Pick) -> None:
+    life.line.is_unheard = not life.line.is_unheard
+
+
 def _server_joins_or_leaves(life: Life, _: Pick) -> None:
     if len(life.line.servers) == 2:
         life.add_server()
@@ -337,6 +341,7 @@ ACTIONS = {
     "a server loads": Action(_server_loads, 5),
     "all servers load": Action(_all_load, 5),
     "a server falls silent or answers again": Action(_server_falls_silent, 1),
+    "nobody tells the MX, or tells it again": Action(_zone_is_unheard_of, 1),
     "a server joins or leaves": Action(_server_joins_or_leaves, 1),
     "a host dies or returns": Action(_host_dies_or_returns),
     "a host joins or leaves": Action(_host_joins_or_leaves, 1),
