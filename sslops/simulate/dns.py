@@ -6,13 +6,15 @@ over, some cache holds it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from sslops.errors import DnsError
 from sslops.model.inventory import Endpoint
 from sslops.model.seen import BaseCommit, DnsRepoSeen, ServerSeen
 from sslops.model.tlsa import EMPTY
+from sslops.simulate.branch import Head
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -21,9 +23,7 @@ if TYPE_CHECKING:
     from sslops.model.seen import Zone
     from sslops.model.tlsa import Rrset, TlsaRecord
     from sslops.observe.ports import Servers
-
-Views = tuple["Zone", ...]
-"""The include file of one apex in each of the `tlsa_dirs`."""
+    from sslops.simulate.branch import Content, Views
 
 
 @dataclass(slots=True)
@@ -48,8 +48,8 @@ class Line:
     places: dict[str, int] = field(default_factory=dict)
     """Each commit of the base to its place in `commits`."""
     mx: tuple[str, ...] = ()
-    unheard: str | None = None
-    """Why nothing can be learnt about it; null when it can."""
+    is_unheard: bool = False
+    """Whether nobody tells us its MX hosts, so that it cannot be looked at."""
 
     @property
     def views(self) -> Views:
@@ -62,21 +62,16 @@ class Line:
 
 
 @dataclass(slots=True)
-class Proposal:
-    """What lies on `sslops/tlsa`: the content of each apex that it changes, and what the base had when it was made."""
-
-    views: dict[str, Views]
-    made_on: dict[str, Views]
-
-
-@dataclass(slots=True)
 class Dns:
     """The repository, its proposal branch, the servers and the caches. Both ports of `observe` can be had from it."""
 
     lines: dict[str, Line]
     base_moves: int = 0
-    head_moves: int = 0
-    head: Proposal | None = None
+    head: Head | None = None
+    """Where the proposal branch points; null when there is none."""
+    heads_made: int = 0
+    declined: set[str] = field(default_factory=set)
+    """The digests of the plans whose requests were closed by people."""
     ours: set[TlsaRecord] = field(default_factory=set)
     """Every record that the engine ever wrote."""
     cached: dict[tuple[str, Rrset], datetime] = field(default_factory=dict)
@@ -92,44 +87,86 @@ class Dns:
                 line.commits.append(BaseCommit(name, changes[apex]))
             line.places[name] = len(line.commits) - 1
 
-    def fence(self, head_moves: int) -> bool:
-        """Move the proposal branch by a commit of our own; false when it is not where it was."""
-        if head_moves != self.head_moves:
+    @property
+    def content(self) -> Content:
+        """What the base has now, by apex."""
+        return {apex: line.views for apex, line in self.lines.items()}
+
+    @property
+    def number(self) -> int:
+        """What a lease on the proposal branch is taken on; 0 when there is none."""
+        return 0 if self.head is None else self.head.number
+
+    def fence(self, lease: int, base: Content) -> int | None:
+        """Move the proposal branch by an empty commit on *base*; null when it is not at *lease*, else where it is."""
+        if lease != self.number:
+            return None
+        self._move(base, base)
+        return self.number
+
+    def propose(self, lease: int, base: Content, zones: Mapping[str, Zone], digest: str) -> bool:
+        """Move the proposal branch to *zones* on *base*; false when it is not at *lease*."""
+        if lease != self.number:
             return False
-        self.head_moves += 1
+        self._move({**base, **self._everywhere(zones)}, base, digest)
         return True
 
-    def publish(self, lease: tuple[int, int], zones: Mapping[str, Zone], *, is_merged: bool) -> bool:
-        """Propose *zones*, and merge them at once if so asked; false when base or branch moved since the *lease*."""
-        if lease != (self.base_moves, self.head_moves):
+    def publish(self, lease: tuple[int, int], zones: Mapping[str, Zone]) -> bool:
+        """Move base and branch to *zones* at once; false when either moved since the *lease*."""
+        if lease != (self.base_moves, self.number):
             return False
-        self.head_moves += 1
-        views = {apex: (zone,) * len(self.lines[apex].views) for apex, zone in zones.items()}
+        self.commit(self._everywhere(zones))
+        self._move(self.content, None)
+        return True
+
+    def brings(self, zones: Mapping[str, Zone]) -> bool:
+        """Whether a merge of the branch makes the base have just this, and nothing else."""
+        return self.head is not None and self.head.has_exactly(zones, self.content)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether a merge of the branch would change something."""
+        return self.changes(self.lines)
+
+    def changes(self, apexes: Iterable[str]) -> bool:
+        """Whether a merge of the branch would change something of *apexes*."""
+        return self.head is not None and any(self.head.brings(apex, self.content) for apex in apexes)
+
+    # What people do to a proposal.
+
+    def merge(self, *, squashes: bool = False) -> bool:
+        """Merge what the branch brings; false when it brings nothing, or when git finds a conflict."""
+        merged = self.head.merged(self.content) if self.head is not None and self.is_open else None
+        if self.head is None or merged is None:
+            return False
+        self.commit(merged)
+        if not squashes:
+            self.head = replace(self.head, start=None)
+        return True
+
+    def decline(self) -> None:
+        """Close the request: the same plan is not to be proposed again."""
+        if self.head is not None and self.is_open:
+            self.declined.add(self.head.digest)
+
+    def reopen(self) -> None:
+        """Open the request of what lies on the branch again."""
+        if self.head is not None:
+            self.declined.discard(self.head.digest)
+
+    def delete_branch(self) -> None:
+        """Delete the proposal branch, as forges do after a merge, or a person at any time."""
+        self.head = None
+
+    def _move(self, content: Content, start: Content | None, digest: str = "") -> None:
+        self.heads_made += 1
+        self.head = Head(self.heads_made, content, start, digest)
+
+    def _everywhere(self, zones: Mapping[str, Zone]) -> Content:
         self.ours |= {record for zone in zones.values() for rrset in zone.values() for record in rrset.records}
-        self.head = None
-        if is_merged:
-            self.commit(views)
-        else:
-            self.head = Proposal(views, {apex: self.lines[apex].views for apex in views})
-        return True
+        return {apex: (zone,) * len(self.lines[apex].views) for apex, zone in zones.items()}
 
-    def merge(self) -> bool:
-        """Merge the proposal; false when there is none, or when it conflicts with what the base has by now."""
-        if self.head is None or not self._is_mergeable(self.head):
-            return False
-        self.commit(self.head.views)
-        self.head = None
-        self.head_moves += 1
-        return True
-
-    def lies_open(self, zones: Mapping[str, Zone]) -> bool:
-        """Whether the proposal is to make just this of the base as it is."""
-        if self.head is None or not self._is_mergeable(self.head):
-            return False
-        return self.head.views == {apex: (zone,) * len(self.lines[apex].views) for apex, zone in zones.items()}
-
-    def _is_mergeable(self, head: Proposal) -> bool:
-        return all(self.lines[apex].views == views for apex, views in head.made_on.items())
+    # What servers and caches do.
 
     def load(self, apex: str, place: int) -> None:
         """Let a server take over what is new: the first from the repository, the others from whoever is ahead."""
@@ -159,15 +196,14 @@ class Dns:
     def apex(self, apex: str, anchors: Collection[str] = ()) -> DnsRepoSeen:
         """Return the repository as fetched."""
         line, base = self.lines[apex], self.lines[apex].commits[-1]
-        head = None
-        if self.head is not None and self.head.views.get(apex, line.views) != line.views:
-            head = BaseCommit(f"h{self.head_moves}", self.head.views[apex])
+        found = () if self.head is None else self.head.brings(apex, self.content)
+        head = BaseCommit(f"h{self.number}", tuple(view for views in found for view in views)) if found else None
         return DnsRepoSeen(
             base=base,
             history=tuple(line.commits),
             line={commit: line.places[commit] for commit in {*anchors, base.commit} if commit in line.places},
             head=head,
-            head_commit=f"h{self.head_moves}",
+            head_commit=None if self.head is None else f"h{self.number}",
             written_by_us=frozenset(record for record in _records(base.views) if record in self.ours),
         )
 
@@ -176,7 +212,9 @@ class Dns:
         return {server.name: (Endpoint(apex, place),) for place, server in enumerate(self.lines[apex].servers)}
 
     def mx(self, apex: str, _via: Endpoint | None) -> tuple[str, ...]:
-        """Return the MX hosts of *apex*."""
+        """Return the MX hosts of *apex*; DnsError where nobody tells them."""
+        if self.lines[apex].is_unheard:
+            raise DnsError(f"nobody tells the MX of '{apex}'")
         return tuple(sorted(self.lines[apex].mx))
 
     def addresses(self, _host: str, _via: Endpoint | None) -> tuple[str, ...]:

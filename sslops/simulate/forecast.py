@@ -106,7 +106,7 @@ class _Player:
 
     def _people_merge(self) -> None:
         """Merge what is open, once it has been open for as long as people take."""
-        is_open = self.world.dns.head is not None or self.world.ops.request is not None
+        is_open = self.world.dns.is_open or self.world.ops.request is not None
         if not is_open:
             self.merge_at = None
         elif self.merge_at is None:

@@ -24,7 +24,8 @@ from sslops.model.names import ServiceId
 from sslops.model.secret import Secret
 from sslops.model.shipment import Parcel, ServiceFiles
 from sslops.observe.look import Look, Observer
-from sslops.publish.rules import owners_to_ask, publication
+from sslops.plan.digest import digest
+from sslops.publish.rules import owners_to_ask, publication, to_propose
 from sslops.publish.world import World as Judged
 from sslops.roll import rules as roll_rules
 from sslops.roll.rules import RollOptions
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from sslops.model.inventory import Host
     from sslops.model.ledger import HostEntry
     from sslops.model.names import GenerationId
+    from sslops.model.seen import Zone
     from sslops.model.shipment import Answer
     from sslops.publish.owner import Owner
     from sslops.publish.rules import Publication
@@ -75,31 +77,78 @@ def finish(run: Run) -> tuple[str, ...]:
 
 
 def publish(world: World, skew: timedelta = EXACT) -> Run:
-    """Publish: intent, proposal, evidence, outcome."""
+    """Publish: intent, proposal, evidence, outcome; where people merge, until it is proposed."""
     snapshot, clock, dns = world.ops.snapshot(), Clock(world, skew), world.dns
     look = _observer(world, snapshot, clock).look(snapshot.ledger)
-    lease = (dns.base_moves, dns.head_moves)
+    base, head = dns.base_moves, dns.number
     found = _publication(world, snapshot, look, clock)
-    if not found.plan.actions or _is_proposed(world, snapshot, found):
+    if world.is_dns_reviewed:
+        yield from _proposing(world, snapshot, look, to_propose(found))
+        return
+    if not found.plan.actions:
         yield "observe"
         world.ops.write_ledger(snapshot, look.advanced(snapshot.ledger))
         return
-    if any(entry.pending for entry in snapshot.ledger.apexes.values()):
+    if _is_stale(snapshot.ledger):
         yield "fence"
-        if not dns.fence(lease[1]):
+        fenced = dns.fence(head, dns.content)
+        if fenced is None:
             return
-        lease = (lease[0], lease[1] + 1)
+        head = fenced
     yield "intent"
     intended = world.ops.write_ledger(snapshot, _with_intent(look.advanced(snapshot.ledger), found))
     if intended is None:
         return
     yield "propose"
-    zones = {proposal.apex: proposal.zone for proposal in found.proposals}
-    if not dns.publish(lease, zones, is_merged=not world.is_dns_reviewed):
+    if not dns.publish((base, head), _zones(found)):
         return
     yield "outcome"
     look = _observer(world, snapshot, clock).look(intended.ledger)
     world.ops.write_ledger(intended, _without_pending(look.advanced(intended.ledger)))
+
+
+def _proposing(world: World, snapshot: Snapshot, look: Look, found: Publication) -> Run:
+    """Bring *found* on the branch, or take back what is there; nothing of it is merged."""
+    dns, base, zones = world.dns, world.dns.content, _zones(found)
+    head, is_open, is_there = dns.number, dns.is_open, dns.brings(zones)
+    is_stale, is_left = _is_stale(snapshot.ledger), not found.plan.actions and dns.changes(look.failed)
+    yield "observe"
+    observed = world.ops.write_ledger(snapshot, look.advanced(snapshot.ledger))
+    if observed is None:
+        return
+    is_wanted = bool(found.plan.actions) and digest(found.plan) not in dns.declined
+    if is_left or (is_wanted and is_there):
+        return
+    if is_stale or not head or (is_open and not is_wanted):
+        yield "fence"
+        fenced = dns.fence(head, base)
+        if fenced is None:
+            return
+        head = fenced
+    if is_wanted:
+        yield "intent"
+        intended = world.ops.write_ledger(observed, _with_intent(look.advanced(observed.ledger), found))
+        if intended is None:
+            return
+        yield "propose"
+        if not dns.propose(head, base, zones, digest(found.plan)):
+            return
+        yield "read the base again"
+        if not dns.brings(zones):
+            return
+        observed = intended
+    if is_wanted or is_stale:
+        yield "outcome"
+        world.ops.write_ledger(observed, _without_pending(look.advanced(observed.ledger)))
+
+
+def _is_stale(ledger: Ledger) -> bool:
+    """Whether a run that is gone, or asleep, left a `pending`."""
+    return any(entry.pending for entry in ledger.apexes.values())
+
+
+def _zones(found: Publication) -> dict[str, Zone]:
+    return {proposal.apex: proposal.zone for proposal in found.proposals}
 
 
 def _publication(world: World, snapshot: Snapshot, look: Look, clock: Clock) -> Publication:
@@ -129,13 +178,6 @@ def _addresses(world: World, owner: Owner) -> tuple[AddressSeen, ...]:
         AddressSeen(f"192.0.2.{place}", port, world.receivers.port(name, shown))
         for place, name in enumerate(sorted(behind), 1)
     )
-
-
-def _is_proposed(world: World, snapshot: Snapshot, found: Publication) -> bool:
-    """Whether just this lies open for review already, on the base as it is, and no other run is about to move it."""
-    if not world.is_dns_reviewed or any(entry.pending for entry in snapshot.ledger.apexes.values()):
-        return False
-    return world.dns.lies_open({proposal.apex: proposal.zone for proposal in found.proposals})
 
 
 def _with_intent(ledger: Ledger, found: Publication) -> Ledger:

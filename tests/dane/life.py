@@ -367,6 +367,7 @@ class Life:
 
     def merge_everything(self) -> None:
         """Let people do what is asked of them."""
+        self.world.dns.declined.clear()
         self.world.dns.merge()
         self.world.ops.merge_request()
         self.follow_inventory()
@@ -409,6 +410,7 @@ class Life:
         self.active.clear()
         for host in self.world.hosts.values():
             host.is_up = True
+        self.line.is_unheard = False
         for server in self.line.servers:
             server.is_silent = False
         self.ttl_seconds = SHORT

@@ -29,6 +29,7 @@ SETTINGS = {
     "two folders": Setting(views=2),
     "two folders, after a roll": Setting(views=2, begins="rolled"),
     "reviewed": Setting(is_reviewed=True),
+    "reviewed, after a roll": Setting(is_reviewed=True, begins="rolled"),
     "everything": Setting(is_reviewed=True, views=2, services=(of.EC, of.RSA)),
 }
 """The worlds that are searched, by name."""
@@ -108,6 +109,10 @@ def _all_load(life: Life, _: Pick) -> None:
 def _server_falls_silent(life: Life, pick: Pick) -> None:
     server = pick(life.line.servers)
     server.is_silent = not server.is_silent
+
+
+def _zone_is_unheard_of(life: Life, _: Pick) -> None:
+    life.line.is_unheard = not life.line.is_unheard
 
 
 def _server_joins_or_leaves(life: Life, _: Pick) -> None:
@@ -289,9 +294,20 @@ def _roll_is_merged(life: Life, _: Pick) -> None:
     life.world.ops.merge_request()
 
 
-def _proposal_is_merged(life: Life, _: Pick) -> None:
-    life.world.dns.merge()
-    life.world.witness()
+def _proposal_is_merged(life: Life, pick: Pick) -> None:
+    life.world.dns.merge(squashes=pick((False, False, True)))
+
+
+def _proposal_is_declined(life: Life, _: Pick) -> None:
+    life.world.dns.decline()
+
+
+def _proposal_is_reopened(life: Life, _: Pick) -> None:
+    life.world.dns.reopen()
+
+
+def _branch_is_deleted(life: Life, _: Pick) -> None:
+    life.world.dns.delete_branch()
 
 
 def _include_file_is_emptied(life: Life, _: Pick) -> None:
@@ -325,6 +341,7 @@ ACTIONS = {
     "a server loads": Action(_server_loads, 5),
     "all servers load": Action(_all_load, 5),
     "a server falls silent or answers again": Action(_server_falls_silent, 1),
+    "nobody tells the MX, or tells it again": Action(_zone_is_unheard_of, 1),
     "a server joins or leaves": Action(_server_joins_or_leaves, 1),
     "a host dies or returns": Action(_host_dies_or_returns),
     "a host joins or leaves": Action(_host_joins_or_leaves, 1),
@@ -358,6 +375,9 @@ ACTIONS = {
     "a roll is reverted on main": Action(_roll_is_reverted, 4),
     "a roll is merged": Action(_roll_is_merged, 3),
     "a DNS proposal is merged": Action(_proposal_is_merged, 3),
+    "a DNS proposal is closed": Action(_proposal_is_declined, 1),
+    "a DNS proposal is opened again": Action(_proposal_is_reopened, 1),
+    "the branch of proposals is deleted": Action(_branch_is_deleted, 1),
     "the include file is emptied by hand": Action(_include_file_is_emptied, 1),
     "a record that nobody needs is dropped by hand": Action(_unneeded_record_is_dropped, 1),
     "the last DNS commit is reverted": Action(_last_commit_is_reverted, 1),

@@ -27,7 +27,7 @@ from tests.dane.builders import START
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from sslops.model.ledger import Evidence, Ledger
+    from sslops.model.ledger import Evidence, Ledger, Pending
     from sslops.model.names import ServiceId
     from sslops.model.seen import ApexSeen, ServerSeen, Zone
     from sslops.model.state import Branches
@@ -66,6 +66,9 @@ BY_HAND = (
     "the last DNS commit is reverted",
     "all servers load",
 )
+MERGED = "a DNS proposal is merged"
+REVIEWED = (REVERT, "a roll is merged", "publish runs", MERGED, "all servers load", TIME, DEPLOY)
+REVIEWED_ASLEEP = (*SIDE_BY_SIDE, "publish runs", MERGED, "the branch of proposals is deleted")
 SLOW = (RENEW, "publish runs", "a server loads", TIME, ROLL, DEPLOY)
 
 
@@ -148,17 +151,27 @@ def _no_works(ledger: Ledger, works: object, _looked: object, _clock: object) ->
     return replace(ledger, hosts=hosts)
 
 
-def _no_fence(dns: Dns, head_moves: int) -> bool:
-    return head_moves == dns.head_moves
+def _no_fence(dns: Dns, lease: int, _base: object) -> int | None:
+    return lease if lease == dns.number else None
 
 
-def _publish_without_lease_on_the_branch(
-    dns: Dns, lease: tuple[int, int], zones: dict[str, Zone], *, is_merged: bool
-) -> bool:
-    return _PUBLISH(dns, (lease[0], dns.head_moves), zones, is_merged=is_merged)
+def _publish_without_lease_on_the_branch(dns: Dns, lease: tuple[int, int], zones: dict[str, Zone]) -> bool:
+    return _PUBLISH(dns, (lease[0], dns.number), zones)
 
 
 _PUBLISH = Dns.publish
+
+
+def _fence_without_a_commit(dns: Dns, lease: int, _base: object) -> int | None:
+    """Let the branch bring nothing by deleting it, so that it is where it was before it was first made."""
+    if lease != dns.number:
+        return None
+    dns.delete_branch()
+    return dns.number
+
+
+def _only_pending(pending: Pending | None, _seen: ApexSeen) -> tuple[frozenset[TlsaRecord], ...]:
+    return () if pending is None else (pending.records,)
 
 
 MUTATIONS: dict[str, Mutation] = {
@@ -188,6 +201,17 @@ MUTATIONS: dict[str, Mutation] = {
     ),
     "proposals do not count": Mutation(
         MAY_SERVE, ((gate, "proposals", lambda *_: ()),), setting="after a roll", usual=SIDE_BY_SIDE, seed=104
+    ),
+    "open requests do not count": Mutation(
+        MAY_SERVE, ((gate, "proposals", _only_pending),), setting="reviewed, after a roll", usual=REVIEWED, seed=183
+    ),
+    "the branch returns to where it was": Mutation(
+        ORDER,
+        ((Dns, "fence", _fence_without_a_commit),),
+        setting="reviewed, after a roll",
+        usual=REVIEWED_ASLEEP,
+        steps=40,
+        seed=23,
     ),
     "an emptied name is free at once": Mutation(
         MAY_SERVE,

@@ -95,3 +95,13 @@ def test_a_retired_service_is_unknown_while_a_port_shows_what_no_slot_explains()
     ]
     script = Script("after a roll", (*retired, Step("the ledger is lost"), Step("publish reaches everybody")))
     assert judged(script) is None
+
+
+def test_a_host_may_leave_when_the_jobs_have_found_out_what_a_lost_ledger_knew() -> None:
+    """It stays on the ledger then, and so does the record of what it serves; before, nobody would know of it."""
+    joined = [Step("a host joins or leaves"), Step("a certificate is renewed"), Step("publish reaches everybody")]
+    rolled = [Step("time passes", (4,)), Step("all jobs run", (1,)), Step("a key is made"), Step("the ledger is lost")]
+    found = [Step("all jobs run", (2,)), Step("all jobs run", (2,))]
+    left = [Step("a host joins or leaves"), Step("a roll is reverted on main", (0, 1)), Step("all jobs run", (2,))]
+    late = [Step("deploy runs"), Step("publish reaches everybody")]
+    assert judged(Script("one key", (*joined, *rolled, *found, *left, *late))) is None

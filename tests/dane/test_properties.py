@@ -140,7 +140,7 @@ def _last(history: list[BaseCommit]) -> list[Rrset]:
     return [rrset for rrset in history[-1].views[0].values() if rrset.records] if history else []
 
 
-@settings(max_examples=400)
+@settings(max_examples=200)
 @given(entries, looks(), moments.map(lambda at: at + timedelta(seconds=60)))
 def test_a_yes_is_what_the_design_says(before: ApexEntry, seen: ApexSeen, now: datetime) -> None:
     """Every combination seen anywhere has the record: aged, on all servers, in base, its history and all proposals."""
