@@ -24,6 +24,7 @@ from sslops.verbs.session import Session
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from types import TracebackType
 
     from sslops.adapters.effects import Effects
 
@@ -129,6 +130,7 @@ def main() -> NoReturn:
     """Be the program `sslops`."""
     gc.set_threshold(_GC_THRESHOLD)
     sys.stdout, sys.stderr = _ready(sys.stdout), _ready(sys.stderr)
+    sys.excepthook = _show_bug
     code = run(sys.argv[1:])
     _flush()
     sys.exit(code)
@@ -145,6 +147,14 @@ def _ready(stream: TextIO | None) -> TextIO:
 
 def _complain(error: SslopsError) -> None:
     Session(Path(), datetime.now(tz=UTC), job=current(os.environ)).complain(error)
+
+
+def _show_bug(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """Show a traceback as harmless as all else: what a peer said may stand in it."""
+    from traceback import format_exception
+
+    job = current(os.environ)
+    Session(Path(), datetime.now(tz=UTC), job=job).say("".join(format_exception(kind, error, trace)).rstrip())
 
 
 def _as_usage_error(error: click.ClickException) -> UsageError:

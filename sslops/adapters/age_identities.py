@@ -5,12 +5,14 @@ An identity opens what was encrypted to its recipient, so it is a `Secret`; the 
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sslops.adapters.environment import without_secrets
 from sslops.errors import SopsError
 from sslops.model.secret import Secret
 
@@ -58,7 +60,7 @@ def _by_age_keygen() -> tuple[Secret, str]:
     if program is None:
         message = "an age identity cannot be made: neither 'pyrage' nor 'age-keygen' is here"
         raise SopsError(message, hint="pip install 'sslops[sops]'")
-    done = subprocess.run([program], capture_output=True, timeout=30, check=False)
+    done = subprocess.run([program], env=without_secrets(os.environ), capture_output=True, timeout=30, check=False)
     if done.returncode != 0:
         message = f"'age-keygen' failed with exit code {done.returncode}"
         raise SopsError(message)

@@ -61,15 +61,16 @@ class DnsRepository:
         """
         base, paths = self.base, self.paths(apex)
         commits = self.git.first_parents(base, paths=paths)[::-1]
-        contents = self._contents([base, *commits], paths)
         line = self._line(base)
+        commits, places = self._with_side_lines(base, commits, anchors, paths)
+        contents = self._contents([base, *commits], paths)
         root = next(iter(line))
         history = [BaseCommit(root, tuple({} for _ in paths))] if root not in commits else []
         history += [BaseCommit(commit, _views(contents[commit], paths, strict=False)) for commit in commits]
         return DnsRepoSeen(
             base=BaseCommit(base, _views(contents[base], paths, strict=True)),
             history=tuple(history),
-            line={anchor: _place(line[anchor], history, line) for anchor in anchors if anchor in line},
+            line={anchor: _place(line[anchor], history, places) for anchor in anchors if anchor in line},
             head=self._open_proposal(paths),
             head_commit=self.head,
             written_by_us=frozenset[TlsaRecord]().union(
@@ -125,9 +126,27 @@ class DnsRepository:
             for content in self._proposal.contents(self.base, [path])
         )
 
-    def is_open(self, apexes: Iterable[str]) -> bool:
-        """Whether merging the proposal would change an include file of *apexes*."""
+    def is_open(self, apexes: Iterable[str] | None = None) -> bool:
+        """Whether merging the proposal would change an include file of *apexes*; null: whatever file."""
+        if apexes is None:
+            return self._proposal.is_open()
         return bool(self._proposal.brings([path for apex in apexes for path in self.paths(apex)]))
+
+    def _with_side_lines(
+        self, base: str, commits: Sequence[str], anchors: Collection[str], paths: Sequence[str]
+    ) -> tuple[list[str], Mapping[str, int]]:
+        """Return *commits* with those of side lines before the merge that brought them, and the place of each.
+
+        What a `git pull` put beside the line was the base as well; of the others nobody can tell that they were not.
+        """
+        line = self._line(base)
+        known = [anchor for anchor in anchors if anchor in line]
+        oldest = min(known, key=line.__getitem__, default=None)
+        beside = dict(self.git.side_changes(base, oldest, paths))
+        places = line | {one: line[merge] for one, merge in beside.items()}
+        # Those beside come first where they share a place, for the merge has the last word, changed or not.
+        own = {*commits, *beside.values()}
+        return sorted([*beside, *own], key=places.__getitem__), places
 
     def _line(self, base: str) -> dict[str, int]:
         """Return every commit the base branch has been, oldest first, with its number."""

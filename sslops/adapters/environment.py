@@ -19,9 +19,12 @@ _IDENTITY = re.compile(
     r"SOPS_AGE_.*|SOPS_.*KEY.*|AGE_.*KEY.*|VAULT_TOKEN|AWS_(SECRET_ACCESS_KEY|SESSION_TOKEN)|AZURE_CLIENT_SECRET"
     r"|GOOGLE_(CREDENTIALS|OAUTH_ACCESS_TOKEN)|SSLOPS_(SSH|SIGNING)_KEY",
 )
-# What only this process speaks with; git gets it through a pipe (git_credentials).
-_OWN = frozenset({"SSLOPS_FORGE_TOKEN", "SSLOPS_DNS_TOKEN"})
-_TOKEN = re.compile(r".*(TOKEN|PASSWORD|PASSWD|SECRET|PRIVATE_KEY|API_KEY)(_.*)?")
+OWN_TOKENS = frozenset({"SSLOPS_FORGE_TOKEN", "SSLOPS_DNS_TOKEN"})
+"""What only this process speaks with; git gets it through a pipe (`git_credentials`)."""
+# GitLab writes the job's token into an address, and a registry's passwords into a configuration.
+_TOKEN = re.compile(
+    r".*(TOKEN|PASSWORD|PASSWD|PASSPHRASE|SECRET|PRIVATE_KEY|API_KEY|_JWT)(_.*)?|CI_REPOSITORY_URL|DOCKER_AUTH_CONFIG"
+)
 
 
 def without_secrets(environ: Mapping[str, str], *, keep_tokens: bool = False) -> dict[str, str]:
@@ -34,6 +37,6 @@ def without_secrets(environ: Mapping[str, str], *, keep_tokens: bool = False) ->
 
 
 def _is_secret(name: str, *, keep_tokens: bool) -> bool:
-    if name in _OWN or _IDENTITY.fullmatch(name):
+    if name in OWN_TOKENS or _IDENTITY.fullmatch(name):
         return True
     return not keep_tokens and _TOKEN.fullmatch(name) is not None

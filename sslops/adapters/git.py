@@ -180,6 +180,10 @@ class Git:
         """Return every change of *paths* along the first parents of *commit*, oldest first."""
         return git_history.first_parent_changes(self.process, commit, paths)
 
+    def side_changes(self, commit: str, since: str | None, paths: Sequence[str]) -> list[tuple[str, str]]:
+        """Return what changed *paths* beside the first parents of *commit*, each with the merge that brought it."""
+        return git_history.side_changes(self.process, commit, since, paths)
+
     def log(self, commit: str, *, since: Sequence[str] = (), limit: int | None = None) -> list[LoggedCommit]:
         """Return *commit* and its ancestors, newest first, at most *limit*, without what *since* already contains."""
         return git_history.log(self.process, commit, since, limit)

@@ -99,3 +99,30 @@ def _logged(row: str) -> LoggedCommit:
         message.rstrip() + "\n",
         tuple((key, value) for key, colon, value in pairs if colon),
     )
+
+
+def side_changes(git: GitProcess, commit: str, since: str | None, paths: Sequence[str]) -> list[tuple[str, str]]:
+    """Return the commits beside the first parents of *commit* that changed *paths*, oldest first.
+
+    Each comes with the commit of the first-parent line that brought it there; *since* leaves out what it contains.
+    A `git pull` before a push is such a merge: what the branch was until then becomes its second parent.
+    """
+    reach = [commit, *([f"^{since}"] if since else [])]
+    touching = git.read("rev-list", "--topo-order", "--reverse", "--full-history", *reach, "--", *paths).text.split()
+    line = set(git.read("rev-list", "--first-parent", *reach).text.split())
+    beside = [one for one in touching if one not in line]
+    if not beside:
+        return []
+    rows = [
+        row.split() for row in git.read("rev-list", "--topo-order", "--reverse", "--parents", *reach).text.splitlines()
+    ]
+    parents = {one: rest for one, *rest in rows}
+    brought: dict[str, str] = {}
+    for one in (one for one in parents if one in line):
+        below = parents[one][1:]
+        while below:
+            found = below.pop()
+            if found in parents and found not in line and found not in brought:
+                brought[found] = one
+                below += parents[found]
+    return [(one, brought[one]) for one in beside]

@@ -150,7 +150,7 @@ def readable(stderr: bytes) -> str:
     "fatal: unable to access 'https://***@git.example.com/x.git/'"
     """
     text = stderr.decode("utf-8", "replace").replace("\r", "\n")
-    text = re.sub(r"([a-z][a-z0-9+.-]*://)[^/@\s]+@", r"\1***@", text, flags=re.IGNORECASE)
+    text = re.sub(r"([a-z][a-z0-9+.-]*://)[^/\s]+@", r"\1***@", text, flags=re.IGNORECASE)
     text = "".join(char for char in text if char == "\n" or char.isprintable())
     lines = [line.rstrip() for line in text.splitlines() if line.strip()]
     return "\n".join(lines[-STDERR_TAIL_LINES:])

@@ -70,6 +70,13 @@ class ProposalBranch:
         merged = None if self._stands_on_base(head, base, paths) else self.git.merged_tree(base, head)
         return (ours,) if merged is None else (ours, self.contents(merged, paths))
 
+    def is_open(self) -> bool:
+        """Whether merging the branch changes anything."""
+        head, base = self.head, self.base
+        if head is None or self.git.merge_base(base, head) is None:
+            return head is not None
+        return bool(self.brings(self.git.touched(base, head)))
+
     def has_exactly(self, paths: Collection[str]) -> bool:
         """Whether merging the branch changes no file but *paths*, and each of them to what the branch has."""
         head, base = self.head, self.base

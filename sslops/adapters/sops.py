@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from sslops.adapters.age_identities import identity_files, identity_folder
+from sslops.adapters.environment import OWN_TOKENS
 from sslops.adapters.sops_rules import CONFIG_NAME, read_rules, recipients_of, rule_for
 from sslops.errors import NoIdentity, SopsError
 from sslops.model.secret import Secret
@@ -30,7 +31,9 @@ TIMEOUT_SECONDS = 60.0
 _COULD_NOT_DECRYPT_TREE, _MAC_MISMATCH, _NO_DATA_KEY = 25, 51, 128
 _AGE_VARIABLES = ("SOPS_AGE_KEY", "SOPS_AGE_KEY_FILE", "SOPS_AGE_KEY_CMD", "SOPS_AGE_SSH_PRIVATE_KEY_FILE")
 # What a forge or a CI system gives a job and sops has no use for; cloud credentials stay, a KMS needs them.
-_TOKENS = ("CI_JOB_TOKEN", "GITLAB_TOKEN", "GITHUB_TOKEN", "GH_TOKEN", "FORGEJO_TOKEN", "GITEA_TOKEN")
+_TOKENS = OWN_TOKENS | {
+    *("CI_JOB_TOKEN", "CI_REPOSITORY_URL", "GITLAB_TOKEN", "GITHUB_TOKEN", "GH_TOKEN", "FORGEJO_TOKEN", "GITEA_TOKEN")
+}
 _HINT_IDENTITY = "put the identity into $XDG_CONFIG_HOME/sslops/{renew,deploy}.key or set SOPS_AGE_KEY_FILE"
 _LONGEST_WORD, _TAIL_CHARACTERS = 80, 300
 

@@ -28,6 +28,8 @@ RUN_OVERRIDE = "SSLOPS_RUN"
 _MAX_EVENT_BYTES = 4_000_000
 _MAX_URL = 500
 _URL = re.compile(r"https?://[^\s<>\"'`\\]+")
+_LINE = re.compile(r"[^\x00-\x1f\x7f-\x9f\u2028\u2029]{1,500}")
+"""What can stand in a trailer without beginning another."""
 _PROJECT = re.compile(r"[\w.-]+(?:/[\w.-]+)+")
 _NUMBER = re.compile(r"[1-9][0-9]{0,9}")
 _PULL_REF = re.compile(r"refs/pull/([1-9][0-9]{0,9})/(?:merge|head)")
@@ -88,7 +90,7 @@ NO_JOB = Environment()
 
 def environment(environ: Mapping[str, str], event: Mapping[str, Any] | None = None) -> Environment:
     """Return what *environ* says of this job; *event* is the document that GitHub and Forgejo put beside it."""
-    told = environ.get(RUN_OVERRIDE) or None
+    told = _matching(_LINE, environ.get(RUN_OVERRIDE))
     if environ.get("GITLAB_CI"):
         return _gitlab(environ, told)
     if environ.get("FORGEJO_ACTIONS") or environ.get("GITEA_ACTIONS"):

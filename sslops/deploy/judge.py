@@ -163,8 +163,10 @@ def is_due(service: ServiceId, world: World, entry: HostEntry) -> bool:
 def _outlives(served: Served, service: ServiceId, world: World, until: datetime | None) -> bool:
     """Whether the wait is longer than what is served now is valid."""
     known = [world.branches.main[service].generations.get(key) for key in served.may_serve if key is not None]
-    ends = [generation.issued.not_after for generation in known if generation is not None and generation.issued]
-    return bool(ends) and (until or world.now) >= min(ends)
+    issued = [generation.issued for generation in known if generation is not None and generation.issued]
+    if until is None:
+        return any(each.is_ending(world.now) for each in issued)
+    return any(until >= each.not_after for each in issued)
 
 
 def services_for(delivery: Delivery, options: DeployOptions) -> list[ServiceId]:

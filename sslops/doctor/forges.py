@@ -101,7 +101,8 @@ def _forge(use: Use, patient: Patient) -> Iterator[Finding]:
         standing = examine(use.kind, use.project, token, address, patience, use.branch)
     except MayNotCall as error:
         # Merge requests are asked for by the push then; whether that is allowed, the look at git tells.
-        yield Finding("forge", Health.NOTE, f"{error.what}; {_BY_PUSH}, and sslops cannot tell what became of them", use.verbs, f"'Push options' in {_DOCS}")
+        what = f"{error.what}; {_BY_PUSH}, and sslops cannot tell what became of them"
+        yield Finding("forge", Health.NOTE, what, use.verbs, f"'Push options' in {_DOCS}")
         return
     except ForgeError as error:
         yield Finding("forge", Health.MISSING, error.what, use.verbs, error.hint)

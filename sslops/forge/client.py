@@ -84,6 +84,10 @@ class Api(Protocol):
         """Merge or schedule; Moved when it is not at *head*, ForgeError when neither is allowed."""
         ...
 
+    def unschedule(self, number: int) -> None:
+        """Take back that it is to be merged; Refusal where that is not so."""
+        ...
+
     def comments(self, number: int) -> Iterator[Text]:
         """Yield the comments of a request, newest first where the forge can."""
         ...
@@ -169,6 +173,16 @@ class Client:
             if shown.state is RequestState.MERGED:
                 return Merging.MERGED
             return self.desk.once(lambda: self.api.merge(request.number, head), lambda: self._merging(request.number))
+
+    def unschedule(self, request: MergeRequest) -> None:
+        """Take back that the forge was asked to merge it; one that ended or is not to be merged is left alone."""
+        with self.desk.calling(f"take back the merge of request {request.number}", self.api.rights.merge):
+            try:
+                self.api.unschedule(request.number)
+            except Refusal:
+                shown = self.api.request(request.number)
+                if shown.is_scheduled and shown.state is RequestState.OPEN:
+                    raise
 
     def put_remark(self, number: int, marker: str, text: str) -> bool:
         """Let the request have one comment of ours with *marker*."""

@@ -126,6 +126,10 @@ class ForgejoApi:
             raise self.desk.moved(shown.source)
         return Merging.SCHEDULED
 
+    def unschedule(self, number: int) -> None:
+        """Take back that it is put aside to be merged."""
+        self._call("DELETE", f"/pulls/{number}/merge")
+
     def comments(self, number: int) -> Iterator[Text]:
         """Yield the comments, oldest first; this list has no pages."""
         found = self._call("GET", f"/issues/{number}/comments")
@@ -180,11 +184,13 @@ class ForgejoApi:
         if request.state is not RequestState.OPEN:
             return request
         try:
-            events = [each.get("type") for each in self._pages(f"/issues/{request.number}/timeline", {})]
+            events = list(self._pages(f"/issues/{request.number}/timeline", {}))
         except Refusal:
             return request
-        told = [event for event in events if event in {_SCHEDULED, _UNSCHEDULED}]
-        return replace(request, is_scheduled=bool(told) and told[-1] == _SCHEDULED)
+        told = [event for event in events if event.get("type") in {_SCHEDULED, _UNSCHEDULED}]
+        if not told or told[-1].get("type") != _SCHEDULED:
+            return request
+        return replace(request, is_scheduled=True, is_our_schedule=self._is_ours(told[-1]))
 
     def _style(self) -> str:
         return next((style for style, key in _STYLES.items() if self._settings.get(key, style == "merge")), "squash")
@@ -249,6 +255,7 @@ def _request(facts: object) -> MergeRequest:
         head=_text(head, "sha") or None,
         title=_text(facts, "title"),
         body=unified(_text(facts, "body")),
+        is_draft=bool(facts.get("draft")),
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -75,11 +75,11 @@ class GitHubApi:
         )
         for pull in islice(found, LOOKED_THROUGH):
             if _is_of(pull, self.desk.project, source):
-                yield _request(pull)
+                yield self._read(pull)
 
     def request(self, number: int) -> MergeRequest:
         """Return one request."""
-        return _request(self._pull(number))
+        return self._read(self._pull(number))
 
     def branch_head(self, branch: str) -> str | None:
         """Return where *branch* is."""
@@ -118,6 +118,15 @@ class GitHubApi:
         if self._pull(number).head.sha != head:
             raise self.desk.moved(pull.head.ref)
         return self._merge_now(pull, method, head, why)
+
+    def unschedule(self, number: int) -> None:
+        """Take auto-merge back."""
+        from github import GithubException
+
+        try:
+            self._pull(number).disable_automerge()
+        except GithubException as error:
+            raise Refusal(422, _graphql_words(error.data)) from None
 
     def comments(self, number: int) -> Iterator[Text]:
         """Yield the comments, oldest first: GitHub knows no other order here."""
@@ -212,6 +221,15 @@ class GitHubApi:
             raise self.desk.wont_merge(pull.number, reason, hint or "see the pull request") from None
         return Merging.MERGED
 
+    def _read(self, pull: PullRequest) -> MergeRequest:
+        """Return what *pull* says, and whether it was we who turned auto-merge on."""
+        request = _request(pull)
+        if not request.is_scheduled:
+            return request
+        who = (pull.raw_data.get("auto_merge") or {}).get("enabled_by") or {}
+        is_ours = who.get("login") == self._login if self._login else who.get("type") == "Bot"
+        return replace(request, is_our_schedule=is_ours)
+
     def _is_ours(self, written: IssueComment | Any) -> bool:  # noqa: ANN401  (an issue has the same author field)
         user = written.user
         if user is None:
@@ -234,6 +252,7 @@ def _request(pull: PullRequest) -> MergeRequest:
             title=pull.title,
             body=unified(pull.body),
             is_scheduled=pull.auto_merge is not None,
+            is_draft=bool(pull.draft),
         )
     except BadAttributeException:
         raise ForgeError("GitHub's answer is no pull request", hint="is forge the right kind?") from None

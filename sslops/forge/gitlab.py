@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -87,13 +87,13 @@ class GitLabApi:
         for each in islice(found, LOOKED_THROUGH):
             facts = each.attributes
             if field(facts, "source_project_id") == field(facts, "target_project_id"):
-                request = _request(facts)
+                request = self._read(facts)
                 if is_open or request.state is not RequestState.OPEN:
                     yield request
 
     def request(self, number: int) -> MergeRequest:
         """Return one request."""
-        return _request(self._project.mergerequests.get(number).attributes)
+        return self._read(self._project.mergerequests.get(number).attributes)
 
     def branch_head(self, branch: str) -> str | None:
         """Return where *branch* is."""
@@ -137,6 +137,10 @@ class GitLabApi:
                 raise self._merge_error(number, refusal) from None
             answer = self._merge_at_once(number, head)
         return Merging.MERGED if field(answer, "state") == "merged" else self._confirmed(number)
+
+    def unschedule(self, number: int) -> None:
+        """Take auto-merge back."""
+        self._request_ref(number).cancel_merge_when_pipeline_succeeds()
 
     def comments(self, number: int) -> Iterator[Text]:
         """Yield the comments, newest first."""
@@ -244,6 +248,13 @@ class GitLabApi:
     def _is_ours(self, facts: dict[str, Any]) -> bool:
         return field(facts, "author", "id") == self._user_id
 
+    def _read(self, facts: dict[str, Any]) -> MergeRequest:
+        """Return what *facts* say, and whether it was we who asked for the merge that they announce."""
+        request, asked = _request(facts), facts.get("merge_user")
+        if not request.is_scheduled or not isinstance(asked, dict):
+            return request
+        return replace(request, is_our_schedule=asked.get("id") == self._user_id)
+
     def _request_ref(self, number: int) -> Any:  # noqa: ANN401  (python-gitlab's objects are dynamic)
         return self._project.mergerequests.get(number, lazy=True)
 
@@ -260,6 +271,7 @@ def _request(facts: dict[str, Any]) -> MergeRequest:
         title=str(field(facts, "title")),
         body=unified(facts.get("description")),
         is_scheduled=bool(facts.get("merge_when_pipeline_succeeds")),
+        is_draft=bool(facts.get("draft")),
     )
 
 

@@ -158,7 +158,7 @@ def without_mark_up(text: str) -> str:
     if re.match(r"\s*<", text):
         return ""
     line = " ".join("".join(each if each.isprintable() else " " for each in text).split())
-    return re.sub(r"(?i)([a-z][a-z0-9+.-]*://)[^/@\s]+@", r"\1***@", line)[:_LONGEST_WORDS]
+    return re.sub(r"(?i)([a-z][a-z0-9+.-]*://)[^/\s]+@", r"\1***@", line)[:_LONGEST_WORDS]
 
 
 def _as_it_is(request: requests.PreparedRequest) -> requests.PreparedRequest:

@@ -105,6 +105,8 @@ def _write_jobs(draft: Path, forge: Forge) -> None:
         text = text.replace(
             none, f"forge: {forge}, project: {project}{end}" if end else f"forge: {forge}\n  project: {project}"
         )
+    # The jobs hold tokens, which speak https; a key for git over ssh is in no row.
+    text = text.replace("git@git.example.com:infra/dns.git", "https://git.example.com/infra/dns.git")
     (draft / _SETTINGS).write_text(text, encoding="utf-8")
 
 

@@ -15,24 +15,29 @@ if TYPE_CHECKING:
 def read_folder(top: Path, name: str = FOLDER) -> Mapping[str, bytes]:
     """Return every file of the folder *name* below *top*, the repository's root, by its name relative to *top*.
 
-    Hidden files and folders are left out. A link that leads out of the folder is refused, because a commit could not
-    carry what it shows. Raises `InventoryError` when there is no such folder.
+    Hidden files and folders are left out. A link is refused, because a commit does not carry what it shows, which may
+    be a file of this machine. Raises `InventoryError` when there is no such folder.
     """
     folder = top / name
+    if folder.is_symlink():
+        raise _link(name)
     if not folder.is_dir():
         message = f"there is no '{name}' in '{top}'"
         raise InventoryError(message, hint="sslops init DIR, or sslops -C DIR ...")
-    return {file.relative_to(top).as_posix(): file.read_bytes() for file in _files(folder, folder.resolve())}
+    return {file.relative_to(top).as_posix(): file.read_bytes() for file in _files(folder, top)}
 
 
-def _files(folder: Path, root: Path) -> Iterator[Path]:
+def _files(folder: Path, top: Path) -> Iterator[Path]:
     for entry in sorted(folder.iterdir()):
         if entry.name.startswith("."):
             continue
-        if entry.is_symlink() and not entry.resolve().is_relative_to(root):
-            message = f"the link '{entry}' leads out of '{root.name}'"
-            raise InventoryError(message, hint="put the file itself there")
+        if entry.is_symlink():
+            raise _link(entry.relative_to(top).as_posix())
         if entry.is_dir():
-            yield from _files(entry, root)
+            yield from _files(entry, top)
         elif entry.is_file():
             yield entry
+
+
+def _link(name: str) -> InventoryError:
+    return InventoryError(f"'{name}' is a link", hint="put the file itself there")

@@ -85,6 +85,10 @@ class MergeRequest:
     body: str
     is_scheduled: bool = False
     """Whether the forge shows that it merges the request by itself once its own conditions hold."""
+    is_our_schedule: bool = False
+    """Whether it was we who asked for that, and no person."""
+    is_draft: bool = False
+    """Whether a person marked it as one: nobody merges it until it is ready."""
 
     @property
     def digest(self) -> str | None:

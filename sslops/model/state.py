@@ -44,6 +44,10 @@ class Issued:
     signer: str | None = None
     """The generation of the own CA that signed; null for ACME and for a self-signed root."""
 
+    def is_ending(self, now: datetime) -> bool:
+        """Whether the last tenth of its life has begun, in which a wait without an end is a failure."""
+        return now >= self.not_after - (self.not_after - self.not_before) / 10
+
 
 @dataclass(frozen=True, slots=True)
 class Generation:

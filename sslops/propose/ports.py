@@ -53,6 +53,10 @@ class Forge(Protocol):
         """
         ...
 
+    def unschedule(self, request: MergeRequest) -> None:
+        """Take back that the forge was asked to merge *request*; nothing happens when it is not to be merged."""
+        ...
+
     def put_remark(self, number: int, marker: str, text: str) -> bool:
         """Let request *number* have one comment of ours that contains *marker*; False when it says so already."""
         ...

@@ -6,7 +6,8 @@ reopens the request, or the digest changes. What the bot closes itself declines 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from sslops.model.proposal import WITHDRAWN, RequestState, marked
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from sslops.model.proposal import MergeRequest, Merging, Proposal
+
+_DRAFT = re.compile(r"\s*(\[draft\]|\(draft\)|draft:|\[wip\]|wip:)\s*", re.IGNORECASE)
+"""What GitLab and Forgejo read at the start of a title as the mark of a draft; GitHub keeps it apart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +81,8 @@ class Proposed:
         """What is waited for, in words, with the address of the request."""
         if self.is_declined:
             return f"declined: {self.request.url} was closed; --force opens it again"
+        if self.request.is_draft:
+            return f"{self.request.url} is a draft; mark it as ready, and it is merged as others are"
         if self.merging is not None:
             return f"{self.request.url} is to be merged by the forge, which did not do so yet"
         return f"{self.request.url} waits for a person to merge it"
@@ -111,9 +117,16 @@ def decide(proposal: Proposal | None, requests: Sequence[MergeRequest], *, force
     if not still_open:
         return Open(proposal)
     request = still_open[0]
-    if (request.title, normal(request.body)) == (proposal.title, normal(proposal.body)):
+    wanted = replace(proposal, title=as_draft(proposal.title, request))
+    if (request.title, normal(request.body)) == (wanted.title, normal(wanted.body)):
         return Keep(request)
-    return Edit(request, proposal, changed(request.digest, proposal.digest))
+    return Edit(request, wanted, changed(request.digest, wanted.digest))
+
+
+def as_draft(title: str, request: MergeRequest) -> str:
+    """Return *title* with the mark of a draft that a person put before the title of *request*, if there is one."""
+    found = _DRAFT.match(request.title) if request.is_draft else None
+    return title if found is None else f"{found[0]}{title}"
 
 
 def declined(digest: str, requests: Sequence[MergeRequest]) -> MergeRequest | None:

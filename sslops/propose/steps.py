@@ -75,6 +75,11 @@ class Proposer:
             return Proposed(decision.request, is_declined=True)
         request = self._stated(decision)
         if self.policy is not MergePolicy.AUTO or not may_merge:
+            if request.is_our_schedule:
+                # We asked the forge while the policy was another, or nobody held it.
+                self.open_forge().unschedule(request)
+            return Proposed(request)
+        if request.is_draft:
             return Proposed(request)
         if not is_to_be_merged(request, proposal.head):
             return Proposed(request, merging=Merging.SCHEDULED)

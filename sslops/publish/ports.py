@@ -63,8 +63,8 @@ class DnsRepository(Repository, Protocol):
         """Whether the include files of these apexes in base say *zones*."""
         ...
 
-    def is_open(self, apexes: Iterable[str]) -> bool:
-        """Whether merging the proposal would change an include file of *apexes*."""
+    def is_open(self, apexes: Iterable[str] | None = None) -> bool:
+        """Whether merging the proposal would change an include file of *apexes*; null: whatever file."""
         ...
 
     def publish(self, base: str, head: str | None, files: Mapping[str, bytes], message: str) -> str:

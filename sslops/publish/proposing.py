@@ -52,7 +52,9 @@ class Proposing:
     def run(self) -> Plan:
         """Propose, and return what was done and what waits for whom; Moved when another run was faster."""
         if not self.found.plan.actions:
-            self._take_back()
+            # What could not be looked at now is no reason to take back what was found out before.
+            if not self.stage.repository.is_open(self.look.failed):
+                self._take_back()
             return self.found.plan
         name = digest(self.found.plan)
         refusal = self.way.requests.refusal(name)
@@ -89,7 +91,7 @@ class Proposing:
     def _take_back(self) -> None:
         """Take back what is proposed: the open request, what the branch would bring, what a run that is gone left."""
         repository, is_stale = self.stage.repository, bool(self.stage.stale(self.snapshot.ledger))
-        is_open = repository.is_open(self.look.repo)
+        is_open = repository.is_open()
         if is_open:
             # The request first: some forges close one whose branch brings nothing, as if a person had declined it.
             self.way.requests.withdraw()

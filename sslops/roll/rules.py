@@ -114,10 +114,7 @@ def held(inventory: Inventory, rolled: Mapping[ServiceId, GenerationId], now: da
 
 
 def _is_ending(curr: Generation | None, now: datetime) -> bool:
-    if curr is None or curr.issued is None:
-        return False
-    life = curr.issued.not_after - curr.issued.not_before
-    return now >= curr.issued.not_after - life / 10
+    return curr is not None and curr.issued is not None and curr.issued.is_ending(now)
 
 
 def _hazards(verdict: Verdict) -> tuple[Hazard, ...]:
@@ -173,9 +170,10 @@ class _Judge:
     def wait(self, service: Service, verdict: Verdict) -> Wait:
         curr = self.branches.next[service.id].curr
         expiry = curr.issued.not_after if curr and curr.issued else None
-        # A wait that ends only after what is served has expired is a failure, not a wait (design section 2).
-        fatal = expiry is not None and (verdict.until or self.gate.now) >= expiry
-        return Wait(Verb.ROLL, service.id.group, service.id.name, "roll", verdict.until, verdict.why, fatal)
+        # A wait that ends only after what is served has expired is a failure, not a wait (design section 2); of one
+        # without an end nobody can tell, as of a request that nobody merges.
+        fatal = _is_ending(curr, self.gate.now) if verdict.until is None else expiry and verdict.until >= expiry
+        return Wait(Verb.ROLL, service.id.group, service.id.name, "roll", verdict.until, verdict.why, bool(fatal))
 
     def _slots(self, service: Service) -> Slots:
         return self.branches.next[service.id].slots

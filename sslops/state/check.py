@@ -36,7 +36,8 @@ def state_faults(folder: Path, inventory: Inventory) -> tuple[StateError, ...]:
 
 def read_state(folder: Path) -> dict[str, bytes]:
     """Return path to content of all that lies below `state/` in a work tree, and of `.sops.yaml`."""
-    paths = [*sorted((folder / STATE).rglob("*")), folder / CONFIG_NAME]
+    top = folder / STATE
+    paths = [*([] if top.is_symlink() else sorted(top.rglob("*"))), folder / CONFIG_NAME]
     # A link could lead out of the repository; read as no file, it is missed and so reported.
     plain = [path for path in paths if path.is_file() and not path.is_symlink()]
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in plain}

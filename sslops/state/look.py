@@ -54,17 +54,33 @@ class Looker:
             branches=Branches(on_main, taken.state),
             take_in=taken,
             ledger=read_ledger(self.git.files(ledger) if ledger else {}),
-            proposed=self._proposed(heads.get(ROLL_BRANCH), main, on_main),
+            proposed=self._proposed(heads.get(ROLL_BRANCH), main, following, on_main),
         )
 
-    def _proposed(self, roll: str | None, main: str, on_main: State) -> Mapping[ServiceId, GenerationId]:
-        if roll is None or roll == main:
+    def _proposed(
+        self, roll: str | None, main: str, following: str | None, on_main: State
+    ) -> Mapping[ServiceId, GenerationId]:
+        if roll is None or roll == main or not self._is_of_next(roll, main, following):
             return {}
         try:
             return rolls(on_main, self.state(roll))
         except StateError:
             # Somebody else wrote there, which stops whoever wants to write, and nobody who only looks.
             return {}
+
+    def _is_of_next(self, roll: str, main: str, following: str | None) -> bool:
+        """Whether merging *roll* brings what stood on next and nothing else, also where a forge rebased or updated it.
+
+        Whoever may push there could put something beside it in the bot's name, and a forge would merge it for us.
+        """
+        if following is None or self.git.is_ancestor(roll, following):
+            return True
+        if self.git.merge_base(main, roll) is None:
+            return False
+        if not all(path.startswith(f"{STATE}/") for path in self.git.touched(main, roll)):
+            return False
+        stood = {self.git.subtree(one.sha, STATE) for one in self.git.log(following, since=[main])}
+        return self.git.subtree(roll, STATE) in stood
 
     def state(self, commit: str) -> State:
         """Return the state as *commit* has it."""

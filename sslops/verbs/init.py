@@ -67,11 +67,12 @@ def _told(directory: Path, identities: Sequence[Identity]) -> str:
 def _secrets(forge: Forge, identities: Sequence[Identity]) -> str:
     """Name every secret of every job, and for the identities the file whose content it is."""
     files = dict(zip(("renew", "deploy"), (each.path for each in identities), strict=True))
-    place = "secrets of the repository" if forge is Forge.FORGEJO else "environment '{}'"
+    place = "in the repository, for the job '{}'" if forge is Forge.FORGEJO else "in the environment '{}'"
     lines = ["", f"Then push it to {forge.label}, with these secrets (docs/ci-{forge}.md):"]
+    width = max(len(row.name_on(forge, job)) for job, rows in ROWS.items() for row in rows)
     for job, rows in ROWS.items():
         lines += ["", f"  {place.format(job)}"]
         for row in rows:
             content = f"the line AGE-SECRET-KEY-... of '{files[job]}'" if row.name == "SOPS_AGE_KEY" else row.content
-            lines.append(f"    {row.name_on(forge, job):<25} {content} ({row.when})")
+            lines.append(f"    {row.name_on(forge, job):<{width}}  {content} ({row.when})")
     return "\n".join(lines)

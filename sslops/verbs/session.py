@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Protocol, TextIO
 import click
 
 from sslops.adapters.effects import NO_EFFECTS
+from sslops.adapters.environment import without_secrets
 from sslops.ci import speech
 from sslops.ci.environment import NO_JOB, Environment
 from sslops.errors import Faults, UsageError
@@ -168,7 +169,12 @@ def _git_config(folder: Path, key: str) -> str | None:
 
     try:
         found = subprocess.run(
-            ["git", "-C", str(folder), "config", "--get", key], capture_output=True, text=True, timeout=5, check=False
+            ["git", "-C", str(folder), "config", "--get", key],
+            env=without_secrets(os.environ),
+            capture_output=True,
+            text=True,
+            timeout=5,
+            check=False,
         )
     except OSError:
         return None

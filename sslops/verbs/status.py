@@ -64,7 +64,12 @@ def _report(session: Session, targets: tuple[str, ...], *, fetch: bool) -> Statu
 
     inventory = load(read_folder(session.folder))
     wanted = parse_targets(targets, inventory)
-    repository = OpsRepo(Git.discover(session.folder), inventory.repo)
+    git = Git.discover(session.folder)
+    if fetch:
+        from sslops.wiring.forges import ops_clone
+
+        git = ops_clone(git, inventory.repo)
+    repository = OpsRepo(git, inventory.repo)
     if fetch:
         with repository.lock():
             snapshot = repository.refresh()

@@ -109,6 +109,24 @@ def test_the_variables_of_sops_itself_count(world: World, held: tuple[str, ...])
     assert [KEY.reveal()] * 2 == [by_file.reveal(), by_value.reveal()]
 
 
+def test_sops_and_what_it_starts_are_given_no_token(world: World) -> None:
+    """A program that finds an identity sees sops' environment; a KMS' credentials stay."""
+    (world.folder / "identity").write_bytes(world.identities["deploy"][0].reveal())
+    finder = world.folder / "find-identity"
+    finder.write_text(f"#!/bin/sh\nenv >{world.folder}/seen\ncat {world.folder}/identity\n")
+    finder.chmod(0o755)
+    tokens = ("SSLOPS_FORGE_TOKEN", "SSLOPS_DNS_TOKEN", "GITHUB_TOKEN", "CI_JOB_TOKEN", "CI_REPOSITORY_URL")
+    given = dict.fromkeys(tokens, "hunter2") | {"AWS_SESSION_TOKEN": "of-the-kms"}
+    opened = world.sops(**given, SOPS_AGE_KEY_CMD=str(finder)).decrypt(
+        SERVICE_KEY, world.sops().encrypt(SERVICE_KEY, KEY)
+    )
+    seen = (world.folder / "seen").read_text()
+
+    assert KEY.reveal() == opened.reveal()
+    assert "hunter2" not in seen
+    assert "AWS_SESSION_TOKEN=of-the-kms" in seen
+
+
 def test_an_identity_file_that_is_not_there_is_named(world: World) -> None:
     """sops would say so in the middle of a page."""
     document = world.sops().encrypt(SERVICE_KEY, KEY)

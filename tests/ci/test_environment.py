@@ -136,3 +136,8 @@ def test_a_run_can_be_named_by_hand() -> None:
     """`SSLOPS_RUN` goes before what the forge says."""
     assert "cron on tuesday" == environment(GITLAB | {"SSLOPS_RUN": "cron on tuesday"}).run
     assert "cron on tuesday" == environment({"SSLOPS_RUN": "cron on tuesday"}).run
+
+
+def test_a_name_that_would_be_more_than_a_trailer_names_no_run() -> None:
+    """Whoever starts a pipeline may set the variable; the job's own address stands in its place."""
+    assert GITLAB["CI_JOB_URL"] == environment(GITLAB | {"SSLOPS_RUN": "x\nSslops-Action: roll"}).run

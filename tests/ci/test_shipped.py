@@ -99,26 +99,32 @@ def test_a_job_holds_the_secrets_of_its_row_and_no_others(forge: Forge, verb: st
 
 @pytest.mark.parametrize("forge", [Forge.GITHUB, Forge.FORGEJO])
 def test_what_a_merge_request_starts_holds_at_most_a_token_that_reads(forge: Forge) -> None:
-    """check has nothing, plan what reads a private DNS repository."""
+    """check has nothing, plan the job's own token, to comment, and what reads a private DNS repository."""
     jobs = yaml.safe_load((PROJECT / f".{forge}/workflows/sslops-check.yml").read_text())["jobs"]
     (row,) = ROWS["plan"]
 
     assert "secrets." not in json.dumps(jobs["check"])
-    assert {row.name: f"${{{{ secrets.{row.name_on(forge, 'plan')} }}}}"} == jobs["plan"]["steps"][-1]["env"]
+    assert {
+        "GITHUB_TOKEN": "${{ github.token }}",
+        row.name: f"${{{{ secrets.{row.name_on(forge, 'plan')} }}}}",
+    } == jobs["plan"]["steps"][-1]["env"]
+    assert {"contents": "read", "pull-requests": "write"} == jobs["plan"]["permissions"]
 
 
 @pytest.mark.parametrize("workflow", WORKFLOWS)
 def test_a_workflow_is_short_and_careful(workflow: str) -> None:
-    """No right but to read, a time limit, one run at a time, not at minute 0, and each step one command."""
+    """No right but to read (and, in plan, to comment), a time limit, one run at a time, each step one command."""
     text = (PROJECT / workflow).read_text()
     document = yaml.safe_load(text)
 
     assert len(text.splitlines()) <= 50
     assert {} == document["permissions"]
     assert document["concurrency"]["group"]
-    for each in document["jobs"].values():
+    for name, each in document["jobs"].items():
         assert each["timeout-minutes"] <= 60
-        assert {"contents": "read"} == each["permissions"]
+        assert {"contents": "read"} == {
+            key: value for key, value in each["permissions"].items() if name != "plan" or key != "pull-requests"
+        }
         assert all(
             "\n" not in step.get("run", "").strip() and "${{" not in step.get("run", "") for step in each["steps"]
         )

@@ -35,12 +35,21 @@ def test_a_folder_without_inventory_is_an_error_with_a_hint(tmp_path: Path) -> N
     assert "sslops init" in caught.value.hint
 
 
-@pytest.mark.parametrize("target", ["/etc/hostname", "../secret.yaml"])
-def test_a_link_out_of_the_inventory_is_refused(tmp_path: Path, target: str) -> None:
-    """A commit could not carry what it shows."""
+@pytest.mark.parametrize("target", ["/etc/hostname", "../secret.yaml", ".", "other.yaml"])
+def test_a_link_in_the_inventory_is_refused(tmp_path: Path, target: str) -> None:
+    """A commit does not carry what it shows, and a merge request's could show a file of the runner."""
     (tmp_path / "inventory").mkdir()
     (tmp_path / "secret.yaml").write_text("x: 1\n")
     (tmp_path / "inventory" / "sslops.yaml").symlink_to(target)
 
-    with pytest.raises(InventoryError, match="leads out of 'inventory'"):
+    with pytest.raises(InventoryError, match=r"^'inventory/sslops.yaml' is a link$"):
+        read_folder(tmp_path)
+
+
+def test_the_inventory_itself_is_no_link(tmp_path: Path) -> None:
+    """It would show whole folders of the runner."""
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "inventory").symlink_to("elsewhere")
+
+    with pytest.raises(InventoryError, match=r"^'inventory' is a link$"):
         read_folder(tmp_path)

@@ -11,7 +11,7 @@ from sslops.adapters.git import Git, Person
 from sslops.adapters.git_credentials import GitCredential
 from sslops.adapters.request_branch import RequestBranch
 from sslops.dane.zonefile import parse
-from sslops.errors import Moved
+from sslops.errors import DnsError, Moved
 from sslops.forge.opening import open_forge
 from sslops.forge.push_options import request_options
 from sslops.forge.tokens import Role, Token
@@ -68,9 +68,12 @@ class Mirror:
     """Name servers that load every commit of the DNS base the moment it is there."""
 
     repo: Path
+    is_down: bool = False
 
     def name_servers(self, apex: str, primary: Endpoint | None, fixed: tuple[Endpoint, ...]) -> Servers:  # noqa: ARG002
         """Return two that are never asked by address."""
+        if self.is_down:
+            raise DnsError("nobody tells the name servers")
         return {"ns1": (), "ns2": ()}
 
     def mx(self, apex: str, via: Endpoint | None) -> tuple[str, ...]:  # noqa: ARG002
@@ -129,6 +132,8 @@ class Desk:
         self.secret = self.forge.token("sslops")
         self.policy = MergePolicy.REVIEW
         self.has_dane = True
+        self.groups = builders.inventory().groups
+        self.dns_is_down = False
         self.hold: Hold | None = None
         self.dns = self.clone("dns")
         served = Served((self.first,), self.clock.at, "port")
@@ -141,7 +146,7 @@ class Desk:
         """One service with DANE on two hosts; without `has_dane` nothing is published, and rolls wait for nothing."""
         service = builders.service(min_roll_minutes=0, hold=self.hold)
         if self.has_dane:
-            return builders.inventory(service)
+            return replace(builders.inventory(service), groups=self.groups)
         return replace(builders.inventory(replace(service, dane=())), dns=None)
 
     def clone(self, name: str) -> Interrupted:
@@ -164,7 +169,7 @@ class Desk:
         dns.refresh()
         way = ByRequest(self.requests(Kind.TLSA, force=force), descriptions.tlsa)
         clock = self.clock
-        observer = Observer(self.inventory, dns, Mirror(self.zones.path), clock)
+        observer = Observer(self.inventory, dns, Mirror(self.zones.path, self.dns_is_down), clock)
         return Publisher(self.inventory, self.yard.ops, dns, observer, self._ask, clock, _no_sleep, run, way=way)
 
     def publish_again_when_moved(self) -> Plan:

@@ -173,3 +173,17 @@ def test_a_roll_moves_the_pointers() -> None:
     """`next` is empty afterwards, and the refusal of what is rolled is over."""
     assert slots(2) == replace(rolled_slots(slots(1, 2, refused=2), NOW), prev=None, rolled_at=None)
     assert (gen(1), NOW) == (rolled_slots(slots(1, 2), NOW).prev, rolled_slots(slots(1, 2), NOW).rolled_at)
+
+
+def test_a_wait_without_an_end_is_a_failure_before_the_certificate_ends() -> None:
+    """The DNS request was declined, or nobody merges it: that is told in the last tenth, not when all is over."""
+    state, asked = branches(slots(1, 2), generation(1, not_after=after(1_000)), 2), inventory(service())
+    gate = Gate(
+        Ledger(apexes={APEX: aged(record(1))}),
+        {APEX: look([commit("c1", zone(1))], zone(1))},
+        Keys.of(state),
+        (name(),),
+        NOW,
+    )
+    found = [plan(asked, state, replace(gate, now=after(now)), NO_OPTIONS) for now in (800, 950)]
+    assert [(None, False), (None, True)] == [(wait.until, wait.fatal) for each in found for wait in each.waits]

@@ -41,7 +41,7 @@ AROUND_THE_WITHDRAWAL = ("--stop-before", WITHDRAWAL, "--stop-after", WITHDRAWAL
 ONE_LOOK = "sslops.publish.steps:LOOK_SECONDS=1"
 """How long publish waits for a secondary that will not follow is of no interest here."""
 NO_PROPOSALS = "sslops.dane.gate:proposals=lambda *_: ()"
-NO_INTENT = "sslops.deploy.entries:intend=lambda entry, seq, targets, at: replace(entry, seq=seq)"
+NO_INTENT = "sslops.deploy.entries:intend=lambda entry, seq, targets, at, copies=(): replace(entry, seq=seq)"
 NO_TAKEOVER = "sslops.publish.steps:Publisher._fenced=lambda self, ledger: self.repository.head"
 NO_FENCE_ON_SECOND = (
     'if [ "$number" -lt "$seen" ]; then=>if [ "$number" -lt "$seen" ] && [ "${root%/smtp2/*}" = "$root" ]; then'

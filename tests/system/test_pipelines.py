@@ -43,7 +43,7 @@ class Pipelines:
 
     def __init__(self, folder: Path, forge: Forge) -> None:
         """Start all of it below *folder*, with the jobs on `main` and every secret made."""
-        self.world = ForgeSite(folder / "forge", forge)
+        self.forge, self.world = forge, ForgeSite(folder / "forge", forge)
         self.site, self.certs, self.zones = self.world.site, self.world.certs, self.world.zones
         person = self.site.ops._person
         assert person is not None
@@ -54,7 +54,13 @@ class Pipelines:
         self.site.ops.edit(with_jobs(shipped.files(forge)) | {"inventory/sslops.yaml": settings}, "the jobs")
         make_runnable(person)
         self.runner: Runner = RUNNERS[forge](
-            Machine(self.certs.path, folder / "jobs", self._url(self.certs), self.world.forge.token(BOT, Rights.READ))
+            Machine(
+                self.certs.path,
+                folder / "jobs",
+                self._url(self.certs),
+                self.world.forge.token(BOT, Rights.READ),
+                self.world.forge.url,
+            )
         )
         self._secrets = self._make_secrets()
 
@@ -78,6 +84,15 @@ class Pipelines:
         """Let a person merge the open request from *source*."""
         project.merge(self.world.open_request(project, source).number)
         self.site.dns.settle()
+
+    def plan(self, source: str) -> None:
+        """Run what the open request from *source* starts: plan comments on it."""
+        number = self.world.open_request(self.certs, source).number
+        secrets = self.secrets("plan") | {COMMENTS[self.forge]: self.world.forge.token(BOT)}
+        self.runner.merge_request(source, secrets, number).succeeded()
+        said = [each.text.partition("\n")[0] for each in self.certs.request(number).comments if not each.is_system]
+
+        assert ["**Nothing changes for certificates, DNS or hosts.**"] == said
 
     def propose_roll(self) -> None:
         """Run the scheduled roll until it proposes: a job that comes too early only waits."""
@@ -114,6 +129,8 @@ class Pipelines:
         return {"SSLOPS_DNS_TOKEN": self.world.forge.token(BOT, rights)}
 
 
+COMMENTS = {Forge.GITHUB: "GITHUB_TOKEN", Forge.GITLAB: "SSLOPS_FORGE_TOKEN"}
+"""What plan comments with: the job's own token, or one that is given."""
 HAVE_AGE = ("renew", "deploy")
 
 
@@ -130,7 +147,7 @@ def test_a_site_lives_by_its_pipelines(pipelines: Pipelines) -> None:
     site, runner = pipelines.site, pipelines.runner
     pipelines.run("renew")
     pipelines.propose_roll()
-    runner.merge_request(ROLL, pipelines.secrets("plan")).succeeded()
+    pipelines.plan(ROLL)
     pipelines.merge(pipelines.certs, ROLL)
     pipelines.deploy()
     first = certificate(site, "curr")

@@ -168,3 +168,14 @@ def test_outside_a_job_somebody_says_which_request(told: Told) -> None:
 
     assert 2 == done.exit_code
     assert "hint: sslops plan --comment --request NUMBER" in done.stderr
+
+
+@ONE
+def test_status_fetches_with_the_token_that_the_job_was_given(told: Told) -> None:
+    """As every other verb does: over https nothing else opens the repository."""
+    told.ops.git("checkout", "--quiet", "main")
+    told.ops.git("remote", "set-url", "origin", told.project.http_url)
+    nobody = told.ops.sslops("status", "--fetch")
+
+    assert 1 == nobody.exit_code
+    assert "example.com" in told.ops.sslops("status", "--fetch", environment=told.job).succeeded().stdout

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import subprocess
 import sys
 from datetime import UTC, datetime
@@ -183,6 +184,18 @@ def test_a_bug_shows_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.import_module", broken)
     with pytest.raises(KeyError):
         run(["status"])
+
+
+def test_what_a_peer_said_is_harmless_in_a_traceback_too() -> None:
+    """No runner obeys it, and no terminal; the way to the bug is all there."""
+    bug = "def bug(_):\n    raise ValueError('it said\\n::add-mask::x\\nand ##[error]y \\x1b[2J')\n"
+    program = f"from sslops import cli\n{bug}cli.run = bug\ncli.main()\n"
+    environ = {"PATH": os.environ["PATH"], "GITHUB_ACTIONS": "true"}
+    done = subprocess.run([sys.executable, "-c", program], env=environ, capture_output=True, text=True, check=False)
+
+    assert 1 == done.returncode
+    assert "Traceback" in done.stderr
+    assert "ValueError: it said\n\\::add-mask::x\nand ## [error]y \\x1b[2J\n" in done.stderr
 
 
 def test_hostile_words_in_an_error_do_not_reach_the_terminal(

@@ -63,8 +63,8 @@ class Runner(Protocol):
         """Run what a push to main starts."""
         ...
 
-    def merge_request(self, branch: str, secrets: Mapping[str, str] | None = None) -> Job:
-        """Run what a merge request from *branch* starts; *secrets* are those of plan."""
+    def merge_request(self, branch: str, secrets: Mapping[str, str] | None = None, number: int = 7) -> Job:
+        """Run what merge request *number* from *branch* starts; *secrets* are those of plan."""
         ...
 
 
@@ -72,13 +72,14 @@ class Runner(Protocol):
 class Machine:
     """Where jobs of *remote* run: everything below *folder*; their clones know it as *origin* (null: its path).
 
-    *token* is what the forge itself gives to every job.
+    *token* is what the forge itself gives to every job, *server* where it says that it is.
     """
 
     remote: Path
     folder: Path
     origin: str | None = None
     token: str | None = None
+    server: str = "http://127.0.0.1:9"
 
     def clone(self, branch: str = "main") -> Path:
         """Return a fresh clone with *branch* checked out."""
@@ -136,9 +137,9 @@ class Act:
         """Run the workflow of deploy."""
         return self._run("push", "sslops-deploy.yml", {"ref": "refs/heads/main"}, secrets)
 
-    def merge_request(self, branch: str, secrets: Mapping[str, str] | None = None) -> Job:
+    def merge_request(self, branch: str, secrets: Mapping[str, str] | None = None, number: int = 7) -> Job:
         """Run the workflow of check and plan."""
-        event = {"pull_request": {"number": 7, "head": {"ref": branch}, "base": {"ref": "main"}}}
+        event = {"pull_request": {"number": number, "head": {"ref": branch}, "base": {"ref": "main"}}}
         return self._run("pull_request", "sslops-check.yml", event, secrets, branch)
 
     def _run(
@@ -150,7 +151,7 @@ class Act:
         branch: str = "main",
     ) -> Job:
         clone = self.machine.clone(branch)
-        given = dict(secrets or {}) | ({"GITHUB_TOKEN": self.machine.token} if self.machine.token else {})
+        given = ({"GITHUB_TOKEN": self.machine.token} if self.machine.token else {}) | dict(secrets or {})
         (clone.parent / "event.json").write_text(json.dumps(document))
         (clone.parent / "secrets").write_text("".join(_dotenv(*each) for each in given.items()))
         return self.machine.run(
@@ -161,6 +162,7 @@ class Act:
             f"--eventpath={clone.parent}/event.json",
             f"--secret-file={clone.parent}/secrets",
             f"--env=GITHUB_REPOSITORY={REPOSITORY}",
+            f"--env=GITHUB_SERVER_URL={self.machine.server}",
             "--platform=ubuntu-latest=-self-hosted",
             "--platform=docker=-self-hosted",
             "--no-cache-server",
@@ -191,9 +193,11 @@ class GitlabCiLocal:
         """Run the pipeline of a push to main."""
         return self._run("push", {}, {}, "deploy", secrets)
 
-    def merge_request(self, branch: str, secrets: Mapping[str, str] | None = None) -> Job:
+    def merge_request(self, branch: str, secrets: Mapping[str, str] | None = None, number: int = 7) -> Job:
         """Run the pipeline of a merge request."""
-        return self._run("merge_request_event", {"CI_MERGE_REQUEST_IID": "7"}, {}, "plan", secrets, branch)
+        told = {"CI_MERGE_REQUEST_IID": str(number), "CI_SERVER_URL": self.machine.server}
+        told |= {"CI_PROJECT_PATH": REPOSITORY}
+        return self._run("merge_request_event", told, {}, "plan", secrets, branch)
 
     def jobs(self, source: str, scheduled: str = "") -> list[str]:
         """Return the jobs that the rules pick for a pipeline of *source*, of the schedule of *scheduled*."""
