@@ -149,6 +149,10 @@ class ForgeError(PeerError):
     """A forge refused, or could not be reached."""
 
 
+class MayNotCall(ForgeError):  # noqa: N818  (it is an answer, not a malfunction)
+    """The scopes of the token leave out what was asked of the forge's API; it may be able to push all the same."""
+
+
 class AcmeError(PeerError):
     """An ACME server refused, or gave no usable answer.
 

@@ -11,7 +11,7 @@ from sslops.adapters.clock import SystemClock
 from sslops.adapters.git import Git
 from sslops.adapters.git_credentials import GitCredential
 from sslops.doctor.finding import Finding, Health
-from sslops.errors import ForgeError, SslopsError
+from sslops.errors import ForgeError, MayNotCall, SslopsError
 from sslops.forge.address import forge_address
 from sslops.forge.tokens import GIT_USERS, Role, Token, find_token
 from sslops.model.inventory import MergePolicy
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 _NONE = "none"
 _DOCS = "docs/forges.md"
+_BY_PUSH = "merge requests are asked for by push options"
 _SOON = timedelta(days=14)
 
 
@@ -98,6 +99,11 @@ def _forge(use: Use, patient: Patient) -> Iterator[Finding]:
         token = _token(use, patient)
         patience = Patience(SystemClock().now, time.sleep)
         standing = examine(use.kind, use.project, token, address, patience, use.branch)
+    except MayNotCall as error:
+        # Merge requests are asked for by the push then; whether that is allowed, the look at git tells.
+        what = f"{error.what}; {_BY_PUSH}, and sslops cannot tell what became of them"
+        yield Finding("forge", Health.NOTE, what, use.verbs, f"'Push options' in {_DOCS}")
+        return
     except ForgeError as error:
         yield Finding("forge", Health.MISSING, error.what, use.verbs, error.hint)
         return
@@ -110,6 +116,9 @@ def _forge(use: Use, patient: Patient) -> Iterator[Finding]:
 
 
 def _rights(use: Use, token: Token, standing: Standing) -> Finding:
+    if use.kind == "gitlab" and standing.scopes is not None and _may_only_push(standing.scopes):
+        what = f"the token in {token.source} may push to '{use.project}' and read it; {_BY_PUSH}"
+        return Finding("forge", Health.NOTE, what, use.verbs, f"'Push options' in {_DOCS}")
     if standing.can_propose is False:
         what = f"the token in {token.source} may not propose changes to '{use.project}'"
         if standing.scopes is not None:
@@ -119,6 +128,10 @@ def _rights(use: Use, token: Token, standing: Standing) -> Finding:
         what = f"'{use.project}' is reached with the job's own token ({token.source}), whose pushes start no checks"
         return Finding("forge", Health.NOTE, what, use.verbs, f"a token of its own in {token.role}: {_DOCS}")
     return Finding("forge", Health.OK, f"'{use.project}' can be reached with {token.source}", use.verbs)
+
+
+def _may_only_push(scopes: tuple[str, ...]) -> bool:
+    return "write_repository" in scopes and "api" not in scopes
 
 
 def _life(use: Use, token: Token, standing: Standing, today: date) -> Iterator[Finding]:

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
-from sslops.errors import ForgeError, Moved
+from sslops.errors import ForgeError, MayNotCall, Moved
 from sslops.forge.wire import Refusal, Unclear
 
 if TYPE_CHECKING:
@@ -24,6 +24,8 @@ SETTLE_SECONDS = 2.0
 SETTLE_TRIES = 10
 
 _LIBRARIES = frozenset({"gitlab", "github", "requests"})
+_SCOPE = "insufficient_scope"
+"""How GitLab begins when the scopes of a token are not enough (RFC 6750 section 3.1)."""
 _UNKNOWN_TOKEN, _FORBIDDEN, _NOT_THERE, _NOT_ALLOWED = 401, 403, 404, 405
 
 
@@ -47,7 +49,9 @@ class Desk:
         try:
             yield
         except Refusal as refusal:
-            raise ForgeError(self._sentence(call, refusal), hint=refusal.hint or self._hint(refusal, right)) from None
+            is_scope = refusal.status == _FORBIDDEN and refusal.said.startswith(_SCOPE)
+            kind = MayNotCall if is_scope else ForgeError
+            raise kind(self._sentence(call, refusal), hint=refusal.hint or self._hint(refusal, right)) from None
         except Unclear as error:
             raise ForgeError(f"{self.place}: could not {call}: {error.what}", hint=error.hint) from None
         except Exception as error:

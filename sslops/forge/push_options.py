@@ -20,10 +20,17 @@ LONGEST_BYTES = 60_000
 """git hands an option on in one packet of at most 65,516 bytes, and GitLab in one variable of the environment."""
 _CUT = "\\n\\n(cut short: an option of git is no longer)"
 
+_AUTO_MERGE = ("merge_request.auto_merge", "merge_request.merge_when_pipeline_succeeds")
+"""Its name, and its name in GitLab before 17.11; an option that it does not know it leaves aside."""
 
-def request_options(proposal: Proposal) -> tuple[str, ...]:
-    """Return the options to push the branch of *proposal* with; the request opens, or takes title and body over."""
+
+def request_options(proposal: Proposal, merges: bool = False) -> tuple[str, ...]:  # noqa: FBT001, FBT002
+    """Return the options to push the branch of *proposal* with; the request opens, or takes title and body over.
+
+    *merges*: GitLab is to merge it once its own conditions hold.
+    """
     return (
+        *(_AUTO_MERGE if merges else ()),
         "merge_request.create",
         f"merge_request.target={proposal.target}",
         f"merge_request.title={' '.join(proposal.title.split())}",

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from sslops.model.proposal import Kind, MergeRequest, Merging, Proposal
-    from sslops.propose.rules import Proposed
+    from sslops.propose.rules import Asked, Proposed
 
 
 class Forge(Protocol):
@@ -79,15 +79,18 @@ class Requests(Protocol):
         """The most characters of a body."""
         ...
 
-    def look(self, digest: str) -> Proposed | None:
-        """Return the open request, or the one by whose closing a person declined *digest*; null when there is none."""
+    def look(self, digest: str) -> Proposed | Asked | None:
+        """Return the open request, or the one by whose closing a person declined *digest*; null when there is none.
+
+        Where that may not be asked: whether one was asked for.
+        """
         ...
 
     def refusal(self, digest: str) -> MergeRequest | None:
         """Return the request by whose closing a person declined *digest*; null when nobody did, or it is forced."""
         ...
 
-    def propose(self, proposal: Proposal, *, may_merge: bool = True) -> Proposed:
+    def propose(self, proposal: Proposal, *, may_merge: bool = True) -> Proposed | Asked:
         """Let one open request say *proposal*, merged where that is the policy (and *may_merge*).
 
         Raises Moved when the branch moved before the merge.
@@ -96,4 +99,16 @@ class Requests(Protocol):
 
     def withdraw(self) -> None:
         """Close what is open, for nothing is left to propose; that declines nothing."""
+        ...
+
+
+class RequestBranch(Protocol):
+    """The branch that requests of one kind come from, where they are asked for by pushes. Both may raise GitError."""
+
+    def said(self) -> str | None:
+        """Return the words that were pushed last for what the branch brings; null when there are none."""
+        ...
+
+    def say(self, head: str, words: str, options: Sequence[str]) -> None:
+        """Push *words*, which bring nothing, with *options* of git; Moved when the branch is not at *head*."""
         ...

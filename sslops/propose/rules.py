@@ -88,6 +88,24 @@ class Proposed:
         return f"{self.request.url} waits for a person to merge it"
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What was asked of the project *place* by a push of *branch*, where nobody may ask what became of it."""
+
+    place: str
+    branch: str
+    merging: Merging | None = None
+    """Null: a person merges it."""
+    is_declined: bool = False
+
+    @property
+    def why(self) -> str:
+        """What is waited for, in words."""
+        wish = "a merge request" if self.merging is None else "a merge request that the forge merges"
+        unknown = "the token may only push, so whether it is open, declined or scheduled is to be seen there"
+        return f"{self.place} was asked for {wish} by the push of '{self.branch}'; {unknown}; --force asks again"
+
+
 def decide(proposal: Proposal | None, requests: Sequence[MergeRequest], *, force: bool = False) -> Decision:
     """Return what to do about *proposal* (null: nothing is left to propose); *requests* are newest first."""
     still_open = tuple(each for each in requests if each.state is RequestState.OPEN)

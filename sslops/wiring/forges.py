@@ -22,8 +22,7 @@ if TYPE_CHECKING:
     from sslops.forge.tokens import Role, Token
     from sslops.model.inventory import DnsSettings, RepoSettings
     from sslops.model.proposal import Kind
-    from sslops.propose.ports import Forge
-    from sslops.propose.steps import Proposer
+    from sslops.propose.ports import Forge, Requests
     from sslops.verbs.session import Session
 
 NO_FORGE = "none"
@@ -48,12 +47,23 @@ class Project:
 
         return find_token(self.forge, self.role, self.name, os.environ)
 
-    def proposer(self, kind: Kind, *, force: bool = False) -> Proposer:
-        """Return who keeps the requests of *kind*; *force* opens one again that a person declined."""
+    def requests(self, kind: Kind, git: Git, run: str | None, *, force: bool = False) -> Requests:
+        """Return who keeps the requests of *kind*; *force* opens one again that a person declined.
+
+        *git* is the clone that the branch of *kind* is pushed from: a token of GitLab's may be able to do no more.
+        """
         from sslops.propose.steps import Proposer
 
         policy = self.merge.get(kind, MergePolicy.REVIEW)
-        return Proposer(cache(self.open), kind, self.target, policy, force)
+        proposer = Proposer(cache(self.open), kind, self.target, policy, force)
+        if self.forge != "gitlab":
+            return proposer
+        from sslops.adapters.request_branch import RequestBranch
+        from sslops.forge.push_options import request_options
+        from sslops.propose.by_push import OrByPush
+
+        branch = RequestBranch(git, kind, self.target, run)
+        return OrByPush(proposer, branch, request_options, f"'{self.name}' on GitLab")
 
     @property
     def address(self) -> str:

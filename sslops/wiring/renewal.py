@@ -224,7 +224,8 @@ class Renewal:
         if project is not None:
             now = lambda: orders(self._journal.snapshot.branches.next)  # noqa: E731
             describe = partial(descriptions.acme, now)
-            way = ByRequest(files, project.proposer(Kind.ACME, force=force), describe, now, time.sleep)
+            requests = project.requests(Kind.ACME, git, self.run, force=force)
+            way = ByRequest(files, requests, describe, now, time.sleep)
         return Dns01(files, look, apexes, shown, self.reload_dns, way)
 
 

@@ -195,7 +195,10 @@ class Site:
             message = "the inventory names no DNS repository"
             raise UsageError(message, hint="dns.repo in inventory/sslops.yaml")
         project = self._dns_project
-        way = None if project is None else ByRequest(project.proposer(Kind.TLSA, force=force), descriptions.tlsa)
+        way = None
+        if project is not None:
+            requests = project.requests(Kind.TLSA, self._repository.git, self.run, force=force)
+            way = ByRequest(requests, descriptions.tlsa)
         return Publisher(
             inventory=self.inventory,
             ops=self.ops,
@@ -270,7 +273,8 @@ class Site:
         project, way = self._ops_project, None
         if project is not None:
             describe = partial(descriptions.roll, self.inventory, self.material)
-            way = ByRequest(project.proposer(Kind.ROLL, force=options.force), describe, time.sleep)
+            requests = project.requests(Kind.ROLL, self.ops.git, self.run, force=options.force)
+            way = ByRequest(requests, describe, time.sleep)
         return Roller(self.inventory, self.ops, self._observer, SystemClock(), options, self.material, way)
 
     def ssh(self) -> Ssh:

@@ -84,6 +84,19 @@ def test_a_token_that_may_not_propose_is_missing_too(bench: Bench, ops: Path) ->
     assert "may not propose changes to 'infra/dns'" in found[0].what
 
 
+@pytest.mark.parametrize("scopes", [("write_repository",), ("read_api", "write_repository")])
+def test_a_token_of_gitlab_that_may_only_push_is_noted(world_folder: Path, ops: Path, scopes: tuple[str, ...]) -> None:
+    """Merge requests are asked for by the push then, so nothing is missing."""
+    bench = Bench(world_folder / "forge", "gitlab")
+    try:
+        (found,) = told(bench, ops, bench.forge.token("pusher", scopes))
+    finally:
+        bench.close()
+
+    assert Health.NOTE is found.health
+    assert "merge requests are asked for by push options" in found.what
+
+
 def test_a_branch_that_anybody_may_push_to_is_noted(bench: Bench, ops: Path) -> None:
     """Whoever pushes to the base decides what name servers serve."""
     bench.project.protections.clear()

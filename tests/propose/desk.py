@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING
 
 from sslops.adapters.dns_repository import DnsRepository
 from sslops.adapters.git import Git, Person
+from sslops.adapters.git_credentials import GitCredential
+from sslops.adapters.request_branch import RequestBranch
 from sslops.dane.zonefile import parse
 from sslops.errors import DnsError, Moved
 from sslops.forge.opening import open_forge
+from sslops.forge.push_options import request_options
 from sslops.forge.tokens import Role, Token
 from sslops.forge.wire import Patience
 from sslops.model.change import Note
@@ -21,6 +24,7 @@ from sslops.model.secret import Secret
 from sslops.model.seen import PortSeen, ServerSeen
 from sslops.model.tlsa import EMPTY
 from sslops.observe.look import Observer
+from sslops.propose.by_push import OrByPush
 from sslops.propose.steps import Proposer
 from sslops.publish.proposing import ByRequest
 from sslops.publish.steps import Publisher
@@ -31,7 +35,7 @@ from sslops.wiring import descriptions
 from tests.dane import builders
 from tests.state.yard import BOT, MAIL, START, Yard, generation, open_ops, renewed
 from tests.world import remotes
-from tests.world.forge import Forge, Protection
+from tests.world.forge import Forge, Protection, Rights
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -41,6 +45,7 @@ if TYPE_CHECKING:
     from sslops.model.names import GenerationId
     from sslops.model.plan import Plan
     from sslops.observe.ports import Servers
+    from sslops.propose.ports import Requests
     from sslops.state.snapshot import Snapshot
 
 INCLUDE = "zones/tlsa.example.com"
@@ -162,7 +167,7 @@ class Desk:
         """Return a publish with the DNS repository just fetched."""
         dns = dns or self.dns
         dns.refresh()
-        way = ByRequest(self.proposer(Kind.TLSA, force=force), descriptions.tlsa)
+        way = ByRequest(self.requests(Kind.TLSA, force=force), descriptions.tlsa)
         clock = self.clock
         observer = Observer(self.inventory, dns, Mirror(self.zones.path, self.dns_is_down), clock)
         return Publisher(self.inventory, self.yard.ops, dns, observer, self._ask, clock, _no_sleep, run, way=way)
@@ -182,19 +187,31 @@ class Desk:
         """Return a roll."""
         options = RollOptions(force=force)
         way = RollByRequest(
-            self.proposer(Kind.ROLL, force=options.force),
+            self.requests(Kind.ROLL, force=options.force),
             lambda snapshot, digest, limit: descriptions.roll(self.inventory, None, snapshot, digest, limit),
             lambda _: None,
         )
         observer = Observer(self.inventory, self.dns, Mirror(self.zones.path), self.clock)
         return Roller(self.inventory, self.yard.ops, observer, self.clock, options, way=way)
 
-    def proposer(self, kind: Kind, *, force: bool = False) -> Proposer:
+    def pushes_only(self) -> None:
+        """From now on the bot has a token that may push over http, and the API is closed to it."""
+        self.secret = self.forge.token("sslops", Rights.PUSH)
+        shown = GitCredential(self.forge.url, "oauth2", Secret(self.secret.encode()))
+        git = Git.clone_bare(self.zones.http_url, self.folder / "http.git").acting_as(Person("sslops", BOT))
+        self.dns = Interrupted(git.showing(shown), "main", ("zones",))
+        remotes.git(self.yard.clone, "remote", "set-url", "origin", self.certs.http_url)
+        ops = open_ops(self.yard.clone, self.forge.dialect)
+        self.yard.ops = replace(ops, git=ops.git.showing(shown))
+
+    def requests(self, kind: Kind, *, force: bool = False) -> Requests:
         """Return who keeps the requests of *kind* with the token of the moment."""
         role, name = (Role.OPS, "infra/certs") if kind is Kind.ROLL else (Role.DNS, "infra/dns")
         token, patience = Token(role, Secret(self.secret.encode(), "token"), role), Patience(self.clock.now, _no_sleep)
         opened = open_forge(self.forge.dialect, name, token, self.forge.url, patience)
-        return Proposer(lambda: opened, kind, "main", self.policy, force)
+        proposer = Proposer(lambda: opened, kind, "main", self.policy, force)
+        git = self.yard.ops.git if kind is Kind.ROLL else self.dns.git
+        return OrByPush(proposer, RequestBranch(git, kind, "main", "test#1"), request_options, f"'{name}' on GitLab")
 
     def renew(self, number: int) -> GenerationId:
         """Put generation *number* on deck."""

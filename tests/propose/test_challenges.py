@@ -73,7 +73,7 @@ def solver(desk: Desk, *orders: tuple[int, Proof], force: bool = False) -> Dns01
         for number, each in orders
     }
     describe = partial(descriptions.acme, lambda: made)
-    way = ByRequest(files, desk.proposer(Kind.ACME, force=force), describe, lambda: made, lambda _: None)
+    way = ByRequest(files, desk.requests(Kind.ACME, force=force), describe, lambda: made, lambda _: None)
     return Dns01(files, Look(desk), (APEX,), frozenset(), lambda: None, way)
 
 

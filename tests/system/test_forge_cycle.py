@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.system.story import MAIL_TARGET, Story
-from tests.world.forge_site import ForgeSite
+from tests.world.forge import Rights
+from tests.world.forge_site import BOT, ForgeSite
 from tests.world.site import HOSTS
 
 if TYPE_CHECKING:
@@ -117,3 +118,25 @@ def test_a_work_tree_that_is_behind_does_not_decide_who_merges(start_forge_site:
 
     assert main == world.site.ops.refs()["main"]
     assert world.open_request(world.certs, ROLL).number
+
+
+def test_a_token_that_may_only_push_gets_its_requests_by_the_push(start_forge_site: Callable[..., ForgeSite]) -> None:
+    """The roll's and that of the records, once each; the API is never written to."""
+    world = start_forge_site("gitlab")
+    story, secret = Story(world.site), world.forge.token(BOT, Rights.PUSH)
+    world.site.ops.environment |= dict.fromkeys(("SSLOPS_FORGE_TOKEN", "SSLOPS_DNS_TOKEN"), secret)
+    for project, source in ((world.certs, ROLL), (world.zones, TLSA)):
+        said = story.run("run", "--apply").succeeded().stdout
+        request, pushes = world.open_request(project, source), list(project.pushes)
+
+        assert "the token may only push" in " ".join(said.split())
+
+        story.run("run", "--apply").succeeded()
+
+        assert pushes == [*project.pushes]
+
+        project.merge(request.number)
+        world.site.dns.settle()
+
+    assert [] == world.writes()
+    assert [] == story.broken()
