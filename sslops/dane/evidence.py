@@ -36,7 +36,15 @@ def advance(entry: ApexEntry, seen: ApexSeen) -> ApexEntry:
         for record in seen.repo.base.rrsets(owner)[0].records
         if record not in kept
     }
-    return ApexEntry(entry.pending, names, kept | begun)
+    return replace(entry, names=names, records=kept | begun)
+
+
+def first_entry(seen: ApexSeen) -> ApexEntry:
+    """Return the entry of an apex that the ledger does not know, before the look *seen*.
+
+    Records of ours in base are those of a ledger that was lost.
+    """
+    return ApexEntry(rebuilt_at=seen.at if seen.repo.written_by_us else None)
 
 
 def ready_at(evidence: Evidence) -> datetime:

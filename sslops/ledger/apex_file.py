@@ -21,7 +21,7 @@ from sslops.state.slots_file import time_or_null
 if TYPE_CHECKING:
     from sslops.state.plain_yaml import Value
 
-KEYS = ("pending", "names", "records")
+KEYS = ("pending", "names", "records", "rebuilt_at")
 _PENDING_KEYS = ("run", "base", "head", "records")
 _NAME_KEYS = ("ttl", "empty_since", "commit", "lowered", "gone")
 _COMBINATIONS = {
@@ -36,13 +36,14 @@ _EVIDENCE_KEYS = ("since", "commit", "max_ttl")
 
 def write_apex(entry: ApexEntry) -> bytes:
     """Return the file's content for *entry*."""
-    return write(
-        {
-            "pending": _pending(entry.pending),
-            "names": Block({owner: _name(name) for owner, name in sorted(entry.names.items())}),
-            "records": Block({str(record): _evidence(found) for record, found in sorted(entry.records.items())}),
-        },
-    )
+    values: dict[str, Value] = {
+        "pending": _pending(entry.pending),
+        "names": Block({owner: _name(name) for owner, name in sorted(entry.names.items())}),
+        "records": Block({str(record): _evidence(found) for record, found in sorted(entry.records.items())}),
+    }
+    if entry.rebuilt_at is not None:
+        values["rebuilt_at"] = format_time(entry.rebuilt_at)
+    return write(values)
 
 
 def read_apex(content: bytes, file: str) -> ApexEntry:
@@ -55,6 +56,7 @@ def read_apex(content: bytes, file: str) -> ApexEntry:
         None if pending is None else _read_pending(pending),
         {owner: _read_name(entry) for owner, entry in names.items()},
         {_tlsa(record, text): _read_evidence(entry) for text, entry in evidence.items()},
+        record.moment_or_null("rebuilt_at"),
     )
 
 

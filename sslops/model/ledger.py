@@ -105,11 +105,16 @@ class Pending:
 
 @dataclass(frozen=True, slots=True)
 class ApexEntry:
-    """One apex: the proposal under way, its names, the evidence of its records."""
+    """One apex: the proposal under way, its names, the evidence of its records.
+
+    *rebuilt_at*: when the entry was begun, where the DNS base had records of ours by then: an earlier ledger was lost,
+    and with it which hosts that have left since may serve what was issued before. Null: nothing was there to forget.
+    """
 
     pending: Pending | None = None
     names: Mapping[str, NameEntry] = field(default_factory=dict)
     records: Mapping[TlsaRecord, Evidence] = field(default_factory=dict)
+    rebuilt_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

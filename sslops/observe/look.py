@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from sslops.dane.evidence import advance
+from sslops.dane.evidence import advance, first_entry
 from sslops.dane.gate import Gate
 from sslops.dane.names import DaneName, Owners, dane_apexes, dane_owners, zone_of
 from sslops.dane.records import CA_USAGES
@@ -45,7 +45,7 @@ class Look:
         """Return *ledger* as it stands after this look."""
         apexes = dict(ledger.apexes)
         for apex, seen in self.seen.items():
-            entry = advance(apexes.get(apex, ApexEntry()), seen)
+            entry = advance(apexes[apex] if apex in apexes else first_entry(seen), seen)
             if entry != ApexEntry() or apex in apexes:
                 apexes[apex] = entry
         return replace(ledger, apexes=apexes)

@@ -14,18 +14,18 @@ from sslops.dane.first_use import FirstUse, Live, unproven_address
 from sslops.dane.issuers import is_listed, standing
 from sslops.dane.names import covers
 from sslops.dane.records import CA_USAGES, Index
-from sslops.dane.transitions import AtName, Claim, Needed, Stay
-from sslops.inventory.reach import deliveries, hosts_copying, hosts_serving
+from sslops.dane.transitions import AtName, Claim, Stay
+from sslops.inventory.reach import deliveries, hosts_serving
 from sslops.model.inventory import Verify
 from sslops.model.names import CA_GROUP
 from sslops.model.plan import Hazard, HazardName, Verb, Wait
 from sslops.model.tlsa import EMPTY, Rrset, TlsaRecord
+from sslops.publish.served import needed, proven_hosts
 
 if TYPE_CHECKING:
     from sslops.dane.names import DaneName
     from sslops.dane.transitions import NameSeen
     from sslops.model.inventory import Inventory
-    from sslops.model.ledger import Served
     from sslops.model.names import GenerationId, ServiceId
     from sslops.publish.world import World
 
@@ -72,7 +72,9 @@ class Owner:
         if not self.names:
             return False
         wanted = {name.params for name in self.names}
-        return self.seen.is_empty or not wanted <= self.seen.combinations or bool(self._strangers() or self._former())
+        if self.seen.is_empty or not wanted <= self.seen.combinations:
+            return True
+        return bool(self._strangers() or self._former() or self._forgotten())
 
     # Whose records are there.
 
@@ -104,6 +106,23 @@ class Owner:
         listed = frozenset[TlsaRecord]().union(*(claim.standing for claim in map(self._claim, self._asked)))
         ours = listed | self.world.repo[self.apex].written_by_us
         return frozenset(record for record in self.seen.base - ours if not self.index.versions(record))
+
+    def _forgotten(self) -> dict[ServiceId, frozenset[GenerationId]]:
+        """Return the generations with a record here that some host may serve of which nobody knows any more.
+
+        The ledger that knew was lost, and a host that left the inventory since is not asked. It ends with their
+        certificates.
+        """
+        rebuilt_at = self.world.entry(self.apex).rebuilt_at
+        found: dict[ServiceId, set[GenerationId]] = {}
+        for service, generation in (each for record in self.seen.base for each in self.index.versions(record)):
+            issued = self.world.keys.generations[service, generation].issued
+            if rebuilt_at is None or issued is None or service.group == CA_GROUP:
+                continue
+            if issued.issued_at <= rebuilt_at and self.world.now < issued.not_after:
+                found.setdefault(service, set()).add(generation)
+        unneeded = {service: ids - needed(service, self.world).ids for service, ids in found.items()}
+        return {service: frozenset(ids) for service, ids in unneeded.items() if ids}
 
     # What stops everything here.
 
@@ -137,6 +156,8 @@ class Owner:
             host = self._host_of_retired(service)
             if host is not None:
                 return self._unchanged(f"{service} is retired, and {host} may still serve it")
+        if self._forgotten() and not self.world.consents.cover(self._unremembered):
+            return Becomes(self._current, (), (self._unremembered,))
         if self._strangers() or self.seen.foreign:
             what = "records that are not ours" if self.seen.foreign else "records that no generation explains"
             hazard = self._hazard(f"{self.owner} has {what}, and nothing asks for its records any more")
@@ -195,7 +216,7 @@ class Owner:
             if why is not None:
                 claims.append(Claim(service, needed(service, self.world), is_asked=False))
                 stays.append(Stay(f"the records of {service} stay: {why}"))
-        claims = self._with_unknown(claims)
+        claims = self._with_forgotten(self._with_unknown(claims), shown, stays)
         strangers, others = self._strangers(), self._served_by_others(claims, shown)
         is_mixed = bool(strangers or self.seen.foreign)
         if strangers:
@@ -227,6 +248,19 @@ class Owner:
             claim if claim.is_asked else replace(claim, needed=replace(claim.needed, unknown=unknown))
             for claim in claims
         ]
+
+    def _with_forgotten(self, claims: list[Claim], shown: str | None, stays: list[Stay]) -> list[Claim]:
+        """Return *claims*, with what a forgotten host may serve among what is needed, until no address shows it."""
+        forgotten = self._forgotten()
+        if shown is None or not forgotten or self.world.consents.cover(self._unremembered):
+            return claims
+        why = f"{self._shown_words(shown)}, and the ledger that knew who serves what was lost"
+        stays.extend(Stay(f"the records of {service} stay: {why}") for service in sorted(forgotten))
+        known = {claim.service: claim for claim in claims}
+        for service, ids in forgotten.items():
+            claim = known.get(service) or Claim(service, needed(service, self.world), is_asked=False)
+            known[service] = replace(claim, needed=replace(claim.needed, ids=claim.needed.ids | ids))
+        return list(known.values())
 
     def _still_served(self, service: ServiceId, shown: str | None) -> str | None:
         """Return why a former service may still be met under this name; null when it certainly is not."""
@@ -304,6 +338,11 @@ class Owner:
     def _hazard(self, why: str) -> Hazard:
         return Hazard(HazardName.TLSA_FOREIGN, self.owner, why, Verb.PUBLISH, *self._who)
 
+    @property
+    def _unremembered(self) -> Hazard:
+        what = f"the ledger was lost, and a host that left since may still serve what {self.owner} has records of"
+        return Hazard(HazardName.NAME_UNPROVEN, self.owner, what, Verb.PUBLISH, *self._who)
+
     def _unproven(self, address: str) -> Hazard:
         host = self.names[0].host
         seen = self.world.addresses.get(self.owner, ())
@@ -331,33 +370,3 @@ def ports_of(names: tuple[DaneName, ...], inventory: Inventory) -> tuple[Verify,
     exact = {verify for verify in found if verify.port == port}
     default = Verify(port, "smtp" if port in SMTP_PORTS else None)
     return tuple(sorted(exact or found or {default}, key=lambda verify: (verify.port, verify.starttls or "")))
-
-
-def needed(service: ServiceId, world: World) -> Needed:
-    """Return which generations of *service* have to stay published under every name of it."""
-    serving = [host.name for host in hosts_serving(world.inventory, service)]
-    exempt = frozenset(host.name for host in hosts_copying(world.inventory, service))
-    return transitions.needed(service, world.branches, world.ledger, serving, exempt)
-
-
-def proven_hosts(service: ServiceId, world: World) -> dict[str, GenerationId | None]:
-    """Return what each host is proven to serve (null: not proven); one that left the inventory counts while unknown."""
-    served = {
-        host: entry.services[service]
-        for host, entry in world.ledger.hosts.items()
-        if service in entry.services
-        and None in entry.services[service].may_serve
-        and not entry.services[service].is_copy
-    }
-    served |= {
-        host.name: world.ledger.host(host.name).serves(service) for host in hosts_serving(world.inventory, service)
-    }
-    served |= {host: entry for host, entry in _copies(service, world).items() if not entry.is_copy and entry.may_serve}
-    return {host: entry.settled if entry.proof and not entry.is_copy else None for host, entry in served.items()}
-
-
-def _copies(service: ServiceId, world: World) -> dict[str, Served]:
-    """Return the entries of the hosts that are to keep copies only; one may have served before."""
-    names = [host.name for host in hosts_copying(world.inventory, service)]
-    entries = {name: world.ledger.host(name).services for name in names}
-    return {name: services[service] for name, services in entries.items() if service in services}

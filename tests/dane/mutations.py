@@ -278,9 +278,18 @@ MUTATIONS: dict[str, Mutation] = {
     ),
     "a new combination needs no record of what is served": Mutation(
         RECORDS,
-        ((transitions, "lack", lambda *_: None), (Owner, "_served_by_others", lambda *_: None)),
+        (
+            (transitions, "lack", lambda *_: None),
+            (Owner, "_served_by_others", lambda *_: None),
+            (Owner, "_forgotten", lambda _: {}),
+        ),
         ("other kinds of record are asked for", "the ledger is lost"),
         seed=32,
+    ),
+    "a lost ledger had nothing to forget": Mutation(
+        RECORDS,
+        ((Owner, "_forgotten", lambda _: {}),),
+        ("a host joins or leaves", "the ledger is lost", "all jobs run"),
     ),
     "a service that left the name is forgotten": Mutation(
         RECORDS, ((Owner, "_still_served", lambda *_: None),), ("a service is renamed",)

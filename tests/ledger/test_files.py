@@ -50,6 +50,7 @@ APEXES = st.builds(
     st.none() | st.builds(Pending, LABELS, HEX, st.none() | HEX, st.frozensets(RECORDS, max_size=3)),
     st.dictionaries(LABELS.map("_25._tcp.{}.".format), NAMES, max_size=3),
     st.dictionaries(RECORDS, st.builds(Evidence, MOMENTS, HEX, COUNTS), max_size=3),
+    st.none() | MOMENTS,
 )
 LEDGERS = st.builds(
     Ledger, st.dictionaries(LABELS, HOSTS, max_size=3), st.dictionaries(LABELS.map("{}.com".format), APEXES, max_size=2)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -19,11 +19,14 @@ from sslops.model.state import Branches, State
 from sslops.model.tlsa import TlsaParams
 from sslops.publish.rules import Publication, owners_to_ask, publication
 from sslops.publish.world import World
+from tests.dane import builders
 from tests.dane.builders import (
     APEX,
+    LONG,
     OWNER,
     PARAMS,
     SERVICE,
+    START,
     commit,
     inventory,
     ledger,
@@ -37,6 +40,9 @@ from tests.dane.builders import (
     zone,
 )
 from tests.publish.test_rules import BOTH, NOW, reasons
+
+if TYPE_CHECKING:
+    from datetime import datetime
 
 RSA = ServiceId(APEX, "mail-rsa")
 NOBODY = Owners((), ())
@@ -284,3 +290,41 @@ def test_the_record_of_a_lost_key_goes_by_itself_when_every_host_is_known() -> N
     assert {record(1), record(11)} == records(becomes(1, 11, 99, repo=repo))
     for early in (Served(), settled(99)):
         assert {"unchanged"} == records(becomes(1, 11, 99, repo=repo, ledger=both_serve(smtp1=early)))
+
+
+def after_the_loss(*, rebuilt_at: datetime | None = START + LONG / 2) -> dict[str, Any]:
+    """Return the changes of a ledger that began late: generation 2 is live on every host, 1 was before."""
+    known = ledger({"smtp1": settled(2), "smtp2": settled(2)}, ApexEntry(rebuilt_at=rebuilt_at))
+    made = builders.branches(slots(2), 1, 2)
+    return {"owners": ONE, "inventory": inventory(service()), "ledger": known, "branches": made, "keys": Keys.of(made)}
+
+
+def test_a_record_from_before_a_lost_ledger_stays_while_an_address_shows_more_than_is_known() -> None:
+    """A host that left meanwhile may serve it; it goes when every address shows only what is known."""
+    late = after_the_loss() | {"now": START + LONG * 0.9}
+
+    assert [OWNER] == [each.owner for each in owners_to_ask(world(1, 2, **late))]
+
+    kept = becomes(1, 2, addresses=shown(1), **late)
+
+    assert ({"unchanged"}, True) == (records(kept), "the ledger that knew who serves what was lost" in whys(kept))
+    assert {record(2)} == records(becomes(1, 2, addresses=shown(2), **late))
+
+
+def test_a_lost_ledger_is_over_with_the_certificates_from_before_it_or_by_consent() -> None:
+    """Nobody can be met by an expired certificate, and a person may know better."""
+    unknown = Consents(frozenset({("name-unproven", OWNER)}))
+    late = after_the_loss()
+
+    assert {record(2)} == records(becomes(1, 2, now=START + LONG * 2, **late))
+    assert {record(2)} == records(becomes(1, 2, now=START + LONG * 0.9, consents=unknown, **late))
+    assert {record(2)} == records(becomes(1, 2, now=START + LONG * 0.9, **after_the_loss(rebuilt_at=None)))
+
+
+def test_a_name_given_up_after_a_loss_of_the_ledger_asks_for_consent() -> None:
+    """Nothing names its hosts any more, so only a person can say that none of them serves it."""
+    late = after_the_loss() | {"owners": NOBODY, "now": START + LONG * 0.9}
+    unknown = Consents(frozenset({("name-unproven", OWNER)}))
+
+    assert [HazardName.NAME_UNPROVEN] == [hazard.name for hazard in becomes(1, **late).plan.hazards]
+    assert set() == records(becomes(1, consents=unknown, **late))
