@@ -139,7 +139,8 @@ class Job:
         return self.last_change
 
     def _challenges(self) -> tuple[str, ...]:
-        return tuple(sorted(write_proof(proof) for proof in self.proofs))
+        """Return all that is, or may be, shown: a later run takes it away, though nobody has to see it any more."""
+        return tuple(sorted(write_proof(proof) for proof in self.shown))
 
     def _title(self) -> str:
         generation = self.generation
