@@ -156,8 +156,6 @@ class Owner:
             host = self._host_of_retired(service)
             if host is not None:
                 return self._unchanged(f"{service} is retired, and {host} may still serve it")
-        if self._forgotten() and not self.world.consents.cover(self._unremembered):
-            return Becomes(self._current, (), (self._unremembered,))
         if self._strangers() or self.seen.foreign:
             what = "records that are not ours" if self.seen.foreign else "records that no generation explains"
             hazard = self._hazard(f"{self.owner} has {what}, and nothing asks for its records any more")
@@ -252,7 +250,7 @@ class Owner:
     def _with_forgotten(self, claims: list[Claim], shown: str | None, stays: list[Stay]) -> list[Claim]:
         """Return *claims*, with what a forgotten host may serve among what is needed, until no address shows it."""
         forgotten = self._forgotten()
-        if shown is None or not forgotten or self.world.consents.cover(self._unremembered):
+        if shown is None or not forgotten or self.world.consents.cover(self._unproven(shown)):
             return claims
         why = f"{self._shown_words(shown)}, and the ledger that knew who serves what was lost"
         stays.extend(Stay(f"the records of {service} stay: {why}") for service in sorted(forgotten))
@@ -337,11 +335,6 @@ class Owner:
 
     def _hazard(self, why: str) -> Hazard:
         return Hazard(HazardName.TLSA_FOREIGN, self.owner, why, Verb.PUBLISH, *self._who)
-
-    @property
-    def _unremembered(self) -> Hazard:
-        what = f"the ledger was lost, and a host that left since may still serve what {self.owner} has records of"
-        return Hazard(HazardName.NAME_UNPROVEN, self.owner, what, Verb.PUBLISH, *self._who)
 
     def _unproven(self, address: str) -> Hazard:
         host = self.names[0].host

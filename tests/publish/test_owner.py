@@ -22,6 +22,7 @@ from sslops.publish.world import World
 from tests.dane import builders
 from tests.dane.builders import (
     APEX,
+    HOST,
     LONG,
     OWNER,
     PARAMS,
@@ -313,7 +314,7 @@ def test_a_record_from_before_a_lost_ledger_stays_while_an_address_shows_more_th
 
 def test_a_lost_ledger_is_over_with_the_certificates_from_before_it_or_by_consent() -> None:
     """Nobody can be met by an expired certificate, and a person may know better."""
-    unknown = Consents(frozenset({("name-unproven", OWNER)}))
+    unknown = Consents(frozenset({("name-unproven", HOST)}))
     late = after_the_loss()
 
     assert {record(2)} == records(becomes(1, 2, now=START + LONG * 2, **late))
@@ -321,10 +322,6 @@ def test_a_lost_ledger_is_over_with_the_certificates_from_before_it_or_by_consen
     assert {record(2)} == records(becomes(1, 2, now=START + LONG * 0.9, **after_the_loss(rebuilt_at=None)))
 
 
-def test_a_name_given_up_after_a_loss_of_the_ledger_asks_for_consent() -> None:
-    """Nothing names its hosts any more, so only a person can say that none of them serves it."""
-    late = after_the_loss() | {"owners": NOBODY, "now": START + LONG * 0.9}
-    unknown = Consents(frozenset({("name-unproven", OWNER)}))
-
-    assert [HazardName.NAME_UNPROVEN] == [hazard.name for hazard in becomes(1, **late).plan.hazards]
-    assert set() == records(becomes(1, consents=unknown, **late))
+def test_a_name_given_up_is_emptied_after_a_loss_of_the_ledger_too() -> None:
+    """A cache that has its records has one for whatever is served; after that there is no DANE."""
+    assert set() == records(becomes(1, **after_the_loss() | {"owners": NOBODY, "now": START + LONG * 0.9}))
