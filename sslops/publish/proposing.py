@@ -14,6 +14,7 @@ from sslops.model.change import Note
 from sslops.model.proposal import Kind, Proposal
 from sslops.plan.digest import digest
 from sslops.publish.rules import waiting
+from sslops.state.retrying import comes_true
 
 if TYPE_CHECKING:
     from sslops.model.plan import Plan
@@ -126,10 +127,9 @@ class Proposing:
 
     def _is_merged(self) -> bool:
         """Whether the base says what was proposed, within the time in which a forge that merges by itself does."""
-        for second in range(self.stage.patience_seconds):
-            if second:
-                self.stage.sleep(1)
+
+        def look() -> bool:
             self.stage.repository.refresh()
-            if self.stage.repository.base_says(self._zones):
-                return True
-        return False
+            return self.stage.repository.base_says(self._zones)
+
+        return comes_true(look, sleep=self.stage.sleep, seconds=self.stage.patience_seconds)

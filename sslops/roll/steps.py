@@ -13,6 +13,7 @@ from sslops.model.plan import Plan
 from sslops.model.proposal import Kind, Proposal
 from sslops.plan.digest import digest, require
 from sslops.roll import rules
+from sslops.state.retrying import comes_true
 from sslops.state.roll_branch import applied, rolls
 
 if TYPE_CHECKING:
@@ -124,13 +125,12 @@ class Roller:
 
     def _is_merged(self, way: ByRequest, rolled: Mapping[ServiceId, GenerationId]) -> bool:
         """Whether main has *rolled*, within the time in which a forge that merges by itself does."""
-        for second in range(PATIENCE_SECONDS):
-            if second:
-                way.sleep(1)
+
+        def look() -> bool:
             main = self.ops.refresh().branches.main
-            if all(main[service].slots.curr == generation for service, generation in rolled.items()):
-                return True
-        return False
+            return all(main[service].slots.curr == generation for service, generation in rolled.items())
+
+        return comes_true(look, sleep=way.sleep, seconds=PATIENCE_SECONDS)
 
     def _asks_dns(self, snapshot: Snapshot) -> bool:
         """Whether a candidate has DANE, or may still have it in DNS after it left the inventory."""

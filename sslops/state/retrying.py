@@ -1,4 +1,4 @@
-"""Trying again after another run was faster: everything is looked at and planned anew, a few times, with jitter."""
+"""Trying again, with an end: after another run was faster (all is planned anew), and until a forge has merged."""
 
 from __future__ import annotations
 
@@ -37,3 +37,16 @@ def retrying(
     except Moved as error:
         message = f"{error.what}, {tries} times"
         raise Busy(message, hint="run again later; nothing is lost") from error
+
+
+def comes_true(look: Callable[[], bool], *, sleep: Callable[[float], None], seconds: int) -> bool:
+    """Whether *look* says so in about *seconds*: it is asked at once, then once a second, *seconds* times in all.
+
+    *look* must fetch each time.
+    """
+    for second in range(seconds):
+        if second:
+            sleep(1)
+        if look():
+            return True
+    return False

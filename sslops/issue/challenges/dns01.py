@@ -14,6 +14,7 @@ from sslops.errors import DnsError, Moved
 from sslops.issue.acme_rules import challenge_request
 from sslops.model.proposal import Kind, Proposal
 from sslops.plan.digest import digest
+from sslops.state.retrying import comes_true
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -220,13 +221,12 @@ class Dns01:
 
     def _is_merged(self, way: ByRequest, changed: Mapping[str, bytes]) -> bool:
         """Whether the base has *changed*, within a bounded time; nobody waits for what is only taken away."""
-        for second in range(MERGE_SECONDS if self.shown else 1):
-            if second:
-                way.sleep(1)
+
+        def look() -> bool:
             self.files.refresh()
-            if self.files.read(changed) == changed:
-                return True
-        return False
+            return self.files.read(changed) == changed
+
+        return comes_true(look, sleep=way.sleep, seconds=MERGE_SECONDS if self.shown else 1)
 
     def _files(self) -> dict[str, bytes]:
         lines: dict[str, set[str]] = {apex: set() for apex in self.apexes}
