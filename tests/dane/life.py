@@ -49,8 +49,6 @@ SHORT, LARGE = 5, 40
 """The two TTLs of this world, in seconds."""
 KEY, WHOLE, LONG_HASH, IN_FULL = (TlsaParams(3, *rest) for rest in ((1, 1), (0, 1), (1, 2), (0, 0)))
 CA_KEY, CA_WHOLE, CA_LONG = (TlsaParams(2, *rest) for rest in ((1, 1), (0, 1), (0, 2)))
-NOTHING: frozenset[TlsaParams] = frozenset()
-VERBS = ("publish", "roll", "deploy")
 MOST_ROUNDS, ENOUGH = 20, 2
 DAY = 24 * 60 * 60
 AT_ONCE = RollOptions(force=True)
@@ -88,14 +86,12 @@ class Life:
 
     def __post_init__(self) -> None:
         """Begin with an empty world, or with one where every service is served and published for ever."""
-        servers = [NameServer("ns1"), NameServer("ns2", self.setting.views - 1)]
-        line = Line([BaseCommit("c0", ({},) * self.setting.views)], servers, {"c0": 0})
         self.asks = dict.fromkeys(self.setting.services, frozenset({KEY}))
         self.ttl_seconds = self.setting.ttl_seconds
         ops = OpsRepository(self.inventory)
         strange = self.host_names if self.setting.begins == "nothing" else ()
         hosts = {name: SimulatedHost(name, is_strange=name in strange) for name in HOSTS}
-        self.world = World(START, ops, Dns({APEX: line}), hosts, self.material, shown_at=self.shown_at)
+        self.world = World(START, ops, Dns(self.lines()), hosts, self.material, shown_at=self.shown_at)
         self.configure()
         self.make_key(CA)
         self.issue(CA)
@@ -104,6 +100,15 @@ class Life:
         if self.setting.begins == "rolled":
             self.roll_again()
         self.world.is_dns_reviewed = self.world.ops.is_reviewed = self.setting.is_reviewed
+
+    def lines(self) -> dict[str, Line]:
+        """Return the DNS base as it begins, by apex."""
+        return {APEX: self.begun_line()}
+
+    def begun_line(self) -> Line:
+        """Return an include file without records in each folder, and two servers, each with a folder of its own."""
+        servers = [NameServer("ns1"), NameServer("ns2", self.setting.views - 1)]
+        return Line([BaseCommit("c0", ({},) * self.setting.views)], servers, {"c0": 0})
 
     def settle(self) -> None:
         """Let everything that is asked for be served and published, its records as old as can be asked."""
@@ -155,11 +160,19 @@ class Life:
         """The owner names that are asked for."""
         return tuple(owner_name(port, "tcp", host) for port, host in product(sorted(self.ports), sorted(self.mx)))
 
+    def asked(self, service: ServiceId) -> tuple[str, ...]:  # noqa: ARG002  (groups ask for names of their own)
+        """Return the owner names of one service."""
+        return self.owners
+
+    def met(self, service: ServiceId) -> tuple[str, ...]:  # noqa: ARG002  (groups may be told apart by SNI)
+        """Return the owner names under which daemons show a service."""
+        return self.owners
+
     def follow_inventory(self) -> None:
         """Let the daemons show each service that is live under the names that it is asked for now."""
         for service in self.asks:
             if self.curr(service) is not None:
-                self.shown_at.setdefault(service, set()).update(self.owners)
+                self.shown_at.setdefault(service, set()).update(self.met(service))
 
     def slots(self, service: ServiceId) -> Slots:
         """Return the slots of a service as a run sees them on next."""
@@ -191,7 +204,7 @@ class Life:
         signer = None if service == CA else signing_generation(following[CA])
         issued = builders.generation(number, signer=None if signer is None else signer.id).issued
         assert issued is not None
-        names = replace(issued, sans=(MAIL, SPARE, APEX))
+        names = replace(issued, sans=sans(service.group))
         self.material[service, facts.id] = Material(f"key {number}".encode(), f"certificate {number}".encode())
         self._write(service, replace(facts, status=Status.ISSUED, issued=names), following[service].slots)
 
@@ -273,7 +286,8 @@ class Life:
     def add_server(self) -> None:
         """Let a third server join; it has just transferred the zone from whoever is ahead."""
         if len(self.line.servers) == 2:
-            self.line.servers.append(NameServer("ns3", 0, max(server.loaded for server in self.line.servers)))
+            ahead = max(self.line.servers, key=lambda server: (server.loaded, server.beside))
+            self.line.servers.append(NameServer("ns3", 0, ahead.loaded, beside=ahead.beside))
 
     def remove_server(self) -> None:
         """Take the third server away; what it showed stays in caches."""
@@ -396,7 +410,7 @@ class Life:
     def retire_from_hosts(self) -> None:
         """Take services that left the inventory out of the hosts' own configuration, hosts that left it off the net."""
         for name, host in self.world.hosts.items():
-            for service in LEAVES:
+            for service in {*LEAVES, *self.asks}:
                 if service not in self.asks or name not in self.host_names:
                     host.remove(service)
                     host.under_way = [
@@ -410,9 +424,10 @@ class Life:
         self.active.clear()
         for host in self.world.hosts.values():
             host.is_up = True
-        self.line.is_unheard = False
-        for server in self.line.servers:
-            server.is_silent = False
+        for line in self.world.dns.lines.values():
+            line.is_unheard = False
+            for server in line.servers:
+                server.is_silent = False
         self.ttl_seconds = SHORT
         self.asks = dict.fromkeys(self.asks, frozenset({KEY}))
         self.configure()
@@ -422,6 +437,10 @@ class Life:
             self.issue(service)
         self.rest()
 
+    def published(self, line: Line) -> tuple[Zone, ...]:
+        """Return what each include file has of ours."""
+        return line.views
+
     def unfinished(self) -> list[str]:
         """Return what is not as the inventory asks; empty when the world came to rest."""
         wanted = {service: self.curr(service) for service in self.asks}
@@ -430,18 +449,25 @@ class Life:
             for name, host in self.world.hosts.items()
             if name in self.host_names and host.serving != wanted
         ]
-        keys = self.world.keys
         needed = {(s, key) for s in self.asks for key in (self.slots(s).curr, self.slots(s).next) if key}
-        for place, view in enumerate(self.line.views):
-            if set(view) != set(self.owners):
-                found.append(f"folder {place} has {sorted(view)}, not {self.owners}")
-            for owner, rrset in view.items():
-                expected = frozenset().union(*(keys.matching(owner, KEY, *version) for version in needed))
-                if rrset.records != expected:
-                    found.append(f"folder {place} has {rrset} of {owner}, not {expected}")
-        if self.entry.pending is not None:
+        for apex, line in self.world.dns.lines.items():
+            owners = {o for s in self.asks for o in self.asked(s) if o.endswith(f".{apex}.")}
+            for place, view in enumerate(self.published(line)):
+                if set(view) != owners:
+                    found.append(f"folder {place} of {apex} has {sorted(view)}, not {owners}")
+                for owner, rrset in view.items():
+                    here = [version for version in needed if owner in self.asked(version[0])]
+                    expected = frozenset().union(*(self.world.keys.matching(owner, KEY, *each) for each in here))
+                    if rrset.records != expected:
+                        found.append(f"folder {place} of {apex} has {rrset} of {owner}, not {expected}")
+        if any(entry.pending is not None for entry in self.world.ops.ledger.apexes.values()):
             found.append("a proposal is pending")
         return found
+
+
+def sans(group: str) -> tuple[str, ...]:
+    """Return what the certificates of a group name."""
+    return (MAIL, SPARE, APEX) if group == APEX else (f"mail.{group}", group)
 
 
 @cache
@@ -454,9 +480,10 @@ def _inventory(
     services = [
         builders.service(
             service.name,
+            service.group,
             dane_ttl_seconds=ttl_seconds,
             min_roll_minutes=0,
-            sans=(MAIL, SPARE, APEX),
+            sans=sans(service.group),
             dane=tuple(DaneSpec(port, "tcp", each, DaneOwners.MX) for port in sorted(ports) for each in params),
         )
         for service, params in asks

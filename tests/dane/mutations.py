@@ -27,7 +27,7 @@ from tests.dane.builders import START
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from sslops.model.ledger import Evidence, Ledger, Pending
+    from sslops.model.ledger import ApexEntry, Evidence, Ledger, Pending
     from sslops.model.names import ServiceId
     from sslops.model.seen import ApexSeen, ServerSeen, Zone
     from sslops.model.state import Branches
@@ -69,6 +69,7 @@ BY_HAND = (
 MERGED = "a DNS proposal is merged"
 REVIEWED = (REVERT, "a roll is merged", "publish runs", MERGED, "all servers load", TIME, DEPLOY)
 REVIEWED_ASLEEP = (*SIDE_BY_SIDE, "publish runs", MERGED, "the branch of proposals is deleted")
+BESIDE_OURS = ("somebody adds a record beside the include file", PUBLISH, TIME, ROLL, DEPLOY)
 SLOW = (RENEW, "publish runs", "a server loads", TIME, ROLL, DEPLOY)
 
 
@@ -172,6 +173,13 @@ def _fence_without_a_commit(dns: Dns, lease: int, _base: object) -> int | None:
 
 def _only_pending(pending: Pending | None, _seen: ApexSeen) -> tuple[frozenset[TlsaRecord], ...]:
     return () if pending is None else (pending.records,)
+
+
+def _cached_without_what_servers_show(entry: ApexEntry, seen: ApexSeen) -> frozenset[TlsaRecord]:
+    return _CACHED(entry, replace(seen, servers=()))
+
+
+_CACHED = gate._may_be_cached
 
 
 MUTATIONS: dict[str, Mutation] = {
@@ -293,6 +301,20 @@ MUTATIONS: dict[str, Mutation] = {
     ),
     "a service that left the name is forgotten": Mutation(
         RECORDS, ((Owner, "_still_served", lambda *_: None),), ("a service is renamed",)
+    ),
+    "records of others beside ours are not seen": Mutation(
+        RECORDS,
+        ((transitions.NameSeen, "foreign", property(lambda _: frozenset())),),
+        setting="records of others",
+        usual=BESIDE_OURS,
+        more=("other kinds of record are asked for",),
+    ),
+    "what only others have is not cached": Mutation(
+        MAY_SERVE,
+        ((gate, "_may_be_cached", _cached_without_what_servers_show),),
+        setting="records of others",
+        usual=BESIDE_OURS,
+        more=(RENEW,),
     ),
 }
 
