@@ -27,7 +27,7 @@ from sslops.roll.rules import RollOptions
 from sslops.simulate import runs
 from sslops.simulate.dns import Dns, Line, NameServer
 from sslops.simulate.hosts import Fate, Killed, SimulatedHost
-from sslops.simulate.world import OpsRepository, World
+from sslops.simulate.world import OpsRepository, PromiseError, World
 from tests.dane import builders
 from tests.dane.builders import APEX, START
 
@@ -84,6 +84,8 @@ class Life:
     made: int = 0
     world: World = field(init=False)
     shown_at: dict[ServiceId, set[str]] = field(default_factory=dict)
+    aside: set[ServiceId] = field(default_factory=set)
+    """Services that asked for no records when hosts first had them, while others did: no port showed them then."""
     material: dict[tuple[ServiceId, GenerationId], Material] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -156,10 +158,32 @@ class Life:
         return tuple(owner_name(port, "tcp", host) for port, host in product(sorted(self.ports), sorted(self.mx)))
 
     def follow_inventory(self) -> None:
-        """Let the daemons show each service that is live under the names that it is asked for now."""
-        for service in self.asks:
-            if self.curr(service) is not None:
+        """Let the daemons show each service that is live under the names that it is asked for now.
+
+        One that asks for none is shown where nobody asks. Where others do people show it later, and only when every
+        cache would match it: that the inventory keeps silent about a certificate on a port with DANE is their doing.
+        """
+        for service, kinds in self.asks.items():
+            is_quiet = not kinds and service not in self.shown_at
+            if self.curr(service) is None or (is_quiet and not self._is_anywhere(service)):
+                continue
+            if is_quiet and any(self.asks.values()):
+                self.aside.add(service)
+            if service not in self.aside:
                 self.shown_at.setdefault(service, set()).update(self.owners)
+            elif kinds or not any(self.asks.values()):
+                self._show_if_harmless(service)
+
+    def _is_anywhere(self, service: ServiceId) -> bool:
+        return any(service in host.serving for host in self.world.hosts.values())
+
+    def _show_if_harmless(self, service: ServiceId) -> None:
+        for owner in set(self.owners) - self.shown_at.setdefault(service, set()):
+            self.shown_at[service].add(owner)
+            try:
+                self.world.witness()
+            except PromiseError:
+                self.shown_at[service].remove(owner)
 
     def slots(self, service: ServiceId) -> Slots:
         """Return the slots of a service as a run sees them on next."""
