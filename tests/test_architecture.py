@@ -38,7 +38,7 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     "inventory": VALUES,
     "ledger": VALUES | {"state"},  # the canonical YAML of both
     "state": VALUES | {"ledger", "inventory", "observe", "adapters"},  # a state is a git tree of certificates
-    "observe": VALUES | {"dane"},
+    "observe": VALUES | {"dane", "inventory"},  # which hosts are to show a service
     "plan": FACTS,
     "rules": DECISIONS,
     "ports": DECISIONS | {"ports"},  # every stage that proposes names the port of `propose`

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 
 from sslops.dane.evidence import free_at, gone_at, is_broken, proposals, ready_at
 from sslops.dane.names import covers
-from sslops.dane.records import CA_USAGES
+from sslops.dane.records import CA_USAGES, Index
 from sslops.model.ledger import ApexEntry
 from sslops.model.names import format_time
 from sslops.model.plan import Hazard, HazardName, Verb
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
     from sslops.dane.names import DaneName
     from sslops.dane.records import Keys
@@ -52,12 +52,22 @@ class Gate:
     now: datetime
     blind: Mapping[ServiceId, str] = field(default_factory=dict)
     """Services with DANE whose names could not be found out, and why: they may not change."""
+    arrivals: frozenset[ServiceId] = frozenset()
+    """Services that some host is yet to show for the first time: in the place of another, for all we know."""
+    given_up: tuple[tuple[str, str], ...] = field(init=False)
+    """(apex, owner) of every name of ours that nobody asks for any more and some cache may know."""
+
+    def __post_init__(self) -> None:
+        """Look through all names once."""
+        object.__setattr__(self, "given_up", tuple(self._find_given_up()))
 
     def may_serve(self, service: ServiceId, generation: GenerationId) -> Verdict:
         """Return whether hosts may serve *generation* of *service*, judged over all of the service's names."""
         if service in self.blind:
             return Verdict(allowed=False, why=self.blind[service])
-        verdicts = [self._name(apex, owner, service, generation) for apex, owner in self.names_of(service)]
+        own = self.names_of(service)
+        verdicts = [self._name(*name, service, generation) for name in own]
+        verdicts += [self._inherited(*name, service, generation) for name in self._given_up_near(service, set(own))]
         return slowest(verdicts)
 
     def names_of(self, service: ServiceId) -> tuple[tuple[str, str], ...]:
@@ -65,13 +75,44 @@ class Gate:
         wanted = {(name.apex, name.owner) for name in self.names if name.service == service}
         return tuple(sorted(wanted | set(self._names_in_use(service))))
 
+    def _given_up_near(self, service: ServiceId, own: Collection[tuple[str, str]]) -> Iterable[tuple[str, str]]:
+        """Return the names given up, none of its *own*, whose port *service* may take over when it arrives.
+
+        A service that is renamed when its DANE ends comes under a name that asks for nothing there.
+        """
+        if service not in self.arrivals:
+            return
+        ids = self.keys.ids(service)
+        for apex, owner in self.given_up:
+            # DANE-EE asks for no name in the certificate, so what lies in the zone of its group counts anyway.
+            is_near = apex == service.group or any(self._names(service, key, owner) for key in ids)
+            if is_near and (apex, owner) not in own:
+                yield apex, owner
+
+    def _inherited(self, apex: str, owner: str, service: ServiceId, generation: GenerationId) -> Verdict:
+        """Return the verdict on a name given up: its records are withdrawn soon, so to miss one is no hazard."""
+        verdict = self._name(apex, owner, service, generation)
+        if verdict.hazard is None or verdict.hazard.name is not HazardName.TLSA_MISSING:
+            return verdict
+        return Verdict(allowed=False, why=f"{owner} is given up and still has records, and {service} may come there")
+
+    def _find_given_up(self) -> Iterable[tuple[str, str]]:
+        """Yield the names that have or had records of ours and are asked for by nobody; where DNS is mute, all had."""
+        asked = {(name.apex, name.owner) for name in self.names}
+        for apex in self.seen.keys() | self.ledger.apexes.keys():
+            left = frozenset(record for record in self._traces(apex) if (apex, record.owner) not in asked)
+            index = Index.of(self.keys, frozenset(record.params for record in left))
+            written = self.seen[apex].repo.written_by_us if apex in self.seen else left
+            ours = {record.owner for record in left if record in written or index.versions(record)}
+            yield from ((apex, owner) for owner in ours | set(self._emptied(apex)) if (apex, owner) not in asked)
+
     def _names_in_use(self, service: ServiceId) -> Iterable[tuple[str, str]]:
         ids = self.keys.ids(service)
         for apex in self.seen.keys() | self.ledger.apexes.keys():
             for record in self._traces(apex):
                 if any(self._tells_of(record, service, key) for key in ids):
                     yield apex, record.owner
-            for owner in self._emptied_unseen(apex):
+            for owner in self._emptied(apex) if apex not in self.seen else ():
                 # DANE-EE asks for no name in the certificate, so what lies in the zone of its group counts anyway.
                 if apex == service.group or any(self._names(service, key, owner) for key in ids):
                     yield apex, owner
@@ -87,11 +128,9 @@ class Gate:
         rrsets = [rrset for owner in withdrawn for commit in seen.repo.history for rrset in commit.rrsets(owner)]
         return found.union(*(rrset.records for rrset in rrsets))
 
-    def _emptied_unseen(self, apex: str) -> Iterable[str]:
-        """Return the owners that were emptied a while ago in an apex that could not be asked: whose is not known."""
-        entry = self.ledger.apex(apex)
-        if apex in self.seen or entry is None:
-            return []
+    def _emptied(self, apex: str) -> Iterable[str]:
+        """Return the owners without records that a cache may still know some of, by the ledger alone."""
+        entry = self.ledger.apex(apex) or ApexEntry()
         shown = {record.owner for record in entry.records}
         return [owner for owner, name in entry.names.items() if owner not in shown and not self._is_free(name)]
 

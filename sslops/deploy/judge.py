@@ -152,12 +152,17 @@ def is_certain(served: Served) -> bool:
 
 
 def is_due(service: ServiceId, world: World, entry: HostEntry) -> bool:
-    """Whether the host is not proven to serve `main`'s curr, which is issued."""
-    curr = world.branches.main[service].curr
+    """Whether the host is not proven to serve `main`'s curr, which is issued.
+
+    A proof from before the roll counts no more: between a roll that was taken back and the next one of the same
+    generation the service may have left the inventory, and its files the host.
+    """
+    state = world.branches.main[service]
+    curr, served, rolled_at = state.curr, entry.serves(service), state.slots.rolled_at
     if curr is None or curr.issued is None:
         return False
-    served = entry.serves(service)
-    return served.settled != curr.id or not is_certain(served)
+    is_older = served.at is not None and rolled_at is not None and served.at < rolled_at
+    return served.settled != curr.id or not is_certain(served) or is_older
 
 
 def _outlives(served: Served, service: ServiceId, world: World, until: datetime | None) -> bool:

@@ -13,27 +13,26 @@ from functools import cache
 from itertools import product
 from typing import TYPE_CHECKING
 
-from sslops.dane.records import Keys, Material
+from sslops.dane.records import Material
 from sslops.deploy.decision import DeployOptions
 from sslops.issue.signers import signing_generation
 from sslops.model.inventory import CaSpec, DaneOwners, DaneSpec, Host, ServerClass, Verify
-from sslops.model.ledger import ApexEntry, Ledger
+from sslops.model.ledger import ApexEntry
 from sslops.model.names import GenerationId, ServiceId
 from sslops.model.plan import Consents, HazardName
 from sslops.model.seen import BaseCommit
 from sslops.model.state import Generation, ServiceState, Slots, Status
-from sslops.model.tlsa import EMPTY, Rrset, TlsaParams, owner_name
+from sslops.model.tlsa import TlsaParams, owner_name
 from sslops.roll.rules import RollOptions
 from sslops.simulate import runs
 from sslops.simulate.dns import Dns, Line, NameServer
 from sslops.simulate.hosts import Fate, Killed, SimulatedHost
-from sslops.simulate.world import OpsRepository, World
+from sslops.simulate.world import OpsRepository, PromiseError, World
 from tests.dane import builders
 from tests.dane.builders import APEX, START
+from tests.dane.byhand import ByHand
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from sslops.model.inventory import Inventory
     from sslops.model.seen import Zone
 
@@ -69,7 +68,7 @@ class Setting:
 
 
 @dataclass
-class Life:
+class Life(ByHand):
     """The site; its methods are what can happen. PromiseError as soon as some cache may not match some host."""
 
     setting: Setting = Setting()
@@ -82,6 +81,8 @@ class Life:
     made: int = 0
     world: World = field(init=False)
     shown_at: dict[ServiceId, set[str]] = field(default_factory=dict)
+    aside: set[ServiceId] = field(default_factory=set)
+    """Services that asked for no records when hosts first had them, while others did: no port showed them then."""
     material: dict[tuple[ServiceId, GenerationId], Material] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -146,11 +147,6 @@ class Life:
     # Names and records.
 
     @property
-    def line(self) -> Line:
-        """The include file's line."""
-        return self.world.dns.lines[APEX]
-
-    @property
     def base(self) -> Zone:
         """What the first folder of the base has."""
         return self.line.views[0]
@@ -169,10 +165,32 @@ class Life:
         return self.owners
 
     def follow_inventory(self) -> None:
-        """Let the daemons show each service that is live under the names that it is asked for now."""
-        for service in self.asks:
-            if self.curr(service) is not None:
+        """Let the daemons show each service that is live under the names that it is asked for now.
+
+        One that asks for none is shown where nobody asks. Where others do people show it later, and only when every
+        cache would match it: that the inventory keeps silent about a certificate on a port with DANE is their doing.
+        """
+        for service, kinds in self.asks.items():
+            is_quiet = not kinds and service not in self.shown_at
+            if self.curr(service) is None or (is_quiet and not self._is_anywhere(service)):
+                continue
+            if is_quiet and any(self.asks.values()):
+                self.aside.add(service)
+            if service not in self.aside:
                 self.shown_at.setdefault(service, set()).update(self.met(service))
+            elif kinds or not any(self.asks.values()):
+                self._show_if_harmless(service)
+
+    def _is_anywhere(self, service: ServiceId) -> bool:
+        return any(service in host.serving for host in self.world.hosts.values())
+
+    def _show_if_harmless(self, service: ServiceId) -> None:
+        for owner in set(self.met(service)) - self.shown_at.setdefault(service, set()):
+            self.shown_at[service].add(owner)
+            try:
+                self.world.witness()
+            except PromiseError:
+                self.shown_at[service].remove(owner)
 
     def slots(self, service: ServiceId) -> Slots:
         """Return the slots of a service as a run sees them on next."""
@@ -293,80 +311,6 @@ class Life:
         """Take the third server away; what it showed stays in caches."""
         self.world.witness()
         del self.line.servers[2:]
-
-    # What people do by hand.
-
-    def commit_by_hand(self, views: Sequence[Zone]) -> None:
-        """Write the include file of each folder."""
-        self.world.dns.commit({APEX: tuple(views)})
-
-    def empty_by_hand(self) -> None:
-        """Take every record out."""
-        self.commit_by_hand([{}] * self.setting.views)
-
-    def drop_by_hand(self, service: ServiceId, generation: GenerationId, *, first_folder: int = 0) -> None:
-        """Take the records of one generation out, for nobody seems to need them: of every folder, or the last ones."""
-        kept = self.line.views[:first_folder]
-        self.commit_by_hand(
-            [*kept, *(self._without(view, service, generation) for view in self.line.views[first_folder:])]
-        )
-
-    def _without(self, view: Zone, service: ServiceId, generation: GenerationId) -> Zone:
-        """Return *view* without what tells of one key, where something of each kind is left."""
-        keys, found = self.world.keys, dict(view)
-        for owner, rrset in view.items():
-            own = [params for params in rrset.combinations if params.usage == 3]
-            left = rrset.records.difference(*(keys.matching(owner, params, service, generation) for params in own))
-            if {record.params for record in left} == rrset.combinations:
-                found[owner] = replace(rrset, records=left)
-        return found
-
-    def restore_by_hand(self) -> None:
-        """Put back what the last commit took away, where it matches all that may be served."""
-        if len(self.line.commits) > 1:
-            self.commit_by_hand(list(map(self._restored, self.line.commits[-2].views, self.line.views)))
-
-    def _restored(self, before: Zone, view: Zone) -> Zone:
-        found = dict(view)
-        for owner, old in before.items():
-            back = Rrset(old.ttl_seconds, old.records | view.get(owner, EMPTY).records)
-            if self._matches_everything(owner, back):
-                found[owner] = back
-        return found
-
-    def unneeded(self) -> list[tuple[ServiceId, GenerationId]]:
-        """Return the generations that no slot, host, receiver or run may need, sorted."""
-        needed = self.may_be_served() | {
-            (service, slot)
-            for state in (self.world.ops.main, self.world.ops.next, self.world.ops.request or self.world.ops.main)
-            for service, found in state.services.items()
-            for slot in (found.slots.curr, found.slots.next)
-            if slot is not None
-        }  # fmt: skip
-        return sorted(version for version in self.world.keys.generations if version not in needed and version[0] != CA)
-
-    def may_be_served(self) -> set[tuple[ServiceId, GenerationId]]:
-        """Return what hosts serve, or will when they restart, or when a receiver wakes up; and what the ledger says."""
-        found = set()
-        for host in self.world.hosts.values():
-            found |= {*host.serving.items(), *host.files.items()}
-            found |= {(p.service, p.generation) for _, shipment in host.under_way for p in shipment.parcels}
-        for entry in self.world.ops.ledger.hosts.values():
-            found |= {(s, key) for s, served in entry.services.items() for key in served.may_serve if key}
-        return found
-
-    def _matches_everything(self, owner: str, rrset: Rrset) -> bool:
-        keys: Keys = self.world.keys
-        return all(
-            keys.matching(owner, params, *version) & rrset.records
-            for version in self.may_be_served()
-            for params in rrset.combinations
-        )
-
-    def lose_the_ledger(self) -> None:
-        """Let somebody delete the branch `ledger`."""
-        self.world.ops.ledger = Ledger()
-        self.world.ops.ledger_moves += 1
 
     # The end.
 

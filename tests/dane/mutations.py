@@ -236,6 +236,15 @@ MUTATIONS: dict[str, Mutation] = {
     "names count only while they are asked for": Mutation(
         MAY_SERVE, ((gate.Gate, "_names_in_use", lambda _self, _service: ()),), ("mail hosts change",)
     ),
+    "names that are given up are nobody's": Mutation(
+        MAY_SERVE,
+        ((gate.Gate, "_given_up_near", lambda _self, _service: ()),),
+        ("other kinds of record are asked for", "a service is renamed"),
+        seed=80,
+    ),
+    "hosts restart before the records are published": Mutation(
+        ORDER, ((gate.Gate, "_record", lambda *_: YES),), (REVERT, "publish runs", "all servers load"), "after a roll"
+    ),
     "one server is asked": Mutation(MAY_SERVE, ((Dns, "tlsa", _first_server),), usual=SLOW, seed=116),
     "one combination is enough": Mutation(
         MAY_SERVE,

@@ -16,6 +16,7 @@ from sslops.model.seen import ApexSeen
 from sslops.model.tlsa import TlsaParams
 from tests.dane.builders import (
     APEX,
+    HOST,
     OWNER,
     SERVICE,
     START,
@@ -219,6 +220,63 @@ def test_a_service_without_dane_is_free() -> None:
     """Other services' records are not its business."""
     gate = Gate(Ledger(apexes={APEX: aged(record(1))}), {APEX: look(BASE, zone(1, 2))}, keys(1, 2), (name(),), READY)
     assert YES == gate.may_serve(ServiceId(APEX, "web-ec"), gen(5))
+
+
+NEW_NAME = ServiceId(APEX, "mail-renamed")
+RENAMED = Keys({**keys(1, 2).generations, (NEW_NAME, gen(5)): generation(5)})
+
+
+def arriving(seen: ApexSeen | None, entry: ApexEntry, **changes: object) -> Verdict:
+    """Ask about a service that no host showed yet, where the inventory asks for no name at all."""
+    known = {} if seen is None else {APEX: seen}
+    gate = Gate(Ledger(apexes={APEX: entry}), known, RENAMED, (), READY, arrivals=frozenset({NEW_NAME}))
+    return replace(gate, **changes).may_serve(NEW_NAME, gen(5))  # type: ignore[arg-type]
+
+
+def test_a_service_that_arrives_waits_for_the_names_that_are_given_up() -> None:
+    """Its port may be that of the service it replaces, whose records caches still hold."""
+    verdict = arriving(look(BASE, zone(1, 2)), aged(record(1), record(2)))
+    assert (False, None) == (verdict.allowed, verdict.hazard)
+    assert f"{OWNER} is given up and still has records" in verdict.why
+    emptied = ApexEntry(names={OWNER: NameEntry(TTL, "c2", after(1))})
+    gone = look([*BASE, commit("c2")], {})
+    assert after(1 + 2 * TTL) == arriving(gone, emptied).until
+    assert YES == arriving(gone, emptied, now=after(1 + 2 * TTL))
+
+
+def test_a_service_that_arrives_waits_while_nobody_knows_what_is_published() -> None:
+    """The ledger has records there, and DNS could not be looked at."""
+    assert not arriving(None, aged(record(1))).allowed
+
+
+def test_only_what_arrives_waits_for_names_that_are_given_up() -> None:
+    """A web server that is there already was never seen on that port."""
+    assert YES == arriving(look(BASE, zone(1, 2)), aged(record(1), record(2)), arrivals=frozenset())
+
+
+def test_names_that_are_asked_for_or_somebody_elses_are_not_given_up() -> None:
+    """A service that joins beside another that has DANE does not wait for it; nor for records that are not ours."""
+    assert YES == arriving(look(BASE, zone(1, 2)), aged(record(1), record(2)), names=(name(),))
+    theirs = zone(record(9, "_443._tcp.www.example.com."))
+    assert YES == arriving(look([commit("c1", theirs)], theirs), ApexEntry())
+
+
+def test_a_name_given_up_in_another_zone_counts_for_a_certificate_that_names_its_host() -> None:
+    """Elsewhere a service is shown only where it is named."""
+    there = ServiceId("example.net", "mail-ec")
+    issued = generation(5).issued
+    assert issued is not None
+    for sans, expected in (((HOST,), False), (("mail.example.net",), True)):
+        facts = replace(generation(5), issued=replace(issued, sans=sans))
+        gate = Gate(
+            Ledger(apexes={APEX: aged(record(1))}),
+            {APEX: look([commit("c1", zone(1))], zone(1))},
+            Keys({**keys(1).generations, (there, gen(5)): facts}),
+            (),
+            READY,
+            arrivals=frozenset({there}),
+        )
+        assert expected == gate.may_serve(there, gen(5)).allowed
 
 
 def test_the_slowest_verdict_decides() -> None:

@@ -85,6 +85,14 @@ def test_a_settled_host_is_left_alone() -> None:
     assert ((), ()) == (decision.works, decision.waits)
 
 
+def test_a_proof_from_before_the_roll_counts_no_more() -> None:
+    """The same generation was live once, taken back, and its files may have left the host meanwhile."""
+    for minutes, expected in ((-1, 0), (1, 1)):
+        rolled = Slots(curr=NEW, rolled_at=NOW + dt.timedelta(minutes=minutes))
+        state = {MAIL: replace(live(NEW), slots=rolled), WEB: live(NEW), ROOT: live(NEW)}
+        assert expected == len(decide(world(ledger=entry(mail=SETTLED, web=SETTLED), state=state)).works)
+
+
 def test_only_what_differs_is_due() -> None:
     """The other service of the host is not touched."""
     decision = decide(world(ledger=entry(mail=Served((OLD,), NOW, "port"), web=SETTLED)))

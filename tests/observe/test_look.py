@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from sslops.dane.names import Owners
-from sslops.model.ledger import Ledger
+from sslops.model.ledger import UNPROVEN, HostEntry, Ledger, Served
 from sslops.observe.look import Look
-from tests.dane.builders import APEX, SERVICE, START, commit, gen, inventory, keys, repo, service, zone
+from tests.dane.builders import APEX, SERVICE, START, commit, gen, inventory, keys, repo, service, settled, zone
 
 
 @pytest.mark.parametrize(("has_dane", "published", "expected"), [(True, 9, False), (False, 1, False), (False, 9, True)])
@@ -18,3 +18,19 @@ def test_a_service_waits_for_an_apex_that_could_not_be_looked_at(
     asked = inventory(service()) if has_dane else inventory(service(dane=()))
     found = Look(START, Owners((), ()), {APEX: repo(commit("c1", zone(published)))}, {}, {APEX: "no answer"})
     assert expected == found.gate(asked, Ledger(), keys(1, 2), START).may_serve(SERVICE, gen(2)).allowed
+
+
+PROVEN, EITHER = settled(1), Served((gen(1), gen(2)), START)
+NOTHING, ITS_FIRST = Served(()), Served((None, gen(2)), START)
+A_COPY = Served((gen(1),), START, "copy")
+
+
+@pytest.mark.parametrize(
+    ("served", "expected"),
+    [(PROVEN, False), (EITHER, False), (NOTHING, True), (ITS_FIRST, True), (A_COPY, True), (UNPROVEN, True)],
+)
+def test_a_service_arrives_until_every_host_was_proven_to_show_some_of_it(served: Served, expected: bool) -> None:
+    """What came to none of them before may come in the place of another service."""
+    known = Ledger({"smtp1": HostEntry(1, {SERVICE: PROVEN}), "smtp2": HostEntry(1, {SERVICE: served})})
+    found = Look(START, Owners((), ()), {}, {}).gate(inventory(service()), known, keys(1, 2), START)
+    assert expected == (SERVICE in found.arrivals)
