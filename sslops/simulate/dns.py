@@ -78,7 +78,7 @@ class Dns:
     declined: set[str] = field(default_factory=set)
     """The digests of the plans whose requests were closed by people."""
     ours: set[TlsaRecord] = field(default_factory=set)
-    """Every record that the engine ever wrote."""
+    """Every record that the engine ever wrote for a generation or an issuer, and said so behind it."""
     cached: dict[tuple[str, Rrset], datetime] = field(default_factory=dict)
 
     # What happens to it.

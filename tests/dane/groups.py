@@ -1,6 +1,8 @@
-"""Two groups whose services share hosts and ports: by SNI a host shows what belongs to the name that it is asked for.
+"""Two groups whose services share hosts and ports, and whose mail hosts may lie in each other's zones.
 
-Each group's mail hosts may lie in the zone of the other, whose include file then has the records of both.
+By SNI a host shows what belongs to the name that it is asked for: the certificates of the group whose zone it is in.
+Without, it shows those of every group that sends its mail there; then whoever turns a group's mail to a name looks
+first whether what a cache may hold of it matches, as with any MX.
 """
 
 from __future__ import annotations
@@ -10,34 +12,48 @@ from itertools import product
 from typing import TYPE_CHECKING
 
 from sslops.model.names import ServiceId
+from sslops.model.seen import Zone
 from sslops.model.tlsa import TlsaRecord, owner_name
 from tests.dane import life as of
+from tests.dane import machine
 from tests.dane.builders import APEX
 from tests.dane.life import Life, Setting
 from tests.dane.machine import Action, Pick
 
 if TYPE_CHECKING:
     from sslops.model.inventory import Inventory
-    from sslops.model.seen import Zone
     from sslops.model.tlsa import Rrset
     from sslops.simulate.dns import Line
 
 OTHER = "example.net"
-NET, MAIL_NET = ServiceId(OTHER, "mail-net"), f"mail.{OTHER}"
+NET, MAIL_NET, SPARE_NET = ServiceId(OTHER, "mail-net"), f"mail.{OTHER}", f"spare.{OTHER}"
+
+
+@dataclass(frozen=True, slots=True)
+class TwoGroups(Setting):
+    """A world with two groups."""
+
+    services: tuple[ServiceId, ...] = (of.EC, NET)
+    has_sni: bool = True
+
+
 SETTINGS = {
-    "two groups": Setting(services=(of.EC, NET)),
-    "two groups, after a roll": Setting(services=(of.EC, NET), begins="rolled"),
-    "two groups, two folders": Setting(services=(of.EC, NET), views=2),
-    "two groups, reviewed": Setting(services=(of.EC, NET), is_reviewed=True, begins="rolled"),
+    "two groups": TwoGroups(),
+    "two groups, after a roll": TwoGroups(begins="rolled"),
+    "two groups, two folders": TwoGroups(views=2),
+    "two groups, reviewed": TwoGroups(is_reviewed=True, begins="rolled"),
+    "two groups, no SNI": TwoGroups(has_sni=False),
+    "two groups, no SNI, after a roll": TwoGroups(has_sni=False, begins="rolled"),
 }
-MX = tuple(map(frozenset, ([of.MAIL], [MAIL_NET], [of.MAIL, MAIL_NET], [of.SPARE], [of.SPARE, MAIL_NET])))
-MX_OTHER = tuple(map(frozenset, ([MAIL_NET], [of.MAIL], [of.MAIL, MAIL_NET])))
+ALL = [[of.MAIL], [MAIL_NET], [of.SPARE], [SPARE_NET], [of.MAIL, MAIL_NET], [of.SPARE, SPARE_NET]]
+MX = tuple(map(frozenset, ALL))
 
 
 @dataclass
 class Neighbours(Life):
     """A site with two groups."""
 
+    setting: TwoGroups = TwoGroups()
     mx_other: frozenset[str] = frozenset({MAIL_NET})
     inactive: set[str] = field(default_factory=set)
 
@@ -75,7 +91,9 @@ class Neighbours(Life):
         return tuple(owner_name(port, "tcp", host) for port, host in product(sorted(self.ports), sorted(hosts)))
 
     def met(self, service: ServiceId) -> tuple[str, ...]:
-        """Return the names in the zone of the service's group, whoever asks for them."""
+        """Return the names in the zone of the service's group, whoever asks for them; without SNI those it asks for."""
+        if not self.setting.has_sni:
+            return self.asked(service)
         return tuple(owner for owner in self.owners if owner.endswith(f".{service.group}."))
 
     def _matches_everything(self, owner: str, rrset: Rrset) -> bool:
@@ -98,18 +116,45 @@ class Neighbours(Life):
         if service.group not in self.inactive:
             super().issue(service)
 
-    def turn_to(self, mx: frozenset[str], mx_other: frozenset[str]) -> None:
-        """Let the groups have these mail hosts, where each group asks for those in its own zone that another has.
+    def turn_to(self, ports: frozenset[int], mx: frozenset[str], mx_other: frozenset[str]) -> None:
+        """Let people ask for these ports and mail hosts, unless they know better.
 
-        Daemons show its certificate there, and the engine knows of that by the inventory only.
+        With SNI each group asks for those in its own zone that the other has: daemons show its certificate there, and
+        the engine knows of that by the inventory only.
         """
-        if mx & {MAIL_NET} <= mx_other and mx_other & {of.MAIL} <= mx:
-            self.mx, self.mx_other = mx, mx_other
+        before = self.ports, self.mx, self.mx_other
+        self.ports, self.mx, self.mx_other = ports, mx, mx_other
+        is_own = mx & {MAIL_NET, SPARE_NET} <= mx_other and mx_other & {of.MAIL, of.SPARE} <= mx
+        if is_own if self.setting.has_sni else all(map(self._may_be_met, self.asks)):
             self.configure()
+        else:
+            self.ports, self.mx, self.mx_other = before
+
+    def _may_be_met(self, service: ServiceId) -> bool:
+        """Whether all that may be served of a service matches all that a cache may hold of the names it comes to."""
+        new = set(self.met(service)) - self.shown_at.get(service, set())
+        versions = [version for version in self.may_be_served() if version[0] == service]
+        return all(
+            self.world.keys.matching(owner, params, *version) & rrset.records
+            for owner, rrset in self._to_be_cached()
+            if owner in new
+            for version in versions
+            for params in rrset.combinations
+        )
+
+    def _to_be_cached(self) -> set[tuple[str, Rrset]]:
+        """Return what caches hold or may come to hold, as servers load and people merge."""
+        dns, views = self.world.dns, list[Zone]()
+        for apex, line in dns.lines.items():
+            loaded = min(server.loaded for server in line.servers)
+            views += [view for commit in line.commits[loaded:] for view in commit.views]
+            views += [view for found in (dns.head.brings(apex, dns.content) if dns.head else ()) for view in found]
+        return {*dns.cached, *(item for view in views for item in view.items())}
 
     def come_to_rest(self) -> None:
-        """Repair everything: both groups are active again."""
+        """Repair everything: both groups are active, and daemons show under a name what is asked for there."""
         self.inactive.clear()
+        self.shown_at.update({service: set(self.met(service)) for service in self.shown_at})
         super().come_to_rest()
 
     def published(self, line: Line) -> tuple[Zone, ...]:
@@ -158,12 +203,23 @@ def _other_is_unheard_of(life: Life, _: Pick) -> None:
 
 def _mail_hosts_change(life: Life, pick: Pick) -> None:
     assert isinstance(life, Neighbours)
-    life.turn_to(pick(MX), life.mx_other)
+    life.turn_to(life.ports, pick(MX), life.mx_other)
 
 
 def _mail_hosts_of_the_other_change(life: Life, pick: Pick) -> None:
     assert isinstance(life, Neighbours)
-    life.turn_to(life.mx, pick(MX_OTHER))
+    life.turn_to(life.ports, life.mx, pick(MX))
+
+
+def _mail_hosts_of_both_change(life: Life, pick: Pick) -> None:
+    assert isinstance(life, Neighbours)
+    mx = pick(MX)
+    life.turn_to(life.ports, mx, mx)
+
+
+def _ports_change(life: Life, pick: Pick) -> None:
+    assert isinstance(life, Neighbours)
+    life.turn_to(pick(machine.PORTS), life.mx, life.mx_other)
 
 
 def _service_is_retired(life: Life, pick: Pick) -> None:
@@ -192,4 +248,6 @@ ACTIONS = {
     "nobody tells the other MX, or tells it again": Action(_other_is_unheard_of),
     "mail hosts change": Action(_mail_hosts_change, 3),
     "mail hosts of the other group change": Action(_mail_hosts_of_the_other_change, 3),
+    "mail hosts of both groups change": Action(_mail_hosts_of_both_change),
+    "other ports are asked for": Action(_ports_change, 1),
 }

@@ -411,7 +411,7 @@ class Life(ByHand):
 
 def sans(group: str) -> tuple[str, ...]:
     """Return what the certificates of a group name."""
-    return (MAIL, SPARE, APEX) if group == APEX else (f"mail.{group}", group)
+    return (MAIL, SPARE, APEX) if group == APEX else (f"mail.{group}", f"spare.{group}", group)
 
 
 @cache
