@@ -42,7 +42,7 @@ class FormerServices:
     def _is_gone(self, service: ServiceId, work: Work, entry: HostEntry, answer: Answer) -> bool:
         has_files, is_unfinished = bool(answer.holds(service).files), service in answer.unfinished
         if has_files and is_unfinished:
-            # They were switched and no daemon loaded them since: whatever the port shows, the next restart may show them.
+            # They were switched and no daemon loaded them since: the next restart may show what the port does not now.
             return False
         if not has_files and not is_unfinished:
             return True

@@ -55,6 +55,10 @@ class SimulatedHost:
     under_way: list[tuple[int, Shipment]] = field(default_factory=list)
     is_strange: bool = False
     """Whether it shows something that nobody of us gave it, until it gets its first certificate."""
+    has_daemon: bool = True
+    """Whether something shows its files once it is restarted; without, they are copies."""
+    loads_alone: bool = True
+    """Whether daemons notice new files by themselves where no restart comes with them."""
 
     def is_newer(self, seq: int) -> bool:
         """Whether the receiver lets a number act: it has not seen a higher one. What it lets act it remembers."""
@@ -69,11 +73,17 @@ class SimulatedHost:
         self.files |= sent
         self.unfinished |= sent.keys()
         if not shipment.restarts:
+            self.end(shipment)
+
+    def end(self, shipment: Shipment) -> None:
+        """Restart where a restart comes with the files; where none does they are in place, and that is all."""
+        if shipment.restarts or self.loads_alone:
             self.restart()
+        self.unfinished -= {parcel.service for parcel in shipment.parcels}
 
     def restart(self) -> None:
         """Let every daemon load what is there."""
-        self.serving = dict(self.files)
+        self.serving = dict(self.files) if self.has_daemon else {}
         self.is_strange = self.is_strange and not self.serving
         self.unfinished.clear()
 
@@ -130,13 +140,13 @@ class Receivers:
         if self.fate is Fate.KILLED_HALFWAY:
             self.witness()
             raise Killed
-        found.restart()
+        found.end(shipment)
         self.witness()
         if self.fate is Fate.KILLED_AFTER:
             raise Killed
         if self.fate is Fate.FAILS:
             found.files = before
-            found.restart()
+            found.end(shipment)
             self.witness()
             return Answer(Outcome.WENT_BACK, found.seq, trouble=SshError(f"the restart failed on '{host.name}'"))
         return self.look(host)
@@ -152,7 +162,7 @@ class Receivers:
         seq, shipment = found.under_way.pop(place)
         if found.is_newer(seq):
             found.switch(shipment)
-            found.restart()
+            found.end(shipment)
             self.witness()
 
     def prove(

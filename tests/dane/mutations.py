@@ -27,7 +27,7 @@ from sslops.simulate.hosts import SimulatedHost
 from tests.dane.builders import START
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from sslops.dane.records import Keys
     from sslops.model.ledger import ApexEntry, Evidence, Ledger, Pending
@@ -191,6 +191,13 @@ def _lacks_nothing_of_a_list(at: transitions.AtName, params: TlsaParams, keys: K
 
 
 _LACK = transitions.lack
+
+
+def _needed_by_servers(
+    service: ServiceId, branches: Branches, ledger: Ledger, serving: Iterable[str], exempt: frozenset[str]
+) -> Needed:
+    hosts = {name: entry for name, entry in ledger.hosts.items() if name not in exempt}
+    return _NEEDED(service, branches, replace(ledger, hosts=hosts), serving, exempt)
 
 
 def _cached_without_what_servers_show(entry: ApexEntry, seen: ApexSeen) -> frozenset[TlsaRecord]:
@@ -357,6 +364,20 @@ MUTATIONS: dict[str, Mutation] = {
         ((transitions, "lack", _lacks_nothing_of_a_list),),
         setting="a public CA",
         more=("records about the CA are asked for", "the list of issuers changes"),
+    ),
+    "who is to keep copies serves nothing": Mutation(
+        RECORDS,
+        ((transitions, "needed", _needed_by_servers),),
+        setting="copies",
+        more=("a host turns from copies to serving, or back",),
+        seed=190,
+    ),
+    "who kept copies is believed": Mutation(
+        MAY_SERVE,
+        ((runs, "as_expected", lambda ledger, _: ledger),),
+        setting="copies",
+        more=("a host turns from copies to serving, or back",),
+        stops=True,
     ),
 }
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tests.dane import groups, issuers, strangers
+from tests.dane import copies, groups, issuers, strangers
 from tests.dane.life import Life
 from tests.dane.machine import ACTIONS, MOST_CHOICES, MOST_PICKS, SETTINGS, Pick, Script, Step
 
@@ -38,7 +38,8 @@ ALONE = Part(Life, SETTINGS, ACTIONS)
 OTHERS = Part(strangers.Shared, strangers.SETTINGS, {**ACTIONS, **strangers.ACTIONS})
 GROUPS = Part(groups.Neighbours, groups.SETTINGS, {**ACTIONS, **groups.ACTIONS})
 PUBLIC = Part(issuers.Public, issuers.SETTINGS, {**ACTIONS, **issuers.ACTIONS})
-PARTS = (ALONE, OTHERS, GROUPS, PUBLIC)
+COPIES = Part(copies.Copying, copies.SETTINGS, {**ACTIONS, **copies.ACTIONS})
+PARTS = (ALONE, OTHERS, GROUPS, PUBLIC, COPIES)
 WIDER = tuple(name for part in PARTS if part is not ALONE for name in part.names)
 """Every setting where more is there than one site alone."""
 _PART_OF = {name: part for part in PARTS for name in part.settings}
