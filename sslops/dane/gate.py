@@ -54,6 +54,8 @@ class Gate:
     """Services with DANE whose names could not be found out, and why: they may not change."""
     arrivals: frozenset[ServiceId] = frozenset()
     """Services that some host is yet to show for the first time: in the place of another, for all we know."""
+    mute: frozenset[str] = frozenset()
+    """Apexes of active groups that could not be looked at."""
     given_up: tuple[tuple[str, str], ...] = field(init=False)
     """(apex, owner) of every name of ours that nobody asks for any more and some cache may know."""
 
@@ -99,7 +101,7 @@ class Gate:
     def _find_given_up(self) -> Iterable[tuple[str, str]]:
         """Yield the names that have or had records of ours and are asked for by nobody; where DNS is mute, all had."""
         asked = {(name.apex, name.owner) for name in self.names}
-        for apex in self.seen.keys() | self.ledger.apexes.keys():
+        for apex in self.seen.keys() | self.mute:
             left = frozenset(record for record in self._traces(apex) if (apex, record.owner) not in asked)
             index = Index.of(self.keys, frozenset(record.params for record in left))
             written = self.seen[apex].repo.written_by_us if apex in self.seen else left

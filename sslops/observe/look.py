@@ -60,7 +60,8 @@ class Look:
             for service in inventory.active()
             if (service.dane and service.id.group == apex) or self._is_published(service, apex, keys)
         }
-        return Gate(ledger, self.seen, keys, self.owners.names, now, blind, _arrivals(inventory, ledger))
+        arrivals, mute = _arrivals(inventory, ledger), frozenset(self.failed)
+        return Gate(ledger, self.seen, keys, self.owners.names, now, blind, arrivals, mute)
 
     def _is_published(self, service: Service, apex: str, keys: Keys) -> bool:
         """Whether the DNS base has a record of *service* in *apex*, though the inventory may ask for none any more."""
