@@ -152,25 +152,12 @@ class Owner:
             return Becomes(EMPTY)
         if self.world.failed and not self._former():
             return self._unchanged("not every name of the inventory is known: some DNS could not be looked at")
-        for service in self._former():
-            host = self._host_of_retired(service)
-            if host is not None:
-                return self._unchanged(f"{service} is retired, and {host} may still serve it")
         if self._strangers() or self.seen.foreign:
             what = "records that are not ours" if self.seen.foreign else "records that no generation explains"
             hazard = self._hazard(f"{self.owner} has {what}, and nothing asks for its records any more")
             if not self.world.consents.cover(hazard):
                 return Becomes(self._current, (), (hazard,))
         return Becomes(EMPTY)
-
-    def _host_of_retired(self, service: ServiceId) -> str | None:
-        if service in self.world.inventory.services:
-            return None
-        entries = self.world.ledger.hosts.items()
-        return next(
-            (host for host, entry in sorted(entries) if service in entry.services and entry.serves(service).may_serve),
-            None,
-        )
 
     # A name without any record yet.
 
