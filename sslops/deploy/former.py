@@ -40,7 +40,11 @@ class FormerServices:
             return frozenset(service for service, is_gone in zip(sorted(work.former), judged, strict=True) if is_gone)
 
     def _is_gone(self, service: ServiceId, work: Work, entry: HostEntry, answer: Answer) -> bool:
-        if not answer.holds(service).files and service not in answer.unfinished:
+        has_files, is_unfinished = bool(answer.holds(service).files), service in answer.unfinished
+        if has_files and is_unfinished:
+            # They were switched and no daemon loaded them since: whatever the port shows, the next restart may show them.
+            return False
+        if not has_files and not is_unfinished:
             return True
         known = self._certificates(service)
         right = frozenset(

@@ -299,12 +299,16 @@ class Owner:
     def _claim(self, service: ServiceId) -> Claim:
         combinations = {name.params for name in self.names if name.service == service}
         inventory, branches, keys = self.world.inventory, self.world.branches, self.world.keys
+        is_of_list = is_listed(service, inventory)
+        if is_of_list:
+            # Whatever records about a CA are there, asked for or not: what it signs next has to match them.
+            combinations |= {params for params in self.seen.combinations if params.usage in CA_USAGES}
         found = [standing(self.owner, each, service, inventory, branches, keys) for each in combinations]
         return Claim(
             service,
             needed(service, self.world),
             standing=frozenset[TlsaRecord]().union(*found) if found else frozenset(),
-            is_listed=is_listed(service, inventory),
+            is_listed=is_of_list,
         )
 
     # Words.

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from sslops.dane.evidence import servers_agree_with_base
 from sslops.dane.first_use import AddressSeen
 from sslops.dane.records import Index, Keys
-from sslops.dane.zonefile import LOST, render
+from sslops.dane.zonefile import LISTED, LOST, render
 from sslops.model.change import Note
 from sslops.model.ledger import ApexEntry, Ledger, Pending
 from sslops.model.names import CA_GROUP
@@ -207,7 +207,7 @@ class Publisher:
     def _listed(self, records: Iterable[TlsaRecord]) -> dict[TlsaRecord, str]:
         """Return for each record about an issuer that `cas.yaml` lists which CA lists it."""
         said = {
-            (each.selector, each.match, each.data): f"an issuer of {ca.name}"
+            (each.selector, each.match, each.data): f"{LISTED} {ca.name}"
             for ca in self.inventory.cas.values()
             for each in ca.tlsa_issuers
         }

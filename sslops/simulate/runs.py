@@ -17,6 +17,8 @@ from sslops.dane.records import Keys
 from sslops.deploy import decision, entries, session
 from sslops.deploy import rules as deploy_rules
 from sslops.deploy.decision import Decision, DeployOptions, Work
+from sslops.deploy.departed import as_expected
+from sslops.deploy.former import FormerServices
 from sslops.deploy.host_session import HostSession, Prepared
 from sslops.inventory.reach import hosts_serving
 from sslops.model.ledger import ApexEntry, Ledger, Pending
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
     from sslops.dane.gate import Gate, Verdict
     from sslops.deploy.decision import Verdicts
     from sslops.deploy.host_session import Ended
+    from sslops.deploy.ports import Ports
     from sslops.deploy.proof import Prover
     from sslops.deploy.session import Question
     from sslops.model.inventory import Host
@@ -242,14 +245,15 @@ def deploy(
         yield f"session with {work.host.name}"
         world.receivers.fate = (fates or {}).get(work.host.name, Fate.WELL)
         allowed = _narrowed(work, fresh.get(work.host.name))
-        given = _prepared(before, work, allowed, looked[work.host.name], intended)
+        given = _prepared(world, before, work, allowed, looked[work.host.name], intended)
         ended = HostSession(given, world.receivers, cast("Prover", world.receivers)).run()
         yield f"outcome of {work.host.name}"
         _conclude(world, ended, clock)
 
 
 def _deploy_world(snapshot: Snapshot, clock: Clock) -> decision.World:
-    return decision.World(snapshot.inventory, snapshot.branches, snapshot.ledger, {}, clock.now())
+    ledger = as_expected(snapshot.ledger, snapshot.inventory)
+    return decision.World(snapshot.inventory, snapshot.branches, ledger, {}, clock.now())
 
 
 def _verdicts(world: World, snapshot: Snapshot, clock: Clock) -> tuple[Verdicts, Ledger]:
@@ -268,7 +272,8 @@ def _with_works(ledger: Ledger, works: list[Work], looked: Mapping[str, Answer],
     for work in works:
         entry = ledger.host(work.host.name)
         seq = max(entry.seq, looked[work.host.name].seq) + 1
-        hosts[work.host.name] = entries.intend(entry, seq, work.due, at=clock.now())
+        copies = work.due.keys() - work.delivery.serving
+        hosts[work.host.name] = entries.intend(entry, seq, work.due, at=clock.now(), copies=copies)
     return replace(ledger, hosts=hosts)
 
 
@@ -289,8 +294,10 @@ def _narrowed(work: Work, fresh: Work | None) -> Work:
     return replace(work, due=due, former=work.former & fresh.former)
 
 
-def _prepared(before: decision.World, work: Work, allowed: Work, looked: Answer, intended: Snapshot) -> Prepared:
-    name = work.host.name
+def _prepared(
+    world: World, before: decision.World, work: Work, allowed: Work, looked: Answer, intended: Snapshot
+) -> Prepared:
+    name, former = work.host.name, FormerServices(before.branches, cast("Ports", world.receivers))
     hashes = {
         service: facts.issued.cert_sha256
         for service, generation in allowed.due.items()
@@ -306,7 +313,7 @@ def _prepared(before: decision.World, work: Work, allowed: Work, looked: Answer,
         includes=(),
         dropped=frozenset(work.due.keys() - allowed.due.keys()),
         ask=partial(_questions, before, allowed, before.ledger.host(name)),
-        gone=partial(_gone, work),
+        gone=partial(former.gone, work, before.ledger.host(name)),
     )
 
 
@@ -317,11 +324,6 @@ def _parcel(before: decision.World, service: ServiceId, generation: GenerationId
     return Parcel(
         service, generation, ServiceFiles(b"", b"", b""), Secret(b""), "", not_after, state.slots.rolled_at
     )  # fmt: skip
-
-
-def _gone(work: Work, answer: Answer) -> frozenset[ServiceId]:
-    """Return which former services a host has no files of, and no restart to come that would show them."""
-    return frozenset(s for s in work.former if not answer.holds(s).files and s not in answer.unfinished)
 
 
 def _questions(

@@ -14,10 +14,12 @@ import pytest
 from sslops.dane import evidence, gate, transitions
 from sslops.dane.first_use import FirstUse
 from sslops.dane.gate import YES
+from sslops.dane.records import CA_USAGES
 from sslops.dane.transitions import Needed
 from sslops.model.ledger import NameEntry
 from sslops.model.seen import BaseCommit
 from sslops.model.tlsa import EMPTY
+from sslops.observe.look import Look
 from sslops.publish.owner import Owner
 from sslops.simulate import runs
 from sslops.simulate.dns import Dns
@@ -27,11 +29,12 @@ from tests.dane.builders import START
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from sslops.model.ledger import Evidence, Ledger, Pending
+    from sslops.dane.records import Keys
+    from sslops.model.ledger import ApexEntry, Evidence, Ledger, Pending
     from sslops.model.names import ServiceId
     from sslops.model.seen import ApexSeen, ServerSeen, Zone
     from sslops.model.state import Branches
-    from sslops.model.tlsa import TlsaRecord
+    from sslops.model.tlsa import TlsaParams, TlsaRecord
     from sslops.publish.rules import Publication
 
     Wrong = tuple[tuple[object, str, object], ...]
@@ -69,6 +72,7 @@ BY_HAND = (
 MERGED = "a DNS proposal is merged"
 REVIEWED = (REVERT, "a roll is merged", "publish runs", MERGED, "all servers load", TIME, DEPLOY)
 REVIEWED_ASLEEP = (*SIDE_BY_SIDE, "publish runs", MERGED, "the branch of proposals is deleted")
+BESIDE_OURS = ("somebody adds a record beside the include file", PUBLISH, TIME, ROLL, DEPLOY)
 SLOW = (RENEW, "publish runs", "a server loads", TIME, ROLL, DEPLOY)
 
 
@@ -172,6 +176,28 @@ def _fence_without_a_commit(dns: Dns, lease: int, _base: object) -> int | None:
 
 def _only_pending(pending: Pending | None, _seen: ApexSeen) -> tuple[frozenset[TlsaRecord], ...]:
     return () if pending is None else (pending.records,)
+
+
+def _yes_where_nothing_is_seen(self: gate.Gate, apex: str, *about: object) -> gate.Verdict:
+    return _NAME(self, apex, *about) if apex in self.seen else YES  # type: ignore[arg-type]
+
+
+_NAME = gate.Gate._name
+
+
+def _lacks_nothing_of_a_list(at: transitions.AtName, params: TlsaParams, keys: Keys) -> str | None:
+    is_listed = any(claim.is_listed for claim in at.claims)
+    return None if params.usage in CA_USAGES and is_listed else _LACK(at, params, keys)
+
+
+_LACK = transitions.lack
+
+
+def _cached_without_what_servers_show(entry: ApexEntry, seen: ApexSeen) -> frozenset[TlsaRecord]:
+    return _CACHED(entry, replace(seen, servers=()))
+
+
+_CACHED = gate._may_be_cached
 
 
 MUTATIONS: dict[str, Mutation] = {
@@ -302,6 +328,35 @@ MUTATIONS: dict[str, Mutation] = {
     ),
     "a service that left the name is forgotten": Mutation(
         RECORDS, ((Owner, "_still_served", lambda *_: None),), ("a service is renamed",)
+    ),
+    "records of others beside ours are not seen": Mutation(
+        RECORDS,
+        ((transitions.NameSeen, "foreign", property(lambda _: frozenset())),),
+        setting="records of others",
+        usual=BESIDE_OURS,
+        more=("other kinds of record are asked for",),
+        seed=15,
+    ),
+    "what only others have is not cached": Mutation(
+        MAY_SERVE,
+        ((gate, "_may_be_cached", _cached_without_what_servers_show),),
+        setting="records of others",
+        usual=BESIDE_OURS,
+        more=(RENEW,),
+        seed=275,
+    ),
+    "a zone that cannot be looked at holds nobody back": Mutation(
+        MAY_SERVE,
+        ((gate.Gate, "_name", _yes_where_nothing_is_seen), (Look, "_is_published", lambda *_: False)),
+        setting="two groups, no SNI",
+        more=("mail hosts of both groups change", "nobody tells the other MX, or tells it again"),
+        seed=760,
+    ),
+    "an issuer that is listed no more may be withdrawn": Mutation(
+        RECORDS,
+        ((transitions, "lack", _lacks_nothing_of_a_list),),
+        setting="a public CA",
+        more=("records about the CA are asked for", "the list of issuers changes"),
     ),
 }
 

@@ -7,7 +7,8 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from sslops.simulate.world import PromiseError
-from tests.dane.machine import SETTINGS, Script, play, shortened, written
+from tests.dane.machine import Script, shortened
+from tests.dane.worlds import ALONE, play, written
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -62,7 +63,7 @@ def counterexample(seed: int, script: Script, finding: Finding) -> Counterexampl
     return Counterexample(seed, small, judged(small) or finding)
 
 
-def search(seeds: Sequence[int], steps: int, settings: Sequence[str] = tuple(SETTINGS)) -> Iterator[Counterexample]:
+def search(seeds: Sequence[int], steps: int, settings: Sequence[str] = ALONE.names) -> Iterator[Counterexample]:
     """Yield what is wrong, one seed after the other."""
     for seed in seeds:
         script = written(Random(seed), steps, settings)  # noqa: S311  (a history is no secret)

@@ -11,9 +11,9 @@ import sys
 import time
 from random import Random
 
-from tests.dane.machine import written
 from tests.dane.mutations import MUTATIONS, mutated
 from tests.dane.search import counterexample, first_seed, judged
+from tests.dane.worlds import written
 
 TRIES = 5000
 LENGTHS = (15, 30, 45, 80)

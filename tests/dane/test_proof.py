@@ -6,7 +6,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.dane.life import EC, KEY, WHOLE, Life
+from sslops.simulate.hosts import Fate
+from tests.dane.life import EC, KEY, LARGE, RSA, WHOLE, Life
 from tests.dane.machine import ACTIONS, MOST_CHOICES, MOST_PICKS, SETTINGS, Script, Step
 from tests.dane.mutations import MUTATIONS, RULES, mutated
 from tests.dane.search import BROKEN, first_seed, judged, search
@@ -123,3 +124,35 @@ def test_a_host_that_left_with_a_lost_ledger_breaks_a_cache_where_nothing_counts
         found = judged(LEFT_WITH_A_LOST_LEDGER)
     assert found is not None
     assert BROKEN == found.kind
+
+
+def test_a_service_that_leaves_between_its_files_and_the_restart_keeps_its_record() -> None:
+    """Its port does not show it yet, but the next restart of the daemon will."""
+    life = Life()
+    life.asks[RSA] = frozenset({KEY})
+    life.configure()
+    life.make_key(RSA)
+    life.issue(RSA)
+    for _ in range(2):
+        life.run("publish")
+        life.load_all()
+        life.wait(3 * LARGE)
+    life.run("roll")
+    life.run("deploy", Fate.KILLED_HALFWAY)
+    life.asks.pop(RSA)
+    life.configure()
+    for verb in ("deploy", "publish", "publish"):
+        life.run(verb)
+        life.load_all()
+    life.wait(3 * LARGE)
+    life.make_key(EC)
+    life.issue(EC)
+    for verb in ("publish", "publish", "roll", "deploy"):
+        life.run(verb)
+        life.load_all()
+        life.wait(3 * LARGE)
+
+    serving = life.world.hosts["smtp1"].serving
+
+    assert life.curr(EC) == serving[EC]
+    assert RSA in serving
