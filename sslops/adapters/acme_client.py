@@ -68,8 +68,7 @@ class AcmeClient:
         meta = meta if isinstance(meta, dict) else {}
         profiles = meta.get("profiles")
         found = {str(name): str(text) for name, text in profiles.items()} if isinstance(profiles, dict) else {}
-        needs_external = meta.get("externalAccountRequired") is True
-        return Directory(found, isinstance(self._urls.get("renewalInfo"), str), needs_external)
+        return Directory(found, has_renewal_info=isinstance(self._urls.get("renewalInfo"), str))
 
     def renewal_window(self, cert: bytes) -> RenewalWindow | None:
         """Return when the server wants the certificate (PEM) renewed; null when it gives no usable answer."""
@@ -243,7 +242,6 @@ def _authorization(url: str, said: Mapping[str, Any]) -> AuthorizationSeen:
         identifier=_text(name).lower(),
         status=str(said.get("status")),
         expires=_moment(said.get("expires")),
-        is_wildcard=said.get("wildcard") is True,
         challenges=tuple(_challenge(each) for each in challenges if isinstance(each, dict))
         if isinstance(challenges, list)
         else (),

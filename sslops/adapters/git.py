@@ -188,10 +188,6 @@ class Git:
         """Return *commit* and its ancestors, newest first, at most *limit*, without what *since* already contains."""
         return git_history.log(self.process, commit, since, limit)
 
-    def log_trailers(self, commit: str, *, since: Sequence[str] = ()) -> list[tuple[str, dict[str, str]]]:
-        """Return hash and trailers of *commit* and its ancestors, newest first."""
-        return [(entry.sha, dict(entry.trailers)) for entry in self.log(commit, since=since)]
-
     def touched(self, base: str, commit: str) -> list[str]:
         """Return the paths that *commit* changes against where it left the line of *base*."""
         stdout = self.process.read(

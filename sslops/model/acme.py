@@ -48,7 +48,6 @@ class Directory:
 
     profiles: Mapping[str, str]
     has_renewal_info: bool
-    needs_external_account: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +77,6 @@ class AuthorizationSeen:
     identifier: str
     status: str
     expires: datetime | None = None
-    is_wildcard: bool = False
     challenges: tuple[ChallengeSeen, ...] = ()
 
     def challenge(self, kind: ChallengeType) -> ChallengeSeen | None:
