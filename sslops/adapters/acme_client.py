@@ -75,14 +75,15 @@ class AcmeClient:
         url = self._urls.get("renewalInfo")
         if not isinstance(url, str):
             return None
-        said = self._http.get(f"{url.rstrip('/')}/{certificate_id(cert)}").json()
+        answer = self._http.get(f"{url.rstrip('/')}/{certificate_id(cert)}")
+        said = answer.json()
         window = said.get("suggestedWindow")
         if not isinstance(window, dict):
             return None
         start, end = _moment(window.get("start")), _moment(window.get("end"))
         if start is None or end is None or end <= start:
             return None  # RFC 9773 section 4.2: as if there were no answer
-        return RenewalWindow(start, end, _web_address(said.get("explanationURL")))
+        return RenewalWindow(start, end, _web_address(said.get("explanationURL")), answer.retry_after_seconds)
 
     # The account.
 

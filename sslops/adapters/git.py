@@ -27,10 +27,12 @@ if TYPE_CHECKING:
     from sslops.adapters.git_credentials import GitCredential
     from sslops.adapters.git_history import PathChange
 
-__all__ = ["BOT", "Git", "LoggedCommit", "NewCommit", "Person", "RefUpdate"]
+__all__ = ["BOT", "WINDOWS", "Git", "LoggedCommit", "NewCommit", "Person", "RefUpdate"]
 
 BOT = Person("sslops", "sslops@localhost")
 REMOTE = "origin"
+WINDOWS = "refs/sslops/windows/"
+"""Refs that are no branches and are fetched with them: see `appointments.py`."""
 _SIGNING = ("commit.gpgsign", "gpg.format", "gpg.program", "gpg.ssh.program", "user.signingkey")
 _FALSE = frozenset({"false", "no", "off", "0", ""})
 
@@ -289,7 +291,7 @@ class Git:
         if self.remote is None:
             self.process.write("gc", "--auto", "--quiet")
             return
-        refspec = f"+refs/heads/*:refs/remotes/{self.remote}/*"
+        refspecs = (f"+refs/heads/*:refs/remotes/{self.remote}/*", f"+{WINDOWS}*:{WINDOWS}*")
         # The rules read history (a revert, evidence): a CI's shallow clone would hide it.
         depth = ["--unshallow"] if (self.git_dir / "shallow").exists() else []
         self.process.ask(
@@ -300,7 +302,7 @@ class Git:
             "--no-write-fetch-head",
             *depth,
             self._remote_address or self.remote,
-            refspec,
+            *refspecs,
         )
 
     def push(self, updates: Sequence[RefUpdate], *, atomic: bool = True, options: Sequence[str] = ()) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from sslops.errors import AcmeError, NoIdentity, SslopsError
 from sslops.issue.acme_jobs import Job
 from sslops.issue.acme_orders import Orders
-from sslops.issue.acme_rules import profile_for, proofs_of
+from sslops.issue.acme_rules import ask_again_at, profile_for, proofs_of
 from sslops.issue.drafting import Drafter
 from sslops.issue.rules import is_alarming, newest
 from sslops.issue.steps import Failure, Outcome
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from sslops.errors import SopsError
     from sslops.issue.drafts import Draft
-    from sslops.issue.ports import Accounts, AcmeServer, Clock, Journal, Solver, Talk
+    from sslops.issue.ports import Accounts, AcmeServer, Appointments, Clock, Journal, Solver, Talk
     from sslops.issue.steps import Workshop
     from sslops.model.acme import Account, ChallengeType, Proof
     from sslops.model.change import AccountChange, Change
@@ -47,6 +47,7 @@ class Outside:
 
     workshop: Workshop
     accounts: Accounts
+    appointments: Appointments
     servers: Mapping[str, AcmeServer]
     solver: Callable[[ChallengeType], Solver | None]
     journal: Journal
@@ -82,6 +83,7 @@ class Batch:
         orders.finish(pending)
         self._clean(jobs)
         self._write([job.change() for job in pending if job.is_news])
+        self._appoint(pending)
         return self._outcome(jobs)
 
     # Keys and CSRs.
@@ -284,6 +286,13 @@ class Batch:
     def _write(self, changes: Sequence[Change | AccountChange]) -> None:
         if changes:
             self.outside.journal.write(changes)
+
+    def _appoint(self, jobs: Sequence[Job]) -> None:
+        """Note when the CA wants to be asked about the windows of new certificates again."""
+        for job in () if self.is_rehearsal else jobs:
+            moment = ask_again_at(self.outside.clock.now(), job.window.retry_after_seconds if job.window else None)
+            if moment is not None:
+                self.outside.appointments.make(job.service.id, job.generation.id, moment)
 
     def _stumble(self, jobs: Sequence[Job], error: SslopsError) -> None:
         for job in jobs:

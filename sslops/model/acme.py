@@ -135,6 +135,8 @@ class RenewalWindow:
     start: datetime
     end: datetime
     explanation_url: str | None = None
+    retry_after_seconds: float | None = None
+    """After which time it wants to be asked again (RFC 9773 section 4.3); null when it does not say."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.system.acme import MAIL, NET, SERVICES, WEB, assert_clean, dns_commits, on_deck, slots, statuses
+from tests.system.acme import MAIL, NET, SERVICES, WEB, assert_clean, dns_commits, later, on_deck, slots, statuses
 from tests.system.launching import Launched
 from tests.world import acme_faults
 from tests.world.pebble import Policy
@@ -18,16 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tests.world.acme_site import AcmeSite
-    from tests.world.ops import Finished
 
 MINUTES = 60
 _PROBLEM = "urn:ietf:params:acme:error:"
-
-
-def later(site: AcmeSite, seconds: int, *words: str) -> Finished:
-    """Run sslops with its clock *seconds* ahead."""
-    with Launched(site.ops, *words, options=["--later", str(seconds)]) as launched:
-        return launched.finish()
 
 
 def test_sixty_per_cent_bad_nonces_are_no_trouble(start_acme_site: Callable[..., AcmeSite]) -> None:
@@ -245,50 +238,6 @@ def test_a_certificate_with_other_names_is_not_used(acme_site: AcmeSite) -> None
     assert "not for the key of its generation" in done.stderr
     assert "keyed" == on_deck(site, NET)["status"]
     assert "cert.pem" not in site.ops.git_remote("ls-tree", "-r", "--name-only", "next", f"state/{NET}/")
-
-
-def test_a_window_in_the_past_renews_on_the_next_run_and_quotes_why(acme_site: AcmeSite) -> None:
-    """A mass revocation reaches every site within one scheduled run."""
-    site = acme_site
-    site.pebble.need_modern()
-    site.sslops("run", "--apply", "example.net").succeeded()
-    first = slots(site, NET, "main")["curr"]
-    cert = site.ops.show("main", f"state/{NET}/{first}/cert.pem") + "\n"
-    now = datetime.now(UTC)
-    why = "https://ca.example.net/incident"
-    site.pebble.set_renewal_info(cert, now - timedelta(days=2), now - timedelta(days=1), why)
-    site.sslops("renew", "--apply", "example.net").succeeded()
-
-    assert first != slots(site, NET)["next"]
-    assert "issued" == on_deck(site, NET)["status"]
-    assert why in site.ops.git_remote("log", "-1", "--format=%B", "next")
-
-
-NO_WINDOWS = ("", "[]", '{"suggestedWindow": 5}', '{"suggestedWindow": {"start": "x", "end": "y"}}')
-
-
-def test_a_renewal_window_that_is_nonsense_is_none(acme_site: AcmeSite) -> None:
-    """The certificate then follows the lifetime rule."""
-    site = acme_site
-    site.pebble.need_modern()
-    site.sslops("run", "--apply", "example.net").succeeded()
-    cert = site.ops.show("main", f"state/{NET}/{slots(site, NET, 'main')['curr']}/cert.pem") + "\n"
-    refs = site.ops.refs()
-    for answer in NO_WINDOWS:
-        site.pebble.set_renewal_text(cert, answer)
-        site.sslops("renew", "--apply", "example.net").succeeded()
-
-        assert refs["next"] == site.ops.refs()["next"], answer
-
-
-def test_the_window_is_kept_and_the_moment_chosen_once(acme_site: AcmeSite) -> None:
-    """Every run after the first finds the same moment."""
-    site = acme_site
-    site.pebble.need_modern()
-    site.sslops("renew", "--apply", "example.net").succeeded()
-    found = slots(site, NET)
-
-    assert found["ari"]["start"] <= found["renew_at"] <= found["ari"]["end"]
 
 
 NO_PATIENCE = "sslops.issue.acme_steps:PROOF_SECONDS=1"
