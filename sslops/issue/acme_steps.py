@@ -65,6 +65,8 @@ class Batch:
     state: State
     digest: str | None = None
     is_rehearsal: bool = False
+    said: str = ""
+    """Why a person asked for it."""
     _failures: list[Failure] = field(default_factory=list)
 
     def run(self, actions: Sequence[Action], others: Sequence[Change] = ()) -> Outcome:
@@ -91,7 +93,7 @@ class Batch:
     def _drafted(self, actions: Sequence[Action]) -> list[Job]:
         out = self.outside
         shop, now = out.workshop, out.clock.now()
-        drafter = Drafter(self.inventory, self.state, now, shop.maker, shop.vault, shop.files)
+        drafter = Drafter(self.inventory, self.state, now, shop.maker, shop.vault, shop.files, self.said)
         jobs = []
         for action in actions:
             service = ServiceId(action.group, action.service)

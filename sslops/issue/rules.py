@@ -249,6 +249,7 @@ def _choose_begun(view: _View, standing: Generation) -> Action | Wait | None:
     """
     if standing.reason not in _BEGINNINGS or (standing.reason == Reason.REHEARSAL) != view.options.staging:
         return None
+    view = replace(view, options=replace(view.options, said=view.options.said or standing.said or ""))
     reason, order = Reason(standing.reason), standing.order
     is_wanted = standing.csr_sha256 == view.fingerprint and standing.ca == view.service.signing_ca
     if order is not None and is_wanted and order.expires > view.now:
@@ -365,7 +366,7 @@ def _why(view: _View, reason: Reason) -> str:
         return f"the CA asks for it, and explains at {ari.explanation_url}"
     if reason is Reason.DUE and issued is not None:
         return f"{_days(issued.not_after - view.now)} of {_days(issued.not_after - issued.not_before)} days left"
-    said = f": {view.options.said}" if view.options.said and reason in _ASKED else ""
+    said = f": {view.options.said}" if view.options.said and reason in ASKED else ""
     return f"{_SENTENCES[reason]}{said}"
 
 
@@ -378,7 +379,7 @@ _BEGINNINGS = frozenset(
 )
 """Reasons to issue, as a generation has them whose certificate was ordered or about to be."""
 
-_ASKED = frozenset({Reason.FORCED, Reason.NEW_KEY, Reason.REHEARSAL})
+ASKED = frozenset({Reason.FORCED, Reason.NEW_KEY, Reason.REHEARSAL})
 """Reasons that a person gives, and may explain."""
 
 _SENTENCES = {

@@ -71,6 +71,8 @@ class Generation:
     issued: Issued | None = None
     failure: str | None = None
     """Why the last order for it came to nothing; null once there is a certificate."""
+    said: str | None = None
+    """*reason* in the words of the person who asked; null where nobody gave any."""
 
 
 @dataclass(frozen=True, slots=True)

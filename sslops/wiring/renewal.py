@@ -100,10 +100,10 @@ class Renewal:
         require(plan, digest)
         workshop = steps.Workshop(LocalCa(), self.sops, StoredFiles(self.ops, self.snapshot))
         local, ordered = rules.split(plan, self.inventory)
-        made = steps.renew(local, self.inventory, seen.state, now, workshop, digest=digest_of(plan))
+        made = steps.renew(local, self.inventory, seen.state, now, workshop, digest=digest_of(plan), said=options.said)
         others = (*seen.changes, *made.changes)
         if ordered:
-            made += self._batch(workshop, seen.state, digest_of(plan), force=options.force).run(ordered, others)
+            made += self._batch(workshop, seen.state, digest_of(plan), options).run(ordered, others)
         else:
             self.ops.write_next(self.snapshot, others)
         self._appointments.store(now)
@@ -162,14 +162,14 @@ class Renewal:
         found = windows.changes(state, wanted, now)
         return SeenWindows(applied(state, found), found)
 
-    def _batch(self, workshop: Workshop, state: State, digest: str | None, *, force: bool) -> Batch:
+    def _batch(self, workshop: Workshop, state: State, digest: str | None, options: RenewOptions) -> Batch:
         """Return the batch that carries out what ACME servers sign."""
         from sslops.issue.acme_rules import open_proofs
         from sslops.issue.acme_steps import Batch
 
         others = open_proofs(state, SystemClock().now())
-        outside = self._outside(workshop, others, force=force)
-        return Batch(outside, self.inventory, state, digest, is_rehearsal=self.is_rehearsal)
+        outside = self._outside(workshop, others, force=options.force)
+        return Batch(outside, self.inventory, state, digest, is_rehearsal=self.is_rehearsal, said=options.said)
 
     def _solver(self, kind: ChallengeType, others: frozenset[Proof], *, force: bool) -> Solver:
         if kind is ChallengeType.DNS_01:

@@ -293,3 +293,22 @@ def test_an_order_that_is_given_up_takes_its_challenges_along(acme_site: AcmeSit
 
     assert "issued" == on_deck(site, NET)["status"]
     assert_clean(site)
+
+
+def test_the_reason_of_a_forced_order_is_in_the_commit_of_whoever_ends_it(acme_site: AcmeSite) -> None:
+    """The run that began it may be killed or wait; a scheduled one that goes on has nobody's words of its own."""
+    site = acme_site
+    site.sslops("renew", "--apply", "example.net").succeeded()
+    site.dns.lag()
+    words = ("renew", "--apply", "--force", "--new-key", "--reason", "the key was on a laptop", "example.net")
+    with Launched(site.ops, *words, options=["--patch", NO_PATIENCE]) as launched:
+        launched.finish().succeeded()
+
+    assert "ordered" == on_deck(site, NET)["status"]
+
+    site.dns.catch_up()
+    site.sslops("renew", "--apply", "example.net").succeeded()
+    ends = " ".join(site.ops.git_remote("log", "-1", "--format=%B", "next").split())
+
+    assert f"Asked for with --force: the key was on a laptop: issued by {on_deck(site, NET)['issuer']}." in ends
+    assert ("issued", "the key was on a laptop") == (on_deck(site, NET)["status"], on_deck(site, NET)["said"])
