@@ -119,6 +119,8 @@ class Batch:
             digest=self.digest,
             document=draft.document,
             is_stored=is_stored,
+            is_alarming=not self.is_rehearsal
+            and is_alarming(self.inventory, draft.service, found, self.outside.clock.now()),
             shown=frozenset(proof for one in (known, found.next) if one is not None for proof in proofs_of(one.order)),
             written=written,
         )
@@ -153,7 +155,7 @@ class Batch:
                 accounts[ca] = known
             except NoIdentity as error:
                 for job in _at(ca, jobs):
-                    job.waits("account", error.what, fatal=self._is_alarming(job))
+                    job.waits("account", error.what)
             except SslopsError as error:
                 self._stumble(_at(ca, jobs), error)
         if made:
@@ -161,10 +163,6 @@ class Batch:
             self._write([*waiting, *made, *(job.change() for job in jobs if job.is_news)])
             waiting = []
         return waiting + [change for ca, account in accounts.items() for change in self._used(ca, account, jobs)]
-
-    def _is_alarming(self, job: Job) -> bool:
-        service = job.service
-        return is_alarming(self.inventory, service, self.state[service.id], self.outside.clock.now())
 
     def _used(self, ca: str, account: Account, jobs: Sequence[Job]) -> list[AccountChange]:
         """Use *account* from now on, registered first where the CA does not know it; the change that keeps its URL."""

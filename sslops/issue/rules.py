@@ -347,11 +347,13 @@ def _charge(
 
 
 def _wait(view: _View, what: str, until: datetime | None, why: str, *, fatal: bool = False) -> Wait:
-    """Return a wait; one that would outlive the certificate is a failure (design section 2)."""
-    ends = view.newest.issued.not_after if view.newest is not None and view.newest.issued is not None else None
-    outlives = ends is not None and (until or view.now) >= ends
-    key = view.service.id
-    return Wait(Verb.RENEW, key.group, key.name, what, until, why, fatal=fatal or outlives)
+    """Return a wait; one that would outlive the certificate, or may do so, is a failure."""
+    key, issued = view.service.id, view.newest.issued if view.newest is not None else None
+    if until is None and not view.options.staging:
+        fatal = fatal or is_alarming(view.inventory, view.service, view.state, view.now)
+    elif until is not None and issued is not None:
+        fatal = fatal or until >= issued.not_after
+    return Wait(Verb.RENEW, key.group, key.name, what, until, why, fatal=fatal)
 
 
 def _action(view: _View, what: What, reason: Reason, key_of: GenerationId | None = None) -> Action:

@@ -48,6 +48,13 @@ class Issued:
         """Whether the last tenth of its life has begun, in which a wait without an end is a failure."""
         return now >= self.not_after - (self.not_after - self.not_before) / 10
 
+    def ends_before(self, until: datetime | None, now: datetime) -> bool:
+        """Whether a wait *until* then outlives it, which makes the wait a failure.
+
+        Of one without an end nobody can tell, so that it is one in the last tenth.
+        """
+        return self.is_ending(now) if until is None else until >= self.not_after
+
 
 @dataclass(frozen=True, slots=True)
 class Generation:

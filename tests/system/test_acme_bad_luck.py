@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import yaml
 
 from tests.system.acme import MAIL, NET, SERVICES, WEB, assert_clean, dns_commits, later, on_deck, slots, statuses
 from tests.system.launching import Launched
@@ -312,3 +313,29 @@ def test_the_reason_of_a_forced_order_is_in_the_commit_of_whoever_ends_it(acme_s
 
     assert f"Asked for with --force: the key was on a laptop: issued by {on_deck(site, NET)['issuer']}." in ends
     assert ("issued", "the key was on a laptop") == (on_deck(site, NET)["status"], on_deck(site, NET)["said"])
+
+
+def test_an_order_that_waits_is_a_failure_when_the_certificate_in_use_ends_soon(acme_site: AcmeSite) -> None:
+    """A job that is green until the last day tells nobody."""
+    site = acme_site
+    site.sslops("run", "--apply", "example.net").succeeded()
+    ends = slots(site, NET, "main")["curr"]
+    facts = yaml.safe_load(site.ops.show("main", f"state/{NET}/{ends}/generation.yaml"))
+    ahead = seconds_until(facts["not_after"], 60 * MINUTES)
+    for kind in ("newOrder", "order", "authorization"):
+        site.ca.plan(kind, acme_faults.altered(lives_long), times=None)
+    site.dns.lag()
+    with Launched(
+        site.ops, "renew", "--apply", "example.net", options=["--patch", NO_PATIENCE, "--later", str(ahead)]
+    ) as launched:
+        done = launched.finish()
+
+    assert (1, "ordered") == (done.exit_code, on_deck(site, NET)["status"])
+    assert "challenge waits" in done.stdout
+    assert "too long for the certificate" in done.stdout
+
+
+def lives_long(found: dict[str, Any]) -> None:
+    """Let an order or an authorization end late: the clock of the CA does not go ahead."""
+    if "status" in found:
+        found["expires"] = "2099-01-01T00:00:00Z"
