@@ -14,9 +14,11 @@ from typing import TYPE_CHECKING
 from sslops.model.names import parse_time
 from tests.system.launching import Launched
 from tests.system.test_cycle import fields
+from tests.world.dns import PRIMARY, SECONDARY
 from tests.world.judge import PATIENCE_SECONDS, Verdict
-from tests.world.postfix_site import MAIL_FILE, RSA_FILE, SETTINGS, PostfixSite
+from tests.world.postfix_site import MAIL_FILE, RSA_FILE, SETTINGS, TTL_SECONDS, PostfixSite
 from tests.world.programs import wait_until
+from tests.world.site import RESTART
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -32,6 +34,8 @@ NO_GATE = "sslops.dane.gate:slowest=lambda _: YES"
 MAX_RUNS = 12
 BUSY = 5
 """The exit code of a run that another one was ahead of."""
+RECEIVER_STEPS = 40
+"""About as many as the receivers of one deploy to both hosts take."""
 LONGEST_WAIT_SECONDS = 30.0
 
 
@@ -177,6 +181,59 @@ class LiveDane:
         self.site.sslops("renew", MAIL_TARGET, "--force", "--new-key", "--apply").succeeded()
         for _ in range(MAX_RUNS):
             self._run_twice([self.site.ops, self._other])
+            if self._slot("curr") != before:
+                break
+            self._wait_as_planned()
+        self._until(lambda: self._slot("curr") != before)
+        self._rest()
+
+    def force_another_key_while_a_server_is_down(self) -> None:
+        """Change the key while the secondary is away: who cannot be asked may show anything, so nothing is rolled."""
+        before = self._slot("curr")
+        self.site.sslops("renew", MAIL_TARGET, "--force", "--new-key", "--apply").succeeded()
+        self.site.dns.stop(SECONDARY)
+        for _ in range(2):
+            self.run(may_fail=True)
+            self._wait_as_planned()
+
+        assert before == self._slot("curr")
+
+        self.judge.all_say(Verdict.VERIFIED)
+        self.site.dns.start(SECONDARY)
+        self.site.dns.settle()
+        self._until(lambda: self._slot("curr") != before)
+        self._rest()
+
+    def change_the_ttl(self) -> None:
+        """Let records live longer, then as long as before, and change the key each time."""
+        for ttl_seconds in (3 * TTL_SECONDS, TTL_SECONDS):
+            line = f"dane_tls_ttl: {TTL_SECONDS}\n"
+            yaml = self.world.mail_yaml.replace(line, f"dane_tls_ttl: {ttl_seconds}\n")
+            self.site.ops.edit({MAIL_FILE: yaml})
+            self.force_another_key()
+
+            assert {ttl_seconds} == {self.site.dns.rrset(PRIMARY, owner)[0] for owner in self.world.owners}
+
+    def renew_while_a_restart_fails(self) -> None:
+        """Renew while one postfix cannot be reloaded: that host goes back to the old key, and on when it can again."""
+        before, host = self._slot("curr"), next(iter(self.site.hosts.values()))
+        script = (host.folder / "bin" / RESTART).read_text()
+        self.site.sslops("renew", MAIL_TARGET, "--force", "--apply").succeeded()
+        host.install(RESTART, "#!/bin/sh\nexit 1\n")
+        self._until(lambda: self._slot("curr") != before, may_fail=True)
+        self.judge.all_say(Verdict.VERIFIED)
+        host.install(RESTART, script)
+        self._rest()
+
+    def renew_while_receivers_are_killed(self) -> None:
+        """Renew, and kill what works on a host at a step of chance."""
+        before, log = self._slot("curr"), self.site.folder / "receivers.log"
+        log.unlink(missing_ok=True)
+        self.site.sslops("renew", MAIL_TARGET, "--force", "--apply").succeeded()
+        options = ["--receiver-log", str(log), "--kill-receiver-at", str(self._dice.randint(1, RECEIVER_STEPS))]
+        for _ in range(MAX_RUNS):
+            with Launched(self.site.ops, "run", "--apply", options=options) as launched:
+                launched.finish()
             if self._slot("curr") != before:
                 break
             self._wait_as_planned()

@@ -34,6 +34,10 @@ KINDS = (
     (LiveDane.lose_the_ledger,),
     (LiveDane.renew_while_runs_are_killed,),
     (LiveDane.renew_by_two_runs_at_once,),
+    (LiveDane.force_another_key_while_a_server_is_down,),
+    (LiveDane.change_the_ttl,),
+    (LiveDane.renew_while_a_restart_fails,),
+    (LiveDane.renew_while_receivers_are_killed,),
 )
 """Steps that end where they began; those of one kind follow each other."""
 
