@@ -113,6 +113,15 @@ def close(entry: HostEntry, services: Collection[ServiceId]) -> HostEntry:
     return replace(entry, services={key: served for key, served in entry.services.items() if key not in services})
 
 
+def doubt(entry: HostEntry, services: Collection[ServiceId]) -> HostEntry:
+    """Return the entry where *services*, which the host is to serve no more, are not proven: people take them away.
+
+    What it may serve stays. Should they come back into the inventory the host is asked again.
+    """
+    doubted = {key: replace(entry.services[key], proof=None) for key in services if not entry.serves(key).is_copy}
+    return replace(entry, services={**entry.services, **doubted})
+
+
 def retry_at(failures: int, now: datetime) -> datetime:
     """Return the moment of the next try after that many failures in a row."""
     step = BACKOFF_MINUTES[min(failures, len(BACKOFF_MINUTES)) - 1]

@@ -11,7 +11,7 @@ from sslops.issue.drafts import KEY_FILE, Draft, Obstacle, SignedBy
 from sslops.issue.lifetime import validity
 from sslops.issue.own_cas import OwnCas
 from sslops.issue.request import key_size, request_in, request_sha256
-from sslops.issue.rules import Reason, What, newest
+from sslops.issue.rules import ASKED, Reason, What, newest
 from sslops.issue.signers import ends_no_later, is_root, signing_generation
 from sslops.model.names import ServiceId, generation_id
 from sslops.model.state import Generation, Issued, Status
@@ -41,9 +41,10 @@ class Drafter:
         maker: CertificateMaker,
         vault: Vault,
         files: StoredFiles,
+        said: str = "",
     ) -> None:
-        """Take what the branch `next` has, and with whom to work."""
-        self._inventory, self._state, self._now = inventory, state, now
+        """Take what the branch `next` has, and with whom to work; *said* is the reason a person gave for the run."""
+        self._inventory, self._state, self._now, self._said = inventory, state, now, said
         self._maker, self._files = maker, files
         self._cas = OwnCas(inventory, state, now, maker, vault, files)
 
@@ -68,9 +69,13 @@ class Drafter:
             message = f"'{service.id}' has no generation '{action.generation}'"
             raise StateError(message, hint="sslops check")
         if action.what == What.RESUME:
-            return Draft(action, service, source, csr=self._file(service.id, source.id, "csr.pem"))
+            generation = replace(source, said=self._words(action, source))
+            return Draft(action, service, generation, csr=self._file(service.id, source.id, "csr.pem"))
         if action.what == What.ISSUE:
-            generation = replace(source, ca=service.signing_ca, reason=action.reason, order=None, failure=None)
+            said = self._words(action, source)
+            generation = replace(
+                source, ca=service.signing_ca, reason=action.reason, said=said, order=None, failure=None
+            )
             return Draft(action, service, generation, csr=self._file(service.id, source.id, "csr.pem"))
         generation = replace(
             self._new_generation(action, service, source.spki_sha256),
@@ -101,12 +106,20 @@ class Drafter:
             ca=service.signing_ca,
             profile=None,
             reason=action.reason,
+            said=self._words(action),
             reused_from=None,
             key_type=service.key.ktype,
             key_size=key_size(service.key),
             spki_sha256=spki_sha256,
             csr_sha256=request_sha256(request_in(self._inventory, service)),
         )
+
+    def _words(self, action: Action, begun: Generation | None = None) -> str | None:
+        """Return why a person asked for *action*; who goes on with what was *begun* for that reason keeps the words."""
+        if action.reason not in ASKED:
+            return None
+        kept = begun.said if begun is not None and begun.reason == action.reason else None
+        return self._said or kept
 
     def _signed(self, draft: Draft) -> Draft | Obstacle:
         """Let the signer sign; what it signed is looked at before it counts."""

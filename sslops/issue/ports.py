@@ -207,6 +207,18 @@ class Accounts(Protocol):
         ...
 
 
+class Appointments(Protocol):
+    """When CAs want to be asked again about renewal windows."""
+
+    def at(self, service: ServiceId, generation: GenerationId) -> datetime | None:
+        """Return when to ask about a certificate; null when nobody said."""
+        ...
+
+    def make(self, service: ServiceId, generation: GenerationId, moment: datetime) -> None:
+        """Ask about it again at *moment*; must be safe for several threads."""
+        ...
+
+
 class Journal(Protocol):
     """The branch that the stage writes."""
 

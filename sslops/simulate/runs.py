@@ -263,8 +263,8 @@ def _verdicts(world: World, snapshot: Snapshot, clock: Clock) -> tuple[Verdicts,
     return partial(_verdict, gate), ledger
 
 
-def _verdict(gate: Gate, service: ServiceId, generation: GenerationId, _host: Host) -> Verdict:
-    return gate.may_serve(service, generation)
+def _verdict(gate: Gate, service: ServiceId, generation: GenerationId, host: Host) -> Verdict:
+    return gate.may_serve(service, generation, host.name)
 
 
 def _with_works(ledger: Ledger, works: list[Work], looked: Mapping[str, Answer], clock: Clock) -> Ledger:
@@ -283,6 +283,7 @@ def _ended(ledger: Ledger, decided: Decision) -> Ledger:
         for name, entry in ledger.hosts.items()
         if name not in decided.forgotten
     }
+    hosts |= {w.host.name: entries.doubt(hosts[w.host.name], w.former) for w in decided.works if w.former}
     return replace(ledger, hosts=hosts)
 
 

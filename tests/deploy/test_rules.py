@@ -137,6 +137,19 @@ def test_a_wait_that_outlives_what_is_served_is_fatal() -> None:
     assert [True] == [wait.fatal for wait in decision.waits]
 
 
+@pytest.mark.parametrize("may_serve", [(), (None,), (None, NEW)])
+def test_a_wait_of_a_host_of_which_nobody_knows_what_it_serves_is_judged_by_what_it_may(
+    may_serve: tuple[GenerationId | None, ...],
+) -> None:
+    """The ledger was lost, and the one before the last roll ends in a while."""
+    old, new = issued(OLD, not_after=NOW + dt.timedelta(minutes=30)), issued(NEW)
+    state = {MAIL: ServiceState(Slots(curr=NEW, prev=OLD), {OLD: old, NEW: new}), WEB: live(None), ROOT: live(None)}
+    refused = {MAIL: Verdict(allowed=False, until=LATER, why="the record is young")}
+    decision = decide(world(ledger=entry(mail=Served(may_serve)), state=state), refused=refused)
+
+    assert [True] == [wait.fatal for wait in decision.waits]
+
+
 def test_a_host_that_is_to_keep_copies_only_gets_none_before_it_is_seen_not_to_serve() -> None:
     """New files under a daemon that may still show the old ones would say nothing about what it shows."""
     copies = (ServerClass("other", (Host("smtp1", "10.0.0.1"),), serves=False),)

@@ -142,7 +142,7 @@ class Gate:
 
     verdicts: Mapping[ServiceId, Verdict]
 
-    def may_serve(self, service: ServiceId, _: GenerationId) -> Verdict:
+    def may_serve(self, service: ServiceId, _: GenerationId, __: str) -> Verdict:
         """Return the verdict."""
         return self.verdicts.get(service, YES)
 

@@ -67,7 +67,7 @@ def test_a_change_is_one_commit_that_says_all(yard: Yard) -> None:
     assert "\n\nIt is due.\n\n" in commit.message
     assert (BOT, BOT) == (commit.committer.email, commit.author.email)
     assert made == snapshot.branches.next[MAIL].next
-    assert b"{}\n" == yard.ops.privkey_document(snapshot, MAIL, made.id)
+    assert b"{}\n" == yard.ops.documents(snapshot, [(MAIL, made.id)])[MAIL, made.id].privkey_sops
 
 
 def test_many_changes_are_many_commits_and_one_push(forge_yard: Yard) -> None:
@@ -224,7 +224,7 @@ def test_the_ledger_is_an_orphan_that_is_written_when_it_differs(yard: Yard) -> 
     """The first write makes the branch, the same content again makes no commit."""
     snapshot = yard.ops.refresh()
     ledger = Ledger(hosts={"smtp1": HostEntry(1, {MAIL: Served()})})
-    assert snapshot.ledger_is_new
+    assert snapshot.ledger_commit is None
     snapshot = yard.ops.write_ledger(snapshot, ledger, NOTE)
     before = yard.heads()
     yard.ops.write_ledger(yard.ops.refresh(), ledger, NOTE)
@@ -254,8 +254,7 @@ def test_a_deleted_ledger_is_new(yard: Yard) -> None:
     git(yard.remote or yard.clone, "branch", "--quiet", "-D", "ledger")
     snapshot = yard.ops.refresh()
 
-    assert snapshot.ledger_is_new
-    assert Ledger() == snapshot.ledger
+    assert (None, Ledger()) == (snapshot.ledger_commit, snapshot.ledger)
     snapshot = yard.ops.write_ledger(snapshot, Ledger(hosts={"smtp1": HostEntry(7)}), NOTE)
     assert 7 == yard.ops.refresh().ledger.host("smtp1").seq
 
