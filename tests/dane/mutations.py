@@ -263,7 +263,7 @@ MUTATIONS: dict[str, Mutation] = {
     ),
     "names that are given up are nobody's": Mutation(
         MAY_SERVE,
-        ((gate.Gate, "_given_up_near", lambda _self, _service: ()),),
+        ((gate.Gate, "_given_up_near", lambda *_: ()),),
         ("other kinds of record are asked for", "a service is renamed"),
         seed=80,
     ),

@@ -11,6 +11,7 @@ from tests.dane.life import EC, KEY, LARGE, RSA, WHOLE, Life
 from tests.dane.machine import ACTIONS, MOST_CHOICES, MOST_PICKS, SETTINGS, Script, Step
 from tests.dane.mutations import MUTATIONS, RULES, mutated
 from tests.dane.search import BROKEN, first_seed, judged, search
+from tests.dane.worlds import ALONE, BESIDE, begun
 
 steps = st.builds(
     Step,
@@ -24,6 +25,12 @@ scripts = st.builds(Script, st.sampled_from(sorted(SETTINGS)), st.lists(steps, m
 def test_no_history_breaks_what_a_cache_may_hold(setting: str) -> None:
     """Whatever runs, sleeps, lags, leaves or is taken back; and afterwards everything comes to rest."""
     assert [] == [str(found) for found in search(range(15), 45, (setting,))]
+
+
+@pytest.mark.parametrize("setting", [name for part in BESIDE for name in part.names])
+def test_no_history_breaks_it_with_more_than_one_site_alone(setting: str) -> None:
+    """Records of others, a second group, a public CA, hosts that only keep copies: the same promise, the same rest."""
+    assert [] == [str(found) for found in search(range(4), 45, (setting,))]
 
 
 @settings(max_examples=40, derandomize=True, database=None, deadline=None, suppress_health_check=list(HealthCheck))
@@ -46,10 +53,10 @@ def test_each_of_the_five_rules_is_left_out_somewhere() -> None:
     assert set(RULES) == {mutation.rule for mutation in MUTATIONS.values()}
 
 
-@pytest.mark.parametrize("setting", sorted(SETTINGS))
+@pytest.mark.parametrize("setting", [name for part in (ALONE, *BESIDE) for name in part.names])
 def test_a_plain_key_change_comes_to_its_end(setting: str) -> None:
     """The checks do not stop progress: the second key is served everywhere, and only its record is left."""
-    life = Life(SETTINGS[setting])
+    life = begun(setting)
     life.come_to_rest()
     assert [] == life.unfinished()
 

@@ -39,10 +39,9 @@ OTHERS = Part(strangers.Shared, strangers.SETTINGS, {**ACTIONS, **strangers.ACTI
 GROUPS = Part(groups.Neighbours, groups.SETTINGS, {**ACTIONS, **groups.ACTIONS})
 PUBLIC = Part(issuers.Public, issuers.SETTINGS, {**ACTIONS, **issuers.ACTIONS})
 COPIES = Part(copies.Copying, copies.SETTINGS, {**ACTIONS, **copies.ACTIONS})
-PARTS = (ALONE, OTHERS, GROUPS, PUBLIC, COPIES)
-WIDER = tuple(name for part in PARTS if part is not ALONE for name in part.names)
-"""Every setting where more is there than one site alone."""
-_PART_OF = {name: part for part in PARTS for name in part.settings}
+BESIDE = (OTHERS, GROUPS, PUBLIC, COPIES)
+"""The parts where more is there than one site alone."""
+_PART_OF = {name: part for part in (ALONE, *BESIDE) for name in part.settings}
 
 
 def begun(setting: str) -> Life:
