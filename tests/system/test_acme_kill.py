@@ -106,9 +106,10 @@ def test_two_runs_at_once_make_one_certificate_for_each_service(acme_site: AcmeS
 
 def kill_at_random(site: AcmeSite, dice: random.Random, times: int) -> None:
     """Start a batch and kill it, *times* times."""
+    count = site.folder / "effects"
     for _ in range(times):
-        with Launched(site.ops, *RENEW) as launched:
-            launched.kill_after(dice.uniform(0.2, 2.5))
+        with Launched(site.ops, *RENEW, options=("--count", count)) as launched:
+            launched.kill_at_work(count, dice.uniform(0, 1))
 
 
 def finish(site: AcmeSite) -> None:
