@@ -365,9 +365,9 @@ def test_ports_prove_that_a_service_is_gone(served: Served, ports: list[PortSeen
     [(True, True, False), (True, False, True), (False, False, True), (False, True, True)],
 )
 def test_files_that_no_daemon_loaded_yet_may_be_served_whatever_the_port_shows(
-    files: bool,  # noqa: FBT001
-    unfinished: bool,  # noqa: FBT001
-    expected: bool,  # noqa: FBT001
+    files: bool,
+    unfinished: bool,
+    expected: bool,
 ) -> None:
     """The run was killed between switch and restart, and the service left the inventory: the next restart shows it."""
     held = {GONE: Held(OLD, {"cert.pem": "aa" * 32}, intact=True)} if files else {}
