@@ -24,8 +24,7 @@ if TYPE_CHECKING:
 
     from sslops.errors import SopsError
     from sslops.issue.drafts import Draft
-    from sslops.issue.ports import Accounts, AcmeServer, Appointments, Clock, Journal, Solver, Talk
-    from sslops.issue.steps import Workshop
+    from sslops.issue.ports import Accounts, AcmeServer, Appointments, Clock, Journal, Solver, Talk, Workshop
     from sslops.model.acme import Account, ChallengeType, Proof
     from sslops.model.change import AccountChange, Change
     from sslops.model.inventory import CertificateAuthority, Inventory
@@ -92,8 +91,7 @@ class Batch:
 
     def _drafted(self, actions: Sequence[Action]) -> list[Job]:
         out = self.outside
-        shop, now = out.workshop, out.clock.now()
-        drafter = Drafter(self.inventory, self.state, now, shop.maker, shop.vault, shop.files, self.said)
+        drafter = Drafter(self.inventory, self.state, out.clock.now(), out.workshop, self.said)
         jobs = []
         for action in actions:
             service = ServiceId(action.group, action.service)

@@ -117,6 +117,15 @@ class StoredFiles(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Workshop:
+    """With whom keys, CSRs and own certificates are made."""
+
+    maker: CertificateMaker
+    vault: Vault
+    files: StoredFiles
+
+
 class AcmeServer(Protocol):
     """One ACME CA; each method is one request (or a few), and raises AcmeError. Must be safe for several threads."""
 

@@ -34,9 +34,8 @@ if TYPE_CHECKING:
     from sslops.adapters.sops import Sops
     from sslops.adapters.ssh import Ssh
     from sslops.issue.acme_steps import Batch, Outside
-    from sslops.issue.ports import Solver
+    from sslops.issue.ports import Solver, Workshop
     from sslops.issue.rules import RenewOptions
-    from sslops.issue.steps import Workshop
     from sslops.model.acme import Proof
     from sslops.model.change import AccountChange, Change
     from sslops.model.inventory import CertificateAuthority, Inventory
@@ -92,13 +91,14 @@ class Renewal:
         from sslops.adapters.localca import LocalCa
         from sslops.adapters.stored import StoredFiles
         from sslops.issue import rules, steps
+        from sslops.issue.ports import Workshop
 
         now = SystemClock().now()
         seen = self._windows(options, now)
         branches = replace(self.snapshot.branches, next=seen.state)
         plan = self.heed(rules.plan(self.inventory, branches, now, options))
         require(plan, digest)
-        workshop = steps.Workshop(LocalCa(), self.sops, StoredFiles(self.ops, self.snapshot))
+        workshop = Workshop(LocalCa(), self.sops, StoredFiles(self.ops, self.snapshot))
         local, ordered = rules.split(plan, self.inventory)
         made = steps.renew(local, self.inventory, seen.state, now, workshop, digest=digest_of(plan), said=options.said)
         others = (*seen.changes, *made.changes)

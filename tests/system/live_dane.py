@@ -162,11 +162,11 @@ class LiveDane:
 
     def renew_while_runs_are_killed(self) -> None:
         """Change the key while every other run is killed at a moment of chance."""
-        before = self._slot("curr")
+        before, count = self._slot("curr"), self.site.folder / "effects"
         self.site.sslops("renew", MAIL_TARGET, "--force", "--new-key", "--apply").succeeded()
         for _ in range(MAX_RUNS):
-            with Launched(self.site.ops, "run", "--apply") as launched:
-                launched.kill_after(self._dice.uniform(0.2, 3.0))
+            with Launched(self.site.ops, "run", "--apply", options=("--count", count)) as launched:
+                launched.kill_at_work(count, self._dice.uniform(0, 3))
             self.run()
             if self._slot("curr") != before:
                 break

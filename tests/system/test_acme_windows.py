@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from tests.system.acme import NET, WEB, later, on_deck, slots
 from tests.world.acme_faults import problem
-from tests.world.remotes import install_hook
+from tests.world.remotes import BRANCHES_ONLY, install_hook
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -80,7 +80,7 @@ def test_a_remote_without_a_place_for_such_times_costs_a_question(acme_site: Acm
     site = acme_site
     site.pebble.need_modern()
     assert site.ops.remote is not None
-    install_hook(site.ops.remote, "update", '#!/bin/sh\ncase "$1" in refs/heads/*) ;; *) exit 1 ;; esac\n')
+    install_hook(site.ops.remote, "update", BRANCHES_ONLY)
     done = site.sslops("renew", "--apply", "example.net").succeeded()
     before = len(site.ca.exchanges)
     site.sslops("renew", "--apply", "example.net").succeeded()
