@@ -184,10 +184,6 @@ class Receivers:
         certificates = frozenset(each.issued.cert_sha256 for each in facts if each is not None and each.issued)
         return PortSeen(certificates or frozenset({"something else"}), 3)
 
-    def show(self, host: Host, *_: object, **_often: object) -> PortSeen:
-        """Return what a host's port shows of everything that it has loaded."""
-        return self.port(host.name)
-
     def _held(self, service: ServiceId, generation: GenerationId) -> Held:
         facts = self.facts(service, generation)
         digest = facts.issued.cert_sha256 if facts is not None and facts.issued is not None else ""

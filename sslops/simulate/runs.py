@@ -17,8 +17,7 @@ from sslops.dane.records import Keys
 from sslops.deploy import decision, entries, session
 from sslops.deploy import rules as deploy_rules
 from sslops.deploy.decision import Decision, DeployOptions, Work
-from sslops.deploy.departed import as_expected
-from sslops.deploy.former import FormerServices
+from sslops.deploy.departed import as_expected, is_gone
 from sslops.deploy.host_session import HostSession, Prepared
 from sslops.inventory.reach import hosts_serving
 from sslops.model.ledger import ApexEntry, Ledger, Pending
@@ -40,7 +39,6 @@ if TYPE_CHECKING:
     from sslops.dane.gate import Gate, Verdict
     from sslops.deploy.decision import Verdicts
     from sslops.deploy.host_session import Ended
-    from sslops.deploy.ports import Ports
     from sslops.deploy.proof import Prover
     from sslops.deploy.session import Question
     from sslops.model.inventory import Host
@@ -297,7 +295,7 @@ def _narrowed(work: Work, fresh: Work | None) -> Work:
 def _prepared(
     world: World, before: decision.World, work: Work, allowed: Work, looked: Answer, intended: Snapshot
 ) -> Prepared:
-    name, former = work.host.name, FormerServices(before.branches, cast("Ports", world.receivers))
+    name = work.host.name
     hashes = {
         service: facts.issued.cert_sha256
         for service, generation in allowed.due.items()
@@ -313,7 +311,7 @@ def _prepared(
         includes=(),
         dropped=frozenset(work.due.keys() - allowed.due.keys()),
         ask=partial(_questions, before, allowed, before.ledger.host(name)),
-        gone=partial(former.gone, work, before.ledger.host(name)),
+        gone=partial(_gone, world, work, before),
     )
 
 
@@ -324,6 +322,30 @@ def _parcel(before: decision.World, service: ServiceId, generation: GenerationId
     return Parcel(
         service, generation, ServiceFiles(b"", b"", b""), Secret(b""), "", not_after, state.slots.rolled_at
     )  # fmt: skip
+
+
+def _gone(world: World, work: Work, before: decision.World, answer: Answer) -> frozenset[ServiceId]:
+    """Return which former services a host does not serve, by its files or its port."""
+    entry, known = before.ledger.host(work.host.name), partial(_certificates, before)
+    settled = [(each, key) for each in work.delivery.services if (key := entry.serves(each).settled) is not None]
+    right = frozenset(known(each).get(key, "") for each, key in settled)
+    return frozenset(
+        service
+        for service in work.former
+        if is_gone(
+            service,
+            entry.serves(service),
+            answer,
+            known(service),
+            lambda: [world.receivers.port(work.host.name)],
+            right,
+        )
+    )
+
+
+def _certificates(before: decision.World, service: ServiceId) -> dict[GenerationId, str]:
+    found = {**before.branches.next[service].generations, **before.branches.main[service].generations}
+    return {key: facts.issued.cert_sha256 for key, facts in found.items() if facts.issued is not None}
 
 
 def _questions(
