@@ -75,7 +75,7 @@ class Globals(Table):
     clean_keep: Annotated[int, Field(ge=1, le=1000)] = 5
     """How many old generations `prune` keeps."""
     min_roll_mins: Minutes = 90
-    """Minutes between issue and roll at least. The promise to DANE has its own waits; this is a further lower bound."""
+    """Minutes between issue and roll at least, unless `renew --force` or `--new-key` asked; DANE has its own waits."""
     renew_expire_days: Days | None = None
     """Renew when fewer days are left; without it the lifetime rule."""
     renew_expire_days_spread: Annotated[float, Field(ge=0, le=3650)] = 0

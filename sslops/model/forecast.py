@@ -14,13 +14,14 @@ if TYPE_CHECKING:
 class Assumptions:
     """What is taken for granted: how often the jobs run, how long people take to merge, how long certificates last.
 
-    *lifetime* is that of certificates from ACME servers; own CAs sign for as long as the inventory says.
+    *lifetime* is that of certificates from ACME servers, null: as they announced it; own CAs sign for as long as the
+    inventory says.
     """
 
     until: datetime
     every: timedelta = timedelta(hours=1)
     merge_delay: timedelta = timedelta()
-    lifetime: timedelta = timedelta(days=90)
+    lifetime: timedelta | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +35,28 @@ class Event:
 
 
 @dataclass(frozen=True, slots=True)
+class LongWait:
+    """A step that did not happen from *at* until *until* (null: it waits at the end), and why, as last told."""
+
+    at: datetime
+    until: datetime | None
+    verb: str
+    subject: str
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
 class Forecast:
-    """Everything that happens, in order; what waits at the end; and what cannot work, empty when all is well."""
+    """Everything that happens, in order; what waited; and what cannot work, empty when all is well.
+
+    *waits* has what waited for longer than *patience*, and whatever waits at the end; *lifetimes* says in words how
+    long the certificates of each ACME server were taken to last.
+    """
 
     begins: datetime
     assumptions: Assumptions
     events: tuple[Event, ...]
-    waits: tuple[Event, ...] = ()
+    waits: tuple[LongWait, ...] = ()
     flags: tuple[Event, ...] = ()
+    patience: timedelta = timedelta()
+    lifetimes: tuple[str, ...] = ()

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from sslops.dane.evidence import ready_at
@@ -16,6 +15,7 @@ from sslops.model.state import Status
 from sslops.model.tlsa import owner_name
 from sslops.report.phase import Phase
 from sslops.report.words import days_left
+from sslops.roll.age import mature_at
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
@@ -261,9 +261,9 @@ def _roll_waits(view: _View, service: Service, main: ServiceState, deck: Service
             told = "was declined: sslops roll --force opens the merge request again"
         return (StatusWait("roll", None, f"the roll {told}"),)
     waits = [_dane_wait(view, service, on_deck, "roll")]
-    mature_at = on_deck.issued.issued_at + timedelta(minutes=service.min_roll_minutes)
-    if main.curr is not None and mature_at > view.now:
-        waits.append(StatusWait("roll", mature_at, f"min_roll_mins is {service.min_roll_minutes}"))
+    until = mature_at(service, on_deck)
+    if main.curr is not None and until is not None and until > view.now:
+        waits.append(StatusWait("roll", until, f"min_roll_mins is {service.min_roll_minutes}"))
     return _slowest([wait for wait in waits if wait is not None])
 
 

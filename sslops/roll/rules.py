@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -14,6 +13,7 @@ from sslops.dane.gate import YES, Verdict, slowest
 from sslops.model.names import ServiceId
 from sslops.model.plan import Action, HazardName, Plan, Verb, Wait, joined
 from sslops.model.state import Status
+from sslops.roll.age import mature_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -63,6 +63,11 @@ def plan(inventory: Inventory, branches: Branches, gate: Gate, options: RollOpti
         else:
             found.append(Plan(waits=(judge.wait(service, verdict),), hazards=_hazards(verdict)))
     return joined(found)
+
+
+def verdict(inventory: Inventory, branches: Branches, gate: Gate, service: Service, on_deck: Generation) -> Verdict:
+    """Return whether *on_deck* of *service* may be rolled now; one without a certificate, if it had it."""
+    return _Judge(inventory, branches, gate, RollOptions()).verdict(service, on_deck, set())
 
 
 def is_candidate(service: Service, branches: Branches) -> bool:
@@ -178,12 +183,11 @@ class _Judge:
     def _aged(self, service: Service, on_deck: Generation) -> Verdict:
         if self.options.force or self._slots(service).curr is None or on_deck.issued is None:
             return YES
-        asked = self.options.min_roll_minutes
-        minutes = service.min_roll_minutes if asked is None else asked
-        until = on_deck.issued.issued_at + timedelta(minutes=minutes)
-        if until <= self.gate.now:
+        until = mature_at(service, on_deck, self.options.min_roll_minutes)
+        if until is None or until <= self.gate.now:
             return YES
-        return Verdict(allowed=False, until=until, why=f"younger than min_roll_mins: {minutes}")
+        minutes = (until - on_deck.issued.issued_at).total_seconds() / 60
+        return Verdict(allowed=False, until=until, why=f"younger than min_roll_mins: {minutes:.0f}")
 
     def _signed(self, service: Service, on_deck: Generation, rolled: set[ServiceId]) -> Verdict:
         """Return whether the own CA that signed is live: no service is rolled before its signer."""

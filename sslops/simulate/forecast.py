@@ -7,19 +7,24 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 
 from sslops.model.forecast import Assumptions, Event, Forecast
-from sslops.model.names import ServiceId
-from sslops.model.plan import Plan
+from sslops.model.plan import Plan, Verb
+from sslops.roll.rules import request_waits
 from sslops.simulate import runs
+from sslops.simulate.lifetimes import acme_cas, in_words
 from sslops.simulate.renewal import renew
+from sslops.simulate.waits import Waits, patience
 from sslops.simulate.world import PromiseError
+from sslops.state.roll_branch import rolls
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
 
+    from sslops.model.plan import Wait
     from sslops.model.state import State
     from sslops.model.tlsa import TlsaRecord
     from sslops.simulate.world import World
@@ -41,8 +46,14 @@ class _Player:
     given: Assumptions
     events: list[Event] = field(default_factory=list)
     flags: list[Event] = field(default_factory=list)
-    plan: Plan = field(default_factory=Plan)
     merge_at: datetime | None = None
+    said: dict[Verb, Plan] = field(default_factory=dict)
+    """What each verb said in the present run, the last word of each."""
+    waits: Waits = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Know how long something may wait before it is told."""
+        self.waits = Waits(self.world.ops.inventory, patience(self.world.ops.inventory, self.given))
 
     def play(self) -> Forecast:
         begins = self.world.now
@@ -51,30 +62,29 @@ class _Player:
                 changed = self._jobs_run()
                 self._flag_expired()
                 self.world.wait(self.given.every if changed else self._idle())
+            self.waits.flag_endless(self.given.until)
         except PromiseError as error:
             self.flags.append(Event(self.world.now, "deploy", BROKEN, error.what))
-        waits = tuple(
-            Event(wait.until or self.world.now, wait.verb, _who(wait.group, wait.service, wait.what), wait.why)
-            for wait in self.plan.waits
-        )
-        return Forecast(begins, self.given, tuple(self.events), waits, tuple(self.flags))
+        flags = tuple(sorted([*self.flags, *self.waits.flags], key=lambda flag: flag.at))
+        cas = acme_cas(self.world.ops.inventory) if self.given.lifetime is None else ()
+        lifetimes = tuple(in_words(ca, begins, self.given.until) for ca in cas)
+        events, waits = tuple(self.events), self.waits.long()
+        return Forecast(begins, self.given, events, waits, flags, self.waits.longest, lifetimes)
 
     def _jobs_run(self) -> bool:
         """Run every verb once, in the order of `run`; return whether something happened."""
         before = len(self.events)
-        self.plan = renew(self.world, self.given.lifetime)
-        for action in self.plan.actions:
+        self.said[Verb.RENEW] = renew(self.world, self.given.lifetime)
+        for action in self.said[Verb.RENEW].actions:
             self._tell("renew", f"{action.group}/{action.service}", f"{action.what}: {action.why or action.reason}")
-        for wait in self.plan.waits:
-            if wait.fatal:
-                self._flag(Event(self.world.now, wait.verb, _who(wait.group, wait.service, wait.what), wait.why))
         for job in (self._publish, self._roll, self._deploy, self._publish):
             job()
+        self.waits.hear([*self.said.values(), Plan(waits=self._requested())], self.world.now)
         return len(self.events) > before
 
     def _publish(self) -> None:
         before = self._records()
-        run = runs.publish(self.world)
+        run = runs.publish(self.world, heard=partial(self.said.__setitem__, Verb.PUBLISH))
         for effect in run:
             if effect == "outcome":
                 self.world.dns.load_all()
@@ -87,7 +97,7 @@ class _Player:
 
     def _roll(self) -> None:
         before = self.world.ops.main
-        runs.finish(runs.roll(self.world))
+        runs.finish(runs.roll(self.world, heard=partial(self.said.__setitem__, Verb.ROLL)))
         self._tell_rolls(before)
         self._people_merge()
 
@@ -98,7 +108,7 @@ class _Player:
 
     def _deploy(self) -> None:
         before = {name: dict(host.serving) for name, host in self.world.hosts.items()}
-        runs.finish(runs.deploy(self.world))
+        runs.finish(runs.deploy(self.world, heard=partial(self.said.__setitem__, Verb.DEPLOY)))
         for name, host in sorted(self.world.hosts.items()):
             for service, generation in sorted(host.serving.items()):
                 if before[name].get(service) != generation:
@@ -118,6 +128,13 @@ class _Player:
             self.world.ops.merge_request()
             self._tell_rolls(before)
             self.merge_at = None
+
+    def _requested(self) -> tuple[Wait, ...]:
+        """Return the waits for the person who has to merge an open roll."""
+        ops = self.world.ops
+        if ops.request is None:
+            return ()
+        return request_waits(ops.branches(), rolls(ops.main, ops.request), self.world.now, "a person has to merge it")
 
     def _flag_expired(self) -> None:
         for name, host in sorted(self.world.hosts.items()):
@@ -141,7 +158,7 @@ class _Player:
     def _moments(self) -> Iterator[datetime]:
         found = [state.slots.renew_at for state in self.world.ops.next.services.values()]
         found += [name.empty_since for entry in self.world.ops.ledger.apexes.values() for name in entry.names.values()]
-        found += [self.merge_at]
+        found += [self.merge_at, *self.waits.untils()]
         for entry in self.world.ops.ledger.apexes.values():
             found += [proof.since + 2 * timedelta(seconds=proof.max_ttl_seconds) for proof in entry.records.values()]
         for state in self.world.ops.next.services.values():
@@ -155,7 +172,3 @@ class _Player:
 
     def _tell(self, verb: str, subject: str, what: str) -> None:
         self.events.append(Event(self.world.now, verb, subject, what))
-
-
-def _who(group: str, service: str, what: str) -> str:
-    return str(ServiceId(group, service)) if service else group or what

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from sslops.dane.records import Material
+from sslops.dane.records import CA_USAGES, Der, Material
 from sslops.issue import rules
 from sslops.issue.lifetime import BACKDATED, validity
 from sslops.issue.ports import Validity
@@ -16,15 +16,29 @@ from sslops.issue.rules import What
 from sslops.issue.signers import is_root, signers_above, signing_generation
 from sslops.model.names import ServiceId, generation_id
 from sslops.model.state import Generation, Issued, ServiceState, Status
+from sslops.simulate.lifetimes import announced
 
 if TYPE_CHECKING:
-    from sslops.model.inventory import Service
+    from sslops.model.inventory import Service, TlsaIssuer
     from sslops.model.plan import Action, Plan
+    from sslops.model.tlsa import TlsaParams
     from sslops.simulate.world import Snapshot, World
 
 
-def renew(world: World, lifetime: timedelta) -> Plan:
-    """Renew what is due; return the plan that was carried out. *lifetime* is that of ACME servers."""
+@dataclass(frozen=True, slots=True)
+class _Listed(Der):
+    """An issuer of a public CA of which only the hashes are known that the inventory lists."""
+
+    listed: tuple[TlsaIssuer, ...]
+
+    def data(self, params: TlsaParams) -> str:
+        """Return the first that is listed with *params*."""
+        kind = (params.selector, params.match)
+        return next((each.data for each in self.listed if (each.selector, each.match) == kind), "")
+
+
+def renew(world: World, lifetime: timedelta | None) -> Plan:
+    """Renew what is due; return the plan that was carried out. *lifetime* is that of ACME servers; null: announced."""
     snapshot = world.ops.snapshot()
     plan = rules.plan(snapshot.inventory, snapshot.branches, world.now)
     services = snapshot.inventory.services
@@ -71,7 +85,9 @@ def _keyed(world: World, snapshot: Snapshot, action: Action, service: Service) -
     return made
 
 
-def _issued(world: World, snapshot: Snapshot, made: Generation, service: Service, lifetime: timedelta) -> Generation:
+def _issued(
+    world: World, snapshot: Snapshot, made: Generation, service: Service, lifetime: timedelta | None
+) -> Generation:
     signer = snapshot.inventory.signer_of(service)
     is_signed_by_us = signer is not None and not is_root(snapshot.inventory, service)
     above = signing_generation(snapshot.branches.next[signer]) if signer is not None and is_signed_by_us else None
@@ -87,18 +103,36 @@ def _issued(world: World, snapshot: Snapshot, made: Generation, service: Service
         cert_sha256=hashlib.sha256(cert).hexdigest(),
         signer=None if above is None else above.id,
     )
-    material = world.invented.get((service.id, made.id))
+    chain = _chain(world, snapshot, service)
+    material = (world.material if chain else world.invented).get((service.id, made.id))
     if material is not None:
-        world.invented[service.id, made.id] = replace(material, cert=cert)
+        world.invented[service.id, made.id] = replace(material, cert=cert, chain=chain)
     return replace(made, status=Status.ISSUED, issued=issued, ca=service.signing_ca, order=None, failure=None)
 
 
+def _chain(world: World, snapshot: Snapshot, service: Service) -> tuple[Der, ...]:
+    """Return what a public CA sends with a certificate: as the last time, else one of the issuers that are listed.
+
+    Only records about a CA ask for it.
+    """
+    ca = snapshot.inventory.acme_ca(service)
+    if ca is None or not any(spec.params.usage in CA_USAGES for spec in service.dane):
+        return ()
+    known = snapshot.branches.next[service.id].generations
+    for each, facts in sorted(known.items(), reverse=True):
+        material = world.material.get((service.id, each)) if facts.issued is not None and facts.ca == ca.name else None
+        if material is not None and material.chain:
+            return material.chain
+    return (_Listed(b"", b"", ca.tlsa_issuers),) if ca.tlsa_issuers else ()
+
+
 def _validity(
-    world: World, snapshot: Snapshot, service: Service, above: Issued | None, lifetime: timedelta
+    world: World, snapshot: Snapshot, service: Service, above: Issued | None, lifetime: timedelta | None
 ) -> Validity:
-    if snapshot.inventory.acme_ca(service) is not None:
+    ca = snapshot.inventory.acme_ca(service)
+    if ca is not None:
         start = world.now - BACKDATED
-        return Validity(start, start + lifetime - timedelta(seconds=1))
+        return Validity(start, start + (lifetime or announced(ca, world.now)) - timedelta(seconds=1))
     if is_root(snapshot.inventory, service) and service.ca is not None:
         return validity(world.now, service.ca.end_days or 2 * service.ca.sign_end_days)
     signer = snapshot.inventory.signer_of(service)

@@ -6,7 +6,7 @@ is decided is decided by the rules of the stages; here is only the order, as the
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
@@ -22,6 +22,7 @@ from sslops.deploy.host_session import HostSession, Prepared
 from sslops.inventory.reach import hosts_serving
 from sslops.model.ledger import ApexEntry, Ledger, Pending
 from sslops.model.names import ServiceId
+from sslops.model.plan import Plan
 from sslops.model.secret import Secret
 from sslops.model.shipment import Parcel, ServiceFiles
 from sslops.observe.look import Look, Observer
@@ -68,6 +69,13 @@ class Clock:
 
 EXACT = timedelta()
 
+Heard = Callable[[Plan], None]
+"""Told what a run found to do and what waits, before its first effect."""
+
+
+def _nobody(_: Plan) -> None:
+    """Hear nothing."""
+
 
 def finish(run: Run) -> tuple[str, ...]:
     """Let *run* come to its end; return the effects it had."""
@@ -77,12 +85,13 @@ def finish(run: Run) -> tuple[str, ...]:
 # publish
 
 
-def publish(world: World, skew: timedelta = EXACT) -> Run:
+def publish(world: World, skew: timedelta = EXACT, heard: Heard = _nobody) -> Run:
     """Publish: intent, proposal, evidence, outcome; where people merge, until it is proposed."""
     snapshot, clock, dns = world.ops.snapshot(), Clock(world, skew), world.dns
     look = _observer(world, snapshot, clock).look(snapshot.ledger)
     base, head = dns.base_moves, dns.number
     found = _publication(world, snapshot, look, clock)
+    heard(found.plan)
     if world.is_dns_reviewed:
         yield from _proposing(world, snapshot, look, to_propose(found))
         return
@@ -197,13 +206,19 @@ def _without_pending(ledger: Ledger) -> Ledger:
 # roll
 
 
-def roll(world: World, skew: timedelta = EXACT, options: RollOptions = RollOptions()) -> Run:  # noqa: B008
+def roll(
+    world: World,
+    skew: timedelta = EXACT,
+    options: RollOptions = RollOptions(),  # noqa: B008
+    heard: Heard = _nobody,
+) -> Run:
     """Roll what is ready; where rolls are reviewed, propose it."""
     snapshot, clock = world.ops.snapshot(), Clock(world, skew)
     look = _observer(world, snapshot, clock).look(snapshot.ledger)
     ledger = look.advanced(snapshot.ledger)
     gate = look.gate(snapshot.inventory, ledger, Keys.of(snapshot.branches, world.material), clock.now())
     plan = roll_rules.plan(snapshot.inventory, snapshot.branches, gate, options)
+    heard(plan)
     yield "observe"
     if world.ops.write_ledger(snapshot, ledger) is None or not plan.actions:
         return
@@ -224,12 +239,14 @@ def deploy(
     skew: timedelta = EXACT,
     fates: Mapping[str, Fate] | None = None,
     options: DeployOptions = DeployOptions(),  # noqa: B008
+    heard: Heard = _nobody,
 ) -> Run:
     """Make hosts serve main's curr: intent, a second look, a session with each host, outcome."""
     snapshot, clock = world.ops.snapshot(), Clock(world, skew)
     before = _deploy_world(snapshot, clock)
     verdicts, ledger = _verdicts(world, snapshot, clock)
     decided = deploy_rules.decide(before, verdicts, options)
+    heard(deploy_rules.plan_of(decided, before.branches))
     looked = {work.host.name: world.receivers.look(work.host) for work in decided.works}
     works = [work for work in decided.works if looked[work.host.name].trouble is None]
     yield "intent"

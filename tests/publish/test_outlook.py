@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from sslops.dane.gate import Gate
 from sslops.dane.names import Owners
 from sslops.dane.records import Keys
+from sslops.issue.rules import Reason
 from sslops.model.ledger import ApexEntry, Ledger
 from sslops.publish.outlook import outlook
 from tests.dane.builders import (
@@ -18,6 +20,7 @@ from tests.dane.builders import (
     after,
     aged,
     branches,
+    generation,
     inventory,
     keyed,
     ledger,
@@ -66,6 +69,22 @@ def test_a_standing_key_can_take_over_in_an_emergency() -> None:
     early = ahead(plain(1, 2), ledger(BOTH, aged(record(1), record(2), since=NOW)), state)
     assert ("replace", after(10_000 + 2 * TTL)) == (early.steps[0].what, early.steps[0].at)
     assert "not before" in early.steps[0].why
+
+
+def test_what_is_told_of_an_emergency_is_what_roll_then_does() -> None:
+    """The certificate that `renew --force` gets for the standing key is rolled at the moment that was told before."""
+    known = ledger(BOTH, aged(record(1), record(2)))
+    before, forced = keyed(2), replace(generation(2), reason=Reason.FORCED)
+    forced = replace(forced, issued=replace(forced.issued, issued_at=NOW))  # type: ignore[type-var]
+    told = {}
+    for on_deck in (before, forced, replace(forced, reason=Reason.DUE)):
+        found = ahead(plain(1, 2), known, branches(slots(1, 2), 1, on_deck), inventory=inventory(service()))
+        told[on_deck.reason, on_deck.status] = [(step.what, step.at) for step in found.steps]
+    assert [
+        [("replace", NOW)],
+        [("roll", NOW)],
+        [("roll", NOW + timedelta(minutes=service().min_roll_minutes))],
+    ] == list(told.values())
 
 
 def test_a_name_that_nobody_asks_for_shows_what_goes() -> None:

@@ -155,6 +155,14 @@ def test_an_aged_record_is_ready_once_min_roll_mins_is_over() -> None:
     assert Phase.READY is told(LIVE, aged, ledger).phase
 
 
+def test_what_a_person_asked_for_does_not_wait_for_min_roll_mins() -> None:
+    """As roll has it: a forced renewal is wanted now."""
+    ledger = with_evidence(OLD, NEW, since=NOW - timedelta(days=5))
+    young = replace(generation(NEW), reason="forced")
+
+    assert Phase.READY is told(LIVE, state(Slots(curr=OLD, next=NEW), generation(OLD), young), ledger).phase
+
+
 def test_a_first_certificate_waits_for_nothing() -> None:
     """No curr, no records: there is nothing to protect yet."""
     deck = state(Slots(next=NEW), generation(NEW))

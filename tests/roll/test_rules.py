@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from sslops.dane.gate import Gate
 from sslops.dane.records import Keys
+from sslops.issue.rules import Reason
 from sslops.model.inventory import Hold, Inventory
 from sslops.model.ledger import Ledger
 from sslops.model.names import ServiceId
@@ -86,6 +87,15 @@ def test_minutes_of_the_command_line_come_first() -> None:
     assert (["ready"], []) == outcome(decided(options=RollOptions(min_roll_minutes=0), now=after(3)))
 
 
+def test_what_a_person_asked_for_does_not_wait_for_the_minutes() -> None:
+    """A key that leaked is replaced at once; the number of a command line is for every generation."""
+    for reason in (Reason.FORCED, Reason.NEW_KEY):
+        state = branches(slots(1, 2), 1, replace(generation(2), reason=reason))
+        assert (["ready"], []) == outcome(decided(state, now=after(3)))
+        asked = decided(state, options=RollOptions(min_roll_minutes=1), now=after(3))
+        assert [after(62)] == [wait.until for wait in asked.waits]
+
+
 def test_a_generation_that_was_taken_back_is_not_rolled_again() -> None:
     """Unless forced."""
     state = branches(slots(1, 2, refused=2), 1, 2)
@@ -123,6 +133,16 @@ def test_force_never_skips_the_gate() -> None:
     seen = look([commit("c1", zone(1, 2))], zone(1, 2))
     assert [] == outcome(_dane(seen, 2 * TTL - 1, force=True))[0]
     assert ["forced"] == outcome(_dane(seen, 2 * TTL, force=True))[0]
+
+
+def test_what_a_person_asked_for_still_waits_for_the_gate() -> None:
+    """`--force` is about minutes, whichever verb had it."""
+    state, asked = branches(slots(1, 2), 1, replace(generation(2), reason=Reason.FORCED)), inventory(service())
+    ledger = Ledger(apexes={APEX: aged(record(1), record(2))})
+    seen = {APEX: look([commit("c1", zone(1, 2))], zone(1, 2))}
+    early, late = (Gate(ledger, seen, Keys.of(state), (name(),), after(now)) for now in (2 * TTL - 1, 2 * TTL))
+    assert [after(2 * TTL)] == [wait.until for wait in plan(asked, state, early, NO_OPTIONS).waits]
+    assert ["ready"] == outcome(plan(asked, state, late, NO_OPTIONS))[0]
 
 
 def test_a_missing_record_is_a_wait_and_a_silent_server_a_hazard_of_roll() -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sslops.model.forecast import Assumptions, Forecast
-from sslops.model.inventory import CaType, CertificateAuthority, KeyLifecycle
+from sslops.model.inventory import CaType, CertificateAuthority, DaneOwners, DaneSpec, Hold, KeyLifecycle, TlsaIssuer
 from sslops.model.ledger import Ledger, NameEntry
 from sslops.model.state import Branches, State
+from sslops.model.tlsa import TlsaParams
 from sslops.report.forecast import as_json, as_text
 from sslops.simulate.beginning import world_of
 from sslops.simulate.forecast import BROKEN, forecast
@@ -20,9 +21,13 @@ from tests.dane.mutations import mutated
 from tests.world.ops import PROJECT, OpsRepository
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
 TTL = timedelta(minutes=30)
+LE = CertificateAuthority("le", CaType.ACME)
+NOTHING: Mapping[str, object] = {}
+ANY_2_1_1 = (DaneSpec(25, "tcp", TlsaParams(2, 1, 1), DaneOwners.MX),)
 
 
 def played(
@@ -31,15 +36,25 @@ def played(
     lifecycle: KeyLifecycle = KeyLifecycle.PREPUBLISH,
     ttl: timedelta = TTL,
     days: int = 180,
+    ca: CertificateAuthority = LE,
+    mail: Mapping[str, object] = NOTHING,
     **given: timedelta,
 ) -> Forecast:
     """Play a mail service with DANE and a web service without, both from an ACME server, for some *days*."""
-    mail = builders.service(dane_ttl_seconds=int(ttl.total_seconds()), signing_ca="le", key_lifecycle=lifecycle)
-    plain = builders.inventory(mail, builders.service("web", dane=(), signing_ca="le", sans=("www.example.com",)))
-    inventory = replace(plain, cas={"le": CertificateAuthority("le", CaType.ACME)})
+    asked: dict[str, Any] = {"dane_ttl_seconds": int(ttl.total_seconds()), "signing_ca": "le", **mail}
+    services = (
+        builders.service(key_lifecycle=lifecycle, **asked),
+        builders.service("web", dane=(), signing_ca="le", sans=("www.example.com",)),
+    )
+    inventory = replace(builders.inventory(*services), cas={"le": ca})
     begin = branches or Branches(State(), State())
     world = world_of(inventory, begin, ledger or Ledger(), START, {}, is_reviewed="merge_delay" in given)
     return forecast(world, Assumptions(START + timedelta(days=days), **given))
+
+
+def waited(found: Forecast, verb: str) -> list[str]:
+    """Return why *verb* waited, or waits still."""
+    return [wait.what for wait in found.waits if wait.verb == verb]
 
 
 def moments(found: Forecast, verb: str, begin: str) -> list[datetime]:
@@ -84,6 +99,84 @@ def test_merging_slower_than_certificates_last_is_flagged() -> None:
     assert "cannot work" in as_text(found)
 
 
+def test_what_a_person_merges_too_late_for_is_flagged_before_it_expires() -> None:
+    """The roll that waits for its merge is a failure in the last tenth of the life of what is served."""
+    found = played(lifetime=timedelta(hours=160), merge_delay=timedelta(days=10), days=20)
+    late = [flag for flag in found.flags if flag.verb == "roll" and "a person has to merge it" in flag.what]
+    assert late
+    assert late[0].at < min(flag.at for flag in found.flags if "has expired" in flag.what)
+
+
+def test_a_publish_that_waits_for_ever_is_flagged() -> None:
+    """Usage 2 of a CA whose issuers nobody listed: no record can ever come, although everything is served."""
+    mail = {"dane": ANY_2_1_1, "sans": ("example.com",)}
+    found = played(mail=mail, days=10)
+    (flag,) = [flag for flag in found.flags if flag.verb == "publish"]
+    assert "_25._tcp" not in flag.subject
+    assert "still waits on 2026-12-04: no 2 1 1 records yet: none of its tlsa_issuers" in flag.what
+    assert "cannot work" in as_text(found)
+    listed = replace(LE, tlsa_issuers=(TlsaIssuer(1, 1, "ab" * 32), TlsaIssuer(1, 1, "cd" * 32)))
+    found = played(mail=mail, days=60, ca=listed)
+    assert () == found.flags
+    assert len(moments(found, "publish", "+ 2 1 1")) == 2
+    assert len(moments(found, "roll", "")) >= 2
+
+
+def test_a_hold_is_a_persons_wish_until_the_certificate_ends() -> None:
+    """Nothing is flagged of what waits for it, before."""
+    state = builders.branches(builders.slots(1), replace(builders.generation(1), ca="le"))
+    held: dict[str, object] = {"hold": Hold(None, "moving")}
+    found = played(state, mail=held, days=10)
+    assert () == found.flags
+    assert any("hold: moving" in why for why in waited(found, "renew"))
+    end = START + timedelta(days=20)
+    ending = builders.branches(builders.slots(1), replace(builders.generation(1, not_after=end), ca="le"))
+    flags = played(ending, mail=held, days=30).flags
+    assert ("renew", "on hold: moving") in {(flag.verb, flag.what) for flag in flags}
+
+
+def test_a_wait_of_more_than_a_day_is_told_and_a_short_one_is_not() -> None:
+    """With a TTL of a day a key made at renewal waits for two days, till the next job runs."""
+    slow = played(None, None, KeyLifecycle.AT_RENEWAL, timedelta(days=1), days=60)
+    assert [timedelta(days=2, hours=1)] == [wait.until - wait.at for wait in slow.waits if wait.until]
+    assert "waited for more than 24 hours" in as_text(slow)
+    assert () == played(None, None, KeyLifecycle.AT_RENEWAL, days=60).waits
+
+
+def test_a_tenth_of_a_short_life_is_long() -> None:
+    """With 160 hours of life 16 hours count, and the time that people take comes on top."""
+    short = {"lifetime": timedelta(hours=160), "days": 1}
+    assert timedelta(hours=16) == played(**short).patience  # type: ignore[arg-type]
+    delay = timedelta(hours=3)
+    assert timedelta(hours=19) == played(merge_delay=delay, **short).patience  # type: ignore[arg-type]
+    assert timedelta(days=1) == played(days=1).patience
+
+
+def lives(found: Forecast) -> list[datetime]:
+    """Return when the web service got its certificates."""
+    return [event.at for event in found.events if event.verb == "renew" and event.subject == "example.com/web"]
+
+
+def test_lifetimes_that_lets_encrypt_announced_are_played() -> None:
+    """Those of `classic` shrink: renewals come 60 days after each other before 2027-02-10, and 43 after that."""
+    found = played(ca=replace(LE, preferred_profile="classic"), days=240)
+    first, second, third, fourth, *_ = lives(found)
+    assert [59, 59] == [(second - first).days, (third - second).days]
+    assert 42 <= (fourth - third).days <= 43
+    said = "certificates of 'le' last 90 days, from 2027-02-10 on 64 days (announced for 'classic')"
+    assert (said,) == found.lifetimes
+    assert said in as_text(found)
+
+
+def test_profiles_and_other_servers_have_their_own_lifetimes() -> None:
+    """`--lifetime` comes before all of them, and then nothing has to be said."""
+    short = played(ca=replace(LE, preferred_profile="shortlived"), days=1)
+    other = played(ca=replace(LE, directory="https://acme.example.org/directory"), days=1)
+    assert "last 160 hours (announced for 'shortlived')" in short.lifetimes[0]
+    assert "last 90 days (assumed; nothing announced is known)" in other.lifetimes[0]
+    assert () == played(lifetime=timedelta(days=90), days=1).lifetimes
+
+
 def test_a_step_that_would_break_the_promise_is_flagged() -> None:
     """The proof is not the rules' own word: without one of them the same play ends at that step."""
     with mutated("age does not count"):
@@ -105,7 +198,7 @@ def test_it_goes_on_from_what_the_ledger_knows() -> None:
 def test_json_names_every_step() -> None:
     """`events` has time, verb, subject and words."""
     document = json.loads(as_json(played()))
-    assert {"from", "until", "events", "waits", "flags"} == document.keys()
+    assert {"from", "until", "lifetimes", "events", "waits", "flags"} == document.keys()
     assert {"at", "verb", "subject", "what"} == document["events"][0].keys()
 
 
