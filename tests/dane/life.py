@@ -51,6 +51,7 @@ KEY, WHOLE, LONG_HASH, IN_FULL = (TlsaParams(3, *rest) for rest in ((1, 1), (0, 
 CA_KEY, CA_WHOLE, CA_LONG = (TlsaParams(2, *rest) for rest in ((1, 1), (0, 1), (0, 2)))
 NOTHING: frozenset[TlsaParams] = frozenset()
 VERBS = ("publish", "roll", "deploy")
+RESTART = "deploy --force-restart"
 MOST_ROUNDS, ENOUGH = 20, 2
 DAY = 24 * 60 * 60
 AT_ONCE = RollOptions(force=True)
@@ -243,7 +244,7 @@ class Life:
         elif verb == "roll":
             run = runs.roll(self.world, skew, AT_ONCE)
         else:
-            run = runs.deploy(self.world, skew, fates)
+            run = runs.deploy(self.world, skew, fates, DeployOptions(force_restart=verb == RESTART))
         self.active.append(run)
         self.go_on(run)
         return run
