@@ -345,7 +345,7 @@ def _ended_entries(ledger: Ledger, decision: Decision) -> Ledger:
             hosts[name] = entries.close(hosts[name], services)
     for work in decision.works:
         if work.former:
-            hosts[work.host.name] = entries.doubt(hosts[work.host.name], work.former)
+            hosts[work.host.name] = entries.withdraw_proof(hosts[work.host.name], work.former)
     return replace(ledger, hosts=hosts)
 
 

@@ -298,7 +298,7 @@ def _ended(ledger: Ledger, decided: Decision) -> Ledger:
         for name, entry in ledger.hosts.items()
         if name not in decided.forgotten
     }
-    hosts |= {w.host.name: entries.doubt(hosts[w.host.name], w.former) for w in decided.works if w.former}
+    hosts |= {w.host.name: entries.withdraw_proof(hosts[w.host.name], w.former) for w in decided.works if w.former}
     return replace(ledger, hosts=hosts)
 
 

@@ -48,6 +48,7 @@ SHORT, LARGE = 5, 40
 """The two TTLs of this world, in seconds."""
 KEY, WHOLE, LONG_HASH, IN_FULL = (TlsaParams(3, *rest) for rest in ((1, 1), (0, 1), (1, 2), (0, 0)))
 CA_KEY, CA_WHOLE, CA_LONG = (TlsaParams(2, *rest) for rest in ((1, 1), (0, 1), (0, 2)))
+RESTART = "deploy --force-restart"
 MOST_ROUNDS, ENOUGH = 20, 2
 DAY = 24 * 60 * 60
 AT_ONCE = RollOptions(force=True)
@@ -250,7 +251,7 @@ class Life(ByHand):
         elif verb == "roll":
             run = runs.roll(self.world, skew, AT_ONCE)
         else:
-            run = runs.deploy(self.world, skew, fates)
+            run = runs.deploy(self.world, skew, fates, DeployOptions(force_restart=verb == RESTART))
         self.active.append(run)
         self.go_on(run)
         return run

@@ -229,6 +229,15 @@ def _deploy_goes_wrong(life: Life, pick: Pick) -> None:
     life.run("deploy", pick(MISHAPS), pick(SKEWS))
 
 
+def _restarts_are_forced(life: Life, pick: Pick) -> None:
+    life.run(of.RESTART, pick((Fate.WELL, *MISHAPS)), pick(SKEWS))
+
+
+def _file_is_touched(life: Life, pick: Pick) -> None:
+    host = life.world.hosts[pick(of.HOSTS)]
+    host.damaged |= host.files.keys()
+
+
 def _publish_reaches_everybody(life: Life, _: Pick) -> None:
     life.run("publish")
     life.load_all()
@@ -365,6 +374,8 @@ ACTIONS = {
     "roll runs": Action(_roll_runs, 4),
     "deploy runs": Action(_deploy_runs, 5),
     "deploy goes wrong": Action(_deploy_goes_wrong, 3),
+    "daemons are restarted by force": Action(_restarts_are_forced, 1),
+    "a file on a host is touched": Action(_file_is_touched, 1),
     "publish reaches everybody": Action(_publish_reaches_everybody, 6),
     "all jobs run": Action(_jobs_run, 2),
     "a publish begins": Action(_publish_begins, 3),

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from sslops.model.ledger import ApexEntry, Evidence, Ledger, Pending
     from sslops.model.names import ServiceId
     from sslops.model.seen import ApexSeen, ServerSeen, Zone
+    from sslops.model.shipment import Parcel
     from sslops.model.state import Branches
     from sslops.model.tlsa import TlsaParams, TlsaRecord
     from sslops.publish.rules import Publication
@@ -174,6 +175,17 @@ def _fence_without_a_commit(dns: Dns, lease: int, _base: object) -> int | None:
     return dns.number
 
 
+def _remember_another_try(host: SimulatedHost, parcel: Parcel) -> None:
+    """Keep the way back while the same generation comes again, whether or not it was settled by then."""
+    service = parcel.service
+    present = host.files.get(service)
+    if service in host.former and (service in host.unfinished or present == parcel.generation):
+        return
+    host.former.pop(service, None)
+    if present is not None:
+        host.former[service] = present
+
+
 def _only_pending(pending: Pending | None, _seen: ApexSeen) -> tuple[frozenset[TlsaRecord], ...]:
     return () if pending is None else (pending.records,)
 
@@ -223,6 +235,12 @@ MUTATIONS: dict[str, Mutation] = {
     ),
     "receivers look at no number": Mutation(
         FENCE, ((SimulatedHost, "is_newer", lambda _self, _seq: True),), setting="after a roll", usual=LATE, seed=76
+    ),
+    "a host goes back further than to what it served": Mutation(
+        MAY_SERVE,
+        ((SimulatedHost, "remember", _remember_another_try),),
+        ("a file on a host is touched", "daemons are restarted by force"),
+        usual=(RENEW, "all jobs run"),
     ),
     "deploy asks nothing": Mutation(MAY_SERVE, ((runs, "_verdict", lambda *_: YES),), (REVERT,), "after a roll"),
     "age does not count": Mutation(MAY_SERVE, ((gate, "ready_at", lambda proof: proof.since),)),
