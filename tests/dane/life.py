@@ -364,8 +364,8 @@ class Life(ByHand):
             if name not in self.host_names:
                 self.forget(name)
 
-    def come_to_rest(self) -> None:
-        """Repair everything and let the jobs run; then what is asked for must be so."""
+    def repair(self) -> None:
+        """Let every machine work again, and no run be half done."""
         self.active.clear()
         for host in self.world.hosts.values():
             host.is_up = True
@@ -373,6 +373,26 @@ class Life(ByHand):
             line.is_unheard = False
             for server in line.servers:
                 server.is_silent = False
+
+    def stalled(self) -> list[str]:
+        """Return what the jobs do not bring any further once all machines work, with hosts and inventory as they are.
+
+        Only a site alone goes on by itself: records of others, groups that rest, issuers not listed wait for people.
+        """
+        if type(self) is not Life:
+            return []
+        self.rest()
+        on_deck = {service: self.world.ops.branches().next[service].next for service in self.asks}
+        found = [f"{s} {n.id} is not rolled" for s, n in on_deck.items() if n is not None and n.issued is not None]
+        for service, name in product(self.asks, self.host_names):
+            curr, serves = self.curr(service), self.world.hosts[name].serving.get(service)
+            if curr is not None and curr != serves:
+                found.append(f"{name} serves {serves} of {service}, not {curr}")
+        return found
+
+    def come_to_rest(self) -> None:
+        """Repair everything and let the jobs run; then what is asked for must be so."""
+        self.repair()
         self.ttl_seconds = SHORT
         self.asks = dict.fromkeys(self.asks, frozenset({KEY}))
         self.configure()

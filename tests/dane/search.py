@@ -45,10 +45,13 @@ def judged(script: Script, *, to_rest: bool = True) -> Finding | None:
         life = play(script)
         if not to_rest:
             return None
-        life.come_to_rest()
+        life.repair()
+        left = life.stalled()
+        if not left:
+            life.come_to_rest()
+            left = life.unfinished()
     except PromiseError as error:
         return Finding(BROKEN, error.what)
-    left = life.unfinished()
     return Finding(RESTLESS, "; ".join(left)) if left else None
 
 
