@@ -50,7 +50,7 @@ def main() -> int:
 
 def _scripts(seed: int) -> Iterator[Script]:
     """Yield what a seed comes to: a history of one site alone, and one of a part of what may be beside it."""
-    for part in (ALONE, BESIDE[seed % len(BESIDE)]):
+    for part in (ALONE, BESIDE[seed // len(LENGTHS) % len(BESIDE)]):
         yield written(Random(seed), LENGTHS[seed % len(LENGTHS)], part.names)  # noqa: S311  (a history is no secret)
 
 
