@@ -5,6 +5,7 @@ ARGS ?=
 # Half of its time a test waits for servers, so two processes would leave two processors idle.
 WORKERS ?= 4
 MINUTES ?= 30
+NOT_LIVE = printf '\n!!! NOT RUN: DANE on real servers (tests.system.live_soak), since postfix needs root: sudo make soak\n\n' >&2
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
@@ -22,12 +23,17 @@ test: .venv/for-development ## every test, against real servers; ARGS='tests/obs
 	@tools/install-gitlab-ci-local
 	.venv/bin/pytest -n $(WORKERS) --maxschedchunk 1 $(ARGS)
 
-soak: .venv/for-development ## the long rows that `make test` has a part of, then DANE by chance for MINUTES=30
+soak: .venv/for-development ## the long rows that `make test` has a part of, then DANE by chance for MINUTES=30, and a third of it live
 	@tools/install-debian-packages
 	@tools/install-pebble
-	.venv/bin/pytest -n $(WORKERS) --maxschedchunk 1 -m soak $(ARGS)
+	.venv/bin/pytest -n $(WORKERS) --maxschedchunk 1 -o faulthandler_timeout=3600 -m soak $(ARGS)
 	.venv/bin/python -m tests.system.acme_soak
+	@if [ "$$(id -u)" -eq 0 ]; then \
+		minutes="$$(awk 'BEGIN { print $(MINUTES) / 3 }')"; \
+		.venv/bin/python -m tests.system.live_soak "$$minutes" $(SEED); \
+	else $(NOT_LIVE); fi
 	nice -n 19 .venv/bin/python -m tests.dane.soak --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
+	@[ "$$(id -u)" -eq 0 ] || $(NOT_LIVE)
 
 lint: .venv/for-development ## ruff: what it finds, and whether the format is its own
 	.venv/bin/ruff check .

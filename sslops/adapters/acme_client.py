@@ -68,22 +68,22 @@ class AcmeClient:
         meta = meta if isinstance(meta, dict) else {}
         profiles = meta.get("profiles")
         found = {str(name): str(text) for name, text in profiles.items()} if isinstance(profiles, dict) else {}
-        needs_external = meta.get("externalAccountRequired") is True
-        return Directory(found, isinstance(self._urls.get("renewalInfo"), str), needs_external)
+        return Directory(found, has_renewal_info=isinstance(self._urls.get("renewalInfo"), str))
 
     def renewal_window(self, cert: bytes) -> RenewalWindow | None:
         """Return when the server wants the certificate (PEM) renewed; null when it gives no usable answer."""
         url = self._urls.get("renewalInfo")
         if not isinstance(url, str):
             return None
-        said = self._http.get(f"{url.rstrip('/')}/{certificate_id(cert)}").json()
+        answer = self._http.get(f"{url.rstrip('/')}/{certificate_id(cert)}")
+        said = answer.json()
         window = said.get("suggestedWindow")
         if not isinstance(window, dict):
             return None
         start, end = _moment(window.get("start")), _moment(window.get("end"))
         if start is None or end is None or end <= start:
             return None  # RFC 9773 section 4.2: as if there were no answer
-        return RenewalWindow(start, end, _web_address(said.get("explanationURL")))
+        return RenewalWindow(start, end, _web_address(said.get("explanationURL")), answer.retry_after_seconds)
 
     # The account.
 
@@ -243,7 +243,6 @@ def _authorization(url: str, said: Mapping[str, Any]) -> AuthorizationSeen:
         identifier=_text(name).lower(),
         status=str(said.get("status")),
         expires=_moment(said.get("expires")),
-        is_wildcard=said.get("wildcard") is True,
         challenges=tuple(_challenge(each) for each in challenges if isinstance(each, dict))
         if isinstance(challenges, list)
         else (),

@@ -27,10 +27,12 @@ if TYPE_CHECKING:
     from sslops.adapters.git_credentials import GitCredential
     from sslops.adapters.git_history import PathChange
 
-__all__ = ["BOT", "Git", "LoggedCommit", "NewCommit", "Person", "RefUpdate"]
+__all__ = ["BOT", "WINDOWS", "Git", "LoggedCommit", "NewCommit", "Person", "RefUpdate"]
 
 BOT = Person("sslops", "sslops@localhost")
 REMOTE = "origin"
+WINDOWS = "refs/sslops/windows/"
+"""Refs that are no branches and are fetched with them: see `appointments.py`."""
 _SIGNING = ("commit.gpgsign", "gpg.format", "gpg.program", "gpg.ssh.program", "user.signingkey")
 _FALSE = frozenset({"false", "no", "off", "0", ""})
 
@@ -188,10 +190,6 @@ class Git:
         """Return *commit* and its ancestors, newest first, at most *limit*, without what *since* already contains."""
         return git_history.log(self.process, commit, since, limit)
 
-    def log_trailers(self, commit: str, *, since: Sequence[str] = ()) -> list[tuple[str, dict[str, str]]]:
-        """Return hash and trailers of *commit* and its ancestors, newest first."""
-        return [(entry.sha, dict(entry.trailers)) for entry in self.log(commit, since=since)]
-
     def touched(self, base: str, commit: str) -> list[str]:
         """Return the paths that *commit* changes against where it left the line of *base*."""
         stdout = self.process.read(
@@ -293,7 +291,7 @@ class Git:
         if self.remote is None:
             self.process.write("gc", "--auto", "--quiet")
             return
-        refspec = f"+refs/heads/*:refs/remotes/{self.remote}/*"
+        refspecs = (f"+refs/heads/*:refs/remotes/{self.remote}/*", f"+{WINDOWS}*:{WINDOWS}*")
         # The rules read history (a revert, evidence): a CI's shallow clone would hide it.
         depth = ["--unshallow"] if (self.git_dir / "shallow").exists() else []
         self.process.ask(
@@ -304,7 +302,7 @@ class Git:
             "--no-write-fetch-head",
             *depth,
             self._remote_address or self.remote,
-            refspec,
+            *refspecs,
         )
 
     def push(self, updates: Sequence[RefUpdate], *, atomic: bool = True, options: Sequence[str] = ()) -> None:

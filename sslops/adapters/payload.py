@@ -93,7 +93,7 @@ class _Archive:
         """Add a service to the manifest."""
         path = f"{_safe(parcel.service.group)}/{_safe(parcel.service.name)}"
         self._names.append(f"{path}\n")
-        self.say("service", source, path, _safe(parcel.generation))
+        self.say("service", source, path, _safe(parcel.generation), _named(parcel))
 
     def add_parcel(self, source: str, number: int, parcel: Parcel, seq: int) -> None:
         """Add a service's files below *source*, and the link that will be its `curr`."""
@@ -145,6 +145,11 @@ class _Archive:
         entry.size, entry.mode = len(content), mode
         self._tar.addfile(entry, io.BytesIO(content))
         self._sums.append(_sum_line(path, content))
+
+
+def _named(parcel: Parcel) -> str:
+    """Return the generations that the host may go back to, as the receiver reads them."""
+    return "any" if parcel.returns_to is None else " ".join(map(_safe, sorted(parcel.returns_to)))
 
 
 def _sum_line(path: str, content: bytes) -> str:

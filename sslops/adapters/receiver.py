@@ -74,7 +74,7 @@ class Receivers:
         return Answer(Outcome.DONE, answer.seq, held, answer.includes, answer.unfinished, answer.restarted)
 
     def back(self, host: Host, seq: int, shipment: Shipment) -> Answer:
-        """Return to what was served before the `put` of the same *seq*, and restart."""
+        """Return to where the `put` of the same *seq* would have gone back to, and restart."""
         return self._call(host, "back", seq, pack_names(shipment).reveal(), PUT_SECONDS)
 
     def _call(self, host: Host, operation: str, seq: int, payload: bytes, timeout_seconds: float) -> Answer:
@@ -129,7 +129,7 @@ def _hint(host: Host, outcome: Outcome) -> str | None:
     hints = {
         Outcome.HOST_KEY: f"compare the key of '{host.name}' on its console, then put it into 'inventory/known_hosts'",
         Outcome.DENIED: "sslops doctor, and the login key in the host's authorized_keys",
-        Outcome.STUCK: f"look at the daemon on '{host.name}'; the files are those of before",
+        Outcome.STUCK: f"look at the daemon on '{host.name}'; its files are whole, and may be served",
         Outcome.BUSY: "the next run tries again",
     }
     return hints.get(outcome)

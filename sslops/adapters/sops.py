@@ -89,10 +89,6 @@ class Sops:
         """Open each (path, document) in parallel; one that fails gives its error and stops no other."""
         return _each(lambda item: self.decrypt(*item), items)
 
-    def recipients_asked(self, path: str) -> frozenset[str]:
-        """Return whom `.sops.yaml` wants the file at *path* encrypted to, as `kind:name`."""
-        return rule_for(self._rules, path).recipients
-
     @cached_property
     def program(self) -> str:
         """The program that is run; SopsError when there is none."""

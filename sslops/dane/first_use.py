@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from sslops.model.inventory import Endpoint
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -77,6 +79,6 @@ def unproven_address(addresses: tuple[AddressSeen, ...], certificates: frozenset
     shown = {entry.address: False for entry in addresses}
     for entry in addresses:
         if entry.seen.error is None and not (entry.seen.certificates and entry.seen.certificates <= certificates):
-            return f"{entry.address}:{entry.port}"
+            return str(Endpoint(entry.address, entry.port))
         shown[entry.address] |= entry.seen.error is None
     return next((address for address, answered in sorted(shown.items()) if not answered), None)

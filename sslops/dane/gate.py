@@ -18,7 +18,7 @@ from sslops.model.names import format_time
 from sslops.model.plan import Hazard, HazardName, Verb
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Iterable, Mapping
 
     from sslops.dane.names import DaneName
     from sslops.dane.records import Keys
@@ -52,24 +52,29 @@ class Gate:
     now: datetime
     blind: Mapping[ServiceId, str] = field(default_factory=dict)
     """Services with DANE whose names could not be found out, and why: they may not change."""
-    arrivals: frozenset[ServiceId] = frozenset()
-    """Services that some host is yet to show for the first time: in the place of another, for all we know."""
+    new_at: Mapping[str, frozenset[ServiceId]] = field(default_factory=dict)
+    """Host to the services that it is to show and was never proven to show: in the place of others, for all we know."""
     mute: frozenset[str] = frozenset()
     """Apexes of active groups that could not be looked at."""
-    given_up: tuple[tuple[str, str], ...] = field(init=False)
-    """(apex, owner) of every name of ours that nobody asks for any more and some cache may know."""
+    given_up: Mapping[tuple[str, str], frozenset[ServiceId]] = field(init=False)
+    """(apex, owner) of every name that nobody asks for any more and some cache may know, with the services that have or
+    had records there as far as that can be told."""
 
     def __post_init__(self) -> None:
         """Look through all names once."""
-        object.__setattr__(self, "given_up", tuple(self._find_given_up()))
+        object.__setattr__(self, "given_up", dict(self._find_given_up()))
 
-    def may_serve(self, service: ServiceId, generation: GenerationId) -> Verdict:
-        """Return whether hosts may serve *generation* of *service*, judged over all of the service's names."""
+    def may_serve(self, service: ServiceId, generation: GenerationId, host: str | None = None) -> Verdict:
+        """Return whether hosts may serve *generation* of *service*, judged over all of the service's names.
+
+        With *host* also over the names given up whose port there *service* may take over.
+        """
         if service in self.blind:
             return Verdict(allowed=False, why=self.blind[service])
         own = self.names_of(service)
+        inherited = () if host is None else self._given_up_near(service, host)
         verdicts = [self._name(*name, service, generation) for name in own]
-        verdicts += [self._inherited(*name, service, generation) for name in self._given_up_near(service, set(own))]
+        verdicts += [self._inherited(*name, service, generation) for name in inherited if name not in own]
         return slowest(verdicts)
 
     def names_of(self, service: ServiceId) -> tuple[tuple[str, str], ...]:
@@ -77,18 +82,19 @@ class Gate:
         wanted = {(name.apex, name.owner) for name in self.names if name.service == service}
         return tuple(sorted(wanted | set(self._names_in_use(service))))
 
-    def _given_up_near(self, service: ServiceId, own: Collection[tuple[str, str]]) -> Iterable[tuple[str, str]]:
-        """Return the names given up, none of its *own*, whose port *service* may take over when it arrives.
+    def _given_up_near(self, service: ServiceId, host: str) -> Iterable[tuple[str, str]]:
+        """Return the names given up that *service* may be met under when it first comes to *host*.
 
         A service that is renamed when its DANE ends comes under a name that asks for nothing there.
         """
-        if service not in self.arrivals:
+        if service not in self.new_at.get(host, ()):
             return
-        ids = self.keys.ids(service)
-        for apex, owner in self.given_up:
+        ids, there = self.keys.ids(service), self.ledger.host(host).services.keys()
+        for (apex, owner), former in self.given_up.items():
+            is_known = apex in self.seen or apex in self.mute
             # DANE-EE asks for no name in the certificate, so what lies in the zone of its group counts anyway.
             is_near = apex == service.group or any(self._names(service, key, owner) for key in ids)
-            if is_near and (apex, owner) not in own:
+            if (is_known and is_near) or former & there:
                 yield apex, owner
 
     def _inherited(self, apex: str, owner: str, service: ServiceId, generation: GenerationId) -> Verdict:
@@ -98,15 +104,19 @@ class Gate:
             return verdict
         return Verdict(allowed=False, why=f"{owner} is given up and still has records, and {service} may come there")
 
-    def _find_given_up(self) -> Iterable[tuple[str, str]]:
+    def _find_given_up(self) -> Iterable[tuple[tuple[str, str], frozenset[ServiceId]]]:
         """Yield the names that have or had records of ours and are asked for by nobody; where DNS is mute, all had."""
         asked = {(name.apex, name.owner) for name in self.names}
-        for apex in self.seen.keys() | self.mute:
+        for apex in self.seen.keys() | self.ledger.apexes.keys():
             left = frozenset(record for record in self._traces(apex) if (apex, record.owner) not in asked)
             index = Index.of(self.keys, frozenset(record.params for record in left))
             written = self.seen[apex].repo.written_by_us if apex in self.seen else left
-            ours = {record.owner for record in left if record in written or index.versions(record)}
-            yield from ((apex, owner) for owner in ours | set(self._emptied(apex)) if (apex, owner) not in asked)
+            found: dict[str, set[ServiceId]] = {owner: set() for owner in self._emptied(apex)}
+            for record in left:
+                versions = index.versions(record)
+                if versions or record in written:
+                    found.setdefault(record.owner, set()).update(service for service, _ in versions)
+            yield from (((apex, owner), frozenset(found[owner])) for owner in found if (apex, owner) not in asked)
 
     def _names_in_use(self, service: ServiceId) -> Iterable[tuple[str, str]]:
         ids = self.keys.ids(service)

@@ -177,9 +177,12 @@ def target(at: AtName, seen: NameSeen, keys: Keys) -> Target:
     coming = frozenset(params for params in new if at.others is None and lacks[params] is None)
     late = [Stay(f"no {params} records yet: {lacks[params] or at.others}") for params in sorted(new - coming)]
     old, stays = _old(at, seen, lacks, keys)
-    required = frozenset(
-        record for params in (seen.combinations | coming) - old for record in _required(at, params, keys)
-    )
+    copied = _copied(at, seen, keys)
+    late += [
+        Stay(f"no {params} records: others keep copies of ours beside the include file") for params in sorted(copied)
+    ]
+    there = (seen.combinations - copied) | coming
+    required = frozenset(record for params in there - old for record in _required(at, params, keys))
     leaving = frozenset(record for record in seen.base - required - at.nobodys if record.params not in old)
     unknown = frozenset(record for record in leaving if lacks[record.params] is not None)
     if unknown:
@@ -187,6 +190,15 @@ def target(at: AtName, seen: NameSeen, keys: Keys) -> Target:
             Stay(f"nothing is withdrawn while {lack}") for lack in sorted({str(lacks[r.params]) for r in unknown})
         ]
     return Target(required | at.nobodys | unknown | (leaving & seen.underway), tuple(late + stays))
+
+
+def _copied(at: AtName, seen: NameSeen, keys: Keys) -> frozenset[TlsaParams]:
+    """Return the combinations that nobody asks for and only others have, in records that we would write as well.
+
+    Once they stood in base too nobody could tell any more that they would stay when ours are withdrawn.
+    """
+    strange = _of(seen.foreign) - at.wanted - _of(seen.base)
+    return frozenset(params for params in strange if not seen.foreign.isdisjoint(_required(at, params, keys)))
 
 
 def _required(at: AtName, params: TlsaParams, keys: Keys) -> frozenset[TlsaRecord]:

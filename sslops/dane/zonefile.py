@@ -21,8 +21,10 @@ if TYPE_CHECKING:
 HEADER = "; written by sslops: changes made here are lost\n"
 
 LOST = "of a generation that is lost"
-_WHOSE = re.compile(rf"[^ /]+/[^ /]+ [0-9]{{8}}T[0-9]{{6}}Z-[0-9a-f]{{4}} [a-z]+|{LOST}")
-"""What the engine says behind a record of a generation: service, generation and slot."""
+LISTED = "an issuer of"
+"""What the engine says, with the name of the CA, behind an issuer of its list that signed no generation."""
+_WHOSE = re.compile(rf"[^ /]+/[^ /]+ [0-9]{{8}}T[0-9]{{6}}Z-[0-9a-f]{{4}} [a-z]+|{LOST}|{LISTED} [^ ]+")
+"""What the engine says behind a record of its own: of a generation service, generation and slot."""
 
 _LINE = re.compile(
     r"(?P<owner>[0-9A-Za-z_.-]+\.)[ \t]+(?P<ttl>[0-9]{1,10})[ \t]+IN[ \t]+TLSA[ \t]+"
@@ -46,7 +48,7 @@ def parse(text: str, path: str) -> Zone:
 
 
 def written_by_us(text: str, path: str) -> frozenset[TlsaRecord]:
-    r"""Return the records of an include file that were written for a generation, which may be lost by now.
+    r"""Return the records of an include file that were written for a generation or an issuer, lost by now or not.
 
     >>> [each.data for each in written_by_us(
     ...     "_25._tcp.mail.example.com. 1800 IN TLSA 3 1 1 9b1c ; example.com/mail-ec 20261124T143000Z-9b1c next\n"

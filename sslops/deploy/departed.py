@@ -12,7 +12,7 @@ from sslops.inventory.reach import deliveries
 from sslops.model.plan import Hazard, HazardName, Verb, Wait
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from sslops.deploy.decision import DeployOptions, World
     from sslops.inventory.reach import Delivery
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from sslops.model.ledger import HostEntry, Ledger, Served
     from sslops.model.names import GenerationId, ServiceId
     from sslops.model.seen import PortSeen
+    from sslops.model.shipment import Answer
 
 
 def left_behind(world: World, closed: Mapping[str, frozenset[ServiceId]]) -> Iterator[Wait]:
@@ -55,6 +56,27 @@ def as_expected(ledger: Ledger, inventory: Inventory) -> Ledger:
         if begun:
             hosts[delivery.host.name] = replace(entry, services={**entry.services, **begun})
     return replace(ledger, hosts=hosts)
+
+
+def is_gone(
+    service: ServiceId,
+    served: Served,
+    answer: Answer,
+    keys: Mapping[GenerationId, str],
+    shown: Callable[[], Iterable[PortSeen]],
+    right: frozenset[str],
+) -> bool:
+    """Whether a host certainly does not serve *service*: by its files, which *answer* tells, or by its ports.
+
+    *served* is its entry; *keys* and *right* are as for `not_seen`; *shown* asks the ports, where files do not decide.
+    """
+    has_files, is_unfinished = bool(answer.holds(service).files), service in answer.unfinished
+    if has_files and is_unfinished:
+        # They were switched and no daemon loaded them since: the next restart may show what the port does not now.
+        return False
+    if not has_files and not is_unfinished:
+        return True
+    return not_seen(served, keys, shown(), right)
 
 
 def not_seen(

@@ -81,6 +81,18 @@ def went_back(
     return replace(entry, services=services)
 
 
+def doubt(entry: HostEntry, seq: int, services: Iterable[ServiceId]) -> HostEntry:
+    """Return the entry with *services* perhaps serving something unknown: the host holds what our intent did not name.
+
+    Until it is asked again and proven nothing is withdrawn.
+    """
+    if entry.seq != seq:
+        return entry
+    known = {service: entry.serves(service) for service in services}
+    unsure = {s: replace(old, may_serve=(None, *filter(None, old.may_serve))) for s, old in known.items()}
+    return replace(entry, services={**entry.services, **unsure})
+
+
 def restore(entry: HostEntry, seq: int, before: HostEntry, services: Iterable[ServiceId]) -> HostEntry:
     """Return the entry with *services* as they were *before* our intent, because nothing of them was sent."""
     if entry.seq != seq:
@@ -111,6 +123,15 @@ def forgive(entry: HostEntry, seq: int, services: Iterable[ServiceId]) -> HostEn
 def close(entry: HostEntry, services: Collection[ServiceId]) -> HostEntry:
     """Return the entry without *services*: nothing they may serve can matter any more."""
     return replace(entry, services={key: served for key, served in entry.services.items() if key not in services})
+
+
+def withdraw_proof(entry: HostEntry, services: Collection[ServiceId]) -> HostEntry:
+    """Return the entry where *services*, which the host is to serve no more, are not proven: people take them away.
+
+    What it may serve stays. Should they come back into the inventory the host is asked again.
+    """
+    doubted = {key: replace(entry.services[key], proof=None) for key in services if not entry.serves(key).is_copy}
+    return replace(entry, services={**entry.services, **doubted})
 
 
 def retry_at(failures: int, now: datetime) -> datetime:

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sslops.deploy.departed import not_seen
+from sslops.deploy.departed import is_gone
 from sslops.deploy.session import DANE_CONNECTIONS, DANE_SECONDS, host_names
 
 if TYPE_CHECKING:
@@ -40,15 +40,13 @@ class FormerServices:
             return frozenset(service for service, is_gone in zip(sorted(work.former), judged, strict=True) if is_gone)
 
     def _is_gone(self, service: ServiceId, work: Work, entry: HostEntry, answer: Answer) -> bool:
-        if not answer.holds(service).files and service not in answer.unfinished:
-            return True
         known = self._certificates(service)
         right = frozenset(
             self._certificates(other).get(settled, "")
             for other in work.delivery.services
             if (settled := entry.serves(other).settled) is not None
         )
-        return not_seen(entry.serves(service), known, self._shown(service, work), right)
+        return is_gone(service, entry.serves(service), answer, known, lambda: self._shown(service, work), right)
 
     def _shown(self, service: ServiceId, work: Work) -> list[PortSeen]:
         verifies = {

@@ -70,12 +70,15 @@ class Ended:
     troubles: tuple[SslopsError, ...] = ()
     closed: frozenset[ServiceId] = frozenset()
     """Services that it was seen not to serve any more."""
+    doubted: frozenset[ServiceId] = frozenset()
+    """Services of which the host holds what the intent did not name."""
 
     def applied(self, entry: HostEntry, at: datetime) -> HostEntry:
         """Return the host's entry after this session; unchanged when another run was there since."""
         entry = entries.restore(entry, self.seq, self.before, self.restored)
         entry = entries.forgive(entry, self.seq, self.well - self.failed)
         entry = entries.hold_includes(entry, self.seq, self.includes)
+        entry = entries.doubt(entry, self.seq, self.doubted)
         entry = entries.close(entry, self.closed) if entry.seq == self.seq else entry
         return entries.went_back(entry, self.seq, self.proven, self.failed, at=at)
 
@@ -91,6 +94,7 @@ class HostSession:
         self._restored = set(prepared.dropped)
         self._troubles: list[SslopsError] = []
         self._closed: frozenset[ServiceId] = frozenset()
+        self._doubted: frozenset[ServiceId] = frozenset()
 
     def run(self) -> Ended:
         """Do all of it; a host that does not play along ends in an outcome too."""
@@ -139,7 +143,16 @@ class HostSession:
         includes = tuple(include for include in self._given.includes if include.apex in self._work.includes)
         more = session.classes_of(self._work.delivery, stale)
         restarts = session.restarts(self._work, send, [include.apex for include in includes], more)
-        return Shipment(tuple(self._given.parcels[service] for service in sorted(send)), includes, restarts)
+        return Shipment(tuple(self._parcel(service) for service in sorted(send)), includes, restarts)
+
+    def _parcel(self, service: ServiceId) -> Parcel:
+        """Return what is sent, with where the host may go back to: what the ledger named for it before the intent.
+
+        The records of anything else may be gone. Where something unknown is served, that may go on being served.
+        """
+        named = frozenset(self._given.before.serves(service).may_serve or (None,))
+        known = frozenset(key for key in named if key is not None)
+        return replace(self._given.parcels[service], returns_to=None if None in named else known)
 
     def _refuse(self, send: frozenset[ServiceId], other: ServiceId, proven: Mapping[ServiceId, Proven]) -> Ended:
         what = f"'{self._host.name}': the restart would reach '{other}', which is not settled there"
@@ -198,15 +211,29 @@ class HostSession:
         *,
         was_copied: bool = False,
     ) -> Ended:
-        """Prove what was served before, where that was certain; the rest may serve either."""
-        sent = [parcel.service for parcel in shipment.parcels]
-        old = {s: key for s in sent if (key := self._given.before.serves(s).settled) and s not in self._work.unproven}
+        """Prove what was served before, where that was certain and the host has it again; the rest may serve either."""
+        sent = frozenset(parcel.service for parcel in shipment.parcels)
+        settled = {s: key for s in sent - self._work.unproven if (key := self._given.before.serves(s).settled)}
+        old = {service: settled[service] for service in self._there_again(sent) & settled.keys()}
         showing = {**self._work.due, **old}
         questions = {service: self._given.ask(service, key, showing) for service, key in old.items()}
         shown = self._prover.prove(self._host, questions)
         again = {s: Proven(old[s], each.proof) for s, each in shown.items() if each.proof is not None}
         blamed = self._blamed(shipment, failed)
         return self._ended(proven={**proven, **again}, failed=blamed, was_copied=was_copied)
+
+    def _there_again(self, sent: frozenset[ServiceId]) -> frozenset[ServiceId]:
+        """Ask the host; return which of the services *sent* it has whole, loaded, and as they were settled before."""
+        answer = self._receiver.ask(self._host, self._given.seq)
+        if answer.trouble is not None:
+            self._troubles.append(answer.trouble)
+            return frozenset()
+        before = self._given.before
+        held = {service: answer.holds(service) for service in sent}
+        whole = {service: each.generation for service, each in held.items() if each.intact}
+        named = {s for s, key in whole.items() if key in {*before.serves(s).may_serve, self._work.due[s]}}
+        self._doubted = sent - named
+        return frozenset(s for s in named - answer.unfinished if whole[s] == before.serves(s).settled)
 
     def _blamed(self, shipment: Shipment, failed: frozenset[ServiceId]) -> frozenset[ServiceId]:
         """Return whose next try waits: the services concerned, or all of the classes when only include files came."""
@@ -238,6 +265,7 @@ class HostSession:
             was_copied=was_copied,
             troubles=tuple(self._troubles),
             closed=self._closed,
+            doubted=self._doubted,
         )
 
     def _as_copy(self, service: ServiceId, fact: Proven) -> Proven:

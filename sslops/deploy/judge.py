@@ -166,12 +166,12 @@ def is_due(service: ServiceId, world: World, entry: HostEntry) -> bool:
 
 
 def _outlives(served: Served, service: ServiceId, world: World, until: datetime | None) -> bool:
-    """Whether the wait is longer than what is served now is valid."""
-    known = [world.branches.main[service].generations.get(key) for key in served.may_serve if key is not None]
-    issued = [generation.issued for generation in known if generation is not None and generation.issued]
-    if until is None:
-        return any(each.is_ending(world.now) for each in issued)
-    return any(until >= each.not_after for each in issued)
+    """Whether the wait is longer than what may be served now is valid: curr and prev, where nobody knows what is."""
+    state = world.branches.main[service]
+    may_serve = set(served.may_serve) or {None}
+    unknown = {state.slots.curr, state.slots.prev} if None in may_serve else set()
+    found = (state.at(generation) for generation in may_serve | unknown)
+    return any(each.issued.ends_before(until, world.now) for each in found if each is not None and each.issued)
 
 
 def services_for(delivery: Delivery, options: DeployOptions) -> list[ServiceId]:

@@ -47,11 +47,14 @@ class Receiver(Protocol):
         ...
 
     def put(self, host: Host, seq: int, shipment: Shipment) -> Answer:
-        """Switch to *shipment* and restart; must have gone back, once, when it answers that a restart failed."""
+        """Switch to *shipment* and restart; must have gone back, once, when it answers that a restart failed.
+
+        A service goes back to what was there, if that is among its parcel's `returns_to`; else it stays with the new.
+        """
         ...
 
     def back(self, host: Host, seq: int, shipment: Shipment) -> Answer:
-        """Return to what was there before the put of the same *seq*, and restart."""
+        """Return to where the put of the same *seq* would have gone back to, and restart."""
         ...
 
 

@@ -4,7 +4,7 @@
 #   look    say what is here; takes no lock and changes nothing
 #   ask     the same under the lock, after the fence: nothing older can act afterwards
 #   put     stage, check, switch, restart; go back once when a restart fails
-#   back    return to what was there before the put of the same number
+#   back    return to where that put would have gone back to
 #
 # Exit codes: 20 an older number than the highest seen, 21 another receiver holds the lock, 22 a program is missing,
 # 23 the payload is not complete, 24 a restart failed and all went back, 25 the way back failed too, 26 the switch
@@ -180,7 +180,7 @@ unpack() {
 place() {
     step place
     if [ -s "$stage/folders" ]; then (umask 022 && xargs mkdir -p -- <"$stage/folders"); fi
-    while IFS=$tab read -r kind first second third; do
+    while IFS=$tab read -r kind first second third _; do
         [ "$kind" = service ] || continue
         [ ! -e "$second/.generations/$third.$number" ] || refuse 23 "number $number was used before"
         mv -T -- "$stage/$first" "$second/.generations/$third.$number"
@@ -227,31 +227,45 @@ NAMES
     step forgotten
 }
 
-# The way back is what was served before the first unproven switch: not another try of the same generation.
+# Sets the way back of service $1, which is about to get generation $2: what is there now; while the restarts of an
+# earlier session are not through, what was there before the first of those. $3 are the generations that the ledger
+# names for this host, or `any`. Whatever else is there has perhaps no records any more, so from there no way leads
+# back, nor to other files of the same generation: then the new ones stay.
 remember() {
     find_current "$1"
-    generation_now=${current#.generations/}
-    if [ -e "$1/.prev" ]; then
-        if [ "${generation_now%%.*}" = "$2" ]; then return 0; fi
-        case "$newline$unfinished$newline" in *"$newline$1$newline"*) return 0 ;; esac
-    fi
-    if [ -n "$current" ]; then
-        ln -sfn -- "$current" "$1/.prev"
-    elif [ -d "$1/curr" ] && [ ! -L "$1/curr" ]; then
-        # An adopted site has a real folder. `mv` cannot swap a folder and a link, so for a moment there is no `curr`;
-        # `repair` restores it when we die here.
-        ln -sfn -- ".generations/adopted.$number" "$1/.prev"
-    else
+    way_back=$current
+    kept=
+    # An adopted site has a real folder. `mv` cannot swap a folder and a link, so for a moment there is no `curr`;
+    # `repair` restores it when we die here.
+    if [ -d "$1/curr" ] && [ ! -L "$1/curr" ]; then way_back=.generations/adopted.$number; fi
+    case "$newline$unfinished$newline" in
+    *"$newline$1$newline"*)
+        if [ -e "$1/.prev" ]; then
+            kept=$(readlink -- "$1/.prev")
+            way_back=$kept
+        fi
+        ;;
+    esac
+    generation=${way_back#.generations/}
+    generation=${generation%%.*}
+    case " $3 " in
+    *" any "* | *" ${generation:-nothing} "*) ;;
+    *) generation=$2 ;;
+    esac
+    if [ "$generation" = "$2" ]; then way_back=.generations/$2.$number; fi
+    if [ -z "$way_back" ]; then
         rm -f -- "$1/.prev"
+    elif [ "$way_back" != "$kept" ]; then
+        ln -sfn -- "$way_back" "$1/.prev"
     fi
 }
 
 switch() {
     phase=switching
-    while IFS=$tab read -r kind first second third; do
+    while IFS=$tab read -r kind first second third fourth; do
         [ "$kind" = service ] || continue
         step "switch $second"
-        remember "$second" "$third"
+        remember "$second" "$third" "$fourth"
         printf '%s\n' "$second" >>"$stage/switched"
         if [ -d "$second/curr" ] && [ ! -L "$second/curr" ]; then
             mv -T -- "$second/curr" "$second/.generations/adopted.$number"

@@ -322,8 +322,8 @@ class Deployer:
 
 
 def _by_gate(gate: Gate) -> Verdicts:
-    def verdict(service: ServiceId, generation: GenerationId, _host: Host) -> Verdict:
-        return gate.may_serve(service, generation)
+    def verdict(service: ServiceId, generation: GenerationId, host: Host) -> Verdict:
+        return gate.may_serve(service, generation, host.name)
 
     return verdict
 
@@ -343,6 +343,9 @@ def _ended_entries(ledger: Ledger, decision: Decision) -> Ledger:
     for name, services in decision.closed.items():
         if name in hosts:
             hosts[name] = entries.close(hosts[name], services)
+    for work in decision.works:
+        if work.former:
+            hosts[work.host.name] = entries.withdraw_proof(hosts[work.host.name], work.former)
     return replace(ledger, hosts=hosts)
 
 

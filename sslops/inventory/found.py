@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 FOLDER = "inventory"
 SETTINGS_FILE = f"{FOLDER}/sslops.yaml"
 CAS_FILE = f"{FOLDER}/cas.yaml"
-KNOWN_HOSTS_FILE = f"{FOLDER}/known_hosts"
 
 _SERVICE_FILE = re.compile(rf"{FOLDER}/(?P<group>[^/]+)/(?P<name>[^/]+)\.yaml\Z")
 _SAFE = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_-]|\.[A-Za-z0-9_-])*\Z")

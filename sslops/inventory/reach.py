@@ -54,11 +54,6 @@ class Delivery:
     files: FileModes
 
     @property
-    def class_names(self) -> tuple[str, ...]:
-        """The classes that name the host, sorted."""
-        return tuple(part.class_name for part in self.parts)
-
-    @property
     def apexes(self) -> tuple[str, ...]:
         """The groups whose include files go to the host, sorted."""
         return tuple(sorted({service.group for service in self.services}))
@@ -90,11 +85,6 @@ def hosts_copying(inventory: Inventory, service: ServiceId) -> tuple[Host, ...]:
     """Return every host that gets *service* but only keeps a copy of it, sorted."""
     serving = {host.name for host in hosts_serving(inventory, service)}
     return tuple(host for host in _hosts(inventory, service, serves=False) if host.name not in serving)
-
-
-def services_of(inventory: Inventory, class_name: str) -> tuple[ServiceId, ...]:
-    """Return the services that the hosts of class *class_name* get, sorted."""
-    return tuple(sorted(_services_of(inventory.classes[class_name], _leaves(inventory))))
 
 
 def _hosts(inventory: Inventory, service: ServiceId, *, serves: bool) -> tuple[Host, ...]:

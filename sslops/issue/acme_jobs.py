@@ -35,6 +35,8 @@ class Job:
     document: bytes | None = None
     """The encrypted key, while it has to be written."""
     is_stored: bool = False
+    is_alarming: bool = False
+    """Whether the certificate in use ends so soon that a renewal which waits for somebody has failed."""
     order: OrderSeen | None = None
     authorizations: tuple[AuthorizationSeen, ...] = ()
     proofs: frozenset[Proof] = frozenset()
@@ -85,11 +87,11 @@ class Job:
             order = replace(self.generation.order, challenges=self._challenges())
             self.generation = replace(self.generation, order=order)
 
-    def waits(self, what: str, why: str, *, fatal: bool = False) -> None:
-        """Leave it as it is for a later run, which has until the order's end; *fatal* makes it a failure."""
+    def waits(self, what: str, why: str) -> None:
+        """Leave it as it is for a later run, which has until the order's end; it is a failure where time is short."""
         until = self.generation.order.expires if self.generation.order is not None else None
         key = self.service.id
-        self.wait = Wait(Verb.RENEW, key.group, key.name, what, until, why, fatal=fatal)
+        self.wait = Wait(Verb.RENEW, key.group, key.name, what, until, why, fatal=self.is_alarming)
 
     def fail(self, error: SslopsError, now: datetime) -> None:
         """Count a failure: an order that came to nothing is forgotten, one that a weak server holds is kept."""

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 _BACKOFF_MINUTES = (1, 10, 100)
 _DAILY = timedelta(days=1)
+_SHORTEST_WAIT = timedelta(minutes=1)
 _TRANSIENT = frozenset({"rateLimited", "serverInternal", "badNonce", "connection", "timeout", "garbled"})
 _CLIENT_ERROR, _SERVER_ERROR, _TOO_MANY = 400, 500, 429
 
@@ -195,6 +196,22 @@ def chosen_time(window: RenewalWindow, service: ServiceId, generation: Generatio
     drawn = window.start + fraction(f"ari {service} {generation}") * (window.end - window.start)
     latest, earliest = issued.not_after, issued.not_before + timedelta(seconds=1)
     return max(earliest, min(drawn, latest)).replace(microsecond=0)
+
+
+def ask_again_at(now: datetime, asked_seconds: float | None) -> datetime | None:
+    """Return when the server wants to be asked about a window again; null when it did not say.
+
+    As RFC 9773 section 4.3.2 has it, what it asks for counts as a minute at least and a day at the most.
+    """
+    if asked_seconds is None:
+        return None
+    wait = max(timedelta(seconds=min(asked_seconds, _DAILY.total_seconds())), _SHORTEST_WAIT)
+    return (now + wait).replace(microsecond=0)
+
+
+def is_too_early(now: datetime, appointment: datetime | None) -> bool:
+    """Whether a CA does not want to be asked about a window yet; an appointment that nobody can have made is none."""
+    return appointment is not None and now < appointment <= now + _DAILY
 
 
 def as_slot(window: RenewalWindow) -> AriWindow:

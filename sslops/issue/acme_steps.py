@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from sslops.errors import AcmeError, NoIdentity, SslopsError
 from sslops.issue.acme_jobs import Job
 from sslops.issue.acme_orders import Orders
-from sslops.issue.acme_rules import profile_for, proofs_of
+from sslops.issue.acme_rules import ask_again_at, profile_for, proofs_of
 from sslops.issue.drafting import Drafter
 from sslops.issue.rules import is_alarming, newest
 from sslops.issue.steps import Failure, Outcome
@@ -24,8 +24,7 @@ if TYPE_CHECKING:
 
     from sslops.errors import SopsError
     from sslops.issue.drafts import Draft
-    from sslops.issue.ports import Accounts, AcmeServer, Clock, Journal, Solver, Talk
-    from sslops.issue.steps import Workshop
+    from sslops.issue.ports import Accounts, AcmeServer, Appointments, Clock, Journal, Solver, Talk, Workshop
     from sslops.model.acme import Account, ChallengeType, Proof
     from sslops.model.change import AccountChange, Change
     from sslops.model.inventory import CertificateAuthority, Inventory
@@ -47,6 +46,7 @@ class Outside:
 
     workshop: Workshop
     accounts: Accounts
+    appointments: Appointments
     servers: Mapping[str, AcmeServer]
     solver: Callable[[ChallengeType], Solver | None]
     journal: Journal
@@ -64,6 +64,8 @@ class Batch:
     state: State
     digest: str | None = None
     is_rehearsal: bool = False
+    said: str = ""
+    """Why a person asked for it."""
     _failures: list[Failure] = field(default_factory=list)
 
     def run(self, actions: Sequence[Action], others: Sequence[Change] = ()) -> Outcome:
@@ -82,14 +84,14 @@ class Batch:
         orders.finish(pending)
         self._clean(jobs)
         self._write([job.change() for job in pending if job.is_news])
+        self._appoint(pending)
         return self._outcome(jobs)
 
     # Keys and CSRs.
 
     def _drafted(self, actions: Sequence[Action]) -> list[Job]:
         out = self.outside
-        shop, now = out.workshop, out.clock.now()
-        drafter = Drafter(self.inventory, self.state, now, shop.maker, shop.vault, shop.files)
+        drafter = Drafter(self.inventory, self.state, out.clock.now(), out.workshop, self.said)
         jobs = []
         for action in actions:
             service = ServiceId(action.group, action.service)
@@ -115,6 +117,8 @@ class Batch:
             digest=self.digest,
             document=draft.document,
             is_stored=is_stored,
+            is_alarming=not self.is_rehearsal
+            and is_alarming(self.inventory, draft.service, found, self.outside.clock.now()),
             shown=frozenset(proof for one in (known, found.next) if one is not None for proof in proofs_of(one.order)),
             written=written,
         )
@@ -149,7 +153,7 @@ class Batch:
                 accounts[ca] = known
             except NoIdentity as error:
                 for job in _at(ca, jobs):
-                    job.waits("account", error.what, fatal=self._is_alarming(job))
+                    job.waits("account", error.what)
             except SslopsError as error:
                 self._stumble(_at(ca, jobs), error)
         if made:
@@ -157,10 +161,6 @@ class Batch:
             self._write([*waiting, *made, *(job.change() for job in jobs if job.is_news)])
             waiting = []
         return waiting + [change for ca, account in accounts.items() for change in self._used(ca, account, jobs)]
-
-    def _is_alarming(self, job: Job) -> bool:
-        service = job.service
-        return is_alarming(self.inventory, service, self.state[service.id], self.outside.clock.now())
 
     def _used(self, ca: str, account: Account, jobs: Sequence[Job]) -> list[AccountChange]:
         """Use *account* from now on, registered first where the CA does not know it; the change that keeps its URL."""
@@ -284,6 +284,13 @@ class Batch:
     def _write(self, changes: Sequence[Change | AccountChange]) -> None:
         if changes:
             self.outside.journal.write(changes)
+
+    def _appoint(self, jobs: Sequence[Job]) -> None:
+        """Note when the CA wants to be asked about the windows of new certificates again."""
+        for job in () if self.is_rehearsal else jobs:
+            moment = ask_again_at(self.outside.clock.now(), job.window.retry_after_seconds if job.window else None)
+            if moment is not None:
+                self.outside.appointments.make(job.service.id, job.generation.id, moment)
 
     def _stumble(self, jobs: Sequence[Job], error: SslopsError) -> None:
         for job in jobs:

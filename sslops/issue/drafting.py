@@ -11,7 +11,7 @@ from sslops.issue.drafts import KEY_FILE, Draft, Obstacle, SignedBy
 from sslops.issue.lifetime import validity
 from sslops.issue.own_cas import OwnCas
 from sslops.issue.request import key_size, request_in, request_sha256
-from sslops.issue.rules import Reason, What, newest
+from sslops.issue.rules import ASKED, Reason, What, newest
 from sslops.issue.signers import ends_no_later, is_root, signing_generation
 from sslops.model.names import ServiceId, generation_id
 from sslops.model.state import Generation, Issued, Status
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from sslops.issue.own_cas import OpenCa
-    from sslops.issue.ports import CertificateMaker, Request, StoredFiles, Vault
+    from sslops.issue.ports import Request, Workshop
     from sslops.model.inventory import Inventory, Service
     from sslops.model.names import GenerationId
     from sslops.model.plan import Action
@@ -33,19 +33,11 @@ if TYPE_CHECKING:
 class Drafter:
     """Makes the drafts of one run; it must be given signers before those they sign for."""
 
-    def __init__(
-        self,
-        inventory: Inventory,
-        state: State,
-        now: datetime,
-        maker: CertificateMaker,
-        vault: Vault,
-        files: StoredFiles,
-    ) -> None:
-        """Take what the branch `next` has, and with whom to work."""
-        self._inventory, self._state, self._now = inventory, state, now
-        self._maker, self._files = maker, files
-        self._cas = OwnCas(inventory, state, now, maker, vault, files)
+    def __init__(self, inventory: Inventory, state: State, now: datetime, workshop: Workshop, said: str = "") -> None:
+        """Take what the branch `next` has, and with whom to work; *said* is the reason a person gave for the run."""
+        self._inventory, self._state, self._now, self._said = inventory, state, now, said
+        self._maker, self._files = workshop.maker, workshop.files
+        self._cas = OwnCas(inventory, state, now, workshop)
 
     def draft(self, action: Action) -> Draft | Obstacle:
         """Return what *action* makes, or what it waits for; SslopsError when it failed."""
@@ -67,23 +59,22 @@ class Drafter:
         if source is None:
             message = f"'{service.id}' has no generation '{action.generation}'"
             raise StateError(message, hint="sslops check")
-        if action.what == What.RESUME:
-            return Draft(action, service, source, csr=self._file(service.id, source.id, "csr.pem"))
-        if action.what == What.ISSUE:
-            generation = replace(source, ca=service.signing_ca, reason=action.reason, order=None, failure=None)
-            return Draft(action, service, generation, csr=self._file(service.id, source.id, "csr.pem"))
+        csr = self._file(service.id, source.id, "csr.pem")
+        if action.what in {What.RESUME, What.ISSUE}:
+            return Draft(action, service, self._gone_on(action, service, source), csr=csr)
         generation = replace(
             self._new_generation(action, service, source.spki_sha256),
             csr_sha256=source.csr_sha256,
             reused_from=source.id,
         )
-        return Draft(
-            action,
-            service,
-            generation,
-            csr=self._file(service.id, source.id, "csr.pem"),
-            document=self._file(service.id, source.id, KEY_FILE),
-        )
+        return Draft(action, service, generation, csr=csr, document=self._file(service.id, source.id, KEY_FILE))
+
+    def _gone_on(self, action: Action, service: Service, source: Generation) -> Generation:
+        """Return the generation on deck as it is gone on with: its order as it is, or before a new one."""
+        generation = replace(source, said=self._words(action, source))
+        if action.what == What.RESUME:
+            return generation
+        return replace(generation, ca=service.signing_ca, reason=action.reason, order=None, failure=None)
 
     def _with_new_key(self, action: Action, service: Service) -> Draft:
         made = self._maker.make_key(service.key)
@@ -101,12 +92,20 @@ class Drafter:
             ca=service.signing_ca,
             profile=None,
             reason=action.reason,
+            said=self._words(action),
             reused_from=None,
             key_type=service.key.ktype,
             key_size=key_size(service.key),
             spki_sha256=spki_sha256,
             csr_sha256=request_sha256(request_in(self._inventory, service)),
         )
+
+    def _words(self, action: Action, begun: Generation | None = None) -> str | None:
+        """Return why a person asked for *action*; who goes on with what was *begun* for that reason keeps the words."""
+        if action.reason not in ASKED:
+            return None
+        kept = begun.said if begun is not None and begun.reason == action.reason else None
+        return self._said or kept
 
     def _signed(self, draft: Draft) -> Draft | Obstacle:
         """Let the signer sign; what it signed is looked at before it counts."""

@@ -15,7 +15,7 @@ from sslops.observe import certificate
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from sslops.issue.ports import CertificateMaker, Signer, StoredFiles, Vault
+    from sslops.issue.ports import Signer, Workshop
     from sslops.model.inventory import Inventory
     from sslops.model.names import GenerationId
     from sslops.model.secret import Secret
@@ -39,18 +39,10 @@ class OpenCa:
 class OwnCas:
     """The own CAs of one run."""
 
-    def __init__(
-        self,
-        inventory: Inventory,
-        state: State,
-        now: datetime,
-        maker: CertificateMaker,
-        vault: Vault,
-        files: StoredFiles,
-    ) -> None:
+    def __init__(self, inventory: Inventory, state: State, now: datetime, workshop: Workshop) -> None:
         """Open nothing yet: a run that signs nothing needs no key."""
         self._inventory, self._state, self._now = inventory, state, now
-        self._maker, self._vault, self._files = maker, vault, files
+        self._maker, self._vault, self._files = workshop.maker, workshop.vault, workshop.files
         self._made: dict[ServiceId, Draft] = {}
         self._opened: dict[ServiceId, OpenCa | Obstacle | SslopsError] = {}
 

@@ -117,6 +117,15 @@ class StoredFiles(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Workshop:
+    """With whom keys, CSRs and own certificates are made."""
+
+    maker: CertificateMaker
+    vault: Vault
+    files: StoredFiles
+
+
 class AcmeServer(Protocol):
     """One ACME CA; each method is one request (or a few), and raises AcmeError. Must be safe for several threads."""
 
@@ -204,6 +213,18 @@ class Accounts(Protocol):
 
     def external(self, ca: str) -> ExternalAccount | None:
         """Return the external account that the inventory names for *ca*; null when it names none."""
+        ...
+
+
+class Appointments(Protocol):
+    """When CAs want to be asked again about renewal windows."""
+
+    def at(self, service: ServiceId, generation: GenerationId) -> datetime | None:
+        """Return when to ask about a certificate; null when nobody said."""
+        ...
+
+    def make(self, service: ServiceId, generation: GenerationId, moment: datetime) -> None:
+        """Ask about it again at *moment*; must be safe for several threads."""
         ...
 
 

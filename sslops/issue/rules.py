@@ -249,6 +249,7 @@ def _choose_begun(view: _View, standing: Generation) -> Action | Wait | None:
     """
     if standing.reason not in _BEGINNINGS or (standing.reason == Reason.REHEARSAL) != view.options.staging:
         return None
+    view = replace(view, options=replace(view.options, said=view.options.said or standing.said or ""))
     reason, order = Reason(standing.reason), standing.order
     is_wanted = standing.csr_sha256 == view.fingerprint and standing.ca == view.service.signing_ca
     if order is not None and is_wanted and order.expires > view.now:
@@ -346,11 +347,13 @@ def _charge(
 
 
 def _wait(view: _View, what: str, until: datetime | None, why: str, *, fatal: bool = False) -> Wait:
-    """Return a wait; one that would outlive the certificate is a failure (design section 2)."""
-    ends = view.newest.issued.not_after if view.newest is not None and view.newest.issued is not None else None
-    outlives = ends is not None and (until or view.now) >= ends
-    key = view.service.id
-    return Wait(Verb.RENEW, key.group, key.name, what, until, why, fatal=fatal or outlives)
+    """Return a wait; one that would outlive the certificate, or may do so, is a failure."""
+    key, issued = view.service.id, view.newest.issued if view.newest is not None else None
+    if until is None and not view.options.staging:
+        fatal = fatal or is_alarming(view.inventory, view.service, view.state, view.now)
+    elif until is not None and issued is not None:
+        fatal = fatal or until >= issued.not_after
+    return Wait(Verb.RENEW, key.group, key.name, what, until, why, fatal=fatal)
 
 
 def _action(view: _View, what: What, reason: Reason, key_of: GenerationId | None = None) -> Action:
@@ -365,7 +368,7 @@ def _why(view: _View, reason: Reason) -> str:
         return f"the CA asks for it, and explains at {ari.explanation_url}"
     if reason is Reason.DUE and issued is not None:
         return f"{_days(issued.not_after - view.now)} of {_days(issued.not_after - issued.not_before)} days left"
-    said = f": {view.options.said}" if view.options.said and reason in _ASKED else ""
+    said = f": {view.options.said}" if view.options.said and reason in ASKED else ""
     return f"{_SENTENCES[reason]}{said}"
 
 
@@ -378,7 +381,7 @@ _BEGINNINGS = frozenset(
 )
 """Reasons to issue, as a generation has them whose certificate was ordered or about to be."""
 
-_ASKED = frozenset({Reason.FORCED, Reason.NEW_KEY, Reason.REHEARSAL})
+ASKED = frozenset({Reason.FORCED, Reason.NEW_KEY, Reason.REHEARSAL})
 """Reasons that a person gives, and may explain."""
 
 _SENTENCES = {

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from sslops.errors import SopsError
-    from sslops.issue.ports import CertificateMaker, StoredFiles, Vault
+    from sslops.issue.ports import Workshop
     from sslops.model.inventory import Inventory
     from sslops.model.plan import Action, Plan
     from sslops.model.secret import Secret
@@ -51,15 +51,6 @@ class Outcome:
         return Outcome(self.changes + other.changes, self.waits + other.waits, self.failures + other.failures)
 
 
-@dataclass(frozen=True, slots=True)
-class Workshop:
-    """With whom the stage works."""
-
-    maker: CertificateMaker
-    vault: Vault
-    files: StoredFiles
-
-
 def renew(
     plan: Plan,
     inventory: Inventory,
@@ -68,15 +59,17 @@ def renew(
     workshop: Workshop,
     *,
     digest: str | None = None,
+    said: str = "",
 ) -> Outcome:
     """Carry out the `renew` actions of *plan* on *state*, the branch `next` that it was made for.
 
-    Keys are encrypted while the next ones are made; *digest* names the plan in each commit.
+    Keys are encrypted while the next ones are made; *digest* names the plan in each commit, *said* is why a
+    person asked for it.
     """
     actions = sorted(plan.of(Verb.RENEW).actions, key=lambda action: _signers_first(inventory, action))
     if not actions:
         return Outcome()
-    drafter = Drafter(inventory, state, now, workshop.maker, workshop.vault, workshop.files)
+    drafter = Drafter(inventory, state, now, workshop, said)
     made = _Made()
     documents = workshop.vault.encrypt_many(_keys(_drafts(drafter, actions, made, _Present(inventory, state, now))))
     paths = [draft.key_path for draft in made.drafts if draft.key is not None]

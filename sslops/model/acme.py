@@ -48,7 +48,6 @@ class Directory:
 
     profiles: Mapping[str, str]
     has_renewal_info: bool
-    needs_external_account: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +77,6 @@ class AuthorizationSeen:
     identifier: str
     status: str
     expires: datetime | None = None
-    is_wildcard: bool = False
     challenges: tuple[ChallengeSeen, ...] = ()
 
     def challenge(self, kind: ChallengeType) -> ChallengeSeen | None:
@@ -137,6 +135,8 @@ class RenewalWindow:
     start: datetime
     end: datetime
     explanation_url: str | None = None
+    retry_after_seconds: float | None = None
+    """After which time it wants to be asked again (RFC 9773 section 4.3); null when it does not say."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,6 +45,9 @@ class Parcel:
     not_after: datetime
     rolled_at: datetime | None
     modes: FileModes = field(default_factory=FileModes)
+    returns_to: frozenset[GenerationId] | None = None
+    """The generations that the host may go back to when a restart fails; null: whatever it has. Where it has no other
+    one of them it stays with this one."""
 
 
 @dataclass(frozen=True, slots=True)

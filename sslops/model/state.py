@@ -48,6 +48,13 @@ class Issued:
         """Whether the last tenth of its life has begun, in which a wait without an end is a failure."""
         return now >= self.not_after - (self.not_after - self.not_before) / 10
 
+    def ends_before(self, until: datetime | None, now: datetime) -> bool:
+        """Whether a wait *until* then outlives it, which makes the wait a failure.
+
+        Of one without an end nobody can tell, so that it is one in the last tenth.
+        """
+        return self.is_ending(now) if until is None else until >= self.not_after
+
 
 @dataclass(frozen=True, slots=True)
 class Generation:
@@ -71,6 +78,8 @@ class Generation:
     issued: Issued | None = None
     failure: str | None = None
     """Why the last order for it came to nothing; null once there is a certificate."""
+    said: str | None = None
+    """*reason* in the words of the person who asked; null where nobody gave any."""
 
 
 @dataclass(frozen=True, slots=True)

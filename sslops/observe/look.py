@@ -60,8 +60,8 @@ class Look:
             for service in inventory.active()
             if (service.dane and service.id.group == apex) or self._is_published(service, apex, keys)
         }
-        arrivals, mute = _arrivals(inventory, ledger), frozenset(self.failed)
-        return Gate(ledger, self.seen, keys, self.owners.names, now, blind, arrivals, mute)
+        mute = frozenset(self.failed)
+        return Gate(ledger, self.seen, keys, self.owners.names, now, blind, _new_at(inventory, ledger), mute)
 
     def _is_published(self, service: Service, apex: str, keys: Keys) -> bool:
         """Whether the DNS base has a record of *service* in *apex*, though the inventory may ask for none any more."""
@@ -159,14 +159,14 @@ class Observer:
         return server.error is not None and self.consents.cover(hazard)
 
 
-def _arrivals(inventory: Inventory, ledger: Ledger) -> frozenset[ServiceId]:
-    """Return the services that some host is to show and was never proven to show any of."""
-    return frozenset(
-        service
+def _new_at(inventory: Inventory, ledger: Ledger) -> dict[str, frozenset[ServiceId]]:
+    """Return for each host the services that it is to show and was never proven to show any of."""
+    return {
+        delivery.host.name: frozenset(
+            service for service in delivery.serving if _is_new(ledger.host(delivery.host.name).serves(service))
+        )
         for delivery in deliveries(inventory)
-        for service in delivery.serving
-        if _is_new(ledger.host(delivery.host.name).serves(service))
-    )
+    }
 
 
 def _is_new(served: Served) -> bool:

@@ -21,6 +21,7 @@ from sslops.model.names import CA_GROUP
 from sslops.model.plan import Hazard, HazardName, Verb, Wait
 from sslops.model.tlsa import EMPTY, Rrset, TlsaRecord
 from sslops.publish.served import needed, proven_hosts
+from sslops.publish.urgency import is_failure
 
 if TYPE_CHECKING:
     from sslops.dane.names import DaneName
@@ -126,23 +127,23 @@ class Owner:
 
     # What stops everything here.
 
-    def _stop(self) -> str | None:
+    def _stop(self) -> Stay | None:
         """Return why the name is left alone for now: a person's wish, or because not all could be looked at."""
         if self.apex not in self.world.seen:
-            return "its DNS could not be looked at"
+            return Stay("its DNS could not be looked at")
         inventory, former = self.world.inventory, self._former()
         for service in (*self._asked, *former):
             known = inventory.services.get(service)
             hold = inventory.hold_on(known, self.world.now) if known else None
             if hold is not None:
-                return f"held: {hold.reason}"
+                return Stay(f"held: {hold.reason}", hold.until)
         for service in former:
             group = inventory.groups.get(service.group)
             if group is not None and not group.active:
-                return f"the group of {service} is not active"
+                return Stay(f"the group of {service} is not active")
             # Which names it has comes from its MX; not to know is no reason to give one up.
             if service.group in self.world.failed:
-                return f"its DNS could not be looked at: {self.world.failed[service.group]}"
+                return Stay(f"its DNS could not be looked at: {self.world.failed[service.group]}")
         return None
 
     # A name that nobody asks for any more.
@@ -151,26 +152,13 @@ class Owner:
         if not self.seen.base:
             return Becomes(EMPTY)
         if self.world.failed and not self._former():
-            return self._unchanged("not every name of the inventory is known: some DNS could not be looked at")
-        for service in self._former():
-            host = self._host_of_retired(service)
-            if host is not None:
-                return self._unchanged(f"{service} is retired, and {host} may still serve it")
+            return self._unchanged(Stay("not every name of the inventory is known: some DNS could not be looked at"))
         if self._strangers() or self.seen.foreign:
             what = "records that are not ours" if self.seen.foreign else "records that no generation explains"
             hazard = self._hazard(f"{self.owner} has {what}, and nothing asks for its records any more")
             if not self.world.consents.cover(hazard):
                 return Becomes(self._current, (), (hazard,))
         return Becomes(EMPTY)
-
-    def _host_of_retired(self, service: ServiceId) -> str | None:
-        if service in self.world.inventory.services:
-            return None
-        entries = self.world.ledger.hosts.items()
-        return next(
-            (host for host, entry in sorted(entries) if service in entry.services and entry.serves(service).may_serve),
-            None,
-        )
 
     # A name without any record yet.
 
@@ -184,7 +172,7 @@ class Owner:
             return Becomes(EMPTY, (), (hazard,))
         why = first.unproven_host()
         if why is not None:
-            return Becomes(EMPTY, (self._wait(f"{why}, so {self.owner} gets no first record"),))
+            return Becomes(EMPTY, (self._wait(Stay(f"{why}, so {self.owner} gets no first record")),))
         address = first.unproven_address()
         if address is None:
             return None
@@ -230,7 +218,7 @@ class Owner:
         )
         found = transitions.target(at, self.seen, self.world.keys)
         ttl_seconds = max(name.ttl_seconds for name in self.names)
-        waits = tuple(self._wait(stay.why, stay) for stay in (*stays, *found.stays))
+        waits = tuple(self._wait(stay) for stay in (*stays, *found.stays))
         return Becomes(Rrset(ttl_seconds, found.records) if found.records else EMPTY, waits, tuple(hazards))
 
     def _with_unknown(self, claims: list[Claim]) -> list[Claim]:
@@ -312,12 +300,16 @@ class Owner:
     def _claim(self, service: ServiceId) -> Claim:
         combinations = {name.params for name in self.names if name.service == service}
         inventory, branches, keys = self.world.inventory, self.world.branches, self.world.keys
+        is_of_list = is_listed(service, inventory)
+        if is_of_list:
+            # Whatever records about a CA are there, asked for or not: what it signs next has to match them.
+            combinations |= {params for params in self.seen.combinations if params.usage in CA_USAGES}
         found = [standing(self.owner, each, service, inventory, branches, keys) for each in combinations]
         return Claim(
             service,
             needed(service, self.world),
             standing=frozenset[TlsaRecord]().union(*found) if found else frozenset(),
-            is_listed=is_listed(service, inventory),
+            is_listed=is_of_list,
         )
 
     # Words.
@@ -326,12 +318,13 @@ class Owner:
     def _current(self) -> Rrset:
         return self.world.current(self.apex, self.owner)
 
-    def _unchanged(self, why: str) -> Becomes:
-        return Becomes(self._current, (self._wait(why),) if self.names or self.seen.base else ())
+    def _unchanged(self, stay: Stay) -> Becomes:
+        return Becomes(self._current, (self._wait(stay),) if self.names or self.seen.base else ())
 
-    def _wait(self, why: str, stay: Stay | None = None) -> Wait:
+    def _wait(self, stay: Stay) -> Wait:
         group, service = self._who
-        return Wait(Verb.PUBLISH, group, service, self.owner, None if stay is None else stay.until, why)
+        fatal = is_failure(self.names, self.world, stay.until)
+        return Wait(Verb.PUBLISH, group, service, self.owner, stay.until, stay.why, fatal=fatal)
 
     def _hazard(self, why: str) -> Hazard:
         return Hazard(HazardName.TLSA_FOREIGN, self.owner, why, Verb.PUBLISH, *self._who)

@@ -61,7 +61,8 @@ class Proposing:
         refusal = self.way.requests.refusal(name)
         if refusal is not None:
             self._take_back()
-            return waiting(self.found, f"declined: {refusal.url} was closed; sslops publish --force opens it again")
+            why = f"declined: {refusal.url} was closed; sslops publish --force opens it again"
+            return waiting(self.found, self.world, why)
         is_pushed = not self.stage.repository.brings(self._zones)
         snapshot = self._push() if is_pushed else self.snapshot
         stated = self.way.requests.propose(self._request(name))
@@ -71,7 +72,7 @@ class Proposing:
                 self._leased()
             self.stage.conclude(snapshot, self.found.plan)
             return self.found.plan
-        left = waiting(self.found, stated.why)
+        left = waiting(self.found, self.world, stated.why)
         return replace(left, actions=self.found.plan.actions) if is_pushed else left
 
     def _push(self) -> Snapshot:

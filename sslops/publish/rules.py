@@ -13,9 +13,11 @@ from sslops.dane.records import Index
 from sslops.model.plan import Action, Plan, Verb, Wait, joined
 from sslops.model.tlsa import TlsaParams
 from sslops.publish.owner import Owner
+from sslops.publish.urgency import is_failure
 from sslops.publish.world import World, active_apexes
 
 if TYPE_CHECKING:
+    from sslops.dane.names import DaneName
     from sslops.model.seen import Zone
     from sslops.model.tlsa import TlsaRecord
 
@@ -67,10 +69,15 @@ def to_propose(found: Publication) -> Publication:
     return Publication(replace(found.plan, actions=actions), proposals)
 
 
-def waiting(found: Publication, why: str) -> Plan:
+def waiting(found: Publication, world: World, why: str) -> Plan:
     """Return the plan of *found* when all of it was proposed, and *why* it is not in the base yet."""
-    apexes = sorted({action.group for action in found.plan.actions})
-    waits = tuple(Wait(Verb.PUBLISH, apex, "", "tlsa", None, why) for apex in apexes)
+    names: dict[str, list[DaneName]] = {action.group: [] for action in found.plan.actions}
+    for name in world.owners.names:
+        names.get(name.apex, []).append(name)
+    waits = tuple(
+        Wait(Verb.PUBLISH, apex, "", "tlsa", None, why, fatal=is_failure(here, world))
+        for apex, here in sorted(names.items())
+    )
     return replace(found.plan, actions=(), waits=(*found.plan.waits, *waits))
 
 

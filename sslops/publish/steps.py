@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from sslops.dane.evidence import servers_agree_with_base
 from sslops.dane.first_use import AddressSeen
 from sslops.dane.records import Index, Keys
-from sslops.dane.zonefile import LOST, render
+from sslops.dane.zonefile import LISTED, LOST, render
 from sslops.model.change import Note
 from sslops.model.ledger import ApexEntry, Ledger, Pending
 from sslops.model.names import CA_GROUP
@@ -75,13 +75,13 @@ class Publisher:
         The forge is asked what became of a proposal only with *asks_forge*.
         """
         world, _ = self._judged(snapshot)
-        return self._shown(publication(world), asks_forge=asks_forge)
+        return self._shown(publication(world), world, asks_forge=asks_forge)
 
     def foresee(self, snapshot: Snapshot, *, asks_forge: bool = False) -> tuple[Plan, tuple[NameOutlook, ...]]:
         """Return the plan, and what lies before each name, from one look."""
         world, look = self._judged(snapshot)
         gate = look.gate(self.inventory, world.ledger, world.keys, world.now)
-        return self._shown(publication(world), asks_forge=asks_forge), outlook(world, gate)
+        return self._shown(publication(world), world, asks_forge=asks_forge), outlook(world, gate)
 
     def publish(self, snapshot: Snapshot, expected_digest: str | None = None) -> Plan:
         """Bring every include file up to date; Moved when another run was faster, to be tried again from the start.
@@ -115,16 +115,17 @@ class Publisher:
         asked = {owner.owner: self._ask(owner) for owner in owners_to_ask(world)}
         return replace(world, addresses=asked), look
 
-    def _shown(self, found: Publication, *, asks_forge: bool) -> Plan:
+    def _shown(self, found: Publication, world: World, *, asks_forge: bool) -> Plan:
         """Return the plan as a person should see it: what is proposed already waits, and is not done again."""
         if self.way is None or not found.plan.actions:
             return found.plan
         wanted = to_propose(found)
         stated = self.way.requests.look(digest(wanted.plan)) if asks_forge else None
         if stated is not None and (stated.is_declined or self._is_proposed(wanted)):
-            return waiting(wanted, stated.why)
+            return waiting(wanted, world, stated.why)
         if wanted.plan.actions and self._is_proposed(wanted):
-            return waiting(wanted, f"proposed on '{Kind.TLSA.branch}'; --fetch asks the forge what became of it")
+            why = f"proposed on '{Kind.TLSA.branch}'; --fetch asks the forge what became of it"
+            return waiting(wanted, world, why)
         return found.plan
 
     def _is_proposed(self, found: Publication) -> bool:
@@ -207,7 +208,7 @@ class Publisher:
     def _listed(self, records: Iterable[TlsaRecord]) -> dict[TlsaRecord, str]:
         """Return for each record about an issuer that `cas.yaml` lists which CA lists it."""
         said = {
-            (each.selector, each.match, each.data): f"an issuer of {ca.name}"
+            (each.selector, each.match, each.data): f"{LISTED} {ca.name}"
             for ca in self.inventory.cas.values()
             for each in ca.tlsa_issuers
         }

@@ -32,8 +32,6 @@ if TYPE_CHECKING:
     )
     from sslops.report.plan_view import HazardRow
 
-_RECORD_HEADS = ("", "name", "record", "key or certificate", "hosts")
-_CHALLENGE_HEADS = ("", "name", "TXT", "proves", "order of", "at")
 _HEX_SHOWN = 16
 _WHY_SHOWN = 10
 

@@ -80,7 +80,7 @@ def _stage_text(stage: StageView) -> str:
     for row in stage.actions:
         lines += [f"  {_head(row.subject, row.what, row.generation)}", *_prose(row.why), *_targets(row)]
     for wait in stage.waits[:_WAITS_SHOWN]:
-        fatal = ", past the end of the certificate" if wait.fatal else ""
+        fatal = ", too long for the certificate" if wait.fatal else ""
         lines += [f"  {_head(wait.subject, f'{wait.what} waits', f'{wait.until}{fatal}')}", *_prose(wait.why)]
     more = len(stage.waits) - _WAITS_SHOWN
     return "\n".join([*lines, f"  {_more_wait(more)}"] if more > 0 else lines)

@@ -105,7 +105,7 @@ def request_waits(
             "roll",
             None,
             why,
-            fatal=_is_ending(branches.main[service].curr, now),
+            fatal=_outlives(branches.main[service].curr, None, now),
         )
         for service in sorted(rolled)
     )
@@ -118,8 +118,8 @@ def held(inventory: Inventory, rolled: Mapping[ServiceId, GenerationId], now: da
     return f"{holds[0][0]} is held: {holds[0][1].reason}" if holds else None
 
 
-def _is_ending(curr: Generation | None, now: datetime) -> bool:
-    return curr is not None and curr.issued is not None and curr.issued.is_ending(now)
+def _outlives(curr: Generation | None, until: datetime | None, now: datetime) -> bool:
+    return curr is not None and curr.issued is not None and curr.issued.ends_before(until, now)
 
 
 def _hazards(verdict: Verdict) -> tuple[Hazard, ...]:
@@ -173,12 +173,9 @@ class _Judge:
         return Action(Verb.ROLL, service.id.group, service.id.name, "roll", reason, on_deck.id, why=why)
 
     def wait(self, service: Service, verdict: Verdict) -> Wait:
-        curr = self.branches.next[service.id].curr
-        expiry = curr.issued.not_after if curr and curr.issued else None
-        # A wait that ends only after what is served has expired is a failure, not a wait (design section 2); of one
-        # without an end nobody can tell, as of a request that nobody merges.
-        fatal = _is_ending(curr, self.gate.now) if verdict.until is None else expiry and verdict.until >= expiry
-        return Wait(Verb.ROLL, service.id.group, service.id.name, "roll", verdict.until, verdict.why, bool(fatal))
+        # Where `next` is a roll ahead, that roll has a wait of its own, for whoever merges it.
+        fatal = _outlives(self.branches.next[service.id].curr, verdict.until, self.gate.now)
+        return Wait(Verb.ROLL, service.id.group, service.id.name, "roll", verdict.until, verdict.why, fatal)
 
     def _slots(self, service: Service) -> Slots:
         return self.branches.next[service.id].slots

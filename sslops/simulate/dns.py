@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from sslops.errors import DnsError
 from sslops.model.inventory import Endpoint
 from sslops.model.seen import BaseCommit, DnsRepoSeen, ServerSeen
-from sslops.model.tlsa import EMPTY
+from sslops.model.tlsa import EMPTY, Rrset
 from sslops.simulate.branch import Head
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from sslops.model.seen import Zone
-    from sslops.model.tlsa import Rrset, TlsaRecord
+    from sslops.model.tlsa import TlsaRecord
     from sslops.observe.ports import Servers
     from sslops.simulate.branch import Content, Views
 
@@ -37,6 +37,8 @@ class NameServer:
     view: int = 0
     loaded: int = 0
     is_silent: bool = False
+    beside: int = 0
+    """Which state of what others keep beside the include file it shows; it loads both together."""
 
 
 @dataclass(slots=True)
@@ -50,6 +52,8 @@ class Line:
     mx: tuple[str, ...] = ()
     is_unheard: bool = False
     """Whether nobody tells us its MX hosts, so that it cannot be looked at."""
+    beside: list[Views] = field(default_factory=list)
+    """What others kept in the zone file of each folder, beside the include file, oldest first; empty: never a thing."""
 
     @property
     def views(self) -> Views:
@@ -58,7 +62,8 @@ class Line:
 
     def shown(self, server: NameServer) -> Zone:
         """Return what a server shows."""
-        return self.commits[server.loaded].views[server.view]
+        ours = self.commits[server.loaded].views[server.view]
+        return with_others(ours, self.beside[server.beside][server.view]) if self.beside else ours
 
 
 @dataclass(slots=True)
@@ -73,10 +78,16 @@ class Dns:
     declined: set[str] = field(default_factory=set)
     """The digests of the plans whose requests were closed by people."""
     ours: set[TlsaRecord] = field(default_factory=set)
-    """Every record that the engine ever wrote."""
+    """Every record that the engine ever wrote for a generation or an issuer, and said so behind it."""
     cached: dict[tuple[str, Rrset], datetime] = field(default_factory=dict)
 
     # What happens to it.
+
+    def keep_beside(self, apex: str, views: Views) -> None:
+        """Let others change what they keep beside the include file: a commit of the base that leaves ours as it is."""
+        line = self.lines[apex]
+        line.beside += [views] if line.beside else [({},) * len(views), views]
+        self.commit({})
 
     def commit(self, changes: Mapping[str, Views]) -> None:
         """Add a commit to the base."""
@@ -163,16 +174,18 @@ class Dns:
         self.head = Head(self.heads_made, content, start, digest)
 
     def _everywhere(self, zones: Mapping[str, Zone]) -> Content:
-        self.ours |= {record for zone in zones.values() for rrset in zone.values() for record in rrset.records}
+        others = {record for views in self.content.values() for record in _records(views)} - self.ours
+        self.ours |= {record for zone in zones.values() for record in _records((zone,))} - others
         return {apex: (zone,) * len(self.lines[apex].views) for apex, zone in zones.items()}
 
     # What servers and caches do.
 
     def load(self, apex: str, place: int) -> None:
         """Let a server take over what is new: the first from the repository, the others from whoever is ahead."""
-        line = self.lines[apex]
-        newest = len(line.commits) - 1 if place == 0 else max(server.loaded for server in line.servers)
-        line.servers[place].loaded = newest
+        line, server = self.lines[apex], self.lines[apex].servers[place]
+        ahead = max(line.servers, key=lambda other: (other.loaded, other.beside))
+        server.loaded = len(line.commits) - 1 if place == 0 else ahead.loaded
+        server.beside = max(0, len(line.beside) - 1) if place == 0 else ahead.beside
 
     def load_all(self) -> None:
         """Let every server come up to date."""
@@ -237,6 +250,15 @@ class Dns:
             return ServerSeen(server.name, error="timed out")
         zone = line.shown(server)
         return ServerSeen(server.name, {owner: zone.get(owner, EMPTY) for owner in owners})
+
+
+def with_others(ours: Zone, others: Zone) -> Zone:
+    """Return what a server shows that has both: one RRset for each owner."""
+    found = dict(ours)
+    for owner, rrset in others.items():
+        known = ours.get(owner, EMPTY)
+        found[owner] = Rrset(max(known.ttl_seconds, rrset.ttl_seconds), known.records | rrset.records)
+    return found
 
 
 def _records(views: Views) -> Iterator[TlsaRecord]:

@@ -5,7 +5,7 @@ A receiver refuses a number below the highest that it has seen; everything else 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from sslops.deploy.session import Question
     from sslops.model.inventory import Host
     from sslops.model.names import GenerationId, ServiceId
-    from sslops.model.shipment import Shipment
+    from sslops.model.shipment import Parcel, Shipment
     from sslops.model.state import Generation
 
     Facts = Callable[[ServiceId, GenerationId], Generation | None]
@@ -35,6 +35,7 @@ class Fate(StrEnum):
     KILLED_AFTER = "all is done, and the run is killed"
     NO_ANSWER = "the receiver sleeps, and the run goes on"
     FAILS = "the restart fails, and everything goes back"
+    UNSEEN = "the port shows something else for a while, and everything goes back"
 
 
 class Killed(BaseException):
@@ -49,12 +50,22 @@ class SimulatedHost:
     files: dict[ServiceId, GenerationId] = field(default_factory=dict)
     serving: dict[ServiceId, GenerationId] = field(default_factory=dict)
     unfinished: set[ServiceId] = field(default_factory=set)
+    former: dict[ServiceId, GenerationId] = field(default_factory=dict)
+    """The way back of each service."""
+    damaged: set[ServiceId] = field(default_factory=set)
+    """Services of which somebody touched a file."""
+    is_unseen: bool = False
+    """Whether its port shows nothing that anybody expects, until it went back."""
     seq: int = 0
     is_up: bool = True
     """Whether we can reach it; clients always can."""
     under_way: list[tuple[int, Shipment]] = field(default_factory=list)
     is_strange: bool = False
     """Whether it shows something that nobody of us gave it, until it gets its first certificate."""
+    has_daemon: bool = True
+    """Whether something shows its files once it is restarted; without, they are copies."""
+    loads_alone: bool = True
+    """Whether daemons notice new files by themselves where no restart comes with them."""
 
     def is_newer(self, seq: int) -> bool:
         """Whether the receiver lets a number act: it has not seen a higher one. What it lets act it remembers."""
@@ -66,14 +77,42 @@ class SimulatedHost:
     def switch(self, shipment: Shipment) -> None:
         """Put the files in place."""
         sent = {parcel.service: parcel.generation for parcel in shipment.parcels}
+        for parcel in shipment.parcels:
+            self.remember(parcel)
         self.files |= sent
+        self.damaged -= sent.keys()
         self.unfinished |= sent.keys()
         if not shipment.restarts:
+            self.end(shipment)
+
+    def end(self, shipment: Shipment) -> None:
+        """Restart where a restart comes with the files; where none does they are in place, and that is all."""
+        if shipment.restarts or self.loads_alone:
             self.restart()
+        self.unfinished -= {parcel.service for parcel in shipment.parcels}
+
+    def remember(self, parcel: Parcel) -> None:
+        """Set the way back of a service, as the receiver does."""
+        service, way_back = parcel.service, self.files.get(parcel.service)
+        if service in self.unfinished:
+            way_back = self.former.get(service, way_back)
+        if parcel.returns_to is not None and way_back not in parcel.returns_to:
+            way_back = parcel.generation
+        self.former.pop(service, None)
+        if way_back is not None:
+            self.former[service] = way_back
+
+    def go_back(self, shipment: Shipment) -> None:
+        """Put every service of the shipment back to what it was, and restart as it came."""
+        for service in (parcel.service for parcel in shipment.parcels):
+            self.files.pop(service, None)
+            if service in self.former:
+                self.files[service] = self.former[service]
+        self.end(shipment)
 
     def restart(self) -> None:
         """Let every daemon load what is there."""
-        self.serving = dict(self.files)
+        self.serving = dict(self.files) if self.has_daemon else {}
         self.is_strange = self.is_strange and not self.serving
         self.unfinished.clear()
 
@@ -82,6 +121,8 @@ class SimulatedHost:
         self.files.pop(service, None)
         self.serving.pop(service, None)
         self.unfinished.discard(service)
+        self.former.pop(service, None)
+        self.damaged.discard(service)
 
 
 @dataclass(slots=True)
@@ -101,7 +142,10 @@ class Receivers:
         found = self.hosts[host.name]
         if not found.is_up:
             return _unreachable(host.name)
-        held = {service: self._held(service, key) for service, key in found.files.items()}
+        held = {
+            service: replace(self._held(service, key), intact=service not in found.damaged)
+            for service, key in found.files.items()
+        }
         return Answer(Outcome.DONE, found.seq, held, {}, frozenset(found.unfinished))
 
     def ask(self, host: Host, seq: int) -> Answer:
@@ -125,25 +169,31 @@ class Receivers:
             return Answer(Outcome.TIMEOUT, trouble=SshError(f"no answer from '{host.name}'"))
         if not found.is_newer(seq):
             return _fenced(found)
-        before = dict(found.files)
         found.switch(shipment)
         if self.fate is Fate.KILLED_HALFWAY:
             self.witness()
             raise Killed
-        found.restart()
+        found.end(shipment)
         self.witness()
         if self.fate is Fate.KILLED_AFTER:
             raise Killed
         if self.fate is Fate.FAILS:
-            found.files = before
-            found.restart()
+            found.go_back(shipment)
             self.witness()
             return Answer(Outcome.WENT_BACK, found.seq, trouble=SshError(f"the restart failed on '{host.name}'"))
+        found.is_unseen = self.fate is Fate.UNSEEN
         return self.look(host)
 
     def back(self, host: Host, seq: int, shipment: Shipment) -> Answer:
-        """Nothing to go back to: what is served is what was sent."""
-        del seq, shipment
+        """Go back, and show what is there."""
+        found = self.hosts[host.name]
+        found.is_unseen = False
+        if not found.is_up:
+            return _unreachable(host.name)
+        if not found.is_newer(seq):
+            return _fenced(found)
+        found.go_back(shipment)
+        self.witness()
         return self.look(host)
 
     def arrive(self, name: str, place: int) -> None:
@@ -152,7 +202,7 @@ class Receivers:
         seq, shipment = found.under_way.pop(place)
         if found.is_newer(seq):
             found.switch(shipment)
-            found.restart()
+            found.end(shipment)
             self.witness()
 
     def prove(
@@ -183,7 +233,7 @@ class Receivers:
         if not questions:
             return Shown("files")
         found = self.hosts[host.name]
-        if not found.is_up:
+        if not found.is_up or found.is_unseen:
             return Shown(None, f"the port of '{host.name}' could not be asked")
         key = found.serving.get(service)
         facts = None if key is None else self.facts(service, key)

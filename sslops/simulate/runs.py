@@ -17,6 +17,7 @@ from sslops.dane.records import Keys
 from sslops.deploy import decision, entries, session
 from sslops.deploy import rules as deploy_rules
 from sslops.deploy.decision import Decision, DeployOptions, Work
+from sslops.deploy.departed import as_expected, is_gone
 from sslops.deploy.host_session import HostSession, Prepared
 from sslops.inventory.reach import hosts_serving
 from sslops.model.ledger import ApexEntry, Ledger, Pending
@@ -259,14 +260,15 @@ def deploy(
         yield f"session with {work.host.name}"
         world.receivers.fate = (fates or {}).get(work.host.name, Fate.WELL)
         allowed = _narrowed(work, fresh.get(work.host.name))
-        given = _prepared(before, work, allowed, looked[work.host.name], intended)
+        given = _prepared(world, before, work, allowed, looked[work.host.name], intended)
         ended = HostSession(given, world.receivers, cast("Prover", world.receivers)).run()
         yield f"outcome of {work.host.name}"
         _conclude(world, ended, clock)
 
 
 def _deploy_world(snapshot: Snapshot, clock: Clock) -> decision.World:
-    return decision.World(snapshot.inventory, snapshot.branches, snapshot.ledger, {}, clock.now())
+    ledger = as_expected(snapshot.ledger, snapshot.inventory)
+    return decision.World(snapshot.inventory, snapshot.branches, ledger, {}, clock.now())
 
 
 def _verdicts(world: World, snapshot: Snapshot, clock: Clock) -> tuple[Verdicts, Ledger]:
@@ -276,8 +278,8 @@ def _verdicts(world: World, snapshot: Snapshot, clock: Clock) -> tuple[Verdicts,
     return partial(_verdict, gate), ledger
 
 
-def _verdict(gate: Gate, service: ServiceId, generation: GenerationId, _host: Host) -> Verdict:
-    return gate.may_serve(service, generation)
+def _verdict(gate: Gate, service: ServiceId, generation: GenerationId, host: Host) -> Verdict:
+    return gate.may_serve(service, generation, host.name)
 
 
 def _with_works(ledger: Ledger, works: list[Work], looked: Mapping[str, Answer], clock: Clock) -> Ledger:
@@ -285,7 +287,8 @@ def _with_works(ledger: Ledger, works: list[Work], looked: Mapping[str, Answer],
     for work in works:
         entry = ledger.host(work.host.name)
         seq = max(entry.seq, looked[work.host.name].seq) + 1
-        hosts[work.host.name] = entries.intend(entry, seq, work.due, at=clock.now())
+        copies = work.due.keys() - work.delivery.serving
+        hosts[work.host.name] = entries.intend(entry, seq, work.due, at=clock.now(), copies=copies)
     return replace(ledger, hosts=hosts)
 
 
@@ -295,6 +298,7 @@ def _ended(ledger: Ledger, decided: Decision) -> Ledger:
         for name, entry in ledger.hosts.items()
         if name not in decided.forgotten
     }
+    hosts |= {w.host.name: entries.withdraw_proof(hosts[w.host.name], w.former) for w in decided.works if w.former}
     return replace(ledger, hosts=hosts)
 
 
@@ -305,7 +309,9 @@ def _narrowed(work: Work, fresh: Work | None) -> Work:
     return replace(work, due=due, former=work.former & fresh.former)
 
 
-def _prepared(before: decision.World, work: Work, allowed: Work, looked: Answer, intended: Snapshot) -> Prepared:
+def _prepared(
+    world: World, before: decision.World, work: Work, allowed: Work, looked: Answer, intended: Snapshot
+) -> Prepared:
     name = work.host.name
     hashes = {
         service: facts.issued.cert_sha256
@@ -322,7 +328,7 @@ def _prepared(before: decision.World, work: Work, allowed: Work, looked: Answer,
         includes=(),
         dropped=frozenset(work.due.keys() - allowed.due.keys()),
         ask=partial(_questions, before, allowed, before.ledger.host(name)),
-        gone=partial(_gone, work),
+        gone=partial(_gone, world, work, before),
     )
 
 
@@ -335,9 +341,28 @@ def _parcel(before: decision.World, service: ServiceId, generation: GenerationId
     )  # fmt: skip
 
 
-def _gone(work: Work, answer: Answer) -> frozenset[ServiceId]:
-    """Return which former services a host has no files of, and no restart to come that would show them."""
-    return frozenset(s for s in work.former if not answer.holds(s).files and s not in answer.unfinished)
+def _gone(world: World, work: Work, before: decision.World, answer: Answer) -> frozenset[ServiceId]:
+    """Return which former services a host does not serve, by its files or its port."""
+    entry, known = before.ledger.host(work.host.name), partial(_certificates, before)
+    settled = [(each, key) for each in work.delivery.services if (key := entry.serves(each).settled) is not None]
+    right = frozenset(known(each).get(key, "") for each, key in settled)
+    return frozenset(
+        service
+        for service in work.former
+        if is_gone(
+            service,
+            entry.serves(service),
+            answer,
+            known(service),
+            lambda: [world.receivers.port(work.host.name)],
+            right,
+        )
+    )
+
+
+def _certificates(before: decision.World, service: ServiceId) -> dict[GenerationId, str]:
+    found = {**before.branches.next[service].generations, **before.branches.main[service].generations}
+    return {key: facts.issued.cert_sha256 for key, facts in found.items() if facts.issued is not None}
 
 
 def _questions(

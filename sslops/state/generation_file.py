@@ -1,6 +1,7 @@
 """`generation.yaml`: the public facts of one generation, in clear and flat, one key per line.
 
-Keys of an order and of a certificate are there only while there is one; the generation's id is its folder's name.
+Keys of an order and of a certificate are there only while there is one, `said` only where somebody gave a reason; the
+generation's id is its folder's name.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ FACT_KEYS = (
     "ca",
     "profile",
     "reason",
+    "said",
     "reused_from",
     "key_type",
     "key_size",
@@ -42,6 +44,7 @@ def write_generation(generation: Generation) -> bytes:
         "ca": generation.ca,
         "profile": generation.profile,
         "reason": generation.reason,
+        **({"said": generation.said} if generation.said is not None else {}),
         "reused_from": generation.reused_from,
         "key_type": generation.key_type,
         "key_size": generation.key_size,
@@ -82,6 +85,7 @@ def read_generation(content: bytes, file: str, generation: GenerationId) -> Gene
         order=order,
         issued=issued,
         failure=record.text_or_null("failure"),
+        said=record.text_or_null("said"),
     )
 
 

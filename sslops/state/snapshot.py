@@ -32,16 +32,12 @@ class Snapshot:
     next_commit: str | None
     roll_commit: str | None
     ledger_commit: str | None
+    """Null: everything about hosts and DNS is unknown."""
     branches: Branches = field(repr=False)
     take_in: TakeIn = field(repr=False)
     ledger: Ledger = field(repr=False)
     proposed: Mapping[ServiceId, GenerationId] = field(default_factory=dict, repr=False)
     """What the roll branch would make curr on main."""
-
-    @property
-    def ledger_is_new(self) -> bool:
-        """Whether there is no branch `ledger`: everything about hosts and DNS is unknown."""
-        return self.ledger_commit is None
 
     @cached_property
     def inventory_files(self) -> Mapping[str, bytes]:

@@ -85,18 +85,6 @@ class OpsRepo:
         commits = [commit for commit in (snapshot.next_commit, snapshot.main_commit) if commit]
         return read_documents(self.git.blobs, [self._looker.tree(commit) for commit in commits], wanted)
 
-    def files(self, snapshot: Snapshot, service: ServiceId, generation: GenerationId) -> GenerationDocuments:
-        """Return the files of one generation."""
-        return self.documents(snapshot, [(service, generation)])[service, generation]
-
-    def privkey_document(self, snapshot: Snapshot, service: ServiceId, generation: GenerationId) -> bytes:
-        """Return the encrypted key of a generation; StateError when the repository has none."""
-        document = self.files(snapshot, service, generation).privkey_sops
-        if document is None:
-            message = f"generation '{generation}' of '{service}' has no encrypted key"
-            raise StateError(message, hint="sslops check")
-        return document
-
     def fetched_at(self) -> datetime | None:
         """Return when the remote was last fetched (by us or by hand); null when never, and without a remote."""
         if self.git.remote is None:

@@ -30,12 +30,12 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from sslops.adapters.acme_client import AcmeClient
+    from sslops.adapters.appointments import StoredAppointments
     from sslops.adapters.sops import Sops
     from sslops.adapters.ssh import Ssh
     from sslops.issue.acme_steps import Batch, Outside
-    from sslops.issue.ports import Solver
+    from sslops.issue.ports import Solver, Workshop
     from sslops.issue.rules import RenewOptions
-    from sslops.issue.steps import Workshop
     from sslops.model.acme import Proof
     from sslops.model.change import AccountChange, Change
     from sslops.model.inventory import CertificateAuthority, Inventory
@@ -91,20 +91,22 @@ class Renewal:
         from sslops.adapters.localca import LocalCa
         from sslops.adapters.stored import StoredFiles
         from sslops.issue import rules, steps
+        from sslops.issue.ports import Workshop
 
         now = SystemClock().now()
         seen = self._windows(options, now)
         branches = replace(self.snapshot.branches, next=seen.state)
         plan = self.heed(rules.plan(self.inventory, branches, now, options))
         require(plan, digest)
-        workshop = steps.Workshop(LocalCa(), self.sops, StoredFiles(self.ops, self.snapshot))
+        workshop = Workshop(LocalCa(), self.sops, StoredFiles(self.ops, self.snapshot))
         local, ordered = rules.split(plan, self.inventory)
-        made = steps.renew(local, self.inventory, seen.state, now, workshop, digest=digest_of(plan))
+        made = steps.renew(local, self.inventory, seen.state, now, workshop, digest=digest_of(plan), said=options.said)
         others = (*seen.changes, *made.changes)
         if ordered:
-            made += self._batch(workshop, seen.state, digest_of(plan), force=options.force).run(ordered, others)
+            made += self._batch(workshop, seen.state, digest_of(plan), options).run(ordered, others)
         else:
             self.ops.write_next(self.snapshot, others)
+        self._appointments.store(now)
         done = {change.service for change in made.changes}
         actions = tuple(action for action in plan.actions if ServiceId(action.group, action.service) in done)
         failures = tuple(failure.error for failure in made.failures)
@@ -114,6 +116,12 @@ class Renewal:
     def _servers(self) -> Mapping[str, AcmeClient]:
         """A client for each ACME CA of the inventory; none has asked anything yet."""
         return {ca.name: self._client(ca) for ca in self.inventory.cas.values() if ca.type is CaType.ACME}
+
+    @cached_property
+    def _appointments(self) -> StoredAppointments:
+        from sslops.adapters.appointments import StoredAppointments
+
+        return StoredAppointments(self.ops.git, self.session.say)
 
     @cached_property
     def _journal(self) -> Journal:
@@ -131,6 +139,7 @@ class Renewal:
         return Outside(
             workshop=workshop,
             accounts=StoredAccounts(self.ops, self.snapshot, self.sops, self.inventory, suffix),
+            appointments=self._appointments,
             servers=self._servers,
             solver=cache(lambda kind: self._solver(kind, others, force=force)),
             journal=self._journal,
@@ -149,17 +158,18 @@ class Renewal:
         from sslops.issue.windows import Windows, applied
 
         files = StoredFiles(self.ops, self.snapshot)
-        found = Windows(self.inventory, self._servers, files, self.session).changes(state, wanted, now)
+        windows = Windows(self.inventory, self._servers, files, self._appointments, self.session)
+        found = windows.changes(state, wanted, now)
         return SeenWindows(applied(state, found), found)
 
-    def _batch(self, workshop: Workshop, state: State, digest: str | None, *, force: bool) -> Batch:
+    def _batch(self, workshop: Workshop, state: State, digest: str | None, options: RenewOptions) -> Batch:
         """Return the batch that carries out what ACME servers sign."""
         from sslops.issue.acme_rules import open_proofs
         from sslops.issue.acme_steps import Batch
 
         others = open_proofs(state, SystemClock().now())
-        outside = self._outside(workshop, others, force=force)
-        return Batch(outside, self.inventory, state, digest, is_rehearsal=self.is_rehearsal)
+        outside = self._outside(workshop, others, force=options.force)
+        return Batch(outside, self.inventory, state, digest, is_rehearsal=self.is_rehearsal, said=options.said)
 
     def _solver(self, kind: ChallengeType, others: frozenset[Proof], *, force: bool) -> Solver:
         if kind is ChallengeType.DNS_01:

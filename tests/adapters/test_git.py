@@ -195,7 +195,8 @@ def test_trailers_are_read_from_the_log(repository: Git) -> None:
     """What programs rely on comes back as pairs."""
     tip = repository.commit_all(None, [NewCommit("x: y\n\nWhy.\n\nSslops-Action: renew\nSslops-Run: https://ci/1\n")])
 
-    assert [(tip, {"Sslops-Action": "renew", "Sslops-Run": "https://ci/1"})] == repository.log_trailers(tip)
+    trailers = [(entry.sha, entry.trailers) for entry in repository.log(tip)]
+    assert [(tip, (("Sslops-Action", "renew"), ("Sslops-Run", "https://ci/1")))] == trailers
 
 
 def test_the_remote_is_origin_or_the_only_one(repository: Git) -> None:

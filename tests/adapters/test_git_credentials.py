@@ -13,6 +13,7 @@ from sslops.errors import GitError
 from sslops.model.secret import Secret
 from tests.world.forge import Forge, Rights
 from tests.world.remotes import git as plain_git
+from tests.world.remotes import install_hook
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -74,10 +75,7 @@ def test_a_push_shows_the_token_to_the_server_only(forge: Forge, tmp_path: Path,
     """Not in an argument or the environment of any process, a trace, a configuration, or the user's password store."""
     secret = forge.token("sslops-bot")
     git = opened(tmp_path / "clone", forge.project("infra/dns").http_url, forge, secret, environ)
-    hook = tmp_path / "clone/hooks/pre-push"
-    hook.parent.mkdir(exist_ok=True)
-    hook.write_text(DUMP.format(file=tmp_path / "dump"))
-    hook.chmod(0o755)
+    install_hook(tmp_path / "clone", "pre-push", DUMP.format(file=tmp_path / "dump"))
     commit = push(git)
     git.fetch()
     hidden = base64.b64encode(f"x-access-token:{secret}".encode())

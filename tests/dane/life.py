@@ -13,16 +13,16 @@ from functools import cache
 from itertools import product
 from typing import TYPE_CHECKING
 
-from sslops.dane.records import Keys, Material
+from sslops.dane.records import Material
 from sslops.deploy.decision import DeployOptions
 from sslops.issue.signers import signing_generation
 from sslops.model.inventory import CaSpec, DaneOwners, DaneSpec, Host, ServerClass, Verify
-from sslops.model.ledger import ApexEntry, Ledger
+from sslops.model.ledger import ApexEntry
 from sslops.model.names import GenerationId, ServiceId
 from sslops.model.plan import Consents, HazardName
 from sslops.model.seen import BaseCommit
 from sslops.model.state import Generation, ServiceState, Slots, Status
-from sslops.model.tlsa import EMPTY, Rrset, TlsaParams, owner_name
+from sslops.model.tlsa import TlsaParams, owner_name
 from sslops.roll.rules import RollOptions
 from sslops.simulate import runs
 from sslops.simulate.dns import Dns, Line, NameServer
@@ -30,10 +30,9 @@ from sslops.simulate.hosts import Fate, Killed, SimulatedHost
 from sslops.simulate.world import OpsRepository, PromiseError, World
 from tests.dane import builders
 from tests.dane.builders import APEX, START
+from tests.dane.byhand import ByHand
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from sslops.model.inventory import Inventory
     from sslops.model.seen import Zone
 
@@ -49,8 +48,7 @@ SHORT, LARGE = 5, 40
 """The two TTLs of this world, in seconds."""
 KEY, WHOLE, LONG_HASH, IN_FULL = (TlsaParams(3, *rest) for rest in ((1, 1), (0, 1), (1, 2), (0, 0)))
 CA_KEY, CA_WHOLE, CA_LONG = (TlsaParams(2, *rest) for rest in ((1, 1), (0, 1), (0, 2)))
-NOTHING: frozenset[TlsaParams] = frozenset()
-VERBS = ("publish", "roll", "deploy")
+RESTART = "deploy --force-restart"
 MOST_ROUNDS, ENOUGH = 20, 2
 DAY = 24 * 60 * 60
 AT_ONCE = RollOptions(force=True)
@@ -71,7 +69,7 @@ class Setting:
 
 
 @dataclass
-class Life:
+class Life(ByHand):
     """The site; its methods are what can happen. PromiseError as soon as some cache may not match some host."""
 
     setting: Setting = Setting()
@@ -90,14 +88,12 @@ class Life:
 
     def __post_init__(self) -> None:
         """Begin with an empty world, or with one where every service is served and published for ever."""
-        servers = [NameServer("ns1"), NameServer("ns2", self.setting.views - 1)]
-        line = Line([BaseCommit("c0", ({},) * self.setting.views)], servers, {"c0": 0})
         self.asks = dict.fromkeys(self.setting.services, frozenset({KEY}))
         self.ttl_seconds = self.setting.ttl_seconds
         ops = OpsRepository(self.inventory)
         strange = self.host_names if self.setting.begins == "nothing" else ()
         hosts = {name: SimulatedHost(name, is_strange=name in strange) for name in HOSTS}
-        self.world = World(START, ops, Dns({APEX: line}), hosts, self.material, shown_at=self.shown_at)
+        self.world = World(START, ops, Dns(self.lines()), hosts, self.material, shown_at=self.shown_at)
         self.configure()
         self.make_key(CA)
         self.issue(CA)
@@ -106,6 +102,15 @@ class Life:
         if self.setting.begins == "rolled":
             self.roll_again()
         self.world.is_dns_reviewed = self.world.ops.is_reviewed = self.setting.is_reviewed
+
+    def lines(self) -> dict[str, Line]:
+        """Return the DNS base as it begins, by apex."""
+        return {APEX: self.begun_line()}
+
+    def begun_line(self) -> Line:
+        """Return an include file without records in each folder, and two servers, each with a folder of its own."""
+        servers = [NameServer("ns1"), NameServer("ns2", self.setting.views - 1)]
+        return Line([BaseCommit("c0", ({},) * self.setting.views)], servers, {"c0": 0})
 
     def settle(self) -> None:
         """Let everything that is asked for be served and published, its records as old as can be asked."""
@@ -143,11 +148,6 @@ class Life:
     # Names and records.
 
     @property
-    def line(self) -> Line:
-        """The include file's line."""
-        return self.world.dns.lines[APEX]
-
-    @property
     def base(self) -> Zone:
         """What the first folder of the base has."""
         return self.line.views[0]
@@ -156,6 +156,14 @@ class Life:
     def owners(self) -> tuple[str, ...]:
         """The owner names that are asked for."""
         return tuple(owner_name(port, "tcp", host) for port, host in product(sorted(self.ports), sorted(self.mx)))
+
+    def asked(self, service: ServiceId) -> tuple[str, ...]:  # noqa: ARG002  (groups ask for names of their own)
+        """Return the owner names of one service."""
+        return self.owners
+
+    def met(self, service: ServiceId) -> tuple[str, ...]:  # noqa: ARG002  (groups may be told apart by SNI)
+        """Return the owner names under which daemons show a service."""
+        return self.owners
 
     def follow_inventory(self) -> None:
         """Let the daemons show each service that is live under the names that it is asked for now.
@@ -170,7 +178,7 @@ class Life:
             if is_quiet and any(self.asks.values()):
                 self.aside.add(service)
             if service not in self.aside:
-                self.shown_at.setdefault(service, set()).update(self.owners)
+                self.shown_at.setdefault(service, set()).update(self.met(service))
             elif kinds or not any(self.asks.values()):
                 self._show_if_harmless(service)
 
@@ -178,7 +186,7 @@ class Life:
         return any(service in host.serving for host in self.world.hosts.values())
 
     def _show_if_harmless(self, service: ServiceId) -> None:
-        for owner in set(self.owners) - self.shown_at.setdefault(service, set()):
+        for owner in set(self.met(service)) - self.shown_at.setdefault(service, set()):
             self.shown_at[service].add(owner)
             try:
                 self.world.witness()
@@ -215,7 +223,7 @@ class Life:
         signer = None if service == CA else signing_generation(following[CA])
         issued = builders.generation(number, signer=None if signer is None else signer.id).issued
         assert issued is not None
-        names = replace(issued, sans=(MAIL, SPARE, APEX))
+        names = replace(issued, sans=sans(service.group))
         self.material[service, facts.id] = Material(f"key {number}".encode(), f"certificate {number}".encode())
         self._write(service, replace(facts, status=Status.ISSUED, issued=names), following[service].slots)
 
@@ -243,7 +251,7 @@ class Life:
         elif verb == "roll":
             run = runs.roll(self.world, skew, AT_ONCE)
         else:
-            run = runs.deploy(self.world, skew, fates)
+            run = runs.deploy(self.world, skew, fates, DeployOptions(force_restart=verb == RESTART))
         self.active.append(run)
         self.go_on(run)
         return run
@@ -297,86 +305,13 @@ class Life:
     def add_server(self) -> None:
         """Let a third server join; it has just transferred the zone from whoever is ahead."""
         if len(self.line.servers) == 2:
-            self.line.servers.append(NameServer("ns3", 0, max(server.loaded for server in self.line.servers)))
+            ahead = max(self.line.servers, key=lambda server: (server.loaded, server.beside))
+            self.line.servers.append(NameServer("ns3", 0, ahead.loaded, beside=ahead.beside))
 
     def remove_server(self) -> None:
         """Take the third server away; what it showed stays in caches."""
         self.world.witness()
         del self.line.servers[2:]
-
-    # What people do by hand.
-
-    def commit_by_hand(self, views: Sequence[Zone]) -> None:
-        """Write the include file of each folder."""
-        self.world.dns.commit({APEX: tuple(views)})
-
-    def empty_by_hand(self) -> None:
-        """Take every record out."""
-        self.commit_by_hand([{}] * self.setting.views)
-
-    def drop_by_hand(self, service: ServiceId, generation: GenerationId, *, first_folder: int = 0) -> None:
-        """Take the records of one generation out, for nobody seems to need them: of every folder, or the last ones."""
-        kept = self.line.views[:first_folder]
-        self.commit_by_hand(
-            [*kept, *(self._without(view, service, generation) for view in self.line.views[first_folder:])]
-        )
-
-    def _without(self, view: Zone, service: ServiceId, generation: GenerationId) -> Zone:
-        """Return *view* without what tells of one key, where something of each kind is left."""
-        keys, found = self.world.keys, dict(view)
-        for owner, rrset in view.items():
-            own = [params for params in rrset.combinations if params.usage == 3]
-            left = rrset.records.difference(*(keys.matching(owner, params, service, generation) for params in own))
-            if {record.params for record in left} == rrset.combinations:
-                found[owner] = replace(rrset, records=left)
-        return found
-
-    def restore_by_hand(self) -> None:
-        """Put back what the last commit took away, where it matches all that may be served."""
-        if len(self.line.commits) > 1:
-            self.commit_by_hand(list(map(self._restored, self.line.commits[-2].views, self.line.views)))
-
-    def _restored(self, before: Zone, view: Zone) -> Zone:
-        found = dict(view)
-        for owner, old in before.items():
-            back = Rrset(old.ttl_seconds, old.records | view.get(owner, EMPTY).records)
-            if self._matches_everything(owner, back):
-                found[owner] = back
-        return found
-
-    def unneeded(self) -> list[tuple[ServiceId, GenerationId]]:
-        """Return the generations that no slot, host, receiver or run may need, sorted."""
-        needed = self.may_be_served() | {
-            (service, slot)
-            for state in (self.world.ops.main, self.world.ops.next, self.world.ops.request or self.world.ops.main)
-            for service, found in state.services.items()
-            for slot in (found.slots.curr, found.slots.next)
-            if slot is not None
-        }  # fmt: skip
-        return sorted(version for version in self.world.keys.generations if version not in needed and version[0] != CA)
-
-    def may_be_served(self) -> set[tuple[ServiceId, GenerationId]]:
-        """Return what hosts serve, or will when they restart, or when a receiver wakes up; and what the ledger says."""
-        found = set()
-        for host in self.world.hosts.values():
-            found |= {*host.serving.items(), *host.files.items()}
-            found |= {(p.service, p.generation) for _, shipment in host.under_way for p in shipment.parcels}
-        for entry in self.world.ops.ledger.hosts.values():
-            found |= {(s, key) for s, served in entry.services.items() for key in served.may_serve if key}
-        return found
-
-    def _matches_everything(self, owner: str, rrset: Rrset) -> bool:
-        keys: Keys = self.world.keys
-        return all(
-            keys.matching(owner, params, *version) & rrset.records
-            for version in self.may_be_served()
-            for params in rrset.combinations
-        )
-
-    def lose_the_ledger(self) -> None:
-        """Let somebody delete the branch `ledger`."""
-        self.world.ops.ledger = Ledger()
-        self.world.ops.ledger_moves += 1
 
     # The end.
 
@@ -420,7 +355,7 @@ class Life:
     def retire_from_hosts(self) -> None:
         """Take services that left the inventory out of the hosts' own configuration, hosts that left it off the net."""
         for name, host in self.world.hosts.items():
-            for service in LEAVES:
+            for service in {*LEAVES, *self.asks}:
                 if service not in self.asks or name not in self.host_names:
                     host.remove(service)
                     host.under_way = [
@@ -429,14 +364,35 @@ class Life:
             if name not in self.host_names:
                 self.forget(name)
 
-    def come_to_rest(self) -> None:
-        """Repair everything and let the jobs run; then what is asked for must be so."""
+    def repair(self) -> None:
+        """Let every machine work again, and no run be half done."""
         self.active.clear()
         for host in self.world.hosts.values():
             host.is_up = True
-        self.line.is_unheard = False
-        for server in self.line.servers:
-            server.is_silent = False
+        for line in self.world.dns.lines.values():
+            line.is_unheard = False
+            for server in line.servers:
+                server.is_silent = False
+
+    def stalled(self) -> list[str]:
+        """Return what the jobs do not bring any further once all machines work, with hosts and inventory as they are.
+
+        Only a site alone goes on by itself: records of others, groups that rest, issuers not listed wait for people.
+        """
+        if type(self) is not Life:
+            return []
+        self.rest()
+        on_deck = {service: self.world.ops.branches().next[service].next for service in self.asks}
+        found = [f"{s} {n.id} is not rolled" for s, n in on_deck.items() if n is not None and n.issued is not None]
+        for service, name in product(self.asks, self.host_names):
+            curr, serves = self.curr(service), self.world.hosts[name].serving.get(service)
+            if curr is not None and curr != serves:
+                found.append(f"{name} serves {serves} of {service}, not {curr}")
+        return found
+
+    def come_to_rest(self) -> None:
+        """Repair everything and let the jobs run; then what is asked for must be so."""
+        self.repair()
         self.ttl_seconds = SHORT
         self.asks = dict.fromkeys(self.asks, frozenset({KEY}))
         self.configure()
@@ -446,6 +402,10 @@ class Life:
             self.issue(service)
         self.rest()
 
+    def published(self, line: Line) -> tuple[Zone, ...]:
+        """Return what each include file has of ours."""
+        return line.views
+
     def unfinished(self) -> list[str]:
         """Return what is not as the inventory asks; empty when the world came to rest."""
         wanted = {service: self.curr(service) for service in self.asks}
@@ -454,18 +414,25 @@ class Life:
             for name, host in self.world.hosts.items()
             if name in self.host_names and host.serving != wanted
         ]
-        keys = self.world.keys
         needed = {(s, key) for s in self.asks for key in (self.slots(s).curr, self.slots(s).next) if key}
-        for place, view in enumerate(self.line.views):
-            if set(view) != set(self.owners):
-                found.append(f"folder {place} has {sorted(view)}, not {self.owners}")
-            for owner, rrset in view.items():
-                expected = frozenset().union(*(keys.matching(owner, KEY, *version) for version in needed))
-                if rrset.records != expected:
-                    found.append(f"folder {place} has {rrset} of {owner}, not {expected}")
-        if self.entry.pending is not None:
+        for apex, line in self.world.dns.lines.items():
+            owners = {o for s in self.asks for o in self.asked(s) if o.endswith(f".{apex}.")}
+            for place, view in enumerate(self.published(line)):
+                if set(view) != owners:
+                    found.append(f"folder {place} of {apex} has {sorted(view)}, not {owners}")
+                for owner, rrset in view.items():
+                    here = [version for version in needed if owner in self.asked(version[0])]
+                    expected = frozenset().union(*(self.world.keys.matching(owner, KEY, *each) for each in here))
+                    if rrset.records != expected:
+                        found.append(f"folder {place} of {apex} has {rrset} of {owner}, not {expected}")
+        if any(entry.pending is not None for entry in self.world.ops.ledger.apexes.values()):
             found.append("a proposal is pending")
         return found
+
+
+def sans(group: str) -> tuple[str, ...]:
+    """Return what the certificates of a group name."""
+    return (MAIL, SPARE, APEX) if group == APEX else (f"mail.{group}", f"spare.{group}", group)
 
 
 @cache
@@ -478,9 +445,10 @@ def _inventory(
     services = [
         builders.service(
             service.name,
+            service.group,
             dane_ttl_seconds=ttl_seconds,
             min_roll_minutes=0,
-            sans=(MAIL, SPARE, APEX),
+            sans=sans(service.group),
             dane=tuple(DaneSpec(port, "tcp", each, DaneOwners.MX) for port in sorted(ports) for each in params),
         )
         for service, params in asks

@@ -1,5 +1,7 @@
 """What can happen, as a table; and scripts: histories as plain data, that random search writes and anybody replays.
 
+`worlds` has what else may be beside one site, each part with a table of its own; it plays scripts and writes them.
+
 A step is the name of an action and a few numbers that choose among what there is at that moment. A step that cannot
 happen then does nothing, so any script, shortened anywhere, is a script.
 """
@@ -11,11 +13,12 @@ from typing import TYPE_CHECKING, TypeVar
 
 from sslops.simulate.hosts import Fate
 from tests.dane import life as of
-from tests.dane.life import LARGE, SHORT, Life, Setting
+from tests.dane.life import LARGE, SHORT, Setting
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from random import Random
+
+    from tests.dane.life import Life
 
 
 T = TypeVar("T")
@@ -136,7 +139,7 @@ def _host_is_switched_off(life: Life, _: Pick) -> None:
     name = of.HOSTS[2]
     if name not in life.host_names:
         host = life.world.hosts[name]
-        for service in of.LEAVES:
+        for service in {*host.files, *host.serving}:
             host.remove(service)
         host.under_way.clear()
         life.forget(name)
@@ -167,7 +170,7 @@ def _ttl_changes(life: Life, pick: Pick) -> None:
 def _service_joins(life: Life, pick: Pick) -> None:
     service = pick(of.LEAVES)
     # One that hosts still show comes back under the names that it had: daemons are not our business.
-    if service not in life.asks and life.shown_at.get(service, {*life.owners}) >= {*life.owners}:
+    if service not in life.asks and life.shown_at.get(service, {*life.met(service)}) >= {*life.met(service)}:
         life.asks[service] = frozenset({of.KEY})
         life.configure()
         life.make_key(service)
@@ -181,7 +184,7 @@ def _service_is_retired(life: Life, pick: Pick) -> None:
 
 def _service_is_renamed(life: Life, pick: Pick) -> None:
     old, new = pick(sorted(life.asks)), pick(of.LEAVES)
-    if new not in life.asks and life.shown_at.get(new, {*life.owners}) >= {*life.owners}:
+    if new not in life.asks and life.shown_at.get(new, {*life.met(new)}) >= {*life.met(new)}:
         life.asks[new] = life.asks.pop(old)
         life.configure()
         life.make_key(new)
@@ -224,6 +227,15 @@ def _deploy_runs(life: Life, pick: Pick) -> None:
 
 def _deploy_goes_wrong(life: Life, pick: Pick) -> None:
     life.run("deploy", pick(MISHAPS), pick(SKEWS))
+
+
+def _restarts_are_forced(life: Life, pick: Pick) -> None:
+    life.run(of.RESTART, pick((Fate.WELL, *MISHAPS)), pick(SKEWS))
+
+
+def _file_is_touched(life: Life, pick: Pick) -> None:
+    host = life.world.hosts[pick(of.HOSTS)]
+    host.damaged |= host.files.keys()
 
 
 def _publish_reaches_everybody(life: Life, _: Pick) -> None:
@@ -362,6 +374,8 @@ ACTIONS = {
     "roll runs": Action(_roll_runs, 4),
     "deploy runs": Action(_deploy_runs, 5),
     "deploy goes wrong": Action(_deploy_goes_wrong, 3),
+    "daemons are restarted by force": Action(_restarts_are_forced, 1),
+    "a file on a host is touched": Action(_file_is_touched, 1),
     "publish reaches everybody": Action(_publish_reaches_everybody, 6),
     "all jobs run": Action(_jobs_run, 2),
     "a publish begins": Action(_publish_begins, 3),
@@ -385,27 +399,6 @@ ACTIONS = {
 }
 
 
-def play(script: Script) -> Life:
-    """Let *script* happen; PromiseError when some cache may not match some host."""
-    life = Life(SETTINGS[script.setting])
-    for step in script.steps:
-        ACTIONS[step.action].do(life, Pick(step.picks))
-        life.follow_inventory()
-        life.world.witness()
-    return life
-
-
-def written(
-    random: Random, steps: int, settings: Sequence[str] = tuple(SETTINGS), actions: Sequence[str] | None = None
-) -> Script:
-    """Write a script of these *actions*; without, of some of all: what is left out leaves room for the rest."""
-    share = random.choice((0.4, 0.7, 1.0))
-    known = actions or [name for name, action in ACTIONS.items() if action.weight > 4 or random.random() < share]
-    names = random.choices(known, [1 if actions else ACTIONS[name].weight for name in known], k=steps)
-    picks = [tuple(random.randrange(MOST_CHOICES) for _ in range(MOST_PICKS)) for _ in names]
-    return Script(random.choice(settings), tuple(map(Step, names, picks)))
-
-
 def shortened(script: Script, fails: Callable[[Script], bool]) -> Script:
     """Return the script without the steps that it fails without too, and with small numbers."""
     size = len(script.steps) // 2
@@ -421,4 +414,4 @@ def shortened(script: Script, fails: Callable[[Script], bool]) -> Script:
     return script
 
 
-__all__ = ["ACTIONS", "SETTINGS", "Script", "Step", "play", "shortened", "written"]
+__all__ = ["ACTIONS", "SETTINGS", "Script", "Step", "shortened"]

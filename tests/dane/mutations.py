@@ -14,24 +14,28 @@ import pytest
 from sslops.dane import evidence, gate, transitions
 from sslops.dane.first_use import FirstUse
 from sslops.dane.gate import YES
+from sslops.dane.records import CA_USAGES
 from sslops.dane.transitions import Needed
 from sslops.model.ledger import NameEntry
 from sslops.model.seen import BaseCommit
 from sslops.model.tlsa import EMPTY
-from sslops.publish.owner import Owner
+from sslops.observe.look import Look
+from sslops.publish.owner import Becomes, Owner
 from sslops.simulate import runs
 from sslops.simulate.dns import Dns
 from sslops.simulate.hosts import SimulatedHost
 from tests.dane.builders import START
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
-    from sslops.model.ledger import Evidence, Ledger, Pending
+    from sslops.dane.records import Keys
+    from sslops.model.ledger import ApexEntry, Evidence, Ledger, Pending
     from sslops.model.names import ServiceId
     from sslops.model.seen import ApexSeen, ServerSeen, Zone
+    from sslops.model.shipment import Parcel
     from sslops.model.state import Branches
-    from sslops.model.tlsa import TlsaRecord
+    from sslops.model.tlsa import TlsaParams, TlsaRecord
     from sslops.publish.rules import Publication
 
     Wrong = tuple[tuple[object, str, object], ...]
@@ -69,6 +73,7 @@ BY_HAND = (
 MERGED = "a DNS proposal is merged"
 REVIEWED = (REVERT, "a roll is merged", "publish runs", MERGED, "all servers load", TIME, DEPLOY)
 REVIEWED_ASLEEP = (*SIDE_BY_SIDE, "publish runs", MERGED, "the branch of proposals is deleted")
+BESIDE_OURS = ("somebody adds a record beside the include file", PUBLISH, TIME, ROLL, DEPLOY)
 SLOW = (RENEW, "publish runs", "a server loads", TIME, ROLL, DEPLOY)
 
 
@@ -170,9 +175,57 @@ def _fence_without_a_commit(dns: Dns, lease: int, _base: object) -> int | None:
     return dns.number
 
 
+def _remember_another_try(host: SimulatedHost, parcel: Parcel) -> None:
+    """Keep the way back while the same generation comes again, whether or not it was settled by then."""
+    service = parcel.service
+    present = host.files.get(service)
+    if service in host.former and (service in host.unfinished or present == parcel.generation):
+        return
+    host.former.pop(service, None)
+    if present is not None:
+        host.former[service] = present
+
+
 def _only_pending(pending: Pending | None, _seen: ApexSeen) -> tuple[frozenset[TlsaRecord], ...]:
     return () if pending is None else (pending.records,)
 
+
+def _yes_where_nothing_is_seen(self: gate.Gate, apex: str, *about: object) -> gate.Verdict:
+    return _NAME(self, apex, *about) if apex in self.seen else YES  # type: ignore[arg-type]
+
+
+_NAME = gate.Gate._name
+
+
+def _lacks_nothing_of_a_list(at: transitions.AtName, params: TlsaParams, keys: Keys) -> str | None:
+    is_listed = any(claim.is_listed for claim in at.claims)
+    return None if params.usage in CA_USAGES and is_listed else _LACK(at, params, keys)
+
+
+_LACK = transitions.lack
+
+
+def _needed_by_servers(
+    service: ServiceId, branches: Branches, ledger: Ledger, serving: Iterable[str], exempt: frozenset[str]
+) -> Needed:
+    hosts = {name: entry for name, entry in ledger.hosts.items() if name not in exempt}
+    return _NEEDED(service, branches, replace(ledger, hosts=hosts), serving, exempt)
+
+
+def _cached_without_what_servers_show(entry: ApexEntry, seen: ApexSeen) -> frozenset[TlsaRecord]:
+    return _CACHED(entry, replace(seen, servers=()))
+
+
+_CACHED = gate._may_be_cached
+
+
+def _kept_while_served(self: Owner) -> Becomes:
+    entries = [entry.services.keys() for entry in self.world.ledger.hosts.values()]
+    is_served = any(service in services for service in self._former() for services in entries)
+    return Becomes(self._current) if is_served else _GIVEN_UP(self)
+
+
+_GIVEN_UP = Owner._given_up
 
 MUTATIONS: dict[str, Mutation] = {
     "publish writes no intent": Mutation(
@@ -190,6 +243,12 @@ MUTATIONS: dict[str, Mutation] = {
     ),
     "receivers look at no number": Mutation(
         FENCE, ((SimulatedHost, "is_newer", lambda _self, _seq: True),), setting="after a roll", usual=LATE, seed=76
+    ),
+    "a host goes back further than to what it served": Mutation(
+        MAY_SERVE,
+        ((SimulatedHost, "remember", _remember_another_try),),
+        ("a file on a host is touched", "daemons are restarted by force"),
+        usual=(RENEW, "all jobs run"),
     ),
     "deploy asks nothing": Mutation(MAY_SERVE, ((runs, "_verdict", lambda *_: YES),), (REVERT,), "after a roll"),
     "age does not count": Mutation(MAY_SERVE, ((gate, "ready_at", lambda proof: proof.since),)),
@@ -230,7 +289,7 @@ MUTATIONS: dict[str, Mutation] = {
     ),
     "names that are given up are nobody's": Mutation(
         MAY_SERVE,
-        ((gate.Gate, "_given_up_near", lambda _self, _service: ()),),
+        ((gate.Gate, "_given_up_near", lambda *_: ()),),
         ("other kinds of record are asked for", "a service is renamed"),
         seed=80,
     ),
@@ -300,8 +359,58 @@ MUTATIONS: dict[str, Mutation] = {
         ((Owner, "_forgotten", lambda _: {}),),
         ("a host joins or leaves", "the ledger is lost", "all jobs run"),
     ),
+    "a name that is given up stays while its service is served": Mutation(
+        RECORDS,
+        ((Owner, "_given_up", _kept_while_served),),
+        ("other kinds of record are asked for", "a service is renamed"),
+        stops=True,
+        seed=50,
+    ),
     "a service that left the name is forgotten": Mutation(
         RECORDS, ((Owner, "_still_served", lambda *_: None),), ("a service is renamed",)
+    ),
+    "records of others beside ours are not seen": Mutation(
+        RECORDS,
+        ((transitions.NameSeen, "foreign", property(lambda _: frozenset())),),
+        setting="records of others",
+        usual=BESIDE_OURS,
+        more=("other kinds of record are asked for",),
+        seed=15,
+    ),
+    "what only others have is not cached": Mutation(
+        MAY_SERVE,
+        ((gate, "_may_be_cached", _cached_without_what_servers_show),),
+        setting="records of others",
+        usual=BESIDE_OURS,
+        more=(RENEW,),
+        seed=275,
+    ),
+    "a zone that cannot be looked at holds nobody back": Mutation(
+        MAY_SERVE,
+        ((gate.Gate, "_name", _yes_where_nothing_is_seen), (Look, "_is_published", lambda *_: False)),
+        setting="two groups, no SNI",
+        more=("mail hosts of both groups change", "nobody tells the other MX, or tells it again"),
+        seed=760,
+    ),
+    "an issuer that is listed no more may be withdrawn": Mutation(
+        RECORDS,
+        ((transitions, "lack", _lacks_nothing_of_a_list),),
+        setting="a public CA",
+        more=("records about the CA are asked for", "the list of issuers changes"),
+    ),
+    "who is to keep copies serves nothing": Mutation(
+        RECORDS,
+        ((transitions, "needed", _needed_by_servers),),
+        setting="copies",
+        more=("a host turns from copies to serving, or back",),
+        seed=190,
+    ),
+    "who kept copies is believed": Mutation(
+        MAY_SERVE,
+        ((runs, "as_expected", lambda ledger, _: ledger),),
+        setting="copies",
+        more=("a host turns from copies to serving, or back",),
+        stops=True,
     ),
 }
 

@@ -7,7 +7,8 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from sslops.simulate.world import PromiseError
-from tests.dane.machine import SETTINGS, Script, play, shortened, written
+from tests.dane.machine import Script, shortened
+from tests.dane.worlds import ALONE, play, written
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -44,10 +45,13 @@ def judged(script: Script, *, to_rest: bool = True) -> Finding | None:
         life = play(script)
         if not to_rest:
             return None
-        life.come_to_rest()
+        life.repair()
+        left = life.stalled()
+        if not left:
+            life.come_to_rest()
+            left = life.unfinished()
     except PromiseError as error:
         return Finding(BROKEN, error.what)
-    left = life.unfinished()
     return Finding(RESTLESS, "; ".join(left)) if left else None
 
 
@@ -62,7 +66,7 @@ def counterexample(seed: int, script: Script, finding: Finding) -> Counterexampl
     return Counterexample(seed, small, judged(small) or finding)
 
 
-def search(seeds: Sequence[int], steps: int, settings: Sequence[str] = tuple(SETTINGS)) -> Iterator[Counterexample]:
+def search(seeds: Sequence[int], steps: int, settings: Sequence[str] = ALONE.names) -> Iterator[Counterexample]:
     """Yield what is wrong, one seed after the other."""
     for seed in seeds:
         script = written(Random(seed), steps, settings)  # noqa: S311  (a history is no secret)

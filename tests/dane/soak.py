@@ -10,10 +10,16 @@ import argparse
 import sys
 import time
 from random import Random
+from typing import TYPE_CHECKING
 
-from tests.dane.machine import written
 from tests.dane.mutations import MUTATIONS, mutated
 from tests.dane.search import counterexample, first_seed, judged
+from tests.dane.worlds import ALONE, BESIDE, written
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.dane.machine import Script
 
 TRIES = 5000
 LENGTHS = (15, 30, 45, 80)
@@ -28,18 +34,24 @@ def main() -> int:
     end = time.monotonic() + 60 * given.minutes
     first = int(time.time()) % 1_000_000 * 1000 if given.seed is None else given.seed
     missed = [name for name in MUTATIONS if not _finds(name, first)]
-    found, scripts, steps = 0, 0, 0
+    seed, found, scripts, steps = first, 0, 0, 0
     while time.monotonic() < end:
-        seed = first + scripts
-        script = written(Random(seed), LENGTHS[seed % len(LENGTHS)])  # noqa: S311  (a history is no secret)
-        finding = judged(script)
-        scripts, steps = scripts + 1, steps + len(script.steps)
-        if finding is not None:
-            found += 1
-            print(counterexample(seed, script, finding), flush=True)
-    print(f"seeds {first} to {first + scripts - 1}: {scripts} histories, {steps} steps, {found} of them wrong")
+        for script in _scripts(seed):
+            finding = judged(script)
+            scripts, steps = scripts + 1, steps + len(script.steps)
+            if finding is not None:
+                found += 1
+                print(counterexample(seed, script, finding), flush=True)
+        seed += 1
+    print(f"seeds {first} to {seed - 1}: {scripts} histories, {steps} steps, {found} of them wrong")
     print(f"{len(MUTATIONS) - len(missed)} of {len(MUTATIONS)} mutations found" + (f", not {missed}" if missed else ""))
     return 1 if found or missed else 0
+
+
+def _scripts(seed: int) -> Iterator[Script]:
+    """Yield what a seed comes to: a history of one site alone, and one of a part of what may be beside it."""
+    for part in (ALONE, BESIDE[seed // len(LENGTHS) % len(BESIDE)]):
+        yield written(Random(seed), LENGTHS[seed % len(LENGTHS)], part.names)  # noqa: S311  (a history is no secret)
 
 
 def _finds(name: str, first: int) -> bool:

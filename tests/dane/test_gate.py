@@ -9,7 +9,7 @@ import pytest
 from sslops.dane.evidence import advance
 from sslops.dane.gate import YES, Gate, Verdict, slowest
 from sslops.dane.records import Der, Keys, Material
-from sslops.model.ledger import ApexEntry, Evidence, Ledger, NameEntry, Pending
+from sslops.model.ledger import ApexEntry, Evidence, HostEntry, Ledger, NameEntry, Pending
 from sslops.model.names import ServiceId
 from sslops.model.plan import HazardName
 from sslops.model.seen import ApexSeen
@@ -31,6 +31,7 @@ from tests.dane.builders import (
     name,
     record,
     server,
+    settled,
     zone,
 )
 
@@ -224,16 +225,17 @@ def test_a_service_without_dane_is_free() -> None:
 
 NEW_NAME = ServiceId(APEX, "mail-renamed")
 RENAMED = Keys({**keys(1, 2).generations, (NEW_NAME, gen(5)): generation(5)})
+AT_SMTP1 = {"smtp1": frozenset({NEW_NAME})}
 
 
 def arriving(seen: ApexSeen | None, entry: ApexEntry, **changes: object) -> Verdict:
-    """Ask about a service that no host showed yet, where the inventory asks for no name at all."""
+    """Ask about a service that smtp1 never showed, where the inventory asks for no name at all."""
     known = {} if seen is None else {APEX: seen}
-    gate = Gate(Ledger(apexes={APEX: entry}), known, RENAMED, (), READY, arrivals=frozenset({NEW_NAME}))
-    return replace(gate, **changes).may_serve(NEW_NAME, gen(5))  # type: ignore[arg-type]
+    gate = Gate(Ledger(apexes={APEX: entry}), known, RENAMED, (), READY, new_at=AT_SMTP1)
+    return replace(gate, **changes).may_serve(NEW_NAME, gen(5), "smtp1")  # type: ignore[arg-type]
 
 
-def test_a_service_that_arrives_waits_for_the_names_that_are_given_up() -> None:
+def test_a_service_that_is_new_to_a_host_waits_for_the_names_that_are_given_up() -> None:
     """Its port may be that of the service it replaces, whose records caches still hold."""
     verdict = arriving(look(BASE, zone(1, 2)), aged(record(1), record(2)))
     assert (False, None) == (verdict.allowed, verdict.hazard)
@@ -244,15 +246,18 @@ def test_a_service_that_arrives_waits_for_the_names_that_are_given_up() -> None:
     assert YES == arriving(gone, emptied, now=after(1 + 2 * TTL))
 
 
-def test_a_service_that_arrives_waits_while_nobody_knows_what_is_published() -> None:
+def test_a_service_that_is_new_to_a_host_waits_while_nobody_knows_what_is_published() -> None:
     """The ledger has records there, and DNS could not be looked at; a group that is gone is nobody's business."""
     assert not arriving(None, aged(record(1)), mute=frozenset({APEX})).allowed
     assert YES == arriving(None, aged(record(1)))
 
 
-def test_only_what_arrives_waits_for_names_that_are_given_up() -> None:
-    """A web server that is there already was never seen on that port."""
-    assert YES == arriving(look(BASE, zone(1, 2)), aged(record(1), record(2)), arrivals=frozenset())
+def test_only_what_is_new_to_a_host_waits_for_names_that_are_given_up() -> None:
+    """A web server that is there already was never seen on that port; nor does the roll wait for one host."""
+    seen, entry = look(BASE, zone(1, 2)), aged(record(1), record(2))
+    assert YES == arriving(seen, entry, new_at={"smtp2": frozenset({NEW_NAME})})
+    gate = Gate(Ledger(apexes={APEX: entry}), {APEX: seen}, RENAMED, (), READY, new_at=AT_SMTP1)
+    assert YES == gate.may_serve(NEW_NAME, gen(5))
 
 
 def test_names_that_are_asked_for_or_somebody_elses_are_not_given_up() -> None:
@@ -262,22 +267,31 @@ def test_names_that_are_asked_for_or_somebody_elses_are_not_given_up() -> None:
     assert YES == arriving(look([commit("c1", theirs)], theirs), ApexEntry())
 
 
-def test_a_name_given_up_in_another_zone_counts_for_a_certificate_that_names_its_host() -> None:
-    """Elsewhere a service is shown only where it is named."""
-    there = ServiceId("example.net", "mail-ec")
-    issued = generation(5).issued
-    assert issued is not None
-    for sans, expected in (((HOST,), False), (("mail.example.net",), True)):
-        facts = replace(generation(5), issued=replace(issued, sans=sans))
-        gate = Gate(
-            Ledger(apexes={APEX: aged(record(1))}),
-            {APEX: look([commit("c1", zone(1))], zone(1))},
-            Keys({**keys(1).generations, (there, gen(5)): facts}),
-            (),
-            READY,
-            arrivals=frozenset({there}),
-        )
-        assert expected == gate.may_serve(there, gen(5)).allowed
+NET = ServiceId("example.net", "mail-ec")
+
+
+@pytest.mark.parametrize(
+    ("sans", "there", "is_group", "expected"),
+    [
+        ((HOST,), False, True, False),
+        ((HOST,), False, False, True),
+        (("mail.example.net",), True, True, False),
+        (("mail.example.net",), True, False, False),
+        (("mail.example.net",), False, True, True),
+    ],
+)
+def test_a_name_given_up_in_another_zone_counts_where_its_service_is_or_the_certificate_names_its_host(
+    sans: tuple[str, ...], there: bool, is_group: bool, expected: bool
+) -> None:
+    """The service that is replaced may be of another group, even of one that left the inventory."""
+    facts = generation(5)
+    assert facts.issued is not None
+    known = Keys({**keys(1).generations, (NET, gen(5)): replace(facts, issued=replace(facts.issued, sans=sans))})
+    hosts = {"smtp1": HostEntry(1, {SERVICE: settled(1)} if there else {})}
+    seen = {APEX: look([commit("c1", zone(1))], zone(1))} if is_group else {}
+    entry = {APEX: aged(record(1))}
+    gate = Gate(Ledger(hosts, entry), seen, known, (), READY, new_at={"smtp1": frozenset({NET})})
+    assert expected == gate.may_serve(NET, gen(5), "smtp1").allowed
 
 
 def test_the_slowest_verdict_decides() -> None:

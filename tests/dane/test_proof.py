@@ -6,10 +6,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.dane.life import EC, KEY, WHOLE, Life
+from sslops.simulate.hosts import Fate
+from tests.dane.life import EC, KEY, LARGE, RSA, WHOLE, Life
 from tests.dane.machine import ACTIONS, MOST_CHOICES, MOST_PICKS, SETTINGS, Script, Step
 from tests.dane.mutations import MUTATIONS, RULES, mutated
 from tests.dane.search import BROKEN, first_seed, judged, search
+from tests.dane.worlds import ALONE, BESIDE, begun
 
 steps = st.builds(
     Step,
@@ -23,6 +25,12 @@ scripts = st.builds(Script, st.sampled_from(sorted(SETTINGS)), st.lists(steps, m
 def test_no_history_breaks_what_a_cache_may_hold(setting: str) -> None:
     """Whatever runs, sleeps, lags, leaves or is taken back; and afterwards everything comes to rest."""
     assert [] == [str(found) for found in search(range(15), 45, (setting,))]
+
+
+@pytest.mark.parametrize("setting", [name for part in BESIDE for name in part.names])
+def test_no_history_breaks_it_with_more_than_one_site_alone(setting: str) -> None:
+    """Records of others, a second group, a public CA, hosts that only keep copies: the same promise, the same rest."""
+    assert [] == [str(found) for found in search(range(3), 45, (setting,))]
 
 
 @settings(max_examples=40, derandomize=True, database=None, deadline=None, suppress_health_check=list(HealthCheck))
@@ -45,10 +53,10 @@ def test_each_of_the_five_rules_is_left_out_somewhere() -> None:
     assert set(RULES) == {mutation.rule for mutation in MUTATIONS.values()}
 
 
-@pytest.mark.parametrize("setting", sorted(SETTINGS))
+@pytest.mark.parametrize("setting", [name for part in (ALONE, *BESIDE) for name in part.names])
 def test_a_plain_key_change_comes_to_its_end(setting: str) -> None:
     """The checks do not stop progress: the second key is served everywhere, and only its record is left."""
-    life = Life(SETTINGS[setting])
+    life = begun(setting)
     life.come_to_rest()
     assert [] == life.unfinished()
 
@@ -123,3 +131,35 @@ def test_a_host_that_left_with_a_lost_ledger_breaks_a_cache_where_nothing_counts
         found = judged(LEFT_WITH_A_LOST_LEDGER)
     assert found is not None
     assert BROKEN == found.kind
+
+
+def test_a_service_that_leaves_between_its_files_and_the_restart_keeps_its_record() -> None:
+    """Its port does not show it yet, but the next restart of the daemon will."""
+    life = Life()
+    life.asks[RSA] = frozenset({KEY})
+    life.configure()
+    life.make_key(RSA)
+    life.issue(RSA)
+    for _ in range(2):
+        life.run("publish")
+        life.load_all()
+        life.wait(3 * LARGE)
+    life.run("roll")
+    life.run("deploy", Fate.KILLED_HALFWAY)
+    life.asks.pop(RSA)
+    life.configure()
+    for verb in ("deploy", "publish", "publish"):
+        life.run(verb)
+        life.load_all()
+    life.wait(3 * LARGE)
+    life.make_key(EC)
+    life.issue(EC)
+    for verb in ("publish", "publish", "roll", "deploy"):
+        life.run(verb)
+        life.load_all()
+        life.wait(3 * LARGE)
+
+    serving = life.world.hosts["smtp1"].serving
+
+    assert life.curr(EC) == serving[EC]
+    assert RSA in serving

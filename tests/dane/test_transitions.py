@@ -160,6 +160,16 @@ def test_a_record_of_somebody_else_on_one_server_only_does_not() -> None:
     assert NameSeen(frozenset(), servers=frozenset({record(9)})).is_empty
 
 
+def test_copies_of_ours_that_others_keep_in_a_combination_of_their_own_are_not_joined() -> None:
+    """Once base had them too nobody could tell that they stay there when ours are withdrawn."""
+    own = frozenset({record(1), record(2)})
+    for theirs, expected in ((CERT[1], own), (TlsaRecord(OWNER, WHOLE, "f" * 64), {*own, CERT[1], CERT[2]})):
+        shown = own | {theirs}
+        found = target(name(need(1, 2)), base(1, 2, servers=shown, everywhere=shown), keys(1, 2))
+        assert expected == found.records
+        assert (theirs in CERT.values()) == any("copies" in stay.why for stay in found.stays)
+
+
 def test_each_of_several_services_has_its_records() -> None:
     """A port that serves an EC and an RSA certificate needs both."""
     both = name(Claim(SERVICE, need(1, 2)), Claim(RSA, need(11)))

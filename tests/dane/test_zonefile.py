@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sslops.dane.zonefile import HEADER, LOST, parse, render, written_by_us
+from sslops.dane.zonefile import HEADER, LISTED, LOST, parse, render, written_by_us
 from sslops.errors import StateError
 from sslops.model.tlsa import Rrset, TlsaParams, TlsaRecord, owner_name
 from tests.dane.builders import OWNER, record, zone
@@ -93,3 +93,9 @@ def test_a_lost_generation_is_still_known_as_ours_after_the_file_was_written_aga
     whose = {record(1): "example.com/mail-ec 20261124T143000Z-9b1c served", record(2): LOST, record(3): "not ours"}
     text = render(zone(1, 2, 3), whose.__getitem__)
     assert {record(1), record(2)} == written_by_us(text, "tlsa.example.com")
+
+
+def test_an_issuer_of_a_list_is_ours_although_no_generation_has_it() -> None:
+    """A backup issuer signs nothing for years; its record goes like any other of ours once nobody asks for it."""
+    whose = {record(1): f"{LISTED} le-dns", record(2): f"{LISTED} nobody knows whom"}
+    assert {record(1)} == written_by_us(render(zone(1, 2), whose.__getitem__), "tlsa.example.com")

@@ -118,6 +118,14 @@ def test_what_was_not_sent_is_as_before(entry: HostEntry, wanted: dict[ServiceId
     assert (entry.services, entry.seq + 1) == (after.services, after.seq)
 
 
+def test_what_a_host_is_to_serve_no_more_is_not_proven() -> None:
+    """People take its files away; what it may serve stays, and a copy stays a copy."""
+    (mail, _, web), old = SERVICES, GENERATIONS[0]
+    shown, kept = Served((old,), NOW, "port"), Served((old,), NOW, "copy")
+    entry = entries.withdraw_proof(HostEntry(5, {mail: shown, web: kept}), {mail, web})
+    assert {mail: Served((old,), NOW, None), web: kept} == entry.services
+
+
 def test_the_backoff_grows_to_a_day() -> None:
     """1, 10, 100 minutes, then daily."""
     minutes = [(entries.retry_at(failures, NOW) - NOW).total_seconds() / 60 for failures in range(1, 7)]
@@ -134,6 +142,17 @@ def test_a_session_that_went_back_counts_a_failure_and_keeps_the_proof() -> None
 
     expected = Served((old,), NOW, "port", 2, NOW + dt.timedelta(minutes=10))
     assert expected == after.serves(service)
+
+
+def test_a_host_that_holds_what_no_intent_named_is_unknown() -> None:
+    """Nothing is forgotten of what it may serve; a copy stays a copy; another run's entry is not touched."""
+    service, (old, new) = SERVICES[0], GENERATIONS[:2]
+    during = entries.intend(HostEntry(3, {service: Served((old,), NOW, "port")}), 4, {service: new}, at=NOW)
+
+    assert (None, old, new) == entries.doubt(during, 4, [service]).serves(service).may_serve
+    assert during == entries.doubt(during, 3, [service])
+    copy = entries.intend(HostEntry(3), 4, {service: new}, at=NOW, copies=[service])
+    assert copy == entries.doubt(copy, 4, [service])
 
 
 def test_success_ends_the_backoff() -> None:

@@ -21,11 +21,12 @@ from sslops.adapters.ssh import LocalShell, Ssh
 from sslops.model.inventory import FileModes, Host
 from sslops.model.names import ServiceId
 from sslops.model.shipment import Include, Outcome, Restart, Shipment
-from tests.deploy.shipments import KEY_WORD, MAIL, NEW, OLD, WEB, failing_with, noting, parcel, shipment
+from tests.deploy.shipments import KEY_WORD, LATER, MAIL, NEW, OLD, WEB, failing_with, noting, parcel, shipment
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from sslops.model.names import GenerationId
     from tests.world.sshd import Login, SshHost
 
 STEP_LINE = "step() { :; }\n"
@@ -308,14 +309,65 @@ class TestGoingBack:
         assert frozenset({MAIL}) == receivers.look(host).unfinished
 
     def test_the_way_back_is_not_another_try(self, receivers: Receivers, host: Host, root: Path, log: Path) -> None:
-        """A generation sent twice in a row goes back to the one before both."""
+        """While the restarts of the first try are not through, the second goes back to what was before both."""
         receivers.put(host, 1, shipment(MAIL, generation=OLD))
-        receivers.put(host, 2, shipment(MAIL, generation=NEW))
-        receivers.put(host, 3, shipment(MAIL, generation=NEW, restart=noting(log)))
-        receivers.back(host, 3, shipment(MAIL, generation=NEW, restart=noting(log)))
+        text = stopping_at(f"'switched {MAIL}'", "kill -9 $$")
+        run_script(text, root, "put", 2, pack(shipment(MAIL, generation=NEW), 2).reveal()).wait(120)
+        receivers.put(host, 3, shipment(MAIL, generation=NEW, restart=noting(log), returns_to={OLD}))
+        receivers.back(host, 3, shipment(MAIL, generation=NEW, restart=noting(log), returns_to={OLD}))
 
         assert f"cert {OLD}" == served(root)
         assert "restart\nrestart\n" == log.read_text()
+
+    @pytest.mark.parametrize("returns_to", [None, {NEW}, {OLD, NEW}])
+    def test_what_was_served_already_does_not_go_back_further(
+        self, receivers: Receivers, host: Host, root: Path, log: Path, returns_to: set[GenerationId] | None
+    ) -> None:
+        """A settled generation is sent again: the one before it, whose records are gone, never comes back."""
+        receivers.put(host, 1, shipment(MAIL, generation=OLD))
+        receivers.put(host, 2, shipment(MAIL, generation=NEW))
+        (root / str(MAIL) / "curr/chain.pem").write_text("touched\n")
+        again = shipment(MAIL, generation=NEW, restart=noting(log, fails_once=True), returns_to=returns_to)
+
+        assert Outcome.WENT_BACK == receivers.put(host, 3, again).outcome
+        held = receivers.ask(host, 3).holds(MAIL)
+        assert (NEW, True) == (held.generation, held.intact)
+        receivers.back(host, 3, again)
+        assert f"cert {NEW}" == served(root)
+
+    @pytest.mark.parametrize("brought", ["a link", "nothing", "a folder"])
+    def test_what_the_ledger_does_not_name_does_not_come_back(
+        self, receivers: Receivers, host: Host, root: Path, log: Path, brought: str
+    ) -> None:
+        """Somebody put an old folder back, or took all away: what is sent now may be served, that may not."""
+        receivers.put(host, 1, shipment(MAIL, generation=OLD))
+        curr = root / str(MAIL) / "curr"
+        if brought != "a link":
+            curr.unlink()
+        if brought == "a folder":
+            curr.mkdir()
+            (curr / "cert.pem").write_text("adopted\n")
+        failing = noting(log, fails_while=log.parent / "broken")
+        log.parent.joinpath("broken").touch()
+        going = shipment(MAIL, WEB, generation=NEW, restart=failing, returns_to={NEW})
+
+        assert Outcome.STUCK == receivers.put(host, 2, going).outcome
+        assert (f"cert {NEW}", frozenset({MAIL, WEB})) == (served(root), receivers.look(host).unfinished)
+        log.parent.joinpath("broken").unlink()
+        assert Outcome.DONE == receivers.put(host, 3, going).outcome
+        assert 2 == len(list(root.rglob("cert.pem")))
+
+    def test_what_is_unfinished_goes_back_only_to_what_the_ledger_names(
+        self, receivers: Receivers, host: Host, root: Path, log: Path
+    ) -> None:
+        """Also where an earlier session remembered a way back."""
+        receivers.put(host, 1, shipment(MAIL, generation=OLD))
+        text = stopping_at(f"'switched {MAIL}'", "kill -9 $$")
+        run_script(text, root, "put", 2, pack(shipment(MAIL, generation=NEW), 2).reveal()).wait(120)
+        going = shipment(MAIL, generation=LATER, restart=noting(log, fails_once=True), returns_to={NEW})
+
+        assert Outcome.WENT_BACK == receivers.put(host, 3, going).outcome
+        assert f"cert {LATER}" == served(root)
 
     def test_what_the_daemon_said_is_told(self, receivers: Receivers, host: Host) -> None:
         """The error carries the command's exit code and its last words, made harmless."""

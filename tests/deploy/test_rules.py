@@ -10,13 +10,14 @@ import pytest
 from sslops.dane.gate import YES, Verdict
 from sslops.deploy import rules
 from sslops.deploy.decision import Decision, DeployOptions, World, include_sha256
-from sslops.deploy.departed import as_expected, not_seen
+from sslops.deploy.departed import as_expected, is_gone, not_seen
 from sslops.errors import UsageError
 from sslops.model.inventory import Group, Hold, Host, Inventory, RepoSettings, ServerClass, Service, Settings
 from sslops.model.ledger import HostEntry, Ledger, Served
 from sslops.model.names import GenerationId, ServiceId
 from sslops.model.plan import Consents
 from sslops.model.seen import PortSeen
+from sslops.model.shipment import Answer, Held, Outcome
 from sslops.model.state import Branches, Generation, Issued, ServiceState, Slots, State, Status
 
 NOW = dt.datetime(2026, 11, 24, 14, 30, tzinfo=dt.UTC)
@@ -133,6 +134,19 @@ def test_a_wait_that_outlives_what_is_served_is_fatal() -> None:
     state = {MAIL: live(NEW, not_after=NOW + dt.timedelta(minutes=30)), WEB: live(None), ROOT: live(None)}
     refused = {MAIL: Verdict(allowed=False, until=LATER, why="the record is young")}
     decision = decide(world(ledger=entry(mail=Served((OLD,), NOW, "port")), state=state), refused=refused)
+
+    assert [True] == [wait.fatal for wait in decision.waits]
+
+
+@pytest.mark.parametrize("may_serve", [(), (None,), (None, NEW)])
+def test_a_wait_of_a_host_of_which_nobody_knows_what_it_serves_is_judged_by_what_it_may(
+    may_serve: tuple[GenerationId | None, ...],
+) -> None:
+    """The ledger was lost, and the one before the last roll ends in a while."""
+    old, new = issued(OLD, not_after=NOW + dt.timedelta(minutes=30)), issued(NEW)
+    state = {MAIL: ServiceState(Slots(curr=NEW, prev=OLD), {OLD: old, NEW: new}), WEB: live(None), ROOT: live(None)}
+    refused = {MAIL: Verdict(allowed=False, until=LATER, why="the record is young")}
+    decision = decide(world(ledger=entry(mail=Served(may_serve)), state=state), refused=refused)
 
     assert [True] == [wait.fatal for wait in decision.waits]
 
@@ -344,3 +358,19 @@ RIGHT, OTHER = "bb" * 32, "cc" * 32
 def test_ports_prove_that_a_service_is_gone(served: Served, ports: list[PortSeen], expected: bool) -> None:
     """All answer, none shows it; what is unknown is gone only where nothing but the right certificates is seen."""
     assert expected == not_seen(served, {OLD: "aa" * 32}, ports, frozenset({RIGHT}))
+
+
+@pytest.mark.parametrize(
+    ("files", "unfinished", "expected"),
+    [(True, True, False), (True, False, True), (False, False, True), (False, True, True)],
+)
+def test_files_that_no_daemon_loaded_yet_may_be_served_whatever_the_port_shows(
+    files: bool,
+    unfinished: bool,
+    expected: bool,
+) -> None:
+    """The run was killed between switch and restart, and the service left the inventory: the next restart shows it."""
+    held = {GONE: Held(OLD, {"cert.pem": "aa" * 32}, intact=True)} if files else {}
+    answer = Answer(Outcome.DONE, 7, held, {}, frozenset({GONE} if unfinished else ()))
+    ports = [PortSeen(frozenset({RIGHT}), 3)]
+    assert expected == is_gone(GONE, SERVED, answer, {OLD: "aa" * 32}, lambda: ports, frozenset({RIGHT}))

@@ -16,6 +16,7 @@ from sslops.adapters.commands import Commands
 from sslops.adapters.receiver import Receivers
 from sslops.adapters.ssh import LocalShell
 from sslops.dane.gate import YES, Verdict
+from sslops.deploy.decision import DeployOptions
 from sslops.deploy.steps import Deployer
 from sslops.errors import Moved, SopsError, SslopsError
 from sslops.model.inventory import (
@@ -29,6 +30,7 @@ from sslops.model.inventory import (
     Service,
     Settings,
     Subject,
+    Verify,
 )
 from sslops.model.ledger import HostEntry, Ledger, Served
 from sslops.model.names import GenerationId, ServiceId
@@ -142,7 +144,7 @@ class Gate:
 
     verdicts: Mapping[ServiceId, Verdict]
 
-    def may_serve(self, service: ServiceId, _: GenerationId) -> Verdict:
+    def may_serve(self, service: ServiceId, _: GenerationId, __: str) -> Verdict:
         """Return the verdict."""
         return self.verdicts.get(service, YES)
 
@@ -298,3 +300,101 @@ def test_nothing_to_do_pushes_nothing(deployer: Deployer, world: InMemory) -> No
     done = deployer.deploy(world.snapshot())
 
     assert ((), pushed) == (done.plan.actions, len(world.ledgers))
+
+
+def rolled_to(key: GenerationId, at: dt.datetime) -> Branches:
+    """Return `main` where *key* of both services was rolled at that moment."""
+    state = ServiceState(Slots(curr=key, rolled_at=at), {each: generation(each) for each in (OLD, NEW)})
+    main = State({MAIL: state, WEB: state})
+    return Branches(main, main)
+
+
+@pytest.fixture
+def settled(deployer: Deployer, world: InMemory, tmp_path: Path) -> Deployer:
+    """Return a deployer whose host was settled on OLD, then on NEW; a restart fails once when `fails-once` is there."""
+    flag = tmp_path / "fails-once"
+    restart = ("sh", "-c", 'if test -e "$0"; then rm "$0"; exit 1; fi', str(flag))
+    hosts = deployer.inventory.classes["smtp"].hosts
+    classes = {"smtp": ServerClass("smtp", hosts, restart_cmd=(restart,))}
+    ready = replace(deployer, inventory=replace(deployer.inventory, classes=classes))
+    world.ledger = Ledger()
+    for days, key in ((2, OLD), (1, NEW)):
+        world.branches = rolled_to(key, NOW - dt.timedelta(days=days))
+        ready.deploy(world.snapshot())
+    assert Served((NEW,), NOW, "files") == world.ledger.hosts["here"].serves(MAIL)
+    return ready
+
+
+def touch(curr: Path) -> None:
+    """Change one file of a service."""
+    (curr / "chain.pem").write_text("touched\n")
+
+
+def empty(curr: Path) -> None:
+    """Take the files of a service away, as it is done when it is retired."""
+    for file in curr.iterdir():
+        file.unlink()
+
+
+def put_back(curr: Path) -> None:
+    """Let `curr` be what it was before, as a restored backup would."""
+    previous = (curr.parent / ".prev").readlink()
+    curr.unlink()
+    curr.symlink_to(previous)
+
+
+@pytest.mark.parametrize("done", [touch, empty, put_back])
+@pytest.mark.parametrize("why", ["forced", "rolled again"])
+def test_a_host_never_goes_back_past_what_the_ledger_named(
+    settled: Deployer, world: InMemory, tmp_path: Path, why: str, done: Callable[[Path], None]
+) -> None:
+    """Its files were not whole any more, and the restart fails once: it has NEW, for OLD has no records any more."""
+    done(tmp_path / "prod-certs" / str(MAIL) / "curr")
+    (tmp_path / "fails-once").touch()
+    if why == "forced":
+        settled = replace(settled, options=DeployOptions(force_restart=True))
+    else:
+        world.branches = rolled_to(NEW, NOW + dt.timedelta(seconds=1))
+    found = settled.deploy(world.snapshot())
+
+    assert 1 == len(found.failures)
+    assert f"cert {NEW}" == held(tmp_path, MAIL)
+    entry = world.ledger.hosts["here"].serves(MAIL)
+    assert ((NEW,), "files", 1) == (entry.may_serve, entry.proof, entry.failures)
+
+
+def test_with_a_lost_ledger_it_does_not_go_further_back_either(
+    settled: Deployer, world: InMemory, tmp_path: Path
+) -> None:
+    """Nothing is known and all may come back, but not what was there before the files that were sent again."""
+    touch(tmp_path / "prod-certs" / str(MAIL) / "curr")
+    (tmp_path / "fails-once").touch()
+    world.ledger = Ledger()
+    settled.deploy(world.snapshot())
+
+    assert f"cert {NEW}" == held(tmp_path, MAIL)
+    assert (None, NEW) == world.ledger.hosts["here"].serves(MAIL).may_serve
+
+
+def test_a_port_that_stays_wrong_sends_no_host_further_back(settled: Deployer, world: InMemory, tmp_path: Path) -> None:
+    """No port can be asked here, so the session goes back; the entry is not settled, and names NEW alone."""
+    touch(tmp_path / "prod-certs" / str(MAIL) / "curr")
+    smtp = settled.inventory.classes["smtp"]
+    asked = replace(smtp, hosts=(replace(smtp.hosts[0], verify=Verify(25, "smtp")),))
+    inventory = replace(settled.inventory, classes={"smtp": asked})
+    replace(settled, inventory=inventory, options=DeployOptions(force_restart=True)).deploy(world.snapshot())
+
+    entry = world.ledger.hosts["here"].serves(MAIL)
+    assert (f"cert {NEW}", (NEW,), None) == (held(tmp_path, MAIL), entry.may_serve, entry.proof)
+
+
+def test_what_the_host_does_not_show_is_not_proven(settled: Deployer, world: InMemory, tmp_path: Path) -> None:
+    """It goes back to a folder in which somebody changed a file: that may be anything."""
+    world.branches = rolled_to(OLD, NOW)
+    touch(tmp_path / "prod-certs" / str(MAIL) / "curr")
+    (tmp_path / "fails-once").touch()
+    settled.deploy(world.snapshot())
+
+    entry = world.ledger.hosts["here"]
+    assert ((None, NEW, OLD), None) == (entry.serves(MAIL).may_serve, entry.serves(MAIL).proof)
+    assert ((NEW,), "files") == (entry.serves(WEB).may_serve, entry.serves(WEB).proof)

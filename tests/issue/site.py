@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 from sslops.adapters.localca import LocalCa
 from sslops.errors import NoIdentity, SopsError
+from sslops.issue.ports import Workshop
 from sslops.issue.rules import SCHEDULED, RenewOptions, plan
-from sslops.issue.steps import Outcome, Workshop, renew
+from sslops.issue.steps import Outcome, renew
 from sslops.model.inventory import (
     CaSpec,
     CaType,

@@ -15,8 +15,10 @@ from sslops.issue.acme_rules import (
     Finalize,
     LookAgain,
     Show,
+    ask_again_at,
     chosen_time,
     deadline,
+    is_too_early,
     is_transient,
     next_step,
     profile_for,
@@ -117,6 +119,24 @@ def test_no_try_comes_before_the_server_allows_it(failures: int, asked: int) -> 
     wait = retry_at(NOW, failures, asked) - NOW
 
     assert asked - 1 <= wait.total_seconds() <= max(86400, asked) + 1
+
+
+@given(st.floats(0, 1e12), st.integers(0, 3 * 86_400))
+def test_a_window_is_asked_about_again_after_a_minute_at_least_and_a_day_at_the_most(asked: float, later: int) -> None:
+    """As long as the server says in between; until then it is too early, and from then on it is not."""
+    moment = ask_again_at(NOW, asked)
+    assert moment is not None
+    wait = (moment - NOW).total_seconds()
+
+    assert int(min(max(asked, 60), 86_400)) == wait
+    assert is_too_early(NOW + timedelta(seconds=later), moment) is (later < wait)
+
+
+def test_a_time_that_nobody_can_have_made_is_none() -> None:
+    """A clock that was wrong must not keep a CA from being asked for years."""
+    assert not is_too_early(NOW, NOW + timedelta(days=2))
+    assert not is_too_early(NOW, None)
+    assert ask_again_at(NOW, None) is None
 
 
 @pytest.mark.parametrize(

@@ -270,6 +270,16 @@ def test_a_hold_that_outlives_the_certificate_is_a_failure(live: Site) -> None:
     assert waits(live)["web-ec"][2]
 
 
+@pytest.mark.parametrize(("days", "fatal"), [(316, False), (352, True)])
+def test_a_wait_without_an_end_is_a_failure_in_the_last_third(live: Site, days: int, *, fatal: bool) -> None:
+    """Due from 50 days before the end: nobody can tell when a hold without a date ends, and time must be left then."""
+    change(live, WEB, hold=Hold(None, "the vendor moves house"))
+    live.later(days)
+
+    assert fatal is waits(live)["web-ec"][2]
+    assert fatal is any(wait.fatal for wait in plan(live.inventory, live.branches, live.now).waits)
+
+
 def test_an_inactive_group_is_frozen() -> None:
     """Left out by default; named, it says why nothing happens."""
     site = Site()

@@ -14,8 +14,9 @@ from sslops.adapters.age_identities import make_identity
 from sslops.adapters.localca import LocalCa
 from sslops.adapters.sops import Sops
 from sslops.errors import NoIdentity, StateError
+from sslops.issue.ports import Workshop
 from sslops.issue.rules import RenewOptions, plan
-from sslops.issue.steps import Workshop, renew
+from sslops.issue.steps import renew
 from sslops.model.names import ServiceId
 from sslops.model.state import Branches, State, Status
 from sslops.observe.certificate import read_certificate

@@ -29,8 +29,8 @@ A_COPY = Served((gen(1),), START, "copy")
     ("served", "expected"),
     [(PROVEN, False), (EITHER, False), (NOTHING, True), (ITS_FIRST, True), (A_COPY, True), (UNPROVEN, True)],
 )
-def test_a_service_arrives_until_every_host_was_proven_to_show_some_of_it(served: Served, expected: bool) -> None:
-    """What came to none of them before may come in the place of another service."""
+def test_a_service_is_new_to_a_host_that_was_never_proven_to_show_any_of_it(served: Served, expected: bool) -> None:
+    """What was not there before may come in the place of another service."""
     known = Ledger({"smtp1": HostEntry(1, {SERVICE: PROVEN}), "smtp2": HostEntry(1, {SERVICE: served})})
     found = Look(START, Owners((), ()), {}, {}).gate(inventory(service()), known, keys(1, 2), START)
-    assert expected == (SERVICE in found.arrivals)
+    assert (False, expected) == (SERVICE in found.new_at["smtp1"], SERVICE in found.new_at["smtp2"])

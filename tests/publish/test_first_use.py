@@ -24,6 +24,13 @@ def test_an_address_that_does_not_show_curr_is_a_hazard(ports: tuple[PortSeen, .
     )
 
 
+def test_an_address_of_ipv6_is_named_so_that_its_port_can_be_told() -> None:
+    """In brackets, as everywhere else."""
+    wrong = AddressSeen("2001:db8::1", 25, PortSeen(frozenset({"ff"}), 1))
+    found = publication(world(look([commit("c0")], {}), ledger(BOTH), addresses={OWNER: (wrong,)}))
+    assert [True] == ["[2001:db8::1]:25" in hazard.why for hazard in found.plan.hazards]
+
+
 def test_a_person_may_consent_to_an_unproven_name() -> None:
     """By the exact words of the refusal."""
     consents = Consents(frozenset({("name-unproven", HOST)}))

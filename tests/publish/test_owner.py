@@ -9,14 +9,14 @@ import pytest
 
 from sslops.dane.first_use import AddressSeen
 from sslops.dane.names import Owners
-from sslops.dane.records import Keys, Material
-from sslops.model.inventory import Group, Hold, Host, ServerClass
+from sslops.dane.records import Der, Keys, Material
+from sslops.model.inventory import CaType, CertificateAuthority, Group, Hold, Host, ServerClass, TlsaIssuer
 from sslops.model.ledger import ApexEntry, HostEntry, Ledger, Served
 from sslops.model.names import ServiceId
 from sslops.model.plan import Consents, HazardName
 from sslops.model.seen import PortSeen
 from sslops.model.state import Branches, State
-from sslops.model.tlsa import TlsaParams
+from sslops.model.tlsa import TlsaParams, TlsaRecord
 from sslops.publish.rules import Publication, owners_to_ask, publication
 from sslops.publish.world import World
 from tests.dane import builders
@@ -163,12 +163,12 @@ def test_dane_switched_off_empties_the_name_at_once() -> None:
     assert (["records"], {}) == (reasons(found), found.proposals[0].zone)
 
 
-def test_the_names_of_a_retired_service_are_emptied_when_no_host_serves_it() -> None:
-    """A file removed by mistake changes nothing in DNS."""
+def test_the_names_of_a_retired_service_are_emptied_at_once() -> None:
+    """Whatever its hosts still serve of it is what caches have; what comes in its place waits for the names."""
     retired = replace(inventory(service("web")), classes=inventory(service()).classes)
-    for entries, expected in ((BOTH, {"unchanged"}), ({}, set())):
+    for entries in (BOTH, {}):
         found = becomes(1, owners=NOBODY, inventory=retired, ledger=ledger(entries, ApexEntry()))
-        assert expected == records(found)
+        assert set() == records(found)
 
 
 def test_a_name_is_not_given_up_while_some_mx_is_not_known() -> None:
@@ -325,3 +325,33 @@ def test_a_lost_ledger_is_over_with_the_certificates_from_before_it_or_by_consen
 def test_a_name_given_up_is_emptied_after_a_loss_of_the_ledger_too() -> None:
     """A cache that has its records has one for whatever is served; after that there is no DANE."""
     assert set() == records(becomes(1, **after_the_loss() | {"owners": NOBODY, "now": START + LONG * 0.9}))
+
+
+def test_a_listed_issuer_joins_records_about_the_ca_that_nobody_asks_for_any_more() -> None:
+    """A public CA signed the next certificate with another one of the list, while the records of the first still go."""
+    ca, made = TlsaParams(2, 1, 1), builders.branches(slots(1, 2), 1, 2)
+    first, second = (Der(b"", name.encode()) for name in ("R1", "R2"))
+    chains = {
+        (SERVICE, builders.gen(number)): Material(b"", b"", (signer,)) for number, signer in ((1, first), (2, second))
+    }
+    issuers = tuple(TlsaIssuer(1, 1, each.data(ca)) for each in (first, second))
+    public = CertificateAuthority("public", CaType.ACME, tlsa_issuers=issuers)
+    asked = replace(inventory(service(signing_ca="public")), cas={"public": public})
+    about_first, about_second = (TlsaRecord(OWNER, ca, each.data(ca)) for each in (first, second))
+    base = zone(1, 2, about_first)
+    seen = look([commit("c0"), commit("c1", base)], base)
+
+    found = publication(
+        World(
+            asked,
+            made,
+            ledger({"smtp1": settled(1), "smtp2": settled(1)}, ApexEntry()),
+            ONE,
+            Keys.of(made, chains),
+            {APEX: seen.repo},
+            {APEX: seen},
+            NOW,
+        )
+    )
+
+    assert {record(1), record(2), about_first, about_second} == records(found)

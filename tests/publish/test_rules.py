@@ -9,10 +9,10 @@ from sslops.dane.names import Owners
 from sslops.dane.records import Keys
 from sslops.model.inventory import Hold, Host, ServerClass, Verify
 from sslops.model.ledger import ApexEntry, HostEntry, Ledger, Pending, Served
-from sslops.model.plan import Verb
+from sslops.model.plan import Plan, Verb
 from sslops.model.seen import ApexSeen, BaseCommit, PortSeen
 from sslops.publish.owner import ports_of
-from sslops.publish.rules import Publication, owners_to_ask, publication
+from sslops.publish.rules import Publication, owners_to_ask, publication, waiting
 from sslops.publish.world import World, active_apexes
 from tests.dane.builders import (
     APEX,
@@ -25,6 +25,7 @@ from tests.dane.builders import (
     gen,
     generation,
     inventory,
+    keyed,
     ledger,
     look,
     name,
@@ -241,3 +242,53 @@ def test_a_host_that_keeps_copies_needs_no_proof() -> None:
     """It shows nothing to anybody."""
     known = Ledger({**ledger(BOTH).hosts, "backup": HostEntry(1, {SERVICE: Served(proof="copy")})}, {APEX: ApexEntry()})
     assert ["records"] == reasons(first_use(known, OURS, inventory=inventory(copies=["backup"])))
+
+
+ENDING = branches(slots(1, 2), generation(1, not_after=after(11_000)), 2)
+"""Generation 1 ends in a while; the last tenth of its life has begun at `NOW`."""
+HELD = inventory(service(hold=Hold(None, "moving")))
+
+
+def fatal(found: Plan) -> list[bool]:
+    """Return of each wait whether it is a failure."""
+    return [wait.fatal for wait in found.waits]
+
+
+def test_a_record_that_what_follows_lacks_fails_while_what_is_served_ends() -> None:
+    """Nobody can tell how long the wait is; with the record there, or without a certificate on deck, nothing ends."""
+    lacking = world(plain(1), inventory=HELD)
+    keyed_only = branches(slots(1, 2), generation(1, not_after=after(11_000)), keyed(2))
+
+    assert [False] == fatal(publication(lacking).plan)
+    assert [True] == fatal(publication(replace(lacking, branches=ENDING)).plan)
+    assert [False] == fatal(publication(world(plain(1, 2), inventory=HELD, branches=ENDING)).plan)
+    assert [False] == fatal(publication(replace(lacking, branches=keyed_only)).plan)
+
+
+def test_a_hold_with_a_date_says_it_and_fails_when_the_certificate_ends_before() -> None:
+    """Whatever time is left until then."""
+    for ends, expected in ((after(20_000), True), (after(90_000), False)):
+        held = inventory(service(hold=Hold(after(30_000), "moving")))
+        state = branches(slots(1, 2), generation(1, not_after=ends), 2)
+        (wait,) = publication(world(plain(1), inventory=held, branches=state)).plan.waits
+
+        assert (after(30_000), expected) == (wait.until, wait.fatal)
+
+
+def test_a_record_that_stays_endangers_nothing() -> None:
+    """A host is unknown: what it may need is left there, and no certificate on deck lacks anything."""
+    state = branches(slots(2), generation(1, not_after=after(11_000)), generation(2, not_after=after(11_000)))
+    found = publication(world(plain(1, 2), ledger({"smtp1": settled(2)}), branches=state))
+
+    assert [False] == fatal(found.plan)
+
+
+def test_a_request_that_nobody_merges_fails_while_what_is_served_ends() -> None:
+    """The first records of a name hold up no roll."""
+    addresses = {OWNER: (AddressSeen("192.0.2.1", 25, OURS),)}
+    for seen, expected in ((plain(1), [True]), (look([commit("c0")], {}), [False])):
+        here = world(seen, branches=ENDING, addresses=addresses)
+        found = publication(here)
+
+        assert ["records"] == reasons(found)
+        assert expected == fatal(waiting(found, here, "nobody merges it"))

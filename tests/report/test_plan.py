@@ -51,7 +51,7 @@ roll
       min_roll_mins is 130
 
 deploy
-  example.com/web-ec  serve waits  until something changes, past the end of the certificate
+  example.com/web-ec  serve waits  until something changes, too long for the certificate
       smtp2 is down
 
 hazards

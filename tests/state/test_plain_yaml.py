@@ -107,6 +107,7 @@ def test_slots_come_back(slots: Slots) -> None:
         issued=st.builds(
             Issued, MOMENTS, TEXTS, TEXTS, MOMENTS, MOMENTS, st.lists(TEXTS, max_size=3).map(tuple), TEXTS, st.none()
         ),
+        said=st.none() | TEXTS,
     )
 )
 def test_generations_come_back(generation: Generation) -> None:

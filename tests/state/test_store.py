@@ -67,7 +67,7 @@ def test_a_change_is_one_commit_that_says_all(yard: Yard) -> None:
     assert "\n\nIt is due.\n\n" in commit.message
     assert (BOT, BOT) == (commit.committer.email, commit.author.email)
     assert made == snapshot.branches.next[MAIL].next
-    assert b"{}\n" == yard.ops.privkey_document(snapshot, MAIL, made.id)
+    assert b"{}\n" == yard.ops.documents(snapshot, [(MAIL, made.id)])[MAIL, made.id].privkey_sops
 
 
 def test_many_changes_are_many_commits_and_one_push(forge_yard: Yard) -> None:
@@ -224,7 +224,7 @@ def test_the_ledger_is_an_orphan_that_is_written_when_it_differs(yard: Yard) -> 
     """The first write makes the branch, the same content again makes no commit."""
     snapshot = yard.ops.refresh()
     ledger = Ledger(hosts={"smtp1": HostEntry(1, {MAIL: Served()})})
-    assert snapshot.ledger_is_new
+    assert snapshot.ledger_commit is None
     snapshot = yard.ops.write_ledger(snapshot, ledger, NOTE)
     before = yard.heads()
     yard.ops.write_ledger(yard.ops.refresh(), ledger, NOTE)
@@ -254,8 +254,7 @@ def test_a_deleted_ledger_is_new(yard: Yard) -> None:
     git(yard.remote or yard.clone, "branch", "--quiet", "-D", "ledger")
     snapshot = yard.ops.refresh()
 
-    assert snapshot.ledger_is_new
-    assert Ledger() == snapshot.ledger
+    assert (None, Ledger()) == (snapshot.ledger_commit, snapshot.ledger)
     snapshot = yard.ops.write_ledger(snapshot, Ledger(hosts={"smtp1": HostEntry(7)}), NOTE)
     assert 7 == yard.ops.refresh().ledger.host("smtp1").seq
 
@@ -430,10 +429,8 @@ def test_unsigned_commits_are_refused_where_signatures_are_asked(
 
 def test_commit_hooks_of_the_clone_apply(forge_yard: Yard) -> None:
     """A commit-msg hook sees every message, and one that refuses stops the run before anything is pushed."""
-    hook = forge_yard.clone / ".git/hooks/commit-msg"
-    hook.parent.mkdir(exist_ok=True)
-    hook.write_text('#!/bin/sh\ngrep -q "^Ticket:" "$1" || { echo "no ticket" >&2; exit 1; }\n')
-    hook.chmod(0o755)
+    clone = forge_yard.clone / ".git"
+    install_hook(clone, "commit-msg", '#!/bin/sh\ngrep -q "^Ticket:" "$1" || { echo "no ticket" >&2; exit 1; }\n')
     ops = open_ops(forge_yard.clone, "gitlab")
     snapshot, before = ops.refresh(), forge_yard.heads()
 
@@ -441,17 +438,14 @@ def test_commit_hooks_of_the_clone_apply(forge_yard: Yard) -> None:
         ops.write_next(snapshot, [renewed(snapshot, generation(1))])
     assert before == forge_yard.heads()
     change = replace(renewed(snapshot, generation(1)), why="See below.", title="x")
-    hook.write_text("#!/bin/sh\nexit 0\n")
+    install_hook(clone, "commit-msg", "#!/bin/sh\nexit 0\n")
     ops.write_next(snapshot, [change])
     assert "next" in forge_yard.heads()
 
 
 def test_a_hook_that_changes_files_is_an_error(forge_yard: Yard) -> None:
     """What is committed is what was decided, or nothing."""
-    hook = forge_yard.clone / ".git/hooks/pre-commit"
-    hook.parent.mkdir(exist_ok=True)
-    hook.write_text("#!/bin/sh\ngit rm -q --cached inventory/sslops.yaml\n")
-    hook.chmod(0o755)
+    install_hook(forge_yard.clone / ".git", "pre-commit", "#!/bin/sh\ngit rm -q --cached inventory/sslops.yaml\n")
     ops = open_ops(forge_yard.clone, "gitlab")
     snapshot = ops.refresh()
 
@@ -560,10 +554,7 @@ def test_secrets_do_not_reach_git_and_its_hooks(forge_yard: Yard, monkeypatch: p
     """A commit hook sees the environment that git got: no identity, no token."""
     monkeypatch.setenv("SOPS_AGE_KEY", "not-for-git")
     monkeypatch.setenv("FORGE_TOKEN", "not-for-git")
-    hook = forge_yard.clone / ".git/hooks/post-commit"
-    hook.parent.mkdir(exist_ok=True)
-    hook.write_text(f"#!/bin/sh\nenv > {forge_yard.clone}/.git/seen\n")
-    hook.chmod(0o755)
+    install_hook(forge_yard.clone / ".git", "post-commit", f"#!/bin/sh\nenv > {forge_yard.clone}/.git/seen\n")
     ops = open_ops(forge_yard.clone, "gitlab")
     snapshot = ops.refresh()
     ops.write_next(snapshot, [renewed(snapshot, generation(1))])

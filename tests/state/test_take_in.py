@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from sslops.model.ledger import Ledger
 from sslops.model.state import Slots, Status
 from tests.state.yard import (
     MAIL,
@@ -225,7 +226,7 @@ def test_a_generation_that_only_main_still_has_comes_back(yard: Yard) -> None:
     snapshot = yard.ops.write_next(yard.ops.refresh())
 
     assert first in snapshot.branches.next[MAIL].generations
-    assert b"cert\n" == yard.ops.files(snapshot, MAIL, first).cert
+    assert b"cert\n" == yard.ops.documents(snapshot, [(MAIL, first)])[MAIL, first].cert
 
 
 def test_a_revert_without_a_remote_is_followed_too(tmp_path: Path) -> None:
@@ -259,7 +260,7 @@ def test_a_fresh_repository_has_empty_slots(tmp_path: Path) -> None:
     snapshot = open_ops(yard.clone).snapshot()
 
     assert Slots() == snapshot.branches.next[MAIL].slots
-    assert snapshot.ledger_is_new
+    assert (None, Ledger()) == (snapshot.ledger_commit, snapshot.ledger)
     assert {"main"} == set(yard.heads())
 
 

@@ -6,15 +6,23 @@ from typing import TYPE_CHECKING
 
 import yaml
 
+from tests.system.launching import Launched
 from tests.world.remotes import git
 
 if TYPE_CHECKING:
     from typing import Any
 
     from tests.world.acme_site import AcmeSite
+    from tests.world.ops import Finished, OpsRepository
 
 MAIL, WEB, NET = "example.com/mail-ec", "example.com/web-ec", "example.net/web-ec"
 SERVICES = (MAIL, WEB, NET)
+
+
+def later(site: AcmeSite, seconds: int, *words: str, ops: OpsRepository | None = None) -> Finished:
+    """Run sslops with its clock *seconds* ahead, in another clone where *ops* is one."""
+    with Launched(ops or site.ops, *words, options=["--later", str(seconds)]) as launched:
+        return launched.finish()
 
 
 def slots(site: AcmeSite, service: str, branch: str = "next") -> dict[str, Any]:

@@ -28,8 +28,9 @@ def main(kills: int = 200, seed: int = 20261124) -> None:
         for done in range(0, kills, ROUND):
             keys = keys_of(site) if "next" in site.ops.refs() else set[str]()
             for _ in range(ROUND):
-                with Launched(site.ops, "renew", "--apply", "--force", "--new-key") as launched:
-                    launched.kill_after(dice.uniform(0.2, 2.5))
+                options = ("--count", folder / "effects")
+                with Launched(site.ops, "renew", "--apply", "--force", "--new-key", options=options) as launched:
+                    launched.kill_at_work(folder / "effects", dice.uniform(0, 2))
             finish(site)
             assert dict.fromkeys(SERVICES, "issued") == statuses(site), statuses(site)
             assert keys <= keys_of(site), "a key was lost"

@@ -74,14 +74,21 @@ class Launched:
         self._process.kill()
         return self.finish()
 
-    def kill_after(self, seconds: float) -> None:
-        """Kill it when *seconds* have passed, unless it has ended by then."""
+    def kill_at_work(self, count: Path, seconds: float) -> None:
+        """Kill it *seconds* after its first effect, unless it has ended by then; *count* is its `--count`, and removed.
+
+        How long it takes to start says nothing: on a loaded machine a kill by the clock alone meets nothing at work.
+        """
+        wait_until(
+            lambda: count.exists() or self._state() is not None, lambda: "it does nothing", seconds=PATIENCE_SECONDS
+        )
         try:
             self._process.wait(seconds)
         except subprocess.TimeoutExpired:
             self.kill()
         else:
             self.finish()
+        count.unlink(missing_ok=True)
 
     def finish(self) -> Finished:
         """Wait for its end and return what it left; the exit code is negative where a signal ended it."""

@@ -57,18 +57,6 @@ def test_key_csr_and_order_are_in_git_before_a_challenge_is_answered(acme_site: 
     assert steps[4].startswith(", until ")
 
 
-def test_a_run_with_nothing_due_asks_only_for_windows(acme_site: AcmeSite) -> None:
-    """No commit, no order, no challenge."""
-    site = acme_site
-    site.pebble.need_modern()
-    site.sslops("renew", "--apply").succeeded()
-    refs, asked = site.ops.refs(), len(site.ca.exchanges)
-    site.sslops("renew", "--apply", "example.com:web-ec").succeeded()
-
-    assert refs == site.ops.refs()
-    assert ["directory", "renewalInfo"] == [each.kind for each in site.ca.exchanges[asked:]]
-
-
 def test_a_certificate_from_acme_goes_all_the_way_to_the_servers(acme_site: AcmeSite) -> None:
     """Renew, roll, deploy, publish: what the hosts serve is what the CA signed, and its record is in DNS."""
     site = acme_site

@@ -7,8 +7,9 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import yaml
 
-from tests.system.acme import MAIL, NET, SERVICES, WEB, assert_clean, dns_commits, on_deck, slots, statuses
+from tests.system.acme import MAIL, NET, SERVICES, WEB, assert_clean, dns_commits, later, on_deck, slots, statuses
 from tests.system.launching import Launched
 from tests.world import acme_faults
 from tests.world.pebble import Policy
@@ -18,16 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tests.world.acme_site import AcmeSite
-    from tests.world.ops import Finished
 
 MINUTES = 60
 _PROBLEM = "urn:ietf:params:acme:error:"
-
-
-def later(site: AcmeSite, seconds: int, *words: str) -> Finished:
-    """Run sslops with its clock *seconds* ahead."""
-    with Launched(site.ops, *words, options=["--later", str(seconds)]) as launched:
-        return launched.finish()
 
 
 def test_sixty_per_cent_bad_nonces_are_no_trouble(start_acme_site: Callable[..., AcmeSite]) -> None:
@@ -247,50 +241,6 @@ def test_a_certificate_with_other_names_is_not_used(acme_site: AcmeSite) -> None
     assert "cert.pem" not in site.ops.git_remote("ls-tree", "-r", "--name-only", "next", f"state/{NET}/")
 
 
-def test_a_window_in_the_past_renews_on_the_next_run_and_quotes_why(acme_site: AcmeSite) -> None:
-    """A mass revocation reaches every site within one scheduled run."""
-    site = acme_site
-    site.pebble.need_modern()
-    site.sslops("run", "--apply", "example.net").succeeded()
-    first = slots(site, NET, "main")["curr"]
-    cert = site.ops.show("main", f"state/{NET}/{first}/cert.pem") + "\n"
-    now = datetime.now(UTC)
-    why = "https://ca.example.net/incident"
-    site.pebble.set_renewal_info(cert, now - timedelta(days=2), now - timedelta(days=1), why)
-    site.sslops("renew", "--apply", "example.net").succeeded()
-
-    assert first != slots(site, NET)["next"]
-    assert "issued" == on_deck(site, NET)["status"]
-    assert why in site.ops.git_remote("log", "-1", "--format=%B", "next")
-
-
-NO_WINDOWS = ("", "[]", '{"suggestedWindow": 5}', '{"suggestedWindow": {"start": "x", "end": "y"}}')
-
-
-def test_a_renewal_window_that_is_nonsense_is_none(acme_site: AcmeSite) -> None:
-    """The certificate then follows the lifetime rule."""
-    site = acme_site
-    site.pebble.need_modern()
-    site.sslops("run", "--apply", "example.net").succeeded()
-    cert = site.ops.show("main", f"state/{NET}/{slots(site, NET, 'main')['curr']}/cert.pem") + "\n"
-    refs = site.ops.refs()
-    for answer in NO_WINDOWS:
-        site.pebble.set_renewal_text(cert, answer)
-        site.sslops("renew", "--apply", "example.net").succeeded()
-
-        assert refs["next"] == site.ops.refs()["next"], answer
-
-
-def test_the_window_is_kept_and_the_moment_chosen_once(acme_site: AcmeSite) -> None:
-    """Every run after the first finds the same moment."""
-    site = acme_site
-    site.pebble.need_modern()
-    site.sslops("renew", "--apply", "example.net").succeeded()
-    found = slots(site, NET)
-
-    assert found["ari"]["start"] <= found["renew_at"] <= found["ari"]["end"]
-
-
 NO_PATIENCE = "sslops.issue.acme_steps:PROOF_SECONDS=1"
 """A run that does not wait for name servers."""
 
@@ -344,3 +294,48 @@ def test_an_order_that_is_given_up_takes_its_challenges_along(acme_site: AcmeSit
 
     assert "issued" == on_deck(site, NET)["status"]
     assert_clean(site)
+
+
+def test_the_reason_of_a_forced_order_is_in_the_commit_of_whoever_ends_it(acme_site: AcmeSite) -> None:
+    """The run that began it may be killed or wait; a scheduled one that goes on has nobody's words of its own."""
+    site = acme_site
+    site.sslops("renew", "--apply", "example.net").succeeded()
+    site.dns.lag()
+    words = ("renew", "--apply", "--force", "--new-key", "--reason", "the key was on a laptop", "example.net")
+    with Launched(site.ops, *words, options=["--patch", NO_PATIENCE]) as launched:
+        launched.finish().succeeded()
+
+    assert "ordered" == on_deck(site, NET)["status"]
+
+    site.dns.catch_up()
+    site.sslops("renew", "--apply", "example.net").succeeded()
+    ends = " ".join(site.ops.git_remote("log", "-1", "--format=%B", "next").split())
+
+    assert f"Asked for with --force: the key was on a laptop: issued by {on_deck(site, NET)['issuer']}." in ends
+    assert ("issued", "the key was on a laptop") == (on_deck(site, NET)["status"], on_deck(site, NET)["said"])
+
+
+def test_an_order_that_waits_is_a_failure_when_the_certificate_in_use_ends_soon(acme_site: AcmeSite) -> None:
+    """A job that is green until the last day tells nobody."""
+    site = acme_site
+    site.sslops("run", "--apply", "example.net").succeeded()
+    ends = slots(site, NET, "main")["curr"]
+    facts = yaml.safe_load(site.ops.show("main", f"state/{NET}/{ends}/generation.yaml"))
+    ahead = seconds_until(facts["not_after"], 60 * MINUTES)
+    for kind in ("newOrder", "order", "authorization"):
+        site.ca.plan(kind, acme_faults.altered(lives_long), times=None)
+    site.dns.lag()
+    with Launched(
+        site.ops, "renew", "--apply", "example.net", options=["--patch", NO_PATIENCE, "--later", str(ahead)]
+    ) as launched:
+        done = launched.finish()
+
+    assert (1, "ordered") == (done.exit_code, on_deck(site, NET)["status"])
+    assert "challenge waits" in done.stdout
+    assert "too long for the certificate" in done.stdout
+
+
+def lives_long(found: dict[str, Any]) -> None:
+    """Let an order or an authorization end late: the clock of the CA does not go ahead."""
+    if "status" in found:
+        found["expires"] = "2099-01-01T00:00:00Z"

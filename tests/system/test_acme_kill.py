@@ -27,17 +27,18 @@ PLACES_BETWEEN = 4
 WITHIN_RUNS = 6
 
 
-def test_a_batch_killed_at_its_first_effect_at_its_last_or_between_is_finished_by_plain_runs(
+def test_a_batch_killed_at_its_first_effect_before_its_last_push_or_between_is_finished_by_plain_runs(
     acme_site: AcmeSite, tmp_path: Path, record_property: Callable[[str, str], None]
 ) -> None:
     """One certificate, one account, no proof given twice, no key lost, no challenge left, whichever step it was."""
     names = effects_of_a_batch(acme_site, tmp_path)
     between = range(2, len(names))
     chosen = sorted(random.Random("ACME").sample(between, PLACES_BETWEEN))  # noqa: S311  (the same ones each time)
-    record_property(COUNTED, f"ACME: kill -9 after 1, {', '.join(map(str, chosen))} and before {len(names)}")
+    last = max(number for number, name in enumerate(names, 1) if name == "push next")
+    record_property(COUNTED, f"ACME: kill -9 after 1, {', '.join(map(str, chosen))} and before {last}")
 
     kill_each(acme_site, "after", (1, *chosen))
-    kill_each(acme_site, "before", (len(names),))
+    kill_each(acme_site, "before", (last,))
 
 
 @pytest.mark.soak
@@ -105,9 +106,10 @@ def test_two_runs_at_once_make_one_certificate_for_each_service(acme_site: AcmeS
 
 def kill_at_random(site: AcmeSite, dice: random.Random, times: int) -> None:
     """Start a batch and kill it, *times* times."""
+    count = site.folder / "effects"
     for _ in range(times):
-        with Launched(site.ops, *RENEW) as launched:
-            launched.kill_after(dice.uniform(0.2, 2.5))
+        with Launched(site.ops, *RENEW, options=("--count", count)) as launched:
+            launched.kill_at_work(count, dice.uniform(0, 1))
 
 
 def finish(site: AcmeSite) -> None:

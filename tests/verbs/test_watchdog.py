@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from sslops.model.good_run import STAGES, GoodRun, judge
 from tests.world.ops import OpsRepository
+from tests.world.remotes import BRANCHES_ONLY, install_hook
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -58,9 +59,7 @@ def test_a_remote_that_refuses_the_ref_is_told_and_fails_nothing(world_folder: P
     ops = OpsRepository(world_folder, INVENTORY)
     ops.sslops("run", "--apply").succeeded()
     assert ops.remote is not None
-    hook = ops.remote / "hooks/update"
-    hook.write_text('#!/bin/sh\ncase "$1" in refs/heads/*) ;; *) exit 1 ;; esac\n')
-    hook.chmod(0o755)
+    install_hook(ops.remote, "update", BRANCHES_ONLY)
 
     assert "could not be written down" in ops.sslops("run", "--apply", environment=JOB).succeeded().stderr
 

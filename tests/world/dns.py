@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 
 from sslops.model.inventory import Endpoint
 from tests.world import dns_files
+from tests.world.knot import Knot
 from tests.world.loopback import DNS_PORT, fresh_address
 from tests.world.peers import need
-from tests.world.programs import Program, wait_until
+from tests.world.programs import wait_until
 from tests.world.remotes import Person, bare_repository, git_environment, install_hook
 
 if TYPE_CHECKING:
@@ -60,9 +61,9 @@ class DnsWorld:
         self.edit(dns_files.repository_files(zones), "the zones")
         if repo is not None:
             self.load()
-        self._programs = {PRIMARY: self._start_primary()}
+        self._servers = {PRIMARY: Knot(self.folder / PRIMARY, self._primary_config())}
         self._wait_for_zones(PRIMARY)
-        self._programs[SECONDARY] = self._start_secondary()
+        self._servers[SECONDARY] = Knot(self.folder / SECONDARY, self.secondary_config(SECONDARY, self.secondary))
         self.settle()
 
     def edit(self, files: Mapping[str, str | None], message: str = "an edit") -> str:
@@ -75,12 +76,11 @@ class DnsWorld:
 
     def lag(self) -> None:
         """Hold the secondary back: it answers what it has now until `catch_up`."""
-        self._control(SECONDARY, "-b", "zone-freeze")
+        self._servers[SECONDARY].lag()
 
     def catch_up(self) -> None:
         """Let the secondary follow again, and wait until both show the same."""
-        self._control(SECONDARY, "-b", "zone-thaw")
-        self._control(SECONDARY, "zone-refresh")
+        self._servers[SECONDARY].follow()
         self.settle()
 
     def hold(self) -> None:
@@ -95,22 +95,21 @@ class DnsWorld:
     def load(self) -> None:
         """Load what `main` has now, as a hook does after a push; before the servers run it only checks it out."""
         subprocess.run(
-            [self._hook], check=hasattr(self, "_programs"), timeout=30, env=git_environment(), capture_output=True
+            [self._hook], check=hasattr(self, "_servers"), timeout=30, env=git_environment(), capture_output=True
         )
 
     def stop(self, name: str) -> None:
         """Stop the server `ns1` or `ns2`; its address then refuses."""
-        self._programs[name].stop()
+        self._servers[name].stop()
 
     def start(self, name: str) -> None:
         """Start a stopped server again."""
-        self._programs[name].start()
-        self._wait_for(name, self._programs[name])
+        self._servers[name].start()
 
     def close(self) -> None:
         """End both servers."""
-        for program in self._programs.values():
-            program.stop()
+        for server in self._servers.values():
+            server.stop()
 
     def endpoint(self, name: str) -> Endpoint:
         """Return where the server `ns1` or `ns2` answers."""
@@ -122,7 +121,7 @@ class DnsWorld:
 
     def rrset(self, server: str, owner: str, rdtype: str = "TLSA") -> tuple[int, frozenset[str]]:
         """Return TTL (seconds) and records that `ns1` or `ns2` answers; 0 and nothing when there are none."""
-        return _ask(self.endpoint(server), owner, rdtype)
+        return ask(self.endpoint(server), owner, rdtype)
 
     def show(self, owner: str, rdtype: str = "TLSA") -> tuple[frozenset[str], frozenset[str]]:
         """Return the answers of both servers."""
@@ -139,45 +138,21 @@ class DnsWorld:
     def _wait_for_zones(self, name: str) -> None:
         wait_until(lambda: all(self.answers(name, apex, "SOA") for apex in self.apexes), lambda: "no zone was loaded")
 
-    def _start_primary(self) -> Program:
-        text = dns_files.primary_config(self._home(PRIMARY), _at(self.primary), _at(self.secondary), self.apexes)
-        return self._start(PRIMARY, text)
+    def secondary_config(self, name: str, at: Endpoint) -> str:
+        """Configure a secondary *name* of the primary, to answer *at*."""
+        return dns_files.secondary_config(self.folder / name, _at(at), _at(self.primary), self.apexes)
 
-    def _start_secondary(self) -> Program:
-        text = dns_files.secondary_config(self._home(SECONDARY), _at(self.secondary), _at(self.primary), self.apexes)
-        return self._start(SECONDARY, text)
-
-    def _home(self, name: str) -> Path:
-        return self.folder / name
-
-    def _start(self, name: str, config: str) -> Program:
-        home = self._home(name)
-        (home / "db").mkdir(parents=True)
-        (home / "knot.conf").write_text(config)
-        program = Program([need("knotd"), "-c", home / "knot.conf"], home / "log")
-        self._wait_for(name, program)
-        return program
-
-    def _wait_for(self, name: str, program: Program) -> None:
-        program.wait_until(lambda: self._answers_control(name))
-
-    def _answers_control(self, name: str) -> bool:
-        return self._knotc(name, "status").returncode == 0
-
-    def _control(self, name: str, *words: str) -> None:
-        done = self._knotc(name, *words)
-        assert done.returncode == 0, f"knotc {words}: {done.stderr.decode()}"
-
-    def _knotc(self, name: str, *words: str) -> subprocess.CompletedProcess[bytes]:
-        socket = self._home(name) / "knot.sock"
-        return subprocess.run([need("knotc"), "-s", socket, *words], capture_output=True, check=False, timeout=30)
+    def _primary_config(self) -> str:
+        home = self.folder / PRIMARY
+        return dns_files.primary_config(home, _at(self.primary), _at(self.secondary), self.apexes)
 
 
 def _at(endpoint: Endpoint) -> str:
     return f"{endpoint.address}@{endpoint.port}"
 
 
-def _ask(endpoint: Endpoint, owner: str, rdtype: str) -> tuple[int, frozenset[str]]:
+def ask(endpoint: Endpoint, owner: str, rdtype: str = "TLSA") -> tuple[int, frozenset[str]]:
+    """Return TTL (seconds) and records that *endpoint* answers; 0 and nothing when there are none."""
     import dns.exception
     import dns.message
     import dns.query

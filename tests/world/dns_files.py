@@ -78,11 +78,16 @@ def zone_file(apex: str, name_servers: Sequence[str], mail: Sequence[str], ttl_s
         *(f"@ NS {name}" for name in servers),
         *(f"{name} A {address}" for name, address in servers.items()),
         "@ MX 10 mail",
-        *(f"{owner} A {address}" for owner in ("@", "mail") for address in mail),
+        *(f"{owner} {address_type(address)} {address}" for owner in ("@", "mail") for address in mail),
         f"$INCLUDE include-tlsa/tlsa.{apex}",
         f"$INCLUDE include-acme/acme-challenge.{apex}",
     ]
     return "\n".join(lines) + "\n"
+
+
+def address_type(address: str) -> str:
+    """Return the type of the record that holds an IP address."""
+    return "AAAA" if ":" in address else "A"
 
 
 def repository_files(zones: Mapping[str, str]) -> dict[str, str]:

@@ -40,27 +40,40 @@ class Verdict(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Way:
+    """How a sender gets to a mail host: its name, the port, and the address family (`ipv4` or `ipv6`)."""
+
+    host: str
+    port: int
+    family: str
+
+    def __str__(self) -> str:
+        """Return what a person should read."""
+        return f"{self.host}:{self.port} over {self.family}"
+
+
+@dataclass(frozen=True, slots=True)
 class Look:
-    """One connection to *host* by what *resolver* (a number) said; *said* is the judge's own line."""
+    """One connection on a *way* by what *resolver* (a number) said; *said* is the judge's own line."""
 
     resolver: int
-    host: str
+    way: Way
     begun: float
     verdict: Verdict
     said: str
 
 
 class Judge:
-    """Looks at every host through every resolver while the `with` block runs; leaving it fails when DANE broke.
+    """Goes every way by every resolver while the `with` block runs; leaving it fails when DANE broke.
 
     `expects_records` says whether a host without TLSA records counts as broken too.
     """
 
-    def __init__(self, config: Path, resolvers: Sequence[ValidatingResolver], hosts: Sequence[str]) -> None:
-        """Judge the MX *hosts*; *config* is a folder with a `main.cf`."""
+    def __init__(self, config: Path, resolvers: Sequence[ValidatingResolver], ways: Sequence[Way]) -> None:
+        """Judge the MX hosts at the end of *ways*; *config* is a folder with a `main.cf`."""
         _wrapper()
         self._finger, self._config = need("posttls-finger"), config
-        self._pairs = list(itertools.product(range(len(resolvers)), hosts))
+        self._pairs = list(itertools.product(range(len(resolvers)), ways))
         self._resolvers = resolvers
         self.expects_records = False
         self.broken: list[str] = []
@@ -89,7 +102,7 @@ class Judge:
         self._thread.join()
 
     def all_say(self, verdict: Verdict) -> None:
-        """Wait until a look that begins now has *verdict*, for every host and through every resolver."""
+        """Wait until a look that begins now has *verdict*, on every way and by every resolver."""
         now = time.monotonic()
         wait_until(
             lambda: self.broken != [] or not self._lacking(verdict, now),
@@ -98,21 +111,21 @@ class Judge:
         )
         assert self.broken == [], "\n".join(self.broken)
 
-    def look(self, resolver: int, host: str) -> Look:
+    def look(self, resolver: int, way: Way) -> Look:
         """Ask once, again while there is no answer at all."""
         for _ in range(TRIES - 1):
-            found = self._once(resolver, host)
+            found = self._once(resolver, way)
             if found.verdict is not Verdict.DEFERRED:
                 return found
             time.sleep(0.2)
-        return self._once(resolver, host)
+        return self._once(resolver, way)
 
     def count(self, verdict: Verdict) -> int:
         """Return how many looks had *verdict*."""
         return sum(look.verdict is verdict for look in self.looks)
 
-    def _lacking(self, verdict: Verdict, since: float) -> list[tuple[int, str]]:
-        found = {(look.resolver, look.host) for look in self.looks if look.verdict is verdict and look.begun >= since}
+    def _lacking(self, verdict: Verdict, since: float) -> list[tuple[int, Way]]:
+        found = {(look.resolver, look.way) for look in self.looks if look.verdict is verdict and look.begun >= since}
         return [pair for pair in self._pairs if pair not in found]
 
     def _look_on(self) -> None:
@@ -123,9 +136,9 @@ class Judge:
             look = self.look(*pair)
             self.looks.append(look)
             if _is_bad(look.verdict, is_expected=was_expected and self.expects_records):
-                self.broken.append(f"{look.host} through resolver {look.resolver}: {look.verdict}\n{look.said}")
+                self.broken.append(f"{look.way}, by resolver {look.resolver}: {look.verdict}\n{look.said}")
 
-    def _once(self, resolver: int, host: str) -> Look:
+    def _once(self, resolver: int, way: Way) -> Look:
         environment = bare_environment() | {
             "MAIL_CONFIG": str(self._config),
             "LD_PRELOAD": WRAPPER,
@@ -142,14 +155,16 @@ class Judge:
             "20",
             "-T",
             "20",
-            f"[{host}]",
+            "-o",
+            f"inet_protocols={way.family}",
+            f"[{way.host}]:{way.port}",
         ]
         begun = time.monotonic()
         done = subprocess.run(
             words, check=False, capture_output=True, text=True, timeout=60, env=environment, stdin=subprocess.DEVNULL
         )
         said = done.stdout + done.stderr
-        return Look(resolver, host, begun, verdict_of(said), said)
+        return Look(resolver, way, begun, verdict_of(said), said)
 
 
 _UNANSWERED = ("Connection refused", "timed out", "lookup failed", "lookup error", "try again")

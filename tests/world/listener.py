@@ -122,7 +122,8 @@ def serve(folder: Path, address: str, ports: list[int], sources: list[Path]) -> 
     certificates = Certificates(folder, sources)
     speakers = (serve_smtp, serve_tls, serve_control)
     for port, speak in zip(ports, speakers, strict=True):
-        server = socket.create_server((address, port), backlog=64)
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        server = socket.create_server((address, port), family=family, backlog=64)
         threading.Thread(target=_accept, args=(server, speak, certificates), daemon=True).start()
     threading.Event().wait()
 

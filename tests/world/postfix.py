@@ -10,24 +10,34 @@ import shutil
 import subprocess
 from typing import TYPE_CHECKING
 
-from tests.world.loopback import SMTP_PORT, fresh_address
+from tests.world.loopback import SMTP_PORT, bracketed, fresh_address
 from tests.world.peers import missing, need
 from tests.world.programs import Program, listens
 from tests.world.smtp_port import SmtpPort
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
 
 class Postfix(SmtpPort):
     """One postfix at `address`, serving *source*/`fullchain.pem` and `privkey.pem`; `restart_cmd` reloads it."""
 
-    def __init__(self, folder: Path, source: Path, *, address: str | None = None, smtp_port: int = SMTP_PORT) -> None:
-        """Start it; without the files it speaks no TLS until they are there and it was reloaded."""
+    def __init__(
+        self,
+        folder: Path,
+        source: Path,
+        *,
+        address: str | None = None,
+        smtp_port: int = SMTP_PORT,
+        others: Sequence[str] = (),
+    ) -> None:
+        """Start it, on *others* too; without the files it speaks no TLS until they are there and it was reloaded."""
         super().__init__(address or fresh_address(), smtp_port)
         if os.geteuid() != 0:
             missing("postfix can be started by root only")
         self.folder = folder
+        self.addresses = (self.address, *others)
         self.config = folder / "config"
         self._lay_out(source)
         self.restart_cmd = f"{need('postfix')} -c {self.config} reload"
@@ -46,7 +56,7 @@ class Postfix(SmtpPort):
         self._program.stop()
 
     def _wait(self) -> None:
-        self._program.wait_until(lambda: listens(self.address, self.smtp_port))
+        self._program.wait_until(lambda: all(listens(each, self.smtp_port) for each in self.addresses))
 
     def _setting(self, name: str) -> str:
         words = [str(need("postconf")), "-c", str(self.config), "-h", name]
@@ -87,8 +97,9 @@ smtpd_tls_chain_files = {source}/privkey.pem, {source}/fullchain.pem
 """
 
     def _master_cf(self) -> str:
+        ports = "\n".join(f"{bracketed(each)}:{self.smtp_port} inet n - n - - smtpd" for each in self.addresses)
         return f"""\
-{self.address}:{self.smtp_port} inet n - n - - smtpd
+{ports}
 postlog unix-dgram n - n - 1 postlogd
 cleanup unix n - n - 0 cleanup
 rewrite unix - - n - - trivial-rewrite

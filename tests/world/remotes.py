@@ -73,8 +73,12 @@ def bare_repository(path: Path) -> Path:
     return path
 
 
+BRANCHES_ONLY = '#!/bin/sh\ncase "$1" in refs/heads/*) ;; *) exit 1 ;; esac\n'
+"""An `update` hook that takes no other refs."""
+
+
 def install_hook(repository: Path, name: str, script: str) -> Path:
-    """Put *script* where a bare *repository* looks for the hook *name*, and return the file."""
+    """Put *script* where *repository* (its git directory) looks for the hook *name*, and return the file."""
     hook = repository / "hooks" / name
     hook.parent.mkdir(exist_ok=True)
     hook.write_text(script)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from tests.world.dns import DnsWorld
 from tests.world.dns_files import ACME_DIR, TLSA_DIRS
+from tests.world.loopback import CONTROL_PORT, IPV6, SMTP_PORT, TLS_PORT, fresh_port
 from tests.world.mailhost import MailHost
 from tests.world.ops import Finished, OpsRepository
 from tests.world.sshd import Login, SshHost
@@ -38,15 +39,19 @@ class Site:
         has_remote: bool = True,
         ttl_seconds: int = 1,
         forge: Forge | None = None,
+        is_dual: bool = False,
     ) -> None:
         """Start everything below *folder*; *files* replace or add to the inventory files of `inventory_files`.
 
-        With a *forge* its projects `infra/certs` and `infra/dns` are the two remotes.
+        With a *forge* its projects `infra/certs` and `infra/dns` are the two remotes. If it *is_dual* the second mail
+        server is an AAAA of `mail.example.com`, and reached by IPv6 only.
         """
         self.folder = folder
         self.login = Login(folder / "login")
-        self.hosts = {name: SshHost(folder / name.partition(".")[0], name, self.login) for name in HOSTS}
-        self.mail = {name: _listener(host) for name, host in self.hosts.items()}
+        first, second = HOSTS
+        smtp_port = fresh_port() if is_dual else SMTP_PORT
+        self.hosts = {first: self._host(first), second: self._host(second, is_ipv6=is_dual)}
+        self.mail = {name: _listener(host, smtp_port) for name, host in self.hosts.items()}
         mail = {"example.com": self.mail_addresses}
         dns_repo = forge.project("infra/dns").path if forge is not None else None
         self.dns = DnsWorld(folder / "dns", mail=mail, ttl_seconds=ttl_seconds, repo=dns_repo)
@@ -88,6 +93,12 @@ class Site:
             "inventory/example.net/web-ec.yaml": WEB_EC.format(domain="example.net"),
         }
 
+    def _host(self, name: str, *, is_ipv6: bool = False) -> SshHost:
+        folder = self.folder / name.partition(".")[0]
+        if is_ipv6:
+            return SshHost(folder, name, self.login, address=IPV6, port=fresh_port())
+        return SshHost(folder, name, self.login)
+
     def _sslops_yaml(self) -> str:
         hosts = "\n".join(f"      - {host_entry(host)}" for host in self.hosts.values())
         return SSLOPS_YAML.format(
@@ -104,9 +115,12 @@ class Site:
         )
 
 
-def _listener(host: SshHost) -> MailHost:
+def _listener(host: SshHost, smtp_port: int) -> MailHost:
     served = [host.prod_cert_dir / f"example.com/{service}/curr" for service in ("mail-ec", "mail-rsa")]
-    listener = MailHost(host.folder, host.address, served)
+    tls_port, control_port = (fresh_port(), fresh_port()) if host.address == IPV6 else (TLS_PORT, CONTROL_PORT)
+    listener = MailHost(
+        host.folder, host.address, served, smtp_port=smtp_port, tls_port=tls_port, control_port=control_port
+    )
     host.install(RESTART, f'#!/bin/sh\nexec {listener.restart_cmd} "$@"\n')
     return listener
 
@@ -114,7 +128,7 @@ def _listener(host: SshHost) -> MailHost:
 def host_entry(host: SshHost) -> str:
     """Write *host* as an entry of a server class."""
     return (
-        f"{{host: {host.name}, address: {host.address}, port: {host.port}, user: {host.user}, "
+        f"{{host: {host.name}, address: '{host.address}', port: {host.port}, user: {host.user}, "
         f"prod_cert_dir: {host.prod_cert_dir}}}"
     )
 

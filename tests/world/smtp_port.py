@@ -8,6 +8,7 @@ import ssl
 import subprocess
 from typing import TYPE_CHECKING, cast
 
+from tests.world.loopback import bracketed
 from tests.world.peers import need
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ class SmtpPort:
             "-starttls",
             "smtp",
             "-connect",
-            f"{self.address}:{self.smtp_port}",
+            f"{bracketed(self.address)}:{self.smtp_port}",
         ]
         words += ["-dane_tlsa_domain", host, *rrdata, "-verify_return_error", "-brief"]
         done = subprocess.run(words, check=False, capture_output=True, stdin=subprocess.DEVNULL, timeout=30)

@@ -41,12 +41,14 @@ class Login:
 class SshHost:
     """One server *name*: `address`, `port`, `user`, and `prod_cert_dir` below its folder."""
 
-    def __init__(self, folder: Path, name: str, login: Login, *, address: str | None = None) -> None:
+    def __init__(
+        self, folder: Path, name: str, login: Login, *, address: str | None = None, port: int = SSH_PORT
+    ) -> None:
         """Start an sshd that lets *login* in."""
         self.name = name
         self.folder = folder
         self.address = address or fresh_address()
-        self.port = SSH_PORT
+        self.port = port
         self.user = getpass.getuser()
         self.prod_cert_dir = folder / "prod-certs"
         self.prod_cert_dir.mkdir(parents=True)

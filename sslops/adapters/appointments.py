@@ -1,0 +1,88 @@
+"""When CAs want to be asked again about renewal windows: a ref for each group, below `refs/sslops/windows/`.
+
+Each points at a commit of its own without history, whose text has a line for each certificate. An answer that says
+nothing new so leaves `next` as it is, and a roll's request free of commits about nothing. What is lost with such a ref
+is a courtesy: a CA is asked early, once.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from sslops.adapters.git import WINDOWS, NewCommit
+from sslops.errors import GitError
+from sslops.model.names import GenerationId, ServiceId, format_time, parse_time
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from datetime import datetime
+
+    from sslops.adapters.git import Git
+
+_FORMAT = "%(refname)%00%(contents:body)%00"
+_WHY = "When the CA wants to be asked again about the renewal window of each certificate."
+
+
+class StoredAppointments:
+    """The appointments of all groups, as last fetched; those made are kept in memory until `store`."""
+
+    def __init__(self, git: Git, say: Callable[[str], None]) -> None:
+        """Let *say* tell a person what could not be written."""
+        self._git, self._say = git, say
+        self._made: dict[tuple[ServiceId, GenerationId], datetime] = {}
+
+    @cached_property
+    def _known(self) -> dict[tuple[ServiceId, GenerationId], datetime]:
+        return dict(_read(self._git))
+
+    def at(self, service: ServiceId, generation: GenerationId) -> datetime | None:
+        """Return when to ask again about a certificate; null when nobody said."""
+        return self._known.get((service, generation))
+
+    def make(self, service: ServiceId, generation: GenerationId, moment: datetime) -> None:
+        """Ask about it again at *moment*. Safe for several threads."""
+        self._made[service, generation] = moment
+
+    def store(self, now: datetime) -> None:
+        """Push what was made; a remote that does not take it is told, and is asked early by the next run."""
+        groups = sorted({service.group for service, _ in self._made})
+        if not groups:
+            return
+        kept = {key: moment for key, moment in self._known.items() if moment > now} | self._made
+        try:
+            self._push({group: _commit(self._git, group, kept) for group in groups})
+        except GitError as error:
+            self._say(f"when CAs want to be asked about renewal windows could not be written down: {error.what}")
+
+    def _push(self, commits: dict[str, str]) -> None:
+        with self._git.effects.effect("push renewal windows"):
+            if self._git.remote is None:
+                for group, commit in commits.items():
+                    self._git.process.write("update-ref", f"{WINDOWS}{group}", commit)
+            else:
+                refspecs = [f"+{commit}:{WINDOWS}{group}" for group, commit in commits.items()]
+                self._git.process.write("push", "--quiet", self._git.remote, *refspecs, network=True)
+
+
+def _commit(git: Git, group: str, kept: dict[tuple[ServiceId, GenerationId], datetime]) -> str:
+    lines = [
+        f"{service.name} {generation} {format_time(moment)}\n"
+        for (service, generation), moment in sorted(kept.items())
+        if service.group == group
+    ]
+    return git.commit_all(None, [NewCommit(f"windows({group})\n\n{_WHY}\n\n{''.join(lines)}")])
+
+
+def _read(git: Git) -> Iterator[tuple[tuple[ServiceId, GenerationId], datetime]]:
+    """Read every line that is one of ours; what is none says nothing."""
+    text = git.process.read("for-each-ref", f"--format={_FORMAT}", WINDOWS).stdout.decode("utf-8", "replace")
+    rows = text.split("\0")
+    for ref, body in zip(rows[::2], rows[1::2], strict=False):
+        group = ref.strip().removeprefix(WINDOWS)
+        for line in body.splitlines():
+            try:
+                name, generation, moment = line.split(" ")
+                yield (ServiceId(group, name), GenerationId(generation)), parse_time(moment)
+            except ValueError:
+                continue
