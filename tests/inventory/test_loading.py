@@ -247,7 +247,8 @@ def test_globals_become_settings() -> None:
 
 def test_accepted_hazards_have_subject_and_end() -> None:
     """Both may be left out."""
-    more = 'accept: [{hazard: ns-lagging, reason: x}, {hazard: host-removed, subject: mx1, until: "2026-12-01", reason: y}]\n'
+    second = '{hazard: host-removed, subject: mx1, until: "2026-12-01", reason: y}'
+    more = f"accept: [{{hazard: ns-lagging, reason: x}}, {second}]\n"
 
     assert (
         Consent("ns-lagging", None, None, "x"),

@@ -99,10 +99,10 @@ def test_hosts_and_settings_are_told() -> None:
 
 def test_a_consent_is_told() -> None:
     """Who merges it accepts a danger."""
-    line = "accept: [{hazard: clock, subject: ns1, until: '2026-12-01', reason: 'it is slow'}]\n"
+    line = "accept: [{hazard: ns-lagging, subject: ns1, until: '2026-12-01', reason: 'it is slow'}]\n"
     found = differences(site.INVENTORY, site.inventory({SETTINGS: line}))
 
-    assert "- It consents to `clock=ns1`, until 2026-12-01: it is slow" in told(found)
+    assert "- It consents to `ns-lagging=ns1`, until 2026-12-01: it is slow" in told(found)
 
 
 def test_only_the_steps_of_the_request_follow_from_it() -> None:
