@@ -67,6 +67,8 @@ class Prover:
 
 def _judge(host: Host, question: Question, seen: PortSeen) -> Shown:
     where = f"port {question.verify.port} of '{host.name}'"
+    if question.former is not None:
+        return _judge_further(question, seen, where)
     if seen.error is not None:
         return Shown(None, f"{where} could not be asked: {seen.error}")
     if seen.shows_only(question.own):
@@ -77,6 +79,14 @@ def _judge(host: Host, question: Question, seen: PortSeen) -> Shown:
         return Shown("files")
     shown = ", ".join(sorted(digest[:16] for digest in seen.certificates))
     return Shown(None, f"{where} shows {shown or 'no certificate'}, not {question.own[:16]}")
+
+
+def _judge_further(question: Question, seen: PortSeen, where: str) -> Shown:
+    """Judge what is shown under a further name: it proves nothing, a former certificate there the contrary."""
+    shown = ", ".join(sorted(digest[:16] for digest in seen.certificates & (question.former or frozenset())))
+    if not shown:
+        return Shown("files")
+    return Shown(None, f"{where} shows {shown} for {question.server_name}, not {question.own[:16]}")
 
 
 def _joined(shown: Iterable[Shown]) -> Shown:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from sslops.deploy.judge import is_certain
@@ -45,6 +45,9 @@ class Question:
     """Ask as a client that takes only `ec` or only `rsa`: the port holds certificates of both."""
     by_key_type: frozenset[str] = frozenset()
     """More of *others*, which only the kind of key tells apart: where the port cannot be asked for one."""
+    former: frozenset[str] | None = None
+    """Set where a further name of the service is asked for. There only one of these, its certificates of other
+    generations, is wrong: what else the port shows, or whether it answers, is not about this service."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,9 +119,10 @@ def questions(
     generation: GenerationId,
     right: Mapping[ServiceId, Generation],
 ) -> tuple[Question, ...]:
-    """Return how the host's ports are asked whether *generation* is served: one question for each `verify`.
+    """Return how the host's ports are asked whether *generation* is served.
 
-    *right* maps every service of the host to the generation it should show. Empty: the files are the proof.
+    One question for each `verify`, and where the port has records of the service one more for each of its further host
+    names. *right* maps every service of the host to the generation it should show. Empty: the files are the proof.
     """
     facts = state.at(generation)
     if facts is None or facts.issued is None:
@@ -130,8 +134,18 @@ def questions(
         own = facts.issued.cert_sha256
         key_type = facts.key_type if service.dane and _certificates(others) - {own} else None
         accepted, by_key_type = _excused(delivery, service, verify, facts, others)
-        found.append(Question(service.id, verify, server_name(service), *often, own, accepted, key_type, by_key_type))
+        first = Question(service.id, verify, server_name(service), *often, own, accepted, key_type, by_key_type)
+        former = _certificates(state.generations.values()) - {own} - _certificates(others)
+        once = replace(first, connections=1, over_seconds=0.0, former=former)
+        found += [first, *(replace(once, server_name=name) for name in _further_names(service, verify) if former)]
     return tuple(found)
+
+
+def _further_names(service: Service, verify: Verify) -> tuple[str, ...]:
+    """Return under which other host names clients that look at records may ask this port for the service."""
+    if all(spec.port != verify.port for spec in service.dane):
+        return ()
+    return tuple(name for name in dict.fromkeys(named_hosts(service)) if name != server_name(service))
 
 
 def _excused(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import subprocess
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -66,6 +67,22 @@ def test_a_neighbour_of_the_same_class_proves_the_reload_only(
     shown, listener = write_certificate(tmp_path), mail_host(tmp_path)
 
     assert Shown("files") == ask(prover, listener, question(listener, "ab" * 32, shown))
+
+
+def test_under_a_further_name_only_a_former_certificate_counts(
+    prover: Prover, mail_host: Callable[..., MailHost], tmp_path: Path
+) -> None:
+    """A sibling's certificate, or no answer, is not about this service; its own former one says that it goes on."""
+    shown, listener = write_certificate(tmp_path), mail_host(tmp_path)
+    asked = question(listener, "ab" * 32)
+    found = ask(prover, listener, replace(asked, server_name="mx.example.com", former=frozenset({shown, "cd" * 32})))
+
+    assert found.proof is None
+    assert f"port {listener.smtp_port} of 'smtp1' shows {shown[:16]} for mx.example.com, not {'ab' * 8}" == found.why
+    sibling = replace(asked, former=frozenset({"cd" * 32}))
+    assert Shown("files") == ask(prover, listener, sibling)
+    listener.stop()
+    assert Shown("files") == ask(prover, listener, sibling)
 
 
 def test_old_workers_are_waited_for(prover: Prover, mail_host: Callable[..., MailHost], tmp_path: Path) -> None:

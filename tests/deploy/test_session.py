@@ -62,6 +62,22 @@ def test_without_dane_a_neighbour_proves_the_reload() -> None:
     assert [(True, False)] == excused(replace(MAIL, dane=()), other("rsa", "web.example.com"), SMTP)
 
 
+def test_each_further_host_name_is_asked_once_where_the_port_has_records() -> None:
+    """Not a wildcard, not on another port, and only when there was a certificate before."""
+    who = replace(MAIL, sans=("mail.example.com", "*.example.com", "mx.example.com", "192.0.2.1"))
+    before, mine = generation(1), generation(2)
+    state = ServiceState(Slots(curr=mine.id), {mine.id: mine, before.id: before})
+    found = questions(delivery(SMTP, IMAP), who, state, mine.id, {})
+
+    assert [(25, "mail.example.com", 3), (25, "mx.example.com", 1), (993, "mail.example.com", 3)] == [
+        (each.verify.port, each.server_name, each.connections) for each in found
+    ]
+    assert before.issued is not None
+    assert [None, frozenset({before.issued.cert_sha256}), None] == [each.former for each in found]
+    first = ServiceState(Slots(curr=mine.id), {mine.id: mine})
+    assert 2 == len(questions(delivery(SMTP, IMAP), who, first, mine.id, {}))
+
+
 def test_a_port_without_records_may_show_a_neighbour() -> None:
     """The records are about port 25; where only another port can be asked, it stands in for it."""
     stranger = other("ec", "web.example.com")
