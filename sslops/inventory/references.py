@@ -9,6 +9,7 @@ from sslops.inventory.acme_references import acme_complaints
 from sslops.inventory.complaint import Complaint
 from sslops.inventory.found import CAS_FILE, SETTINGS_FILE
 from sslops.inventory.mentions import mentions
+from sslops.inventory.rrset_size import CA_USAGES, MOST_RECORDS, too_many_records
 from sslops.inventory.settings_values import ANY
 from sslops.inventory.values import SELF
 from sslops.model.names import CA_GROUP, ServiceId
@@ -20,9 +21,6 @@ if TYPE_CHECKING:
     from sslops.inventory.found import Found
 
 OWN = frozenset({"local", "self"})
-CA_USAGES = frozenset({0, 2})
-MOST_ISSUERS = 12
-"""What the senders of a large mail service read (seen in 2024)."""
 _DEFAULT = frozenset({"default", "*"})
 
 
@@ -40,6 +38,7 @@ def reference_complaints(found: Found) -> Iterator[Complaint]:
             yield from _signer(found, cas, service, document)
             yield from _issuers(cas, document)
         yield from _issuer_lists(cas)
+        yield from too_many_records(found, cas)
     yield from _circles(found)
 
 
@@ -131,8 +130,8 @@ def _issuer_lists(cas: Plain) -> Iterator[Complaint]:
             yield Complaint(CAS_FILE, (name, "tlsa_issuers"), "an own CA needs no list of issuers", at_key=True)
         kinds = Counter(issuer.rpartition(" ")[0] for issuer in issuers)
         for kind, count in sorted(kinds.items()):
-            if count > MOST_ISSUERS:
-                what = f"{count} issuers of '{kind}'; {MOST_ISSUERS} records of a name are read everywhere"
+            if count > MOST_RECORDS:
+                what = f"{count} issuers of '{kind}'; {MOST_RECORDS} records of a name are read everywhere"
                 yield Complaint(CAS_FILE, (name, "tlsa_issuers"), what, "list those that may sign")
         for place, issuer in enumerate(issuers):
             if issuer in issuers[:place]:

@@ -157,7 +157,7 @@ class CaEntry(Table):
     """The external account binding that an ACME server may ask for."""
     tlsa_issuers: list[Annotated[str, Field(pattern=patterns.TLSA_ISSUER)]] | None = None
     """The CA's active and backup issuers, each as `selector match data` of a TLSA record: for services whose `dane_tls`
-    has usage 2. At most 12 of one selector and match."""
+    has usage 2. At most 12 of one selector and match, and 12 records in all under one name."""
 
 
 class CasFile(RootModel[dict[Name, CaEntry]]):

@@ -50,11 +50,8 @@ HazardName = Literal[
     "ns-unreachable",
     "ns-lagging",
     "dnssec-bogus",
-    "host-unproven",
     "host-removed",
     "name-unproven",
-    "served",
-    "clock",
 ]
 
 

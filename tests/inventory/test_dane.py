@@ -10,6 +10,7 @@ from tests.inventory.samples import CAS, MAIL, SETTINGS, SOUND, faults, loaded, 
 
 SHA256, SHA512 = "ab" * 32, "cd" * 64
 ACME_DNS = SOUND[SETTINGS].replace("  tlsa_dirs:", "  acme_dir: zones/include-acme\n  tlsa_dirs:")
+TOO_MANY, REST = "could come under one name", "'curr' and 'next'; 12 are read everywhere"
 WITH_CA = SOUND[MAIL].replace("signing_ca: sub", "signing_ca: le").replace("3, 1, 1", "2, 1, 1")
 
 
@@ -48,6 +49,34 @@ def test_more_than_a_dozen_issuers_are_refused() -> None:
     assert ["13 issuers of '1 1'; 12 records of a name are read everywhere"] == [
         fault.partition(" ")[2] for fault in faults(issuers(*many))
     ]
+
+
+def test_all_that_can_come_under_a_name_is_counted() -> None:
+    """Both kinds, every service there, `curr` and `next` of each: what a sender has to read is the whole RRset."""
+    five = [f"1 1 {number:064x}" for number in range(5)] + [f"0 1 {number:064x}" for number in range(5)]
+    two, three = (
+        f"{WITH_CA}".replace(", MX]]", f", MX], {more}]") for more in ("[25, tcp, 2, 0, 1]", "[25, tcp, 3, 1, 1]")
+    )
+    assert [] == faults(issuers(*five, mail=two))
+    assert [] == faults(issuers(*five, mail=three))
+    both = two.replace("2, 0, 1]", "2, 0, 1], [25, tcp, 3, 1, 1], [465, tcp, 2, 1, 1]")
+    assert [] == faults(issuers(*five, mail=both))
+    assert [f"{MAIL}:2:12 14 records {TOO_MANY}, 10 of issuers and 4 of {REST}"] == faults(
+        issuers(*five, mail=both.replace("[465", "[25, tcp, 3, 0, 1], [465"))
+    )
+
+
+def test_services_at_one_name_are_counted_together() -> None:
+    """Another CA's issuers, or an own CA's generations, join those of the first; other groups and ports do not."""
+    eleven = [f"1 1 {number:064x}" for number in range(11)]
+    files = issuers(*eleven)
+    assert [] == faults(files)
+    beside = SOUND[MAIL].replace("3, 1, 1", "2, 1, 1")
+    files["inventory/example.com/web.yaml"] = beside.encode()
+    told = [fault for fault in faults(files) if "could come" in fault]
+    assert [f"{MAIL}:2:12 13 records {TOO_MANY}, 11 of issuers and 2 of {REST}"] == told
+    files["inventory/example.com/web.yaml"] = beside.replace("[[25", "[[465").encode()
+    assert [] == [fault for fault in faults(files) if "could come" in fault]
 
 
 def test_an_issuer_is_listed_once() -> None:
