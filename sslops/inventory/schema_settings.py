@@ -50,8 +50,11 @@ HazardName = Literal[
     "ns-unreachable",
     "ns-lagging",
     "dnssec-bogus",
+    "host-unproven",
     "host-removed",
     "name-unproven",
+    "served",
+    "clock",
 ]
 
 

@@ -66,8 +66,11 @@ class HazardName(StrEnum):
     NS_UNREACHABLE = "ns-unreachable"
     NS_LAGGING = "ns-lagging"
     DNSSEC_BOGUS = "dnssec-bogus"
+    HOST_UNPROVEN = "host-unproven"
     HOST_REMOVED = "host-removed"
     NAME_UNPROVEN = "name-unproven"
+    SERVED = "served"
+    CLOCK = "clock"
 
 
 @dataclass(frozen=True, slots=True, order=True)

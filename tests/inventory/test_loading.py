@@ -247,12 +247,11 @@ def test_globals_become_settings() -> None:
 
 def test_accepted_hazards_have_subject_and_end() -> None:
     """Both may be left out."""
-    second = '{hazard: host-removed, subject: mx1, until: "2026-12-01", reason: y}'
-    more = f"accept: [{{hazard: ns-lagging, reason: x}}, {second}]\n"
+    more = 'accept: [{hazard: clock, reason: x}, {hazard: served, subject: smtp1, until: "2026-12-01", reason: y}]\n'
 
     assert (
-        Consent("ns-lagging", None, None, "x"),
-        Consent("host-removed", "mx1", datetime(2026, 12, 1, tzinfo=UTC), "y"),
+        Consent("clock", None, None, "x"),
+        Consent("served", "smtp1", datetime(2026, 12, 1, tzinfo=UTC), "y"),
     ) == loaded(extended(SETTINGS, more)).accepts
 
 

@@ -179,19 +179,18 @@ def test_a_day_later_the_same_plan_gives_the_same_body() -> None:
 
 def test_an_accepted_hazard_is_told() -> None:
     """The reviewer sees what somebody consented to."""
-    world = replace(site.world(), consents=Consents(frozenset({("tlsa-foreign", "x"), ("ns-lagging", None)})))
+    world = replace(site.world(), consents=Consents(frozenset({("tlsa-foreign", "x"), ("clock", None)})))
 
-    assert "- Accepted: `ns-lagging`, `tlsa-foreign=x`" == section(
+    assert "- Accepted: `clock`, `tlsa-foreign=x`" == section(
         tlsa_body(tlsa_view(publication(world), world)).text, "Hazards"
     )
 
 
 def test_a_hazard_says_how_to_accept_it() -> None:
     """The exact words stand there."""
-    hazard = HazardRow("ns-lagging", "ns1", "it is late", "--accept x")
-    body = tlsa_body(replace(tlsa("a"), accepted=(), hazards=(hazard,)))
+    body = tlsa_body(replace(tlsa("a"), accepted=(), hazards=(HazardRow("clock", "ns1", "it is late", "--accept x"),)))
 
-    assert "- `ns-lagging` at `ns1`: it is late. The name is left as it is; to accept: `--accept x`" == section(
+    assert "- `clock` at `ns1`: it is late. The name is left as it is; to accept: `--accept x`" == section(
         body.text, "Hazards"
     )
 

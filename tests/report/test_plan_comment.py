@@ -99,10 +99,10 @@ def test_hosts_and_settings_are_told() -> None:
 
 def test_a_consent_is_told() -> None:
     """Who merges it accepts a danger."""
-    line = "accept: [{hazard: ns-lagging, subject: ns1, until: '2026-12-01', reason: 'it is slow'}]\n"
+    line = "accept: [{hazard: clock, subject: ns1, until: '2026-12-01', reason: 'it is slow'}]\n"
     found = differences(site.INVENTORY, site.inventory({SETTINGS: line}))
 
-    assert "- It consents to `ns-lagging=ns1`, until 2026-12-01: it is slow" in told(found)
+    assert "- It consents to `clock=ns1`, until 2026-12-01: it is slow" in told(found)
 
 
 def test_only_the_steps_of_the_request_follow_from_it() -> None:
@@ -122,9 +122,9 @@ def test_a_step_that_is_not_due_any_more_is_told() -> None:
 
 def test_a_new_hazard_and_a_blind_spot_are_told() -> None:
     """What could not be looked at is not left out in silence."""
-    text = told(NONE, Plan(), Plan(hazards=(Hazard(HazardName.NS_LAGGING, "ns1", "it is slow"),)), "no answer")
+    text = told(NONE, Plan(), Plan(hazards=(Hazard(HazardName.CLOCK, "ns1", "it is slow"),)), "no answer")
 
-    assert "- `ns-lagging` at `ns1`: it is slow" in text
+    assert "- `clock` at `ns1`: it is slow" in text
     assert "### Not looked at\n\n- no answer" in text
 
 
@@ -140,7 +140,7 @@ def hostile(text: str) -> str:
     """Return a comment where everything from outside is *text*."""
     changed = Differences((Difference(text, ("new",)),), (), (), (text,), ())
     step = Action(Verb.RENEW, text, text, text, text, targets=(text,), why=text)
-    hazard = Hazard(HazardName.NS_LAGGING, text, text)
+    hazard = Hazard(HazardName.CLOCK, text, text)
     return told(changed, Plan((STEP,)), Plan((step,), hazards=(hazard,)), text)
 
 

@@ -128,7 +128,7 @@ def test_a_verb_receives_what_was_given(probe: list[dict[str, object]], tmp_path
     """Shared options arrive under their documented names, the moment in whole seconds of UTC."""
     digest = "sha256:" + "0" * 64
     words = f"-C {tmp_path} status example.com:a,b --json --fetch --plan {digest}"
-    code = run(f"{words} --accept ns-unreachable=192.0.2.9 --accept ns-lagging".split())
+    code = run(f"{words} --accept ns-unreachable=192.0.2.9 --accept clock".split())
     (call,) = probe
     session = call["session"]
 
@@ -141,7 +141,7 @@ def test_a_verb_receives_what_was_given(probe: list[dict[str, object]], tmp_path
         call["fetch"],
         call["plan_digest"],
     )
-    assert [("ns-unreachable", "192.0.2.9"), ("ns-lagging", None)] == [
+    assert [("ns-unreachable", "192.0.2.9"), ("clock", None)] == [
         (consent.hazard, consent.subject)
         for consent in call["accept"]  # type: ignore[attr-defined]
     ]
