@@ -89,12 +89,10 @@ class Gate:
         """
         if service not in self.new_at.get(host, ()):
             return
-        ids, there = self.keys.ids(service), self.ledger.host(host).services.keys()
+        there = self.ledger.host(host).services.keys()
         for (apex, owner), former in self.given_up.items():
             is_known = apex in self.seen or apex in self.mute
-            # DANE-EE asks for no name in the certificate, so what lies in the zone of its group counts anyway.
-            is_near = apex == service.group or any(self._names(service, key, owner) for key in ids)
-            if (is_known and is_near) or former & there:
+            if (is_known and is_near(apex, owner, service, self.keys)) or former & there:
                 yield apex, owner
 
     def _inherited(self, apex: str, owner: str, service: ServiceId, generation: GenerationId) -> Verdict:
@@ -125,8 +123,7 @@ class Gate:
                 if any(self._tells_of(record, service, key) for key in ids):
                     yield apex, record.owner
             for owner in self._emptied(apex) if apex not in self.seen else ():
-                # DANE-EE asks for no name in the certificate, so what lies in the zone of its group counts anyway.
-                if apex == service.group or any(self._names(service, key, owner) for key in ids):
+                if is_near(apex, owner, service, self.keys):
                     yield apex, owner
 
     def _traces(self, apex: str) -> Iterable[TlsaRecord]:
@@ -153,8 +150,7 @@ class Gate:
         return record.params.usage not in CA_USAGES or self._names(service, generation, record.owner)
 
     def _names(self, service: ServiceId, generation: GenerationId, owner: str) -> bool:
-        issued = self.keys.generations[service, generation].issued
-        return issued is not None and covers(issued.sans, owner)
+        return _is_named(owner, service, generation, self.keys)
 
     def _name(self, apex: str, owner: str, service: ServiceId, generation: GenerationId) -> Verdict:
         seen, entry = self.seen.get(apex), self.ledger.apex(apex) or ApexEntry()
@@ -223,6 +219,19 @@ class Gate:
             since = format_time(evidence.since)
             return Verdict(allowed=False, until=ready, why=f"the record at {owner} is in DNS since {since} only")
         return YES
+
+
+def is_near(apex: str, owner: str, service: ServiceId, keys: Keys) -> bool:
+    """Whether *service* may be met under *owner*, whoever asked for it there.
+
+    DANE-EE asks for no name in the certificate, so what lies in the zone of its group counts anyway.
+    """
+    return apex == service.group or any(_is_named(owner, service, each, keys) for each in keys.ids(service))
+
+
+def _is_named(owner: str, service: ServiceId, generation: GenerationId, keys: Keys) -> bool:
+    issued = keys.generations[service, generation].issued
+    return issued is not None and covers(issued.sans, owner)
 
 
 def slowest(verdicts: Iterable[Verdict]) -> Verdict:

@@ -14,11 +14,11 @@ from sslops.dane.gate import Gate
 from sslops.dane.names import DaneName, Owners, dane_apexes, dane_owners, zone_of
 from sslops.dane.records import CA_USAGES
 from sslops.errors import DnsError, SslopsError
-from sslops.inventory.reach import deliveries
 from sslops.model.ledger import ApexEntry
 from sslops.model.names import CA_GROUP
 from sslops.model.plan import Consents, Hazard, HazardName
 from sslops.model.seen import ApexSeen
+from sslops.observe.arrivals import new_at
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,8 +26,7 @@ if TYPE_CHECKING:
 
     from sslops.dane.records import Keys
     from sslops.model.inventory import Inventory, Service
-    from sslops.model.ledger import Ledger, Served
-    from sslops.model.names import ServiceId
+    from sslops.model.ledger import Ledger
     from sslops.model.seen import DnsRepoSeen, ServerSeen
     from sslops.observe.ports import Clock, NameServers, Repository
 
@@ -61,7 +60,7 @@ class Look:
             if (service.dane and service.id.group == apex) or self._is_published(service, apex, keys)
         }
         mute = frozenset(self.failed)
-        return Gate(ledger, self.seen, keys, self.owners.names, now, blind, _new_at(inventory, ledger), mute)
+        return Gate(ledger, self.seen, keys, self.owners.names, now, blind, new_at(inventory, ledger), mute)
 
     def _is_published(self, service: Service, apex: str, keys: Keys) -> bool:
         """Whether the DNS base has a record of *service* in *apex*, though the inventory may ask for none any more."""
@@ -157,20 +156,6 @@ class Observer:
     def _is_accepted(self, server: ServerSeen) -> bool:
         hazard = Hazard(HazardName.NS_UNREACHABLE, server.server, server.error or "")
         return server.error is not None and self.consents.cover(hazard)
-
-
-def _new_at(inventory: Inventory, ledger: Ledger) -> dict[str, frozenset[ServiceId]]:
-    """Return for each host the services that it is to show and was never proven to show any of."""
-    return {
-        delivery.host.name: frozenset(
-            service for service in delivery.serving if _is_new(ledger.host(delivery.host.name).serves(service))
-        )
-        for delivery in deliveries(inventory)
-    }
-
-
-def _is_new(served: Served) -> bool:
-    return not served.may_serve or None in served.may_serve or served.is_copy
 
 
 def _anchors(entry: ApexEntry | None) -> frozenset[str]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from sslops.dane import transitions
 from sslops.dane.first_use import FirstUse, Live, unproven_address
+from sslops.dane.gate import is_near
 from sslops.dane.issuers import is_listed, standing
 from sslops.dane.names import covers
 from sslops.dane.records import CA_USAGES, Index
@@ -20,6 +21,7 @@ from sslops.model.inventory import Verify
 from sslops.model.names import CA_GROUP
 from sslops.model.plan import Hazard, HazardName, Verb, Wait
 from sslops.model.tlsa import EMPTY, Rrset, TlsaRecord
+from sslops.observe.arrivals import new_at
 from sslops.publish.served import needed, proven_hosts
 from sslops.publish.urgency import is_failure
 
@@ -153,12 +155,34 @@ class Owner:
             return Becomes(EMPTY)
         if self.world.failed and not self._former():
             return self._unchanged(Stay("not every name of the inventory is known: some DNS could not be looked at"))
+        for service in self._former():
+            host = self._host_of_retired(service)
+            if host is not None and not self._is_in_the_way():
+                return self._unchanged(Stay(f"{service} is retired, and {host} may still serve it"))
         if self._strangers() or self.seen.foreign:
             what = "records that are not ours" if self.seen.foreign else "records that no generation explains"
             hazard = self._hazard(f"{self.owner} has {what}, and nothing asks for its records any more")
             if not self.world.consents.cover(hazard):
                 return Becomes(self._current, (), (hazard,))
         return Becomes(EMPTY)
+
+    def _host_of_retired(self, service: ServiceId) -> str | None:
+        if service in self.world.inventory.services:
+            return None
+        entries = self.world.ledger.hosts.items()
+        return next(
+            (host for host, entry in sorted(entries) if service in entry.services and entry.serves(service).may_serve),
+            None,
+        )
+
+    def _is_in_the_way(self) -> bool:
+        """Whether something that is new to a host waits for this name: it comes in the place of what is retired."""
+        inventory, ledger, former = self.world.inventory, self.world.ledger, frozenset(self._former())
+        return any(
+            is_near(self.apex, self.owner, service, self.world.keys) or former & ledger.host(host).services.keys()
+            for host, services in new_at(inventory, ledger).items()
+            for service in services
+        )
 
     # A name without any record yet.
 

@@ -20,7 +20,7 @@ from sslops.model.ledger import NameEntry
 from sslops.model.seen import BaseCommit
 from sslops.model.tlsa import EMPTY
 from sslops.observe.look import Look
-from sslops.publish.owner import Becomes, Owner
+from sslops.publish.owner import Owner
 from sslops.simulate import runs
 from sslops.simulate.dns import Dns
 from sslops.simulate.hosts import SimulatedHost
@@ -219,14 +219,6 @@ def _cached_without_what_servers_show(entry: ApexEntry, seen: ApexSeen) -> froze
 _CACHED = gate._may_be_cached
 
 
-def _kept_while_served(self: Owner) -> Becomes:
-    entries = [entry.services.keys() for entry in self.world.ledger.hosts.values()]
-    is_served = any(service in services for service in self._former() for services in entries)
-    return Becomes(self._current) if is_served else _GIVEN_UP(self)
-
-
-_GIVEN_UP = Owner._given_up
-
 MUTATIONS: dict[str, Mutation] = {
     "publish writes no intent": Mutation(
         ORDER, ((runs, "_with_intent", _without_intent),), setting="after a roll", usual=SIDE_BY_SIDE, seed=102
@@ -359,9 +351,9 @@ MUTATIONS: dict[str, Mutation] = {
         ((Owner, "_forgotten", lambda _: {}),),
         ("a host joins or leaves", "the ledger is lost", "all jobs run"),
     ),
-    "a name that is given up stays while its service is served": Mutation(
+    "what is retired stays in the way of what is new": Mutation(
         RECORDS,
-        ((Owner, "_given_up", _kept_while_served),),
+        ((Owner, "_is_in_the_way", lambda _: False),),
         ("other kinds of record are asked for", "a service is renamed"),
         stops=True,
         seed=50,

@@ -163,12 +163,21 @@ def test_dane_switched_off_empties_the_name_at_once() -> None:
     assert (["records"], {}) == (reasons(found), found.proposals[0].zone)
 
 
-def test_the_names_of_a_retired_service_are_emptied_at_once() -> None:
-    """Whatever its hosts still serve of it is what caches have; what comes in its place waits for the names."""
-    retired = replace(inventory(service("web")), classes=inventory(service()).classes)
-    for entries in (BOTH, {}):
-        found = becomes(1, owners=NOBODY, inventory=retired, ledger=ledger(entries, ApexEntry()))
-        assert set() == records(found)
+WEB = ServiceId(APEX, "web")
+
+
+@pytest.mark.parametrize(
+    ("mail", "web", "expected"),
+    [(settled(1), settled(9), {"unchanged"}), (None, settled(9), set()), (settled(1), None, set())],
+)
+def test_the_names_of_a_retired_service_are_emptied_when_no_host_serves_it_or_another_comes(
+    mail: Served | None, web: Served | None, expected: set[str]
+) -> None:
+    """A file removed by mistake changes nothing in DNS; what is new to the hosts waits until these names are free."""
+    retired = replace(inventory(service("web", dane=())), classes=inventory(service()).classes)
+    served = {service: each for service, each in ((SERVICE, mail), (WEB, web)) if each is not None}
+    known = Ledger({host: HostEntry(1, served) for host in ("smtp1", "smtp2")}, {APEX: ApexEntry()})
+    assert expected == records(becomes(1, owners=NOBODY, inventory=retired, ledger=known))
 
 
 def test_a_name_is_not_given_up_while_some_mx_is_not_known() -> None:
