@@ -31,9 +31,9 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=30)
     parser.add_argument("--seed", type=int, default=None, help="the first seed; by default one of the moment")
     given = parser.parse_args()
-    end = time.monotonic() + 60 * given.minutes
     first = int(time.time()) % 1_000_000 * 1000 if given.seed is None else given.seed
     missed = [name for name in MUTATIONS if not _finds(name, first)]
+    end = time.monotonic() + 60 * given.minutes
     seed, found, scripts, steps = first, 0, 0, 0
     while time.monotonic() < end:
         for script in _scripts(seed):
