@@ -371,11 +371,21 @@ MUTATIONS: dict[str, Mutation] = {
     ),
     "what only others have is not cached": Mutation(
         MAY_SERVE,
-        ((gate, "_may_be_cached", _cached_without_what_servers_show),),
+        (
+            (gate, "_may_be_cached", _cached_without_what_servers_show),
+            (transitions, "_copied", lambda *_: frozenset()),
+        ),
         setting="records of others",
         usual=BESIDE_OURS,
         more=(RENEW,),
         seed=275,
+    ),
+    "copies of ours that others keep are joined": Mutation(
+        RECORDS,
+        ((transitions, "_copied", lambda *_: frozenset()),),
+        setting="records of others, EC and RSA",
+        usual=BESIDE_OURS,
+        more=(RENEW, "all jobs run", "the ledger is lost"),
     ),
     "a zone that cannot be looked at holds nobody back": Mutation(
         MAY_SERVE,
