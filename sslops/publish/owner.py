@@ -155,10 +155,9 @@ class Owner:
             return Becomes(EMPTY)
         if self.world.failed and not self._former():
             return self._unchanged(Stay("not every name of the inventory is known: some DNS could not be looked at"))
-        for service in self._former():
-            host = self._host_of_retired(service)
-            if host is not None and not self._is_in_the_way():
-                return self._unchanged(Stay(f"{service} is retired, and {host} may still serve it"))
+        stay = self._stay_of_retired()
+        if stay is not None:
+            return self._unchanged(stay)
         if self._strangers() or self.seen.foreign:
             what = "records that are not ours" if self.seen.foreign else "records that no generation explains"
             hazard = self._hazard(f"{self.owner} has {what}, and nothing asks for its records any more")
@@ -166,14 +165,18 @@ class Owner:
                 return Becomes(self._current, (), (hazard,))
         return Becomes(EMPTY)
 
-    def _host_of_retired(self, service: ServiceId) -> str | None:
-        if service in self.world.inventory.services:
+    def _stay_of_retired(self) -> Stay | None:
+        """Return why a name stays whose services were all retired; one that left it by the inventory wants it empty."""
+        services, inventory = self._former(), self.world.inventory.services
+        if any(service in inventory for service in services) or self._is_in_the_way():
             return None
-        entries = self.world.ledger.hosts.items()
-        return next(
-            (host for host, entry in sorted(entries) if service in entry.services and entry.serves(service).may_serve),
-            None,
-        )
+        hosts = {
+            service: host
+            for host, entry in sorted(self.world.ledger.hosts.items(), reverse=True)
+            for service in services
+            if service in entry.services and entry.serves(service).may_serve
+        }
+        return next((Stay(f"{each} is retired, and {hosts[each]} may still serve it") for each in sorted(hosts)), None)
 
     def _is_in_the_way(self) -> bool:
         """Whether something that is new to a host waits for this name: it comes in the place of what is retired."""

@@ -9,6 +9,8 @@ import sys
 import zipfile
 from typing import TYPE_CHECKING
 
+import pytest
+
 from sslops.ci.secrets import ROWS
 from sslops.ci.shipped import PROGRAM, REQUIREMENTS
 from tests.world.ops import PROJECT
@@ -47,6 +49,7 @@ def test_what_is_installed_sees_no_secret(tmp_path: Path) -> None:
     assert f"{tmp_path}/.ci/venv/bin/sslops status\n" == said[1]
 
 
+@pytest.mark.soak
 def test_a_file_with_hashes_installs_what_was_meant_and_nothing_else(tmp_path: Path) -> None:
     """pip itself asks for the hash of everything as soon as one is there; a failed try spoils no later one."""
     wheel = tiny_wheel(tmp_path)

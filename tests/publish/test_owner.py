@@ -166,6 +166,12 @@ def test_dane_switched_off_empties_the_name_at_once() -> None:
 WEB = ServiceId(APEX, "web")
 
 
+def test_a_name_that_one_service_left_by_the_inventory_is_emptied_though_another_there_is_retired() -> None:
+    """The first may have a new key on deck, without a record there."""
+    rest = inventory(service(dane=()))
+    assert set() == records(becomes(1, 11, owners=NOBODY, inventory=rest, ledger=ledger(BOTH, ApexEntry())))
+
+
 @pytest.mark.parametrize(
     ("mail", "web", "expected"),
     [(settled(1), settled(9), {"unchanged"}), (None, settled(9), set()), (settled(1), None, set())],

@@ -22,7 +22,7 @@ RENEW = ("renew", "--apply")
 AGAIN = (*RENEW, "--force", "--new-key", "example.net")
 RANDOM_KILLS = 10
 """How many kills belong to every run of the suite; `python -m tests.system.acme_soak 200` is the long row."""
-PLACES_BETWEEN = 4
+PLACES_BETWEEN = 2
 """How many effects between the first and the last belong to every run of the suite; those marked `soak` are all."""
 WITHIN_RUNS = 6
 

@@ -79,7 +79,13 @@ def test_deploy_refuses_a_reverted_roll_until_publish_has_brought_the_record_bac
     assert "was taken back" in story.run("roll", "--apply").succeeded().stdout
 
 
-@pytest.mark.parametrize("words", [("merge", "--squash"), ("cherry-pick",)], ids=["squashed", "rebased"])
+@pytest.mark.parametrize(
+    "words",
+    [
+        pytest.param(("merge", "--squash"), id="squashed"),
+        pytest.param(("cherry-pick",), id="rebased", marks=pytest.mark.soak),
+    ],
+)
 def test_a_roll_that_main_has_in_other_commits_is_the_same_roll(long_ttl: Site, words: tuple[str, ...]) -> None:
     """Whatever a person or a forge made of the commits, the loop goes on and nothing is rolled twice."""
     story = ready_to_roll(long_ttl)

@@ -135,6 +135,7 @@ def test_a_port_that_changes_moves_its_records(long_ttl: Site) -> None:
     assert (2, 2) == tuple(map(len, site.dns.show(OWNER.replace("_25", "_465"))))
 
 
+@pytest.mark.soak
 def test_an_rsa_key_joins_the_port_and_leaves_it(long_ttl: Site) -> None:
     """Its record is there before any host serves it, and goes when no host and no port can show it."""
     story = settled(long_ttl)

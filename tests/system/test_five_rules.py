@@ -1,7 +1,7 @@
 """Each of the five rules of design section 2, on real git, name servers and ssh servers: it holds, and it is needed.
 
-Every story runs into one rule, and nothing breaks. Then the same step is done with that one check taken out, and the
-promise is broken: the story would notice.
+Every story runs into one rule, and nothing breaks. In `make soak` the same step is done with that one check taken out,
+and the promise is broken: the story would notice.
 """
 
 from __future__ import annotations
@@ -77,7 +77,14 @@ def long_ttl(start_site: Callable[..., Site]) -> Site:
 # One order.
 
 
-@pytest.mark.parametrize("patches", [(), (NO_PROPOSALS,)], ids=["held", "needed"])
+def held_and_needed(without: tuple[str, ...]) -> pytest.MarkDecorator:
+    """Run a test as it is, and in `make soak` *without* the rule, where it has to see DANE break."""
+    return pytest.mark.parametrize(
+        "patches", [pytest.param((), id="held"), pytest.param(without, id="needed", marks=pytest.mark.soak)]
+    )
+
+
+@held_and_needed((NO_PROPOSALS,))
 def test_deploy_does_not_go_back_to_what_a_publish_is_about_to_withdraw(
     long_ttl: Site, patches: tuple[str, ...]
 ) -> None:
@@ -105,7 +112,7 @@ def test_deploy_does_not_go_back_to_what_a_publish_is_about_to_withdraw(
         story.come_to_rest(old)
 
 
-@pytest.mark.parametrize("patches", [(), (NO_INTENT,)], ids=["held", "needed"])
+@held_and_needed((NO_INTENT,))
 def test_publish_does_not_withdraw_what_a_deploy_is_about_to_send(long_ttl: Site, patches: tuple[str, ...]) -> None:
     """A deploy that goes back sleeps between its intent and its first host, and a publish runs beside it."""
     story = rolled(long_ttl)
@@ -125,7 +132,7 @@ def test_publish_does_not_withdraw_what_a_deploy_is_about_to_send(long_ttl: Site
         story.come_to_rest(story.slot("curr"))
 
 
-@pytest.mark.parametrize("patches", [(), (NO_TAKEOVER,)], ids=["held", "needed"])
+@held_and_needed((NO_TAKEOVER,))
 def test_a_publish_that_slept_through_a_revert_cannot_push_its_stale_proposal(
     long_ttl: Site, patches: tuple[str, ...]
 ) -> None:
@@ -272,7 +279,7 @@ def test_an_emptied_name_is_not_free_before_caches_have_forgotten_its_records(lo
 # Evidence.
 
 
-@pytest.mark.parametrize("patches", [(), ONLY_NOW], ids=["held", "needed"])
+@held_and_needed(ONLY_NOW)
 def test_a_record_that_was_withdrawn_and_added_again_between_two_looks_has_no_age(
     long_ttl: Site, patches: tuple[str, ...]
 ) -> None:
