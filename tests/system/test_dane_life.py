@@ -234,6 +234,7 @@ def certificates(story: Story) -> list[bytes]:
     return [each for each in found if each is not None]
 
 
+@pytest.mark.soak
 def test_a_host_that_is_to_keep_copies_only_counts_until_its_port_shows_something_else(long_ttl: Site) -> None:
     """Its daemon was told nothing: the record of what it shows stays until it is seen not to."""
     story = settled(long_ttl)

@@ -40,8 +40,8 @@ STAGES: dict[str, tuple[str, ...]] = {
     "withdraw": ("publish", "--apply"),
 }
 """The verbs of the second cycle, in order; each begins where those before it ended."""
-ALWAYS = [stage for stage in STAGES if stage != "withdraw"]
-"""Those that belong to every run of the suite: to withdraw is to publish once more."""
+ALWAYS = ("renew", "publish", "deploy")
+"""Those that belong to every run of the suite: to withdraw is to publish once more, and a roll is one push."""
 
 
 @pytest.mark.parametrize("stage", ALWAYS)
