@@ -51,18 +51,9 @@ class StoredAppointments:
             return
         kept = {key: moment for key, moment in self._known.items() if moment > now} | self._made
         try:
-            self._push({group: _commit(self._git, group, kept) for group in groups})
+            self._git.keep({f"{WINDOWS}{group}": _commit(self._git, group, kept) for group in groups})
         except GitError as error:
             self._say(f"when CAs want to be asked about renewal windows could not be written down: {error.what}")
-
-    def _push(self, commits: dict[str, str]) -> None:
-        with self._git.effects.effect("push renewal windows"):
-            if self._git.remote is None:
-                for group, commit in commits.items():
-                    self._git.process.write("update-ref", f"{WINDOWS}{group}", commit)
-            else:
-                refspecs = [f"+{commit}:{WINDOWS}{group}" for group, commit in commits.items()]
-                self._git.process.write("push", "--quiet", self._git.remote, *refspecs, network=True)
 
 
 def _commit(git: Git, group: str, kept: dict[tuple[ServiceId, GenerationId], datetime]) -> str:

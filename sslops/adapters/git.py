@@ -315,6 +315,14 @@ class Git:
         with self.effects.effect(f"push {names}"):
             self._pusher.push(updates, atomic=atomic, options=options)
 
+    def keep(self, refs: Mapping[str, str]) -> None:
+        """Let *refs* of ours that are no branches (full names) be at these commits, wherever they were.
+
+        Raises GitError when the remote does not take them.
+        """
+        with self.effects.effect(f"push {' '.join(refs)}"):
+            self._pusher.keep(refs)
+
     def remote_heads(self, branches: Sequence[str]) -> Mapping[str, str]:
         """Ask the remote itself where *branches* stand now; a branch that is not there is left out."""
         if self.remote is None:

@@ -48,6 +48,15 @@ class Pusher:
         else:
             self._move_remote(self.remote, updates, atomic=atomic, options=options)
 
+    def keep(self, refs: Mapping[str, str]) -> None:
+        """Let *refs*, by their full names, be at these commits, wherever they were; GitError as for `push`."""
+        if self.remote is None:
+            for ref, commit in refs.items():
+                self.git.write("update-ref", ref, commit)
+        else:
+            moved = (f"+{commit}:{ref}" for ref, commit in refs.items())
+            self.git.write("push", "--quiet", self._where, *moved, network=True)
+
     def held(self, branches: Sequence[str]) -> Mapping[str, str]:
         """Ask the remote which commits *branches* point at; a branch that is not there is left out."""
         names = [f"refs/heads/{branch}" for branch in branches]

@@ -26,12 +26,7 @@ def write_good_run(git: Git, verb: str, run: str | None) -> None:
     """Write down that *verb* ended well just now; GitError when the remote does not take it."""
     trailer = f"\nSslops-Run: {run}\n" if run else ""
     commit = git.commit_all(None, [NewCommit(f"good({verb})\n\nThis run of the job ended well.\n{trailer}")])
-    ref = f"{PREFIX}{verb}"
-    with git.effects.effect(f"push {ref}"):
-        if git.remote is None:
-            git.process.write("update-ref", ref, commit)
-        else:
-            git.process.write("push", "--quiet", git.remote, f"+{commit}:{ref}", network=True)
+    git.keep({f"{PREFIX}{verb}": commit})
 
 
 def read_good_runs(git: Git) -> Sequence[GoodRun]:

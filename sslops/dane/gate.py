@@ -132,25 +132,25 @@ class Gate:
         if seen is None:
             return entry.records.keys() | (entry.pending.records if entry.pending else frozenset())
         found = _may_be_cached(entry, seen)
-        shown = {record.owner for record in found}
-        withdrawn = [owner for owner, name in entry.names.items() if owner not in shown and not self._is_free(name)]
+        withdrawn = self._not_free(entry, found)
         rrsets = [rrset for owner in withdrawn for commit in seen.repo.history for rrset in commit.rrsets(owner)]
         return found.union(*(rrset.records for rrset in rrsets))
 
     def _emptied(self, apex: str) -> Iterable[str]:
         """Return the owners without records that a cache may still know some of, by the ledger alone."""
         entry = self.ledger.apex(apex) or ApexEntry()
-        shown = {record.owner for record in entry.records}
+        return self._not_free(entry, entry.records)
+
+    def _not_free(self, entry: ApexEntry, records: Iterable[TlsaRecord]) -> list[str]:
+        """Return the owners of *entry* that have none of *records* and are not free yet."""
+        shown = {record.owner for record in records}
         return [owner for owner, name in entry.names.items() if owner not in shown and not self._is_free(name)]
 
     def _tells_of(self, record: TlsaRecord, service: ServiceId, generation: GenerationId) -> bool:
         """Whether *record* means that *service* has the name: its own key does, its CA only under a name of its own."""
         if record not in self.keys.matching(record.owner, record.params, service, generation):
             return False
-        return record.params.usage not in CA_USAGES or self._names(service, generation, record.owner)
-
-    def _names(self, service: ServiceId, generation: GenerationId, owner: str) -> bool:
-        return _is_named(owner, service, generation, self.keys)
+        return record.params.usage not in CA_USAGES or _is_named(record.owner, service, generation, self.keys)
 
     def _name(self, apex: str, owner: str, service: ServiceId, generation: GenerationId) -> Verdict:
         seen, entry = self.seen.get(apex), self.ledger.apex(apex) or ApexEntry()
