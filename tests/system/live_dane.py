@@ -162,25 +162,25 @@ class LiveDane:
 
     def renew_while_runs_are_killed(self) -> None:
         """Change the key while every other run is killed at a moment of chance."""
-        before, count = self._slot("curr"), self.site.folder / "effects"
-        self.site.sslops("renew", MAIL_TARGET, "--force", "--new-key", "--apply").succeeded()
-        for _ in range(MAX_RUNS):
+        count = self.site.folder / "effects"
+
+        def killed_and_run() -> None:
             with Launched(self.site.ops, "run", "--apply", options=("--count", count)) as launched:
                 launched.kill_at_work(count, self._dice.uniform(0, 3))
             self.run()
-            if self._slot("curr") != before:
-                break
-            self._wait_as_planned()
-        self._until(lambda: self._slot("curr") != before)
-        self._rest()
+
+        self._change_the_key_by(killed_and_run)
 
     def renew_by_two_runs_at_once(self) -> None:
         """Change the key by two runs side by side, each in a clone of its own: one may find that the other is busy."""
+        other = self._other = self._other or self.site.ops.clone(self.site.folder / "other-ops")
+        self._change_the_key_by(lambda: self._run_twice([self.site.ops, other]))
+
+    def _change_the_key_by(self, run: Callable[[], object]) -> None:
         before = self._slot("curr")
-        self._other = self._other or self.site.ops.clone(self.site.folder / "other-ops")
         self.site.sslops("renew", MAIL_TARGET, "--force", "--new-key", "--apply").succeeded()
         for _ in range(MAX_RUNS):
-            self._run_twice([self.site.ops, self._other])
+            run()
             if self._slot("curr") != before:
                 break
             self._wait_as_planned()
