@@ -22,23 +22,7 @@ RENEW = ("renew", "--apply")
 AGAIN = (*RENEW, "--force", "--new-key", "example.net")
 RANDOM_KILLS = 10
 """How many kills belong to every run of the suite; `python -m tests.system.acme_soak 200` is the long row."""
-PLACES_BETWEEN = 2
-"""How many effects between the first and the last belong to every run of the suite; those marked `soak` are all."""
 WITHIN_RUNS = 6
-
-
-def test_a_batch_killed_at_its_first_effect_before_its_last_push_or_between_is_finished_by_plain_runs(
-    acme_site: AcmeSite, tmp_path: Path, record_property: Callable[[str, str], None]
-) -> None:
-    """One certificate, one account, no proof given twice, no key lost, no challenge left, whichever step it was."""
-    names = effects_of_a_batch(acme_site, tmp_path)
-    between = range(2, len(names))
-    chosen = sorted(random.Random("ACME").sample(between, PLACES_BETWEEN))  # noqa: S311  (the same ones each time)
-    last = max(number for number, name in enumerate(names, 1) if name == "push next")
-    record_property(COUNTED, f"ACME: kill -9 after 1, {', '.join(map(str, chosen))} and before {last}")
-
-    kill_each(acme_site, "after", (1, *chosen))
-    kill_each(acme_site, "before", (last,))
 
 
 @pytest.mark.soak
@@ -46,7 +30,7 @@ def test_a_batch_killed_at_its_first_effect_before_its_last_push_or_between_is_f
 def test_a_batch_killed_at_any_effect_is_finished_by_plain_runs(
     acme_site: AcmeSite, tmp_path: Path, record_property: Callable[[str, str], None], moment: str
 ) -> None:
-    """The same at each effect."""
+    """One certificate, one account, no proof given twice, no key lost, no challenge left, whichever step it was."""
     names = effects_of_a_batch(acme_site, tmp_path)
     record_property(COUNTED, f"ACME: kill -9 {moment} each of {len(names)} effects: {', '.join(names)}")
 

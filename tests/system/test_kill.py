@@ -40,8 +40,8 @@ STAGES: dict[str, tuple[str, ...]] = {
     "withdraw": ("publish", "--apply"),
 }
 """The verbs of the second cycle, in order; each begins where those before it ended."""
-ALWAYS = ("renew", "publish", "deploy")
-"""Those that belong to every run of the suite: to withdraw is to publish once more, and a roll is one push."""
+ALWAYS = ("publish", "deploy")
+"""Those that belong to every run of the suite: what other people's machines depend on."""
 
 
 @pytest.mark.parametrize("stage", ALWAYS)
@@ -71,22 +71,12 @@ def test_a_verb_killed_at_any_effect_is_finished_by_plain_runs(
         kill(site, kept, stage, [f"--kill-{moment}", effect])
 
 
-def test_a_receiver_killed_at_its_first_step_or_at_its_last_is_finished_by_plain_runs(
-    site: Site, tmp_path: Path, record_property: Callable[[str, str], None]
-) -> None:
-    """The host has the old files or the new ones, and the next run settles."""
-    kept, kinds = receiver_steps(site, tmp_path)
-    record_property(COUNTED, f"receiver: kill -9 at the first and the last of {len(kinds)} kinds of step")
-
-    kill_receivers(site, kept, (kinds[0], kinds[-1]), tmp_path)
-
-
 @pytest.mark.soak
 @pytest.mark.parametrize("share", range(SHARES))
 def test_a_receiver_killed_at_any_step_is_finished_by_plain_runs(
     site: Site, share: int, tmp_path: Path, record_property: Callable[[str, str], None]
 ) -> None:
-    """The same at each kind of step that a receiver takes."""
+    """The host has the old files or the new ones, and the next run settles."""
     kept, kinds = receiver_steps(site, tmp_path)
     mine = kinds[share::SHARES]
     record_property(COUNTED, f"receiver: kill -9 at {len(mine)} of {len(kinds)} kinds of step, share {share}")
