@@ -131,16 +131,26 @@ class AcmeClient:
         return _authorization(url, self._post(url, None).json())
 
     def answer(self, challenge: ChallengeSeen) -> None:
-        """Tell the server that the proof is there; it may look at once."""
-        self._post(challenge.url, {}, effect="acme answer").json()
+        """Tell the server that the proof is there; it may look at once. Fine too if another run told it before."""
+        try:
+            self._post(challenge.url, {}, effect="acme answer").json()
+        except AcmeError as error:
+            if error.problem != "malformed" or self._challenge_status(challenge) == "pending":
+                raise
 
     def finalize(self, order: OrderSeen, csr: bytes) -> OrderSeen:
-        """Hand in the CSR (PEM) of an order that is ready."""
+        """Hand in the CSR (PEM) of an order that is ready, or was until another run did."""
         from cryptography import x509
         from cryptography.hazmat.primitives.serialization import Encoding
 
         der = x509.load_pem_x509_csr(csr).public_bytes(Encoding.DER)
-        return _order(order.url, self._post(order.finalize, {"csr": _base64(der)}, effect="acme finalize"))
+        try:
+            return _order(order.url, self._post(order.finalize, {"csr": _base64(der)}, effect="acme finalize"))
+        except AcmeError as error:
+            now = self.look(order.url) if error.problem == "orderNotReady" else order
+            if now.status == order.status:
+                raise
+            return now
 
     def chains(self, order: OrderSeen, *, alternates: bool = False) -> tuple[bytes, ...]:
         """Return the certificate with its default chain (PEM), and with *alternates* those that the server also has."""
@@ -158,6 +168,9 @@ class AcmeClient:
         return Proof(kind, group, authorization.identifier, challenge.token, value)
 
     # How.
+
+    def _challenge_status(self, challenge: ChallengeSeen) -> str:
+        return _challenge(self._post(challenge.url, None).json()).status
 
     def _new_order(self, payload: dict[str, Any]) -> OrderSeen:
         answer = self._post(self._endpoint("newOrder"), payload, effect="acme order")
