@@ -68,12 +68,26 @@ class Copying(Life):
         self.stop_daemons()
         keepers = self.copying & set(self.host_names)
         super().come_to_rest()
+        if self.take_away_what_may_be_served():
+            self.rest()
         files = {name: host.files for name, host in self.world.hosts.items() if name in keepers}
         wanted = {service: self.curr(service) for service in self.asks}
         self.left = [f"{name} keeps {found}, not {wanted}" for name, found in files.items() if found != wanted]
         for name in sorted(self.copying):
             self.turn(name)
         self.rest()
+
+    def take_away_what_may_be_served(self) -> bool:
+        """Take the files that deploy waits for off the keepers of copies; whether there were any.
+
+        A port without a daemon proves nothing, so what such a host may serve for all that is known ends with its files.
+        """
+        ledger = self.world.ops.ledger
+        keepers = [(name, ledger.host(name).services) for name in sorted(self.copying & set(self.host_names))]
+        waiting = [(name, s) for name, known in keepers for s in known if known[s].may_serve and not known[s].is_copy]
+        for name, service in waiting:
+            self.world.hosts[name].remove(service)
+        return bool(waiting)
 
     def unfinished(self) -> list[str]:
         """Return what is not as the inventory asks, then and now."""

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from sslops.dane.records import Material
 from sslops.deploy.decision import DeployOptions
+from sslops.deploy.judge import is_certain
 from sslops.issue.signers import signing_generation
 from sslops.model.inventory import CaSpec, DaneOwners, DaneSpec, Host, ServerClass, Verify
 from sslops.model.ledger import ApexEntry
@@ -84,6 +85,8 @@ class Life(ByHand):
     shown_at: dict[ServiceId, set[str]] = field(default_factory=dict)
     aside: set[ServiceId] = field(default_factory=set)
     """Services that asked for no records when hosts first had them, while others did: no port showed them then."""
+    taken: set[tuple[str, ServiceId]] = field(default_factory=set)
+    """(host, service) of what people took off a host while the ledger says that it is served there."""
     material: dict[tuple[ServiceId, GenerationId], Material] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -357,6 +360,8 @@ class Life(ByHand):
         for name, host in self.world.hosts.items():
             for service in {*LEAVES, *self.asks}:
                 if service not in self.asks or name not in self.host_names:
+                    if is_certain(self.world.ops.ledger.host(name).serves(service)):
+                        self.taken.add((name, service))
                     host.remove(service)
                     host.under_way = [
                         each for each in host.under_way if all(p.service != service for p in each[1].parcels)
@@ -378,6 +383,7 @@ class Life(ByHand):
         """Return what the jobs do not bring any further once all machines work, with hosts and inventory as they are.
 
         Only a site alone goes on by itself: records of others, groups that rest, issuers not listed wait for people.
+        So does a service that came back before any deploy saw it gone, when its files were taken away meanwhile.
         """
         if type(self) is not Life:
             return []
@@ -386,7 +392,8 @@ class Life(ByHand):
         found = [f"{s} {n.id} is not rolled" for s, n in on_deck.items() if n is not None and n.issued is not None]
         for service, name in product(self.asks, self.host_names):
             curr, serves = self.curr(service), self.world.hosts[name].serving.get(service)
-            if curr is not None and curr != serves:
+            is_believed = (name, service) in self.taken and is_certain(self.world.ops.ledger.host(name).serves(service))
+            if curr is not None and curr != serves and not (serves is None and is_believed):
                 found.append(f"{name} serves {serves} of {service}, not {curr}")
         return found
 
