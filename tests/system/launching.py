@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -13,6 +11,7 @@ from typing import TYPE_CHECKING, Self
 from tests.world.leaks import holds_key
 from tests.world.ops import TIMEOUT_SECONDS, Finished
 from tests.world.programs import wait_until
+from tests.world.warm import Process
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -28,18 +27,8 @@ class Launched:
 
     def __init__(self, ops: OpsRepository, *words: str, options: Sequence[str | Path] = ()) -> None:
         """Start `sslops -C <ops> words` with the launcher's *options*."""
-        self._process = subprocess.Popen(
-            [
-                *(sys.executable, "-m", "tests.system.launcher", *map(str, options)),
-                *("--", "-C", str(ops.folder), *words),
-            ],
-            env=ops.environment,
-            cwd=ops.folder,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+        begun = ["tests.system.launcher", *map(str, options), "--", "-C", str(ops.folder), *words]
+        self._process = Process(begun, ops.environment, ops.folder)
 
     def __enter__(self) -> Self:
         """Hand it on."""
@@ -54,8 +43,7 @@ class Launched:
 
     def wait_until_held(self) -> None:
         """Return once it stopped itself; AssertionError with its streams when it ended instead."""
-        wait_until(lambda: self._state() is not None, lambda: "it is not held", seconds=PATIENCE_SECONDS)
-        if self._state() != os.CLD_STOPPED:
+        if not self._is_held_in_time("it is not held"):
             message = f"it ended instead of being held: {self.finish()}"
             raise AssertionError(message)
 
@@ -66,8 +54,7 @@ class Launched:
     def go_on(self) -> bool:
         """Let a held one go on until it is held again or ends; whether it is held."""
         self.wake()
-        wait_until(lambda: self._state() is not None, lambda: "it goes on for ever", seconds=PATIENCE_SECONDS)
-        return self._state() == os.CLD_STOPPED
+        return self._is_held_in_time("it goes on for ever")
 
     def kill(self) -> Finished:
         """Kill it, held or not, and return what it said."""
@@ -79,9 +66,7 @@ class Launched:
 
         How long it takes to start says nothing: on a loaded machine a kill by the clock alone meets nothing at work.
         """
-        wait_until(
-            lambda: count.exists() or self._state() is not None, lambda: "it does nothing", seconds=PATIENCE_SECONDS
-        )
+        wait_until(lambda: count.exists() or self._has_paused(), lambda: "it does nothing", seconds=PATIENCE_SECONDS)
         try:
             self._process.wait(seconds)
         except subprocess.TimeoutExpired:
@@ -94,12 +79,14 @@ class Launched:
         """Wait for its end and return what it left; the exit code is negative where a signal ended it."""
         stdout, stderr = self._process.communicate(timeout=TIMEOUT_SECONDS)
         assert not holds_key(f"{stdout}{stderr}".encode()), "a private key was printed"
-        return Finished(self._process.returncode, stdout, stderr)
+        return Finished(self._process.wait(), stdout, stderr)
 
-    def _state(self) -> int | None:
-        wanted = os.WSTOPPED | os.WEXITED | os.WNOWAIT | os.WNOHANG
-        found = os.waitid(os.P_PID, self._process.pid, wanted)
-        return None if found is None else found.si_code
+    def _is_held_in_time(self, otherwise: str) -> bool:
+        wait_until(self._has_paused, lambda: otherwise, seconds=PATIENCE_SECONDS)
+        return self._process.poll() is None
+
+    def _has_paused(self) -> bool:
+        return self._process.is_held or self._process.poll() is not None
 
 
 @dataclass(frozen=True, slots=True)

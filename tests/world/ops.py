@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import copy
 import os
-import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.world.leaks import holds_key
 from tests.world.remotes import Person, bare_repository, git
+from tests.world.warm import Process
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -120,19 +119,12 @@ class OpsRepository:
         """Run the real command line here, as a process of its own; AssertionError when it prints a key."""
         done = self.popen(*words, environment=environment)
         stdout, stderr = done.communicate(timeout=TIMEOUT_SECONDS)
-        return _finished(done.returncode, stdout, stderr)
+        return _finished(done.wait(), stdout, stderr)
 
-    def popen(self, *words: str, environment: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
+    def popen(self, *words: str, environment: Mapping[str, str] | None = None) -> Process:
         """Start the command line and return the process: for runs side by side, and for killing them."""
-        return subprocess.Popen(
-            [sys.executable, "-m", "sslops", "-C", str(self.folder), *words],
-            env=self.environment | dict(environment or {}),
-            cwd=self.folder,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+        own = self.environment | dict(environment or {})
+        return Process(["sslops", "-C", str(self.folder), *words], own, self.folder)
 
     def git(self, *words: str) -> str:
         """Run git in the clone and return its output."""
