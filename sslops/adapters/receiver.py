@@ -19,7 +19,8 @@ from sslops.errors import SshError
 from sslops.model.shipment import Answer, Held, Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
+    from datetime import datetime, timedelta
 
     from sslops.adapters.effects import Effects
     from sslops.adapters.piped_process import Finished
@@ -53,9 +54,11 @@ class Shell(Protocol):
 class Receivers:
     """The receivers of all hosts, behind the port `sslops.deploy.ports.Receiver`."""
 
-    def __init__(self, remote: Shell, local: Shell, *, effects: Effects = NO_EFFECTS) -> None:
-        """Reach hosts through *remote*, and those with `address: local` through *local*."""
-        self._remote, self._local, self._effects = remote, local, effects
+    def __init__(
+        self, remote: Shell, local: Shell, now: Callable[[], datetime], *, effects: Effects = NO_EFFECTS
+    ) -> None:
+        """Reach hosts through *remote*, and those with `address: local` through *local*; *now* reads our clock."""
+        self._remote, self._local, self._now, self._effects = remote, local, now, effects
 
     def look(self, host: Host) -> Answer:
         """Say what *host* holds, without a lock and without a change."""
@@ -81,11 +84,22 @@ class Receivers:
         shell = self._local if host.is_local else self._remote
         command = ["sh", "-c", script(), "sslops-receiver", operation, str(seq), host.prod_cert_dir]
         with self._effects.effect(f"ssh {host.name} {operation}"):
+            begun = self._now()
             finished = shell.run(host, command, payload=payload, timeout_seconds=timeout_seconds)
+        ended = self._now()
         heard = hear(finished.stdout)
         outcome = _outcome(finished, heard)
         trouble = None if outcome is Outcome.DONE else _trouble(host, outcome, finished, heard)
-        return Answer(outcome, heard.seq, heard.services, heard.includes, heard.unfinished, heard.restarted, trouble)
+        return Answer(
+            outcome,
+            heard.seq,
+            heard.services,
+            heard.includes,
+            heard.unfinished,
+            heard.restarted,
+            trouble,
+            None if heard.clock is None else _drift(heard.clock, begun, ended),
+        )
 
 
 @cache
@@ -98,6 +112,10 @@ def _as_sent(parcel: Parcel, held: Held) -> Held:
     sent = {name: hashlib.sha256(content).hexdigest() for name, content in contents(parcel).items()}
     same = all(held.files.get(name) == digest for name, digest in sent.items())
     return Held(parcel.generation if same else None, held.files, intact=same)
+
+
+def _drift(there: datetime, begun: datetime, ended: datetime) -> timedelta:
+    return there - min(max(there, begun), ended)
 
 
 def _outcome(finished: Finished, heard: Heard) -> Outcome:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from sslops.model.names import GenerationId, ServiceId
@@ -25,6 +26,7 @@ FILES = frozenset(
 _WORD = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,252}")
 _HASHED = re.compile(r"([0-9a-f]{64}) [ *](.+)")
 _GENERATION = re.compile(r'generation: "([0-9]{8}T[0-9]{6}Z-[0-9a-f]{4})"')
+_SECONDS = re.compile(r"[0-9]{1,11}")
 _MOST_COMPLAINTS = 12
 
 
@@ -40,6 +42,8 @@ class Heard:
     unfinished: frozenset[ServiceId] = frozenset()
     restarted: tuple[str, ...] = ()
     complaints: tuple[str, ...] = ()
+    clock: datetime | None = None
+    """What time it was there as the receiver began."""
 
 
 def hear(stdout: bytes) -> Heard:
@@ -60,7 +64,13 @@ def hear(stdout: bytes) -> Heard:
         unfinished=frozenset(name for word, rest in pairs if word == "unfinished" and (name := _service(rest))),
         restarted=tuple(rest for word, rest in pairs if word == "restarted"),
         complaints=_complaints(pairs),
+        clock=next((_moment(rest) for word, rest in pairs if word == "clock"), None),
     )
+
+
+def _moment(seconds: str) -> datetime | None:
+    """Read seconds since 1970; null for what is no time."""
+    return datetime.fromtimestamp(int(seconds), UTC) if _SECONDS.fullmatch(seconds) else None
 
 
 def _complaints(pairs: list[tuple[str, str]]) -> tuple[str, ...]:

@@ -394,6 +394,7 @@ back() {
 }
 
 tell "sslops-receiver 1"
+tell "clock $(date +%s)"
 case $number in '' | *[!0-9]*) refuse 23 "no number" ;; esac
 case $root in /*) ;; *) refuse 23 "not an absolute folder" ;; esac
 

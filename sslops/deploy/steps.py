@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from sslops.dane.gate import Gate
 from sslops.dane.records import Keys
-from sslops.deploy import entries, rules, session
+from sslops.deploy import clocks, entries, rules, session
 from sslops.deploy.decision import Decision, DeployOptions, Work, World, include_sha256
 from sslops.deploy.departed import as_expected
 from sslops.deploy.former import FormerServices
@@ -25,6 +25,7 @@ from sslops.deploy.proof import PATIENCE_SECONDS, Prover
 from sslops.errors import SshError, SslopsError
 from sslops.model.change import Note
 from sslops.model.names import CA_GROUP
+from sslops.model.plan import Plan
 from sslops.model.secret import Secret
 from sslops.model.shipment import Include, Parcel, ServiceFiles
 from sslops.plan.digest import require
@@ -42,7 +43,6 @@ if TYPE_CHECKING:
     from sslops.model.inventory import Host, Inventory
     from sslops.model.ledger import HostEntry, Ledger
     from sslops.model.names import GenerationId, ServiceId
-    from sslops.model.plan import Plan
     from sslops.model.shipment import Answer
     from sslops.observe.look import Observer
     from sslops.state.snapshot import Snapshot
@@ -99,6 +99,9 @@ class Deployer:
         looked = self._look(decision.works)
         silent = tuple(answer.trouble for answer in looked.values() if answer.trouble is not None)
         works = self._worth_while(world, decision.works, looked)
+        hazards = clocks.hazards(works, looked, world, self.options.consents)
+        works = [work for work in works if work.host.name not in {hazard.subject for hazard in hazards}]
+        plan += Plan(hazards=tuple(hazards))
         snapshot = self._intend(snapshot, _ended_entries(ledger, decision), works, looked)
         if not works:
             return Deployed(plan, silent)

@@ -16,7 +16,7 @@ from sslops.model.inventory import FileModes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from datetime import datetime
+    from datetime import datetime, timedelta
 
     from sslops.errors import SshError
     from sslops.model.names import GenerationId, ServiceId
@@ -129,6 +129,8 @@ class Answer:
     restarted: tuple[str, ...] = ()
     trouble: SshError | None = None
     """What to tell a person; set unless the outcome is `DONE`."""
+    drift: timedelta | None = None
+    """How far the host's clock is ahead of ours, as far as the time that the call took lets tell; null: not known."""
 
     def holds(self, service: ServiceId) -> Held:
         """Return what it holds of *service*."""

@@ -298,7 +298,7 @@ class Site:
             ops=self.ops,
             observer=self._observer,
             clock=SystemClock(),
-            receiver=Receivers(ssh, LocalShell(os.environ), effects=self.session.effects),
+            receiver=Receivers(ssh, LocalShell(os.environ), SystemClock().now, effects=self.session.effects),
             ports=AskedPorts(ssh),
             vault=StoredVault(self.ops, self._sops, self._tlsa_rr),
             commands=Commands(),

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from sslops.adapters import ssh as ssh_module
+from sslops.adapters.clock import SystemClock
 from sslops.adapters.receiver import Receivers
 from sslops.adapters.ssh import LocalShell, Ssh
 from sslops.deploy.asked_ports import AskedPorts
@@ -47,7 +48,7 @@ def inventory_host(server: SshHost, *, verify: Verify | None = None) -> Host:
 def look(known_hosts: str, host: Host, environ: dict[str, str]) -> tuple[Outcome, str]:
     """Look at *host*, and return how that ended and what is said about it."""
     with Ssh(known_hosts, [host], environ=environ) as ssh:
-        answer = Receivers(ssh, LocalShell(environ)).look(host)
+        answer = Receivers(ssh, LocalShell(environ), SystemClock().now).look(host)
     return answer.outcome, answer.trouble.render() if answer.trouble else ""
 
 
@@ -160,7 +161,7 @@ def test_a_restricted_login_is_enough(
     (server.folder / "authorized_keys").write_text(permitted)
     host = inventory_host(server)
     with Ssh(server.known_hosts, [host], environ=environ) as ssh:
-        outcome = Receivers(ssh, LocalShell(environ)).ask(host, 1).outcome
+        outcome = Receivers(ssh, LocalShell(environ), SystemClock().now).ask(host, 1).outcome
         seen = AskedPorts(ssh).show(
             host, Verify(port, "smtp", "host"), "mail.example.com", connections=1, over_seconds=0
         )

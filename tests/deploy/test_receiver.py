@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from sslops.adapters.clock import SystemClock
 from sslops.adapters.payload import pack
 from sslops.adapters.receiver import Receivers, script
 from sslops.adapters.ssh import LocalShell, Ssh
@@ -48,7 +49,7 @@ def host(root: Path) -> Host:
 def receivers() -> Receivers:
     """Return receivers that run here."""
     shell = LocalShell(os.environ)
-    return Receivers(shell, shell)
+    return Receivers(shell, shell, SystemClock().now)
 
 
 @pytest.fixture
@@ -506,7 +507,7 @@ class TestBehindSsh:
         host = Host(far.name, far.address, far.port, far.user, str(far.prod_cert_dir))
         environ = {**os.environ, **login.environment}
         with Ssh(far.known_hosts, [host], environ=environ) as ssh:
-            yield Receivers(ssh, LocalShell(environ)), host
+            yield Receivers(ssh, LocalShell(environ), SystemClock().now), host
 
     def test_put_ask_and_back_work(self, remote: tuple[Receivers, Host], far: SshHost, log: Path) -> None:
         """One connection carries all three."""

@@ -8,14 +8,15 @@ from dataclasses import replace
 import pytest
 
 from sslops.dane.gate import YES, Verdict
-from sslops.deploy import rules
+from sslops.deploy import clocks, rules
+from sslops.deploy.clocks import TOLERANCE
 from sslops.deploy.decision import Decision, DeployOptions, World, include_sha256
 from sslops.deploy.departed import as_expected, is_gone, not_seen
 from sslops.errors import UsageError
 from sslops.model.inventory import Group, Hold, Host, Inventory, RepoSettings, ServerClass, Service, Settings
-from sslops.model.ledger import HostEntry, Ledger, Served
+from sslops.model.ledger import ApexEntry, HostEntry, Ledger, Served
 from sslops.model.names import GenerationId, ServiceId
-from sslops.model.plan import Consents
+from sslops.model.plan import Consents, HazardName
 from sslops.model.seen import PortSeen
 from sslops.model.shipment import Answer, Held, Outcome
 from sslops.model.state import Branches, Generation, Issued, ServiceState, Slots, State, Status
@@ -374,3 +375,33 @@ def test_files_that_no_daemon_loaded_yet_may_be_served_whatever_the_port_shows(
     answer = Answer(Outcome.DONE, 7, held, {}, frozenset({GONE} if unfinished else ()))
     ports = [PortSeen(frozenset({RIGHT}), 3)]
     assert expected == is_gone(GONE, SERVED, answer, {OLD: "aa" * 32}, lambda: ports, frozenset({RIGHT}))
+
+
+@pytest.mark.parametrize(
+    ("drift", "expected"),
+    [
+        (None, []),
+        (TOLERANCE, []),
+        (-TOLERANCE, []),
+        (dt.timedelta(minutes=3), ["3 min ahead of"]),
+        (dt.timedelta(hours=-2), ["120 min behind"]),
+    ],
+)
+def test_a_clock_that_is_not_ours_is_a_hazard(drift: dt.timedelta | None, expected: list[str]) -> None:
+    """A minute is forgiven; a host that does not tell its time is an old receiver's, or has no `date`."""
+    found = replace(world(), ledger=Ledger(apexes={"example.com": ApexEntry()}))
+    looked = {"smtp1": Answer(Outcome.DONE, drift=drift)}
+    hazards = clocks.hazards(decide(found).works, looked, found, Consents())
+
+    assert expected == [words for hazard in hazards for words in expected if f"is {words} this" in hazard.why]
+    assert [(HazardName.CLOCK, "smtp1")] * len(expected) == [(each.name, each.subject) for each in hazards]
+
+
+def test_a_clock_stands_in_nobodys_way_where_there_are_no_records_or_a_person_consents() -> None:
+    """Without DANE nothing rests on the time."""
+    looked = {"smtp1": Answer(Outcome.DONE, drift=dt.timedelta(hours=5))}
+    consent = Consents(frozenset({(HazardName.CLOCK, "smtp1")}))
+    without, known = world(), replace(world(), ledger=Ledger(apexes={"example.com": ApexEntry()}))
+
+    assert [] == clocks.hazards(decide(without).works, looked, without, Consents())
+    assert [] == clocks.hazards(decide(known).works, looked, known, consent)

@@ -12,6 +12,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from sslops.adapters.clock import SystemClock
 from sslops.adapters.commands import Commands
 from sslops.adapters.receiver import Receivers
 from sslops.adapters.ssh import LocalShell
@@ -186,7 +187,7 @@ def deployer(world: InMemory, tmp_path: Path) -> Deployer:
         ops=anything,
         observer=anything,
         clock=anything,
-        receiver=Receivers(shell, shell),
+        receiver=Receivers(shell, shell, SystemClock().now),
         ports=anything,
         vault=anything,
         commands=Commands(),

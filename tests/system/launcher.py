@@ -6,7 +6,7 @@
     --stop-before WHICH     SIGSTOP the process before that effect (and --stop-after, --kill-before, --kill-after)
     --receiver-log FILE     write a line for each step of each receiver: pid, operation, seq, folder, step
     --kill-receiver-at STEP SIGKILL a receiver there (and --stop-receiver-at)
-    --later SECONDS         let the engine's clock be that much ahead
+    --later SECONDS         let it be that much later, for the engine and on the hosts
     --patch MODULE:NAME=EXPRESSION    replace a function; the expression sees the module's names and `original`
     --patch-receiver OLD=>NEW         replace a text of the receiver script that stands there exactly once
 
@@ -52,8 +52,10 @@ step() {{
 NO_STEP = "step() { :; }\n"
 NEVER = "0"
 LATER = (
-    "sslops.adapters.clock:SystemClock.now=lambda self: original(self) + __import__('datetime').timedelta(seconds={})"
+    "sslops.adapters.clock:SystemClock.now=lambda self: original(self) + __import__('datetime').timedelta(seconds={})",
+    "sslops.adapters.receiver_answer:_moment=lambda text: original(str(int(text) + {}))",
 )
+"""The engine's clock, and those of the hosts, as far as it hears of them."""
 
 
 @dataclass
@@ -130,7 +132,7 @@ def main(words: Sequence[str]) -> int:
         ],
         options.count,
     )
-    for wish in [LATER.format(options.later), *options.patch]:
+    for wish in [*(each.format(options.later) for each in LATER), *options.patch]:
         patch(wish)
     log = options.receiver_log or Path(tempfile.gettempdir()) / f"sslops-steps-{os.getpid()}"
     wants_steps = options.receiver_log or options.kill_receiver_at != NEVER or options.stop_receiver_at != NEVER
