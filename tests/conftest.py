@@ -37,7 +37,19 @@ if TYPE_CHECKING:
 HAS_FAILED = pytest.StashKey[bool]()
 COUNTED = "counted"
 """The property under which a test records what it counted, for the last lines of the run."""
-GIT_CONFIG = "[user]\n    name = operator\n    email = operator@example.com\n[init]\n    defaultBranch = main\n"
+GIT_CONFIG = """\
+[user]
+    name = operator
+    email = operator@example.com
+[init]
+    defaultBranch = main
+[gc]
+    auto = 0
+[maintenance]
+    auto = false
+[core]
+    fsync = none
+"""
 LONGEST_FIRST = ({"start_site", "start_acme_site"}, {"world_folder"})
 """Fixtures of the tests that take longest."""
 FOREIGN = ("GIT_", "SOPS_", "SSH_", "SSLOPS_", "XDG_", "GITLAB_", "GITHUB_", "CI_", "FORGEJO_", "GITEA_")

@@ -41,6 +41,9 @@ _FOREIGN = frozenset(
     },
 )
 
+_STEADY = frozenset({"cat-file", "for-each-ref", "log", "ls-tree", "merge-base", "rev-list", "rev-parse"})
+"""What asks about commits and refs only. A run asks the same again and again, and half of its time was git's."""
+
 
 @dataclass(frozen=True, slots=True)
 class Ended:
@@ -56,6 +59,10 @@ class Ended:
         return self.stdout.decode("utf-8", "replace").strip()
 
 
+_known: dict[Path, dict[tuple[object, ...], Ended]] = {}
+"""Folder to the answers that still count there."""
+
+
 @dataclass(frozen=True, slots=True)
 class GitProcess:
     """git in *folder*; *environ* is what the children would inherit (null: this process's own).
@@ -68,7 +75,19 @@ class GitProcess:
     credentials: tuple[GitCredential, ...] = ()
 
     def read(self, *arguments: str, stdin: bytes = b"", allowed: Sequence[int] = (0,)) -> Ended:
-        """Run git for its answer; GitError when it ends with a code that is not among *allowed*."""
+        """Run git for its answer; GitError when it ends with a code that is not among *allowed*.
+
+        What it said of commits and refs before counts until this process writes to the repository, or asks a remote.
+        """
+        if arguments[0] not in _STEADY:
+            return self._run(arguments, stdin, allowed)
+        # A write while this one runs begins a new dictionary, which the answer does not reach.
+        known, question = _known.setdefault(self.folder, {}), (arguments, stdin, tuple(allowed))
+        if question not in known:
+            known[question] = self._run(arguments, stdin, allowed)
+        return known[question]
+
+    def _run(self, arguments: Sequence[str], stdin: bytes, allowed: Sequence[int]) -> Ended:
         try:
             done = subprocess.run(
                 ["git", *arguments],
@@ -104,6 +123,7 @@ class GitProcess:
         """
         import git
 
+        _known.pop(self.folder, None)
         wanted = self._environment(keep_tokens=network) | dict(extra or {})
         if network and not self._has_own_ssh(wanted):
             wanted["GIT_SSH_COMMAND"] = "ssh -o BatchMode=yes"
@@ -125,6 +145,8 @@ class GitProcess:
                 child.proc.kill()
                 child.proc.communicate()
                 raise _took_too_long(arguments, seconds) from error
+            finally:
+                _known.pop(self.folder, None)
         return _checked(Ended(child.proc.returncode, stdout, readable(stderr)), arguments, allowed)
 
     def _has_own_ssh(self, environ: Mapping[str, str]) -> bool:

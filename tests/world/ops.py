@@ -30,6 +30,12 @@ _GIT_CONFIG = """\
     defaultBranch = main
 [advice]
     detachedHead = false
+[gc]
+    auto = 0
+[maintenance]
+    auto = false
+[core]
+    fsync = none
 """
 
 
