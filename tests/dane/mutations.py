@@ -350,6 +350,7 @@ MUTATIONS: dict[str, Mutation] = {
         RECORDS,
         ((Owner, "_forgotten", lambda _: {}),),
         ("a host joins or leaves", "the ledger is lost", "all jobs run"),
+        seed=60,
     ),
     "what is retired stays in the way of what is new": Mutation(
         RECORDS,
@@ -386,6 +387,7 @@ MUTATIONS: dict[str, Mutation] = {
         setting="records of others, EC and RSA",
         usual=BESIDE_OURS,
         more=(RENEW, "all jobs run", "the ledger is lost"),
+        seed=112,
     ),
     "a zone that cannot be looked at holds nobody back": Mutation(
         MAY_SERVE,

@@ -12,6 +12,7 @@ from sslops.model.inventory import Hold, MergePolicy
 from sslops.model.proposal import Kind
 from tests.propose.desk import INCLUDE, Desk, waits
 from tests.propose.test_publishing import the_open_one
+from tests.rows import DIALECTS, rows
 from tests.state.yard import BOT
 from tests.world import remotes
 from tests.world.forge.requests import AutoMerge
@@ -56,7 +57,7 @@ def test_a_line_that_is_no_record_is_not_merged_along_with_ours(start: Callable[
     assert SMUGGLED.strip() not in desk.base()
 
 
-@pytest.mark.parametrize("dialect", ["gitlab", "github", "forgejo"])
+@pytest.mark.parametrize("dialect", rows(DIALECTS, ("forgejo",)))
 def test_a_deleted_branch_cannot_come_back_with_an_old_plan(start: Callable[..., Desk], dialect: str) -> None:
     """A forge offers to restore it; once nothing is proposed any more, a commit of our own stands in its place."""
     desk = start(dialect)
@@ -95,7 +96,7 @@ def test_a_record_that_was_away_on_a_line_hidden_by_a_pull_has_no_evidence(start
     assert [True] == [found >= desk.clock.at for found in since(desk)]
 
 
-@pytest.mark.parametrize("dialect", ["gitlab", "github", "forgejo"])
+@pytest.mark.parametrize("dialect", rows(DIALECTS, ("gitlab",)))
 def test_what_a_person_is_to_merge_now_is_merged_by_no_forge_any_more(start: Callable[..., Desk], dialect: str) -> None:
     """The policy was `auto` when the forge was asked to merge as soon as it can."""
     desk = start(dialect)
@@ -123,7 +124,7 @@ def test_what_a_person_is_to_merge_now_is_merged_by_no_forge_any_more(start: Cal
     assert writes == desk.zones.writes
 
 
-@pytest.mark.parametrize("dialect", ["gitlab", "github", "forgejo"])
+@pytest.mark.parametrize("dialect", rows(DIALECTS, ("github",)))
 def test_a_merge_that_a_person_asked_the_forge_for_stays_asked_for(start: Callable[..., Desk], dialect: str) -> None:
     """A person reviews, and lets the forge wait for the checks; that is no business of the bot's."""
     desk = start(dialect)

@@ -11,6 +11,7 @@ from sslops.errors import ForgeError, Moved, Refused
 from sslops.model.inventory import MergePolicy
 from sslops.model.proposal import Kind
 from tests.propose.desk import INCLUDE, waits
+from tests.rows import rows
 from tests.world import remotes
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ def test_a_change_is_one_request_and_a_second_run_says_nothing(start: Callable[.
     assert (writes, heads) == (desk.zones.writes, desk.heads())
 
 
-@pytest.mark.parametrize("button", ["merge", "squash", "rebase"])
+@pytest.mark.parametrize("button", rows(("merge", "squash", "rebase"), ("merge", "squash")))
 def test_a_request_merged_days_late_is_taken_in_whatever_the_button_made(desk: Desk, button: str) -> None:
     """Main moved on elsewhere meanwhile; the next run finds the record and begins its evidence, and says nothing."""
     desk.publish()

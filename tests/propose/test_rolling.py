@@ -13,6 +13,7 @@ from sslops.model.proposal import Kind
 from sslops.report.phase import Phase
 from sslops.report.status_view import status_report
 from tests.propose.desk import Desk, waits
+from tests.rows import rows
 from tests.state.yard import MAIL, START
 from tests.world import remotes
 
@@ -62,7 +63,7 @@ def test_a_roll_is_one_request_and_a_second_run_says_nothing(rolling: Desk) -> N
     assert (writes, before) == (rolling.certs.writes, heads(rolling))
 
 
-@pytest.mark.parametrize("button", ["merge", "squash", "rebase", "update"])
+@pytest.mark.parametrize("button", rows(("merge", "squash", "rebase", "update"), ("squash", "update")))
 def test_a_merged_roll_is_taken_in_whatever_the_button_made(rolling: Desk, button: str) -> None:
     """main moved on elsewhere meanwhile. After one run that takes main in, nothing is left to do or to say."""
     rolling.roll()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.rows import rows
 from tests.system.story import LONG_TTL, Story, another_clone, ready_to_roll, revert_the_roll, rolled
 from tests.world.peers import need
 from tests.world.remotes import REFUSE_UNSIGNED, git, install_hook, refuse_ref, remove_hook
@@ -165,7 +166,7 @@ def test_two_whole_runs_at_once_end_as_one(site: Site) -> None:
     site.sslops("check").succeeded()
 
 
-@pytest.mark.parametrize("branch", ["main", "ledger"])
+@pytest.mark.parametrize("branch", rows(("main", "ledger"), ("main",)))
 def test_a_protected_branch_is_named_and_nothing_else_moved(site: Site, branch: str) -> None:
     """The remote refuses one branch of a push; the others stay where they were, and the next run does it all."""
     story = Story(site)

@@ -206,19 +206,21 @@ def put_on_both_branches(story: Story, path: str, text: str) -> None:
     git(person.clone, "push", "--quiet", "origin", f"{commit}:refs/heads/next")
 
 
-def test_a_host_whose_clock_is_not_ours_gets_nothing_new_before_a_person_consents(ready: Story) -> None:
+def test_a_host_whose_clock_is_not_ours_gets_nothing_new_before_a_person_consents(site: Site) -> None:
     """How old a record is nobody knows then; the other host goes on."""
-    old, new = ready.slot("curr"), ready.slot("next", "next")
-    ready.run("roll", "--apply").succeeded()
-    its_root = ready.site.hosts[SECOND].prod_cert_dir
+    story = Story(site)
+    for verb in ("renew", "roll"):
+        story.run(verb, "--apply").succeeded()
+    its_root, new = site.hosts[SECOND].prod_cert_dir, story.slot("curr")
     behind = f'tell "clock $(date +%s)"=>[ "$root" != {its_root} ] || tell "clock $(($(date +%s) - 7200))"'
-    refused = ready.run("deploy", "--apply", options=["--patch-receiver", behind])
+    refused = story.run("deploy", "--apply", options=["--patch-receiver", behind])
 
     assert 3 == refused.exit_code
     assert f"the clock of '{SECOND}' is 120 min behind this machine's" in " ".join(refused.stdout.split())
     assert f"--accept clock={SECOND}" in refused.stdout
-    assert {FIRST: new, SECOND: old} == ready.served()
-    consent = ("--accept", f"clock={SECOND}")
-    ready.run("deploy", "--apply", *consent, options=["--patch-receiver", behind]).succeeded()
+    assert {FIRST: new, SECOND: None} == story.served()
 
-    assert dict.fromkeys(HOSTS, new) == ready.served()
+    consent = ("--accept", f"clock={SECOND}")
+    story.run("deploy", "--apply", *consent, options=["--patch-receiver", behind]).succeeded()
+
+    assert dict.fromkeys(HOSTS, new) == story.served()

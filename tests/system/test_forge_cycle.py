@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.rows import DIALECTS, rows
 from tests.system.story import MAIL_TARGET, Story
 from tests.world.forge import Rights
 from tests.world.forge_site import BOT, ForgeSite
@@ -37,14 +38,8 @@ def start_forge_site(world_folder: Path) -> Iterator[Callable[..., ForgeSite]]:
         each.close()
 
 
-@pytest.mark.parametrize(
-    "dialect",
-    [  # `test_pipelines.py` has the whole cycle on the two others in every run of the suite.
-        pytest.param("gitlab", marks=pytest.mark.soak),
-        pytest.param("github", marks=pytest.mark.soak),
-        "forgejo",
-    ],
-)
+# `test_pipelines.py` has the whole cycle on the two others in every run of the suite.
+@pytest.mark.parametrize("dialect", rows(DIALECTS, ("forgejo",)))
 def test_people_review_the_whole_cycle_days_late(start_forge_site: Callable[..., ForgeSite], dialect: str) -> None:
     """Nothing moves without a person, nothing is said twice, and whatever is late, DANE never breaks."""
     world = start_forge_site(dialect, has_acme=True)
