@@ -44,6 +44,9 @@ _FOREIGN = frozenset(
 _STEADY = frozenset({"cat-file", "for-each-ref", "log", "ls-tree", "merge-base", "rev-list", "rev-parse"})
 """What asks about commits and refs only. A run asks the same again and again, and half of its time was git's."""
 
+_ANSWERS = (0, 1)
+"""Yes and no; with any other code git did not get so far."""
+
 
 @dataclass(frozen=True, slots=True)
 class Ended:
@@ -83,9 +86,12 @@ class GitProcess:
             return self._run(arguments, stdin, allowed)
         # A write while this one runs begins a new dictionary, which the answer does not reach.
         known, question = _known.setdefault(self.folder, {}), (arguments, stdin, tuple(allowed))
-        if question not in known:
-            known[question] = self._run(arguments, stdin, allowed)
-        return known[question]
+        if question in known:
+            return known[question]
+        ended = self._run(arguments, stdin, allowed)
+        if ended.code in _ANSWERS:
+            known[question] = ended
+        return ended
 
     def _run(self, arguments: Sequence[str], stdin: bytes, allowed: Sequence[int]) -> Ended:
         try:

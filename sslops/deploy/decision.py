@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from sslops.model.plan import Consents, Hazard, Wait
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Mapping
     from datetime import datetime
 
     from sslops.dane.gate import Verdict
@@ -98,6 +98,12 @@ class Decision:
     forgotten: frozenset[str] = frozenset()
     waits: tuple[Wait, ...] = ()
     hazards: tuple[Hazard, ...] = ()
+
+    def without(self, hazards: Collection[Hazard]) -> Decision:
+        """Return the decision with nothing for the hosts that are the subjects of *hazards*, and with these."""
+        stopped = {hazard.subject for hazard in hazards}
+        works = tuple(work for work in self.works if work.host.name not in stopped)
+        return replace(self, works=works, hazards=tuple(sorted({*self.hazards, *hazards})))
 
 
 @dataclass(frozen=True, slots=True)

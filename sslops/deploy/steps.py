@@ -25,7 +25,6 @@ from sslops.deploy.proof import PATIENCE_SECONDS, Prover
 from sslops.errors import SshError, SslopsError
 from sslops.model.change import Note
 from sslops.model.names import CA_GROUP
-from sslops.model.plan import Plan
 from sslops.model.secret import Secret
 from sslops.model.shipment import Include, Parcel, ServiceFiles
 from sslops.plan.digest import require
@@ -43,6 +42,7 @@ if TYPE_CHECKING:
     from sslops.model.inventory import Host, Inventory
     from sslops.model.ledger import HostEntry, Ledger
     from sslops.model.names import GenerationId, ServiceId
+    from sslops.model.plan import Plan
     from sslops.model.shipment import Answer
     from sslops.observe.look import Observer
     from sslops.state.snapshot import Snapshot
@@ -100,8 +100,10 @@ class Deployer:
         silent = tuple(answer.trouble for answer in looked.values() if answer.trouble is not None)
         works = self._worth_while(world, decision.works, looked)
         hazards = clocks.hazards(works, looked, world, self.options.consents)
-        works = [work for work in works if work.host.name not in {hazard.subject for hazard in hazards}]
-        plan += Plan(hazards=tuple(hazards))
+        if hazards:
+            decision = decision.without(hazards)
+            works = [work for work in works if work in decision.works]
+            plan = rules.plan_of(decision, snapshot.branches)
         snapshot = self._intend(snapshot, _ended_entries(ledger, decision), works, looked)
         if not works:
             return Deployed(plan, silent)

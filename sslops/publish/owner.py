@@ -17,7 +17,6 @@ from sslops.dane.names import covers
 from sslops.dane.records import CA_USAGES, Index
 from sslops.dane.transitions import AtName, Claim, Stay
 from sslops.inventory.reach import deliveries, hosts_serving
-from sslops.model.inventory import Verify
 from sslops.model.names import CA_GROUP
 from sslops.model.plan import Hazard, HazardName, Verb, Wait
 from sslops.model.tlsa import EMPTY, Rrset, TlsaRecord
@@ -28,11 +27,8 @@ from sslops.publish.urgency import is_failure
 if TYPE_CHECKING:
     from sslops.dane.names import DaneName
     from sslops.dane.transitions import NameSeen
-    from sslops.model.inventory import Inventory
     from sslops.model.names import GenerationId, ServiceId
     from sslops.publish.world import World
-
-SMTP_PORTS = frozenset({25, 587})
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +58,9 @@ class Owner:
 
     def becomes(self) -> Becomes:
         """Decide."""
+        return self._while_silent(self._decided())
+
+    def _decided(self) -> Becomes:
         stop = self._stop()
         if stop is not None:
             return self._unchanged(stop)
@@ -118,7 +117,13 @@ class Owner:
         """
         rebuilt_at = self.world.entry(self.apex).rebuilt_at
         found: dict[ServiceId, set[GenerationId]] = {}
-        for service, generation in (each for record in self.seen.base for each in self.index.versions(record)):
+        versions = {
+            version
+            for record in self.seen.base
+            for version in self.index.versions(record)
+            if self._tells_of(record, *version)
+        }
+        for service, generation in versions:
             issued = self.world.keys.generations[service, generation].issued
             if rebuilt_at is None or issued is None or service.group == CA_GROUP:
                 continue
@@ -147,6 +152,20 @@ class Owner:
             if service.group in self.world.failed:
                 return Stay(f"its DNS could not be looked at: {self.world.failed[service.group]}")
         return None
+
+    def _while_silent(self, found: Becomes) -> Becomes:
+        """Return *found*, with nothing withdrawn while a name server is silent: it may show records of others.
+
+        Beside those the last of ours of a kind is what a cache needs to match what is served.
+        """
+        seen = self.world.seen.get(self.apex)
+        silent = sorted(each.server for each in seen.servers if self.owner not in each.answers) if seen else []
+        if not silent or self.seen.base <= found.rrset.records:
+            return found
+        current = self._current
+        kept = Rrset(found.rrset.ttl_seconds or current.ttl_seconds, found.rrset.records | current.records)
+        why = f"nothing is withdrawn: name server {silent[0]} gave no answer (--accept ns-unreachable={silent[0]})"
+        return replace(found, rrset=kept, waits=(*found.waits, self._wait(Stay(why))))
 
     # A name that nobody asks for any more.
 
@@ -373,13 +392,3 @@ class Owner:
         if not self.names:
             return self.apex, ""
         return self.names[0].service.group, self.names[0].service.name
-
-
-def ports_of(names: tuple[DaneName, ...], inventory: Inventory) -> tuple[Verify, ...]:
-    """Return how the host of one owner is asked: the classes' `verify`, by default the `dane_tls` port itself."""
-    port = names[0].port
-    hosts = [host for name in names for host in hosts_serving(inventory, name.service)]
-    found = {host.verify for host in hosts if host.verify is not None}
-    exact = {verify for verify in found if verify.port == port}
-    default = Verify(port, "smtp" if port in SMTP_PORTS else None)
-    return tuple(sorted(exact or found or {default}, key=lambda verify: (verify.port, verify.starttls or "")))

@@ -1,4 +1,4 @@
-"""Which generations of a service may be met on its hosts, as ledger and slots tell."""
+"""Which generations of a service may be met on its hosts, as ledger and slots tell, and how a name's host is asked."""
 
 from __future__ import annotations
 
@@ -6,12 +6,17 @@ from typing import TYPE_CHECKING
 
 from sslops.dane import transitions
 from sslops.inventory.reach import hosts_copying, hosts_serving
+from sslops.model.inventory import Verify
 
 if TYPE_CHECKING:
+    from sslops.dane.names import DaneName
     from sslops.dane.transitions import Needed
+    from sslops.model.inventory import Inventory
     from sslops.model.ledger import Served
     from sslops.model.names import GenerationId, ServiceId
     from sslops.publish.world import World
+
+SMTP_PORTS = frozenset({25, 587})
 
 
 def needed(service: ServiceId, world: World) -> Needed:
@@ -42,3 +47,13 @@ def _copies(service: ServiceId, world: World) -> dict[str, Served]:
     names = [host.name for host in hosts_copying(world.inventory, service)]
     entries = {name: world.ledger.host(name).services for name in names}
     return {name: services[service] for name, services in entries.items() if service in services}
+
+
+def ports_of(names: tuple[DaneName, ...], inventory: Inventory) -> tuple[Verify, ...]:
+    """Return how the host of one owner is asked: the classes' `verify`, by default the `dane_tls` port itself."""
+    port = names[0].port
+    hosts = [host for name in names for host in hosts_serving(inventory, name.service)]
+    found = {host.verify for host in hosts if host.verify is not None}
+    exact = {verify for verify in found if verify.port == port}
+    default = Verify(port, "smtp" if port in SMTP_PORTS else None)
+    return tuple(sorted(exact or found or {default}, key=lambda verify: (verify.port, verify.starttls or "")))

@@ -23,9 +23,9 @@ from sslops.model.plan import Consents
 from sslops.model.proposal import Kind
 from sslops.plan.digest import digest, require
 from sslops.publish.outlook import outlook
-from sslops.publish.owner import ports_of
 from sslops.publish.proposing import ByRequest, Proposing
 from sslops.publish.rules import Proposal, Publication, owners_to_ask, publication, to_propose, waiting
+from sslops.publish.served import ports_of
 from sslops.publish.world import World
 
 if TYPE_CHECKING:

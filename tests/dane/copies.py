@@ -9,6 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from sslops.deploy.decision import World
+from sslops.deploy.departed import former
+from sslops.inventory.reach import deliveries
 from sslops.model.inventory import ServerClass
 from tests.dane import life as of
 from tests.dane.life import Life, Setting
@@ -82,11 +85,12 @@ class Copying(Life):
 
         A port without a daemon proves nothing, so what such a host may serve for all that is known ends with its files.
         """
-        ledger = self.world.ops.ledger
-        keepers = [(name, ledger.host(name).services) for name in sorted(self.copying & set(self.host_names))]
-        waiting = [(name, s) for name, known in keepers for s in known if known[s].may_serve and not known[s].is_copy]
+        ops = self.world.ops
+        world = World(ops.inventory, ops.branches(), ops.ledger, {}, self.world.now)
+        waiting = [(delivery.host.name, s) for delivery in deliveries(ops.inventory) for s in former(delivery, world)]
         for name, service in waiting:
-            self.world.hosts[name].remove(service)
+            if name in self.copying:
+                self.world.hosts[name].remove(service)
         return bool(waiting)
 
     def unfinished(self) -> list[str]:

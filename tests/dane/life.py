@@ -273,6 +273,7 @@ class Life(ByHand):
         except Killed:
             effect = None
         self.follow_inventory()
+        self.taken = {(name, service) for name, service in self.taken if service not in self.world.hosts[name].serving}
         self.world.witness()
         if effect is None:
             self.kill(run)

@@ -11,8 +11,8 @@ from sslops.model.inventory import Hold, Host, ServerClass, Verify
 from sslops.model.ledger import ApexEntry, HostEntry, Ledger, Pending, Served
 from sslops.model.plan import Plan, Verb
 from sslops.model.seen import ApexSeen, BaseCommit, PortSeen
-from sslops.publish.owner import ports_of
 from sslops.publish.rules import Publication, owners_to_ask, publication, waiting
+from sslops.publish.served import ports_of
 from sslops.publish.world import World, active_apexes
 from tests.dane.builders import (
     APEX,
