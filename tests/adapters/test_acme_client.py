@@ -5,18 +5,24 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from sslops.adapters.acme_account import new_account
 from sslops.adapters.acme_client import AcmeClient
+from sslops.errors import AcmeError
 from sslops.model.acme import OrderStatus, OrderWish
+from tests.world import acme_faults
 from tests.world.acme_client import include_file
 from tests.world.dns_files import ACME_DIR
+from tests.world.pebble import Policy
 from tests.world.programs import wait_until
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from sslops.model.acme import AuthorizationSeen, ChallengeSeen
     from tests.world.dns import DnsWorld
     from tests.world.pebble import Pebble
@@ -44,6 +50,23 @@ def test_what_another_run_told_the_ca_before_is_no_failure(pebble: Pebble, dns_w
     states = [client.finalize(ready, csr()).status for _ in range(2)]
 
     assert set(states) <= {OrderStatus.PROCESSING, OrderStatus.VALID}
+
+
+def test_what_nobody_told_the_ca_is_a_failure(start_pebble: Callable[..., Pebble]) -> None:
+    """The challenge is still open, the order still where it was: then a refusal is one."""
+    ca = start_pebble(Policy(nonce_rejection_percent=0))
+    front = acme_faults.Front(ca.address, ca.endpoint_ca)
+    client = AcmeClient("le-dns", front.directory, now=lambda: datetime.now(UTC), ca_bundle=str(front.ca_bundle))
+    client.use(new_account())
+    client.register(None, None)
+    order = client.order(OrderWish((NAME,), None, None))
+    challenge = dns_challenge(client.authorization(order.authorizations[0]))
+    front.plan("answer", acme_faults.problem("malformed"))
+    with pytest.raises(AcmeError, match="malformed"):
+        client.answer(challenge)
+    with pytest.raises(AcmeError, match="orderNotReady"):
+        client.finalize(order, csr())
+    front.stop()
 
 
 def dns_challenge(authorization: AuthorizationSeen) -> ChallengeSeen:

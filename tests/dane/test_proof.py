@@ -73,6 +73,37 @@ def test_a_new_combination_takes_the_place_of_the_old_one_without_a_renewal() ->
     assert [{KEY, WHOLE}, {WHOLE}] == combinations[-2:]
 
 
+FOUND = {
+    "a lost ledger, and a CA whose record is at a name that the certificate is not for": Script(
+        "two groups, after a roll",
+        (
+            Step("other ports are asked for", (59, 14, 47)),
+            Step("publish reaches everybody", (23, 1, 31)),
+            Step("a host dies or returns", (57, 4, 6)),
+            Step("other kinds of record are asked for", (5, 43, 58)),
+            Step("all jobs run", (45, 57, 55)),
+            Step("the ledger is lost", (39, 46, 58)),
+            Step("publish reaches everybody", (23, 21, 1)),
+        ),
+    ),
+    "DANE off while a silent server has a record of others": Script(
+        "records of others, two folders",
+        (
+            Step("other kinds of record are asked for", (55, 9, 9)),
+            Step("somebody adds a record beside the include file", (24, 25, 59)),
+            Step("a server falls silent or answers again", (33, 0, 8)),
+            Step("publish reaches everybody", (35, 19, 47)),
+        ),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", FOUND)
+def test_what_the_search_once_found_stays_mended(name: str) -> None:
+    """Each led to a cache that did not match, or to a site that waited for ever."""
+    assert judged(FOUND[name]) is None
+
+
 def lagging(*, ttl_changes: bool) -> Script:
     """Return a history in which a combination is withdrawn while the second server still shows it."""
     begin = [

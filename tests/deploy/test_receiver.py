@@ -10,6 +10,7 @@ import subprocess
 import threading
 import time
 from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ import pytest
 
 from sslops.adapters.clock import SystemClock
 from sslops.adapters.payload import pack
+from sslops.adapters.piped_process import Finished
 from sslops.adapters.receiver import Receivers, script
 from sslops.adapters.ssh import LocalShell, Ssh
 from sslops.model.inventory import FileModes, Host
@@ -50,6 +52,26 @@ def receivers() -> Receivers:
     """Return receivers that run here."""
     shell = LocalShell(os.environ)
     return Receivers(shell, shell, SystemClock().now)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "drift"),
+    [(-7200, -7200), (0, 0), (4, 0), (10, 0), (70, 60), (None, None)],
+)
+def test_a_host_tells_its_time_within_what_the_call_took(host: Host, seconds: int | None, drift: int | None) -> None:
+    """The call took ten seconds: anywhere between its beginning and its end the host's clock may be ours."""
+    begun = datetime(2026, 11, 24, 14, 30, tzinfo=UTC)
+    moments = [begun, begun + timedelta(seconds=10)]
+    says = b"nonsense" if seconds is None else b"%d" % (begun.timestamp() + seconds)
+    answered = Finished(0, b"sslops-receiver 1\nclock " + says + b"\ndone\n", "")
+
+    class Shell:
+        def run(self, *_: object, **__: object) -> Finished:
+            return answered
+
+    answer = Receivers(Shell(), Shell(), lambda: moments.pop(0)).look(host)
+
+    assert (None if drift is None else timedelta(seconds=drift)) == answer.drift
 
 
 @pytest.fixture

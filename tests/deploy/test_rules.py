@@ -13,13 +13,25 @@ from sslops.deploy.clocks import TOLERANCE
 from sslops.deploy.decision import Decision, DeployOptions, World, include_sha256
 from sslops.deploy.departed import as_expected, is_gone, not_seen
 from sslops.errors import UsageError
-from sslops.model.inventory import Group, Hold, Host, Inventory, RepoSettings, ServerClass, Service, Settings
+from sslops.model.inventory import (
+    DaneOwners,
+    DaneSpec,
+    Group,
+    Hold,
+    Host,
+    Inventory,
+    RepoSettings,
+    ServerClass,
+    Service,
+    Settings,
+)
 from sslops.model.ledger import ApexEntry, HostEntry, Ledger, Served
 from sslops.model.names import GenerationId, ServiceId
 from sslops.model.plan import Consents, HazardName
 from sslops.model.seen import PortSeen
 from sslops.model.shipment import Answer, Held, Outcome
 from sslops.model.state import Branches, Generation, Issued, ServiceState, Slots, State, Status
+from sslops.model.tlsa import TlsaParams
 
 NOW = dt.datetime(2026, 11, 24, 14, 30, tzinfo=dt.UTC)
 LATER = NOW + dt.timedelta(hours=1)
@@ -380,7 +392,6 @@ def test_files_that_no_daemon_loaded_yet_may_be_served_whatever_the_port_shows(
 @pytest.mark.parametrize(
     ("drift", "expected"),
     [
-        (None, []),
         (TOLERANCE, []),
         (-TOLERANCE, []),
         (dt.timedelta(minutes=3), ["3 min ahead of"]),
@@ -388,13 +399,52 @@ def test_files_that_no_daemon_loaded_yet_may_be_served_whatever_the_port_shows(
     ],
 )
 def test_a_clock_that_is_not_ours_is_a_hazard(drift: dt.timedelta | None, expected: list[str]) -> None:
-    """A minute is forgiven; a host that does not tell its time is an old receiver's, or has no `date`."""
+    """A minute is forgiven."""
     found = replace(world(), ledger=Ledger(apexes={"example.com": ApexEntry()}))
     looked = {"smtp1": Answer(Outcome.DONE, drift=drift)}
     hazards = clocks.hazards(decide(found).works, looked, found, Consents())
 
     assert expected == [words for hazard in hazards for words in expected if f"is {words} this" in hazard.why]
     assert [(HazardName.CLOCK, "smtp1")] * len(expected) == [(each.name, each.subject) for each in hazards]
+
+
+def test_a_host_that_does_not_tell_its_time_is_a_hazard() -> None:
+    """It has no `date`, or one that says something else."""
+    found = replace(world(), ledger=Ledger(apexes={"example.com": ApexEntry()}))
+    hazards = clocks.hazards(decide(found).works, {"smtp1": Answer(Outcome.DONE)}, found, Consents())
+
+    assert ["does not tell its time" in each.why for each in hazards] == [True]
+
+
+def test_a_clock_stands_in_the_way_of_what_is_new_only() -> None:
+    """What is settled or loaded already may be proven again and restarted; copies serve nobody."""
+    looked = {"smtp1": Answer(Outcome.DONE, drift=dt.timedelta(hours=5))}
+    apexes = {"example.com": ApexEntry()}
+
+    def subjects(known: dict[str, HostEntry], answer: Answer, *, serves: bool = True, force: bool = False) -> list[str]:
+        smtp = ServerClass("smtp", (Host("smtp1", "10.0.0.1"),), restart_cmd=RESTART, serves=serves)
+        found = replace(world(classes=(smtp,)), ledger=Ledger(known, apexes))
+        works = decide(found, DeployOptions(force_restart=force)).works
+        return [each.subject for each in clocks.hazards(works, {"smtp1": answer}, found, Consents())]
+
+    held = {service: Held(NEW, intact=True) for service in (MAIL, WEB)}
+    loaded = replace(looked["smtp1"], services=held)
+
+    assert ["smtp1"] == subjects({}, looked["smtp1"])
+    assert [] == subjects({}, looked["smtp1"], serves=False)
+    assert [] == subjects({}, loaded)
+    assert ["smtp1"] == subjects({}, replace(loaded, unfinished=frozenset({MAIL})))
+    assert [] == subjects(entry(mail=SETTLED, web=SETTLED), looked["smtp1"], force=True)
+
+
+def test_a_site_with_dane_counts_before_any_look_at_dns() -> None:
+    """The ledger knows of no records yet, and the inventory asks for some."""
+    found, looked = world(), {"smtp1": Answer(Outcome.DONE, drift=dt.timedelta(hours=5))}
+    dane = (DaneSpec(25, "tcp", TlsaParams(3, 1, 1), DaneOwners.MX),)
+    services = {key: replace(each, dane=dane) for key, each in found.inventory.services.items()}
+    wanted = replace(found, inventory=replace(found.inventory, services=services))
+
+    assert 1 == len(clocks.hazards(decide(wanted).works, looked, wanted, Consents()))
 
 
 def test_a_clock_stands_in_nobodys_way_where_there_are_no_records_or_a_person_consents() -> None:

@@ -10,7 +10,7 @@ from sslops.dane.records import Keys
 from sslops.model.inventory import Hold, Host, ServerClass, Verify
 from sslops.model.ledger import ApexEntry, HostEntry, Ledger, Pending, Served
 from sslops.model.plan import Plan, Verb
-from sslops.model.seen import ApexSeen, BaseCommit, PortSeen
+from sslops.model.seen import ApexSeen, BaseCommit, PortSeen, ServerSeen
 from sslops.publish.rules import Publication, owners_to_ask, publication, waiting
 from sslops.publish.served import ports_of
 from sslops.publish.world import World, active_apexes
@@ -85,6 +85,20 @@ def test_a_record_that_nobody_needs_goes() -> None:
     known = ledger({"smtp1": settled(2), "smtp2": settled(2)})
     found = publication(world(plain(1, 2), known, branches=state))
     assert frozenset({record(2)}) == records(found)
+
+
+def test_nothing_goes_while_a_name_server_is_silent() -> None:
+    """It may show records of others, and ours be the only ones of their kind that match what is served."""
+    seen = plain(1, 2)
+    mute = replace(seen, servers=(seen.servers[0], ServerSeen("ns2", error="timed out")))
+    served = ledger({"smtp1": settled(2), "smtp2": settled(2)})
+    for changes in ({"branches": branches(slots(2), 1, 2)}, {"owners": Owners((), ())}):
+        found = publication(world(mute, served, **changes))
+
+        assert ([], True) == (reasons(found), "ns2 gave no answer" in found.plan.waits[-1].why)
+        assert [] != reasons(publication(world(seen, served, **changes)))
+
+    assert frozenset({record(1), record(2)}) == records(publication(world(replace(mute, repo=plain(1).repo))))
 
 
 def test_a_record_stays_while_one_host_serves_it() -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 from tests.system.story import LONG_TTL, MAIL_TARGET, Story, settled
@@ -58,6 +60,19 @@ def test_a_plan_that_is_stale_is_refused_and_the_fresh_one_is_applied(site: Site
     site.sslops("renew", "--apply", "--plan", digest(site, "renew")).succeeded()
 
     assert "next" in site.ops.refs()
+
+
+def test_a_plan_is_the_same_in_every_process(site: Site) -> None:
+    """Whatever the order of sets there; each starts from nothing, as on a person's machine (`ops.sslops` forks)."""
+    command = [sys.executable, "-m", "sslops", "-C", str(site.ops.folder), "plan", "--json"]
+    plans = [
+        subprocess.run(
+            command, env=site.ops.environment | {"PYTHONHASHSEED": seed}, capture_output=True, check=True, timeout=60
+        ).stdout
+        for seed in ("1", "2", "3")
+    ]
+
+    assert 1 == len({json.loads(plan)["digest"] for plan in plans})
 
 
 def test_exit_codes_say_pending_waiting_and_done_where_they_are_asked_for(start_site: Callable[..., Site]) -> None:
