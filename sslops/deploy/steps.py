@@ -102,7 +102,7 @@ class Deployer:
         hazards = clocks.hazards(works, looked, world, self.options.consents)
         if hazards:
             decision = decision.without(hazards)
-            works = [work for work in works if work in decision.works]
+            works = [work for work in works if work.host.name not in {each.subject for each in hazards}]
             plan = rules.plan_of(decision, snapshot.branches)
         snapshot = self._intend(snapshot, _ended_entries(ledger, decision), works, looked)
         if not works:
