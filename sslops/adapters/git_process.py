@@ -42,7 +42,7 @@ _FOREIGN = frozenset(
 )
 
 _STEADY = frozenset({"cat-file", "for-each-ref", "log", "ls-tree", "merge-base", "rev-list", "rev-parse"})
-"""What asks about commits and refs only. A run asks the same again and again, and half of its time was git's."""
+"""What asks about commits and refs only. A run asks the same again and again."""
 
 _ANSWERS = (0, 1)
 """Yes and no; with any other code git did not get so far."""
