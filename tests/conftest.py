@@ -17,7 +17,9 @@ import pytest
 
 pytest.register_assert_rewrite("tests.world")
 
-from tests.world import leaks, loopback  # noqa: E402  (after the line above, so that assertions tell what they compared)
+# After the line above, so that assertions tell what they compared.
+from tests.world import leaks, loopback  # noqa: E402
+from tests.world.ops import GIT_CONFIG  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
@@ -37,19 +39,6 @@ if TYPE_CHECKING:
 HAS_FAILED = pytest.StashKey[bool]()
 COUNTED = "counted"
 """The property under which a test records what it counted, for the last lines of the run."""
-GIT_CONFIG = """\
-[user]
-    name = operator
-    email = operator@example.com
-[init]
-    defaultBranch = main
-[gc]
-    auto = 0
-[maintenance]
-    auto = false
-[core]
-    fsync = none
-"""
 LONGEST_FIRST = ({"start_site", "start_acme_site"}, {"world_folder"})
 """Fixtures of the tests that take longest."""
 FOREIGN = ("GIT_", "SOPS_", "SSH_", "SSLOPS_", "XDG_", "GITLAB_", "GITHUB_", "CI_", "FORGEJO_", "GITEA_")

@@ -116,14 +116,6 @@ def effects(count: Path) -> list[str]:
     return count.read_text().splitlines() if count.exists() else []
 
 
-def is_stopped(pid: int) -> bool:
-    """Whether the process *pid* is held by SIGSTOP."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
-    except FileNotFoundError:
-        return False
-
-
 def is_gone(pid: int) -> bool:
     """Whether the process *pid* has ended."""
     return not Path(f"/proc/{pid}").exists()

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.system import launching
-from tests.system.launching import is_stopped, steps
+from tests.system.launching import steps
 from tests.system.story import (
     LONG_TTL,
     MAIL_TARGET,
@@ -27,6 +27,7 @@ from tests.system.story import (
 from tests.world.certificates import write_certificate
 from tests.world.programs import wait_until
 from tests.world.site import HOSTS
+from tests.world.warm import is_stopped
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 TIMEOUT_SECONDS = 180
 PROJECT = Path(__file__).parents[2]
 ROLES = ("renew", "deploy")
-_GIT_CONFIG = """\
+GIT_CONFIG = """\
 [user]
     name = operator
     email = operator@example.com
@@ -37,6 +37,7 @@ _GIT_CONFIG = """\
 [core]
     fsync = none
 """
+"""What git is told where a test runs it: nothing of whoever runs the tests, and no work in the background."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +98,7 @@ class OpsRepository:
         """Commit *files* (and a `.sops.yaml` unless they bring one) to `main`; *remote* is an empty one to be used."""
         home = folder / "home"
         self.identities = Identities(home / ".config")
-        (home / ".gitconfig").write_text(_GIT_CONFIG)
+        (home / ".gitconfig").write_text(GIT_CONFIG)
         self.environment = bare_environment() | {
             "HOME": str(home),
             "XDG_CONFIG_HOME": str(home / ".config"),

@@ -90,15 +90,21 @@ class Process:
     @property
     def is_held(self) -> bool:
         """Whether a signal stopped it, for the time being."""
-        with contextlib.suppress(FileNotFoundError):
-            return Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
-        return False
+        return is_stopped(self.pid)
 
     def _end(self) -> None:
         said = self._control.recv(32)
         assert said, f"whoever watched {self._words} is gone"
         self.returncode = int(said)
         self._control.close()
+
+
+def is_stopped(pid: int) -> bool:
+    """Whether the process *pid* is held by SIGSTOP."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
+    except FileNotFoundError:
+        return False
 
 
 @cache
@@ -152,7 +158,6 @@ def _watch(pid: int, control: socket.socket, streams: Sequence[int]) -> NoReturn
     """Tell who it is and, in the end, how it ended."""
     for each in streams:
         os.close(each)
-    code = None
     with contextlib.suppress(BrokenPipeError):
         control.send(str(pid).encode())
         code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
