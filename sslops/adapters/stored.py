@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from sslops.adapters.key_match import matched
 from sslops.errors import SslopsError, StateError
 from sslops.model.shipment import ServiceFiles
 from sslops.state.paths import PRIVKEY, generation_path
@@ -60,12 +61,14 @@ class StoredVault:
         return found
 
     def keys(self, snapshot: Snapshot, wanted: Sequence[Version]) -> Mapping[Version, Secret | SslopsError]:
-        """Decrypt the keys of *wanted* in parallel; one that cannot be decrypted is its error."""
+        """Decrypt the keys of *wanted* in parallel; one that cannot be decrypted, or is another's, is its error."""
         documents = self.ops.documents(snapshot, wanted)
         stored = [(version, found.privkey_sops) for version, found in documents.items() if found.privkey_sops]
         opened = self.sops.decrypt_many([(generation_path(*version, PRIVKEY), content) for version, content in stored])
         found: dict[Version, Secret | SslopsError] = {version: _incomplete(version) for version in wanted}
-        found.update((version, key) for (version, _), key in zip(stored, opened, strict=True))
+        for (version, _), key in zip(stored, opened, strict=True):
+            service, generation = version
+            found[version] = matched(service, generation, snapshot.branches.main[service].at(generation), key)
         return found
 
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from sslops.deploy.at_once import in_threads
 from sslops.deploy.departed import is_gone
 from sslops.deploy.session import DANE_CONNECTIONS, DANE_SECONDS, host_names
 
 if TYPE_CHECKING:
     from sslops.deploy.decision import Work
-    from sslops.deploy.ports import Ports
+    from sslops.deploy.ports import AtOnce, Ports
     from sslops.model.ledger import HostEntry
     from sslops.model.names import GenerationId, ServiceId
     from sslops.model.seen import PortSeen
@@ -27,6 +27,7 @@ class FormerServices:
 
     branches: Branches
     ports: Ports
+    at_once: AtOnce = in_threads
 
     def gone(self, work: Work, entry: HostEntry, answer: Answer) -> frozenset[ServiceId]:
         """Return those of `work.former` that the host, whose entry is *entry*, certainly does not serve.
@@ -35,9 +36,8 @@ class FormerServices:
         """
         if not work.former:
             return frozenset()
-        with ThreadPoolExecutor() as pool:
-            judged = pool.map(lambda service: self._is_gone(service, work, entry, answer), sorted(work.former))
-            return frozenset(service for service, is_gone in zip(sorted(work.former), judged, strict=True) if is_gone)
+        judged = self.at_once(lambda service: self._is_gone(service, work, entry, answer), sorted(work.former))
+        return frozenset(service for service, is_gone in zip(sorted(work.former), judged, strict=True) if is_gone)
 
     def _is_gone(self, service: ServiceId, work: Work, entry: HostEntry, answer: Answer) -> bool:
         known = self._certificates(service)

@@ -135,7 +135,7 @@ class HostSession:
 
     def _sort(self, there: frozenset[ServiceId]) -> tuple[dict[ServiceId, Proven], frozenset[ServiceId]]:
         """Return which services, whose files are *there*, are served as well, and which need a restart first."""
-        shown = self._prover.prove(self._host, self._questions(there), at_once=True)
+        shown = self._prover.prove(self._host, self._questions(there), is_patient=False)
         proven = {s: Proven(self._work.due[s], each.proof) for s, each in shown.items() if each.proof is not None}
         return proven, there - proven.keys()
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from sslops.observe.ports import Clock
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from sslops.errors import SslopsError
     from sslops.model.change import Note
@@ -20,7 +20,10 @@ if TYPE_CHECKING:
     from sslops.observe.dialogue import Channel
     from sslops.state.snapshot import Snapshot
 
-__all__ = ["Clock", "Commands", "Forwarder", "Includes", "Ops", "Ports", "Receiver", "Vault"]
+__all__ = ["AtOnce", "Clock", "Commands", "Forwarder", "Includes", "Ops", "Ports", "Receiver", "Vault"]
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
 class Ops(Protocol):
@@ -98,7 +101,10 @@ class Vault(Protocol):
     def keys(
         self, snapshot: Snapshot, wanted: Sequence[tuple[ServiceId, GenerationId]]
     ) -> Mapping[tuple[ServiceId, GenerationId], Secret | SslopsError]:
-        """Decrypt many keys at once; one that cannot be decrypted is its error, and must not stop the others."""
+        """Decrypt many keys at once; must return a key only as that of the certificate that main tells of.
+
+        One that cannot be decrypted, or belongs to another certificate, is its error, and must not stop the others.
+        """
         ...
 
 
@@ -119,4 +125,12 @@ class Commands(Protocol):
 
     def run(self, words: Sequence[str]) -> str | None:
         """Run *words* without a shell; return what went wrong, null when nothing did."""
+        ...
+
+
+class AtOnce(Protocol):
+    """Does the same to many at once."""
+
+    def __call__(self, act: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
+        """Return what *act* returns for each of *items*, in their order; must let all of them begin."""
         ...

@@ -6,16 +6,16 @@ question is put again a few times.
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from sslops.deploy.at_once import in_threads
 from sslops.deploy.session import Shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from sslops.deploy.ports import Ports
+    from sslops.deploy.ports import AtOnce, Ports
     from sslops.deploy.session import Question
     from sslops.model.inventory import Host
     from sslops.model.names import ServiceId
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 PATIENCE_SECONDS = (0.2, 0.5, 1.0, 2.0, 4.0, 8.0)
 """Pauses between one look at a port and the next."""
-_AT_ONCE = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,15 +32,18 @@ class Prover:
     ports: Ports
     sleep: Callable[[float], None]
     patience_seconds: tuple[float, ...] = PATIENCE_SECONDS
+    at_once: AtOnce = in_threads
 
     def prove(
-        self, host: Host, asked: Mapping[ServiceId, tuple[Question, ...]], *, at_once: bool = False
+        self, host: Host, asked: Mapping[ServiceId, tuple[Question, ...]], *, is_patient: bool = True
     ) -> Mapping[ServiceId, Shown]:
-        """Put all questions, several at a time; a service without one is proven by its files. *at_once*: ask once."""
-        pauses = () if at_once else self.patience_seconds
+        """Put all questions, several at a time, and again until patience ends unless *is_patient* is false.
+
+        A service without a question is proven by its files.
+        """
+        pauses = self.patience_seconds if is_patient else ()
         every = [question for questions in asked.values() for question in questions]
-        with ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
-            answers = dict(zip(every, pool.map(lambda question: self._ask(host, question, pauses), every), strict=True))
+        answers = dict(zip(every, self.at_once(lambda question: self._ask(host, question, pauses), every), strict=True))
         return {service: _joined(answers[question] for question in questions) for service, questions in asked.items()}
 
     def _ask(self, host: Host, question: Question, pauses: tuple[float, ...]) -> Shown:

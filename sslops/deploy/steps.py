@@ -8,7 +8,6 @@ written about it.
 from __future__ import annotations
 
 import hashlib
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
@@ -16,11 +15,11 @@ from typing import TYPE_CHECKING, TypeVar
 from sslops.dane.gate import Gate
 from sslops.dane.records import Keys
 from sslops.deploy import clocks, entries, rules, session
+from sslops.deploy.at_once import in_threads
 from sslops.deploy.decision import Decision, DeployOptions, Work, World, include_sha256
 from sslops.deploy.departed import as_expected
 from sslops.deploy.former import FormerServices
 from sslops.deploy.host_session import Ended, HostSession, Prepared
-from sslops.deploy.key_match import matched
 from sslops.deploy.proof import PATIENCE_SECONDS, Prover
 from sslops.errors import SshError, SslopsError
 from sslops.model.change import Note
@@ -36,7 +35,7 @@ if TYPE_CHECKING:
     from sslops.dane.gate import Verdict
     from sslops.dane.records import Material
     from sslops.deploy.decision import Verdicts
-    from sslops.deploy.ports import Clock, Commands, Includes, Ops, Ports, Receiver, Vault
+    from sslops.deploy.ports import AtOnce, Clock, Commands, Includes, Ops, Ports, Receiver, Vault
     from sslops.deploy.session import Question
     from sslops.inventory.reach import Delivery
     from sslops.model.inventory import Host, Inventory
@@ -49,7 +48,6 @@ if TYPE_CHECKING:
 
     Version = tuple[ServiceId, GenerationId]
 
-HOSTS_AT_ONCE = 16
 T = TypeVar("T")
 
 
@@ -80,6 +78,7 @@ class Deployer:
     includes: Includes | None = None
     material: Mapping[Version, Material] | None = None
     patience_seconds: tuple[float, ...] = PATIENCE_SECONDS
+    at_once: AtOnce = in_threads
 
     def plan(self, snapshot: Snapshot) -> Plan:
         """Return what could be done now; looks at DNS when a service with DANE is concerned, and changes nothing."""
@@ -146,12 +145,11 @@ class Deployer:
     def _look(self, works: Iterable[Work]) -> dict[str, Answer]:
         """Ask every host what it holds, all at once; this also opens the connection that the session uses."""
         hosts = [work.host for work in works]
-        with ThreadPoolExecutor(max_workers=HOSTS_AT_ONCE) as pool:
-            return dict(zip((host.name for host in hosts), pool.map(self._look_at, hosts), strict=True))
+        return dict(zip((host.name for host in hosts), self.at_once(self.receiver.look, hosts), strict=True))
 
     def _worth_while(self, world: World, works: Iterable[Work], looked: Mapping[str, Answer]) -> list[Work]:
         """Return the works of hosts that answered; what they get no more counts only if it seems to be gone."""
-        former = FormerServices(world.branches, self.ports)
+        former = FormerServices(world.branches, self.ports, self.at_once)
         answered = [work for work in works if looked[work.host.name].trouble is None]
         entries_of = {work.host.name: world.ledger.host(work.host.name) for work in answered}
         left = [
@@ -159,9 +157,6 @@ class Deployer:
             for work in answered
         ]
         return [work for work in left if not work.is_empty]
-
-    def _look_at(self, host: Host) -> Answer:
-        return self.receiver.look(host)
 
     def _intend(
         self, snapshot: Snapshot, ledger: Ledger, works: Sequence[Work], looked: Mapping[str, Answer]
@@ -209,12 +204,11 @@ class Deployer:
                 for service in session.to_send(ready[name], looked[name], _of(ready[name], hashes))
             }
         )
-        opened = {
-            version: matched(*version, world.branches.main[version[0]].at(version[1]), key)
-            for version, key in self.vault.keys(snapshot, wanted).items()
-        }
-        keys, unread = _sound(opened, Secret)
-        contents = self._include_contents(ready.values())
+        keys, unread = _sound(self.vault.keys(snapshot, wanted), Secret)
+        contents, former = (
+            self._include_contents(ready.values()),
+            FormerServices(world.branches, self.ports, self.at_once),
+        )
         prepared = []
         for intended in works:
             name = intended.host.name
@@ -230,7 +224,7 @@ class Deployer:
                     includes=tuple(Include(apex, contents[apex]) for apex in sorted(work.includes)),
                     dropped=frozenset(intended.due.keys() - work.due.keys()),
                     ask=self._asker(world, work.delivery, world.ledger.host(name)),
-                    gone=partial(FormerServices(world.branches, self.ports).gone, work, world.ledger.host(name)),
+                    gone=partial(former.gone, work, world.ledger.host(name)),
                 )
             )
         return prepared, [*troubles, *unread]
@@ -284,22 +278,19 @@ class Deployer:
 
     def _sessions(self, prepared: Sequence[Prepared]) -> tuple[list[Ended], Exception | None]:
         """Run all sessions at once. A bug in one must not lose what the others found out: it is returned."""
-        prover = Prover(self.ports, self.sleep, self.patience_seconds)
-        ended: list[Ended] = []
-        broken: Exception | None = None
-        with ThreadPoolExecutor(max_workers=HOSTS_AT_ONCE) as pool:
-            futures = [pool.submit(HostSession(each, self.receiver, prover).run) for each in prepared]
-        for each, future in zip(prepared, futures, strict=True):
-            error = future.exception()
-            if error is None:
-                ended.append(future.result())
-            elif isinstance(error, SslopsError):
-                ended.append(Ended(each.work.host.name, each.seq, each.before, troubles=(error,)))
-            elif isinstance(error, Exception):
-                broken = error
-            else:
-                raise error
-        return ended, broken
+        prover = Prover(self.ports, self.sleep, self.patience_seconds, self.at_once)
+
+        def run(given: Prepared) -> Ended | Exception:
+            try:
+                return HostSession(given, self.receiver, prover).run()
+            except SslopsError as error:
+                return Ended(given.work.host.name, given.seq, given.before, troubles=(error,))
+            except Exception as error:  # noqa: BLE001  (raised once the outcome of the others is written)
+                return error
+
+        found = self.at_once(run, prepared)
+        broken = next((each for each in found if isinstance(each, Exception)), None)
+        return [each for each in found if isinstance(each, Ended)], broken
 
     def _conclude(self, snapshot: Snapshot, ended: Sequence[Ended]) -> None:
         """Push what is known now, one commit for all hosts, against the ledger as it is by then."""

@@ -68,6 +68,8 @@ class Publisher:
     """Runs `dns.restart_cmd`, for name servers that are told by the runner."""
     way: ByRequest | None = None
     """How the base moves where a forge merges; null: the engine does by itself."""
+    patience_seconds: int = LOOK_SECONDS
+    """How long name servers are waited for that should show the base, and a forge that was asked to merge."""
 
     def plan(self, snapshot: Snapshot, *, asks_forge: bool = False) -> Plan:
         """Return what publish would do, and what waits; nothing is changed anywhere.
@@ -221,11 +223,6 @@ class Publisher:
         changes = [f"    {target}" for action in plan.actions for target in action.targets]
         lines = [f"publish: TLSA of {', '.join(apexes)}", "", *changes, "", "Sslops-Action: publish"]
         return "\n".join([*lines, f"Sslops-Plan: {digest(plan)}", f"Sslops-Run: {self.run}", ""])
-
-    @property
-    def patience_seconds(self) -> int:
-        """How long a forge is waited for that was asked to merge."""
-        return LOOK_SECONDS
 
     def _look_until_agreed(self, ledger: Ledger) -> Look:
         """Look until every server shows the base, for a bounded time."""

@@ -206,10 +206,10 @@ class Receivers:
             self.witness()
 
     def prove(
-        self, host: Host, asked: Mapping[ServiceId, tuple[Question, ...]], *, at_once: bool = False
+        self, host: Host, asked: Mapping[ServiceId, tuple[Question, ...]], *, is_patient: bool = True
     ) -> Mapping[ServiceId, Shown]:
         """Put the questions to what the daemons have loaded."""
-        del at_once
+        del is_patient
         return {service: self._shown(host, service, questions) for service, questions in asked.items()}
 
     def port(self, host: str, services: Iterable[ServiceId] | None = None) -> PortSeen:

@@ -46,7 +46,6 @@ class Looker:
         histories = self._histories(main, following, differing(on_main, on_next)) if following else {}
         taken = take_in(on_main, on_next, histories)
         return Snapshot(
-            git=self.git,
             main_commit=main,
             next_commit=following,
             roll_commit=heads.get(ROLL_BRANCH),

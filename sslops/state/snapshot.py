@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from sslops.adapters.git import Git
     from sslops.model.ledger import Ledger
     from sslops.model.names import GenerationId, ServiceId
     from sslops.model.state import Branches
@@ -20,14 +18,14 @@ LEDGER_BRANCH = "ledger"
 INVENTORY = "inventory/"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Snapshot:
     """The branches as last fetched: their commits (null: no such branch) and what they say.
 
-    `branches.next` has main already taken in, whether or not that is committed yet.
+    `branches.next` has main already taken in, whether or not that is committed yet. It is a value: whoever has one
+    reaches no repository by it.
     """
 
-    git: Git = field(repr=False)
     main_commit: str
     next_commit: str | None
     roll_commit: str | None
@@ -38,8 +36,3 @@ class Snapshot:
     ledger: Ledger = field(repr=False)
     proposed: Mapping[ServiceId, GenerationId] = field(default_factory=dict, repr=False)
     """What the roll branch would make curr on main."""
-
-    @cached_property
-    def inventory_files(self) -> Mapping[str, bytes]:
-        """The files below `inventory/` at main, by path; read when first asked for."""
-        return self.git.files(self.main_commit, INVENTORY)

@@ -23,7 +23,7 @@ from sslops.state.messages import note_message
 from sslops.state.next_branch import taking_in
 from sslops.state.paths import STATE
 from sslops.state.roll_branch import applied, rolls
-from sslops.state.snapshot import LEDGER_BRANCH, ROLL_BRANCH, Snapshot
+from sslops.state.snapshot import INVENTORY, LEDGER_BRANCH, ROLL_BRANCH, Snapshot
 from sslops.state.trees import StateReader
 
 if TYPE_CHECKING:
@@ -77,6 +77,10 @@ class OpsRepo:
             return self.git.file(commit, path)
         sha = self._looker.tree(commit).get(path)
         return None if sha is None else self.git.blobs([sha])[sha]
+
+    def inventory_files(self, snapshot: Snapshot) -> Mapping[str, bytes]:
+        """Return the files below `inventory/` at main, by path."""
+        return self.git.files(snapshot.main_commit, INVENTORY)
 
     def documents(
         self, snapshot: Snapshot, wanted: Iterable[tuple[ServiceId, GenerationId]]

@@ -58,7 +58,7 @@ def carry_out(session: Session, request: Request, act: Callable[[Site], Result])
 
     def attempt() -> Result:
         snapshot = fetched.pop() if fetched else ops.refresh()
-        inventory = load(snapshot.inventory_files)
+        inventory = load(ops.inventory_files(snapshot))
         if inventory.repo == ops.settings:
             return act(_site(session, request, ops, snapshot, inventory))
         # A work tree that is behind, or broken, must not decide who merges.

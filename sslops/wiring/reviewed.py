@@ -16,6 +16,7 @@ from sslops.wiring.forges import dns_project, ops_project
 if TYPE_CHECKING:
     from sslops.model.inventory import Inventory
     from sslops.state.snapshot import Snapshot
+    from sslops.state.store import OpsRepo
     from sslops.wiring.forges import Project
 
 
@@ -27,10 +28,10 @@ class Reviewed:
     ops_remote: str | None
 
     @classmethod
-    def of_main(cls, snapshot: Snapshot, ops_remote: str | None) -> Reviewed:
+    def of_main(cls, ops: OpsRepo, snapshot: Snapshot, ops_remote: str | None) -> Reviewed:
         """Return those of main; a broken inventory there names nobody."""
         try:
-            return cls(load(snapshot.inventory_files), ops_remote)
+            return cls(load(ops.inventory_files(snapshot)), ops_remote)
         except Faults:
             return cls(None, ops_remote)
 

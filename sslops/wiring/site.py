@@ -240,7 +240,7 @@ class Site:
     def _reviewed(self) -> Reviewed:
         """Return the servers that a token may be shown to."""
         remote = self.ops.git.remote_url
-        return Reviewed.of_main(self.snapshot, remote) if self.is_draft else Reviewed(self.inventory, remote)
+        return Reviewed.of_main(self.ops, self.snapshot, remote) if self.is_draft else Reviewed(self.inventory, remote)
 
     def _ask_port(self, address: str, verify: Verify, server_name: str) -> PortSeen:
         """Ask an address of a name, from where the class says that its ports are asked."""

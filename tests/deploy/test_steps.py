@@ -274,16 +274,6 @@ def test_a_key_that_cannot_be_opened_stops_its_service_only(
     assert (None, f"cert {NEW}") == (held(tmp_path, MAIL), held(tmp_path, WEB))
 
 
-def test_a_key_of_another_certificate_is_not_sent(deployer: Deployer, world: InMemory, tmp_path: Path) -> None:
-    """The key in the repository does not belong to the certificate beside it."""
-    world.keys_by_service = {MAIL: new_key()[0], WEB: Secret(b"no key at all")}
-    done = deployer.deploy(world.snapshot())
-
-    assert 2 == len(done.failures)
-    assert all("does not belong to its certificate" in failure.what for failure in done.failures)
-    assert (None, None) == (held(tmp_path, MAIL), held(tmp_path, WEB))
-
-
 def test_a_rebuilt_ledger_goes_above_what_the_host_has_seen(deployer: Deployer, world: InMemory) -> None:
     """The host knows a number that the ledger lost."""
     deployer.deploy(world.snapshot())
