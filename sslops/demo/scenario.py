@@ -95,7 +95,7 @@ class Story:
         """Replace the key at once: the gate holds until every cache has the new record."""
         self.telling.chapter("2. The standing key is distrusted: a new one, and the wait that keeps DANE whole")
         before = self._served()
-        self._step("renew", "example.com:mail-ec", "--force", "--new-key")
+        self._step("renew", "example.com/mail-ec", "--force", "--new-key")
         self._step("publish")
         curr = self._curr()
         held = self._run("roll", "--apply", "--detailed-exitcode", allowed=(ExitCode.DONE, ExitCode.WAITING))
@@ -193,7 +193,7 @@ class Story:
     def _wait_for_roll(self) -> None:
         """Wait as long as the plan says, then look whether the roll is among what can be done."""
         for _ in range(_WAIT_TRIES):
-            plan = json.loads(self.world.sslops("roll", "example.com:mail-ec", "--json").result)
+            plan = json.loads(self.world.sslops("roll", "example.com/mail-ec", "--json").result)
             if plan["actions"]:
                 return
             until = next((parse_time(wait["until"]) for wait in plan["waits"] if wait["until"]), None)

@@ -1,7 +1,11 @@
-"""TARGET words of the command line: `group`, `group:svc1,svc2` or `group:ALL`."""
+"""TARGET words of the command line: `group`, `group/svc`, `group:svc1,svc2` or `group:ALL`.
+
+A service is printed as `group/svc` everywhere, and what is printed can be typed; the colon is ssl-mgr's.
+"""
 
 from __future__ import annotations
 
+import re
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
@@ -16,6 +20,7 @@ if TYPE_CHECKING:
 EVERY = ("ALL", "*")
 """The two words for every service of a group."""
 _LISTED = 10
+_SEPARATOR = re.compile("[:/]")
 
 
 def parse_targets(words: Sequence[str], inventory: Inventory) -> frozenset[ServiceId] | None:
@@ -29,16 +34,17 @@ def parse_targets(words: Sequence[str], inventory: Inventory) -> frozenset[Servi
 
 
 def _parse(word: str, inventory: Inventory) -> Iterable[ServiceId]:
-    group, _, listed = word.partition(":")
+    separator = _SEPARATOR.search(word)
+    group, listed = (word, EVERY[0]) if separator is None else (word[: separator.start()], word[separator.end() :])
     if group not in inventory.groups:
         raise _unknown(group, inventory.groups)
-    names = [name.strip() for name in listed.split(",")] if ":" in word else list(EVERY[:1])
+    names = [name.strip() for name in listed.split(",")]
     known = {service.name for service in inventory.services if service.group == group}
     if any(name in EVERY for name in names):
         return [ServiceId(group, name) for name in known]
     for name in names:
         if name not in known:
-            raise _unknown(name, known, f"{group}:")
+            raise _unknown(name, known, word[: len(word) - len(listed)])
     return [ServiceId(group, name) for name in names]
 
 

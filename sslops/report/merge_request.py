@@ -6,6 +6,7 @@ second run has nothing to change on the forge.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from sslops.model.proposal import Kind, mark
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
     from sslops.report.plan_view import HazardRow
 
 _HEX_SHOWN = 16
+_TARGETS_SHOWN = 4
+_TARGET = re.compile(r"[A-Za-z0-9._-]+/[A-Za-z0-9._-]+")
 _WHY_SHOWN = 10
 
 _ROLL_CHECKS = (
@@ -46,8 +49,10 @@ _ROLL_NEXT = (
     "`publish` takes the former records out of DNS only when every host was proved to serve the new certificate.",
 )
 _ROLL_UNDO = (
-    "Revert the merge. `deploy` takes the hosts back, and what was taken back is not rolled again without "
-    "`sslops roll --force`. The former records are still in DNS as long as any host may need them."
+    "After the merge: `sslops roll --back {targets} --apply` asks for the way back by a request like this one. Or "
+    "revert the merge, as long as the forge can: once `main` went on, it conflicts in `slots.yaml`. `deploy` takes the "
+    "hosts back, and what was taken back is not rolled again without `sslops roll --force`. The former records are "
+    "still in DNS as long as any host may need them."
 )
 _TLSA_UNDO = (
     "As long as no host serves the new certificate, revert the merge in this repository: hosts then keep what they "
@@ -107,7 +112,7 @@ def roll_body(view: RollView) -> Written:
         Part("Hazards", (_lacking(view.lacking),)),
         Part("Evidence", tuple(_roll_evidence(view))),
         Part("After the merge", (bullets(_ROLL_NEXT),)),
-        Part("Undo", (_undo(_ROLL_UNDO),)),
+        Part("Undo", (_undo(_ROLL_UNDO.format(targets=_targets(view.rows))),)),
     )
     return fitted(parts, mark(view.digest), view.limit, artifact(Kind.ROLL))
 
@@ -231,6 +236,12 @@ def _tlsa_next(view: TlsaView) -> Iterator[str]:
     if any(not row.appears for row in view.rows):
         yield "Who still has the former records in a cache has one for what is served among them."
     yield "Until the merge no host changes to a certificate that this request would leave without its record."
+
+
+def _targets(rows: Sequence[RollRow]) -> str:
+    """Return the services as a command line takes them; a name that is none (nobody reviewed it yet) is left out."""
+    named = [str(row.service) for row in rows if _TARGET.fullmatch(str(row.service))]
+    return " ".join(named) if 0 < len(named) <= _TARGETS_SHOWN else "GROUP/SERVICE"
 
 
 def _undo(how: str) -> str:

@@ -101,6 +101,8 @@ class RollRow:
     key: str
     issuer: str
     names: tuple[str, ...] = ()
+    is_back: bool = False
+    """Whether *generation* was live before, and the roll to *curr* is taken back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,8 +138,13 @@ class RollView:
 
     @property
     def title(self) -> str:
-        """The title of the request: what becomes live."""
-        return f"Roll {_names(tuple(str(row.service) for row in self.rows))}"
+        """The title of the request: what becomes live, and which rolls are taken back."""
+        rolled = tuple(str(row.service) for row in self.rows if not row.is_back)
+        back = tuple(str(row.service) for row in self.rows if row.is_back)
+        parts = [f"roll {_names(rolled)}"] if rolled else []
+        parts += [f"take back the roll of {_names(back)}"] if back else []
+        title = "; ".join(parts)
+        return f"{title[:1].upper()}{title[1:]}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,8 +12,9 @@ from sslops.dane.names import covers
 from sslops.dane.records import CA_USAGES, Index, Keys
 from sslops.inventory.reach import deliveries
 from sslops.report.document import listed
-from sslops.report.escape import as_code
+from sslops.report.escape import as_code, for_markdown
 from sslops.report.merge_request_view import BODY_LIMIT, Deadline, HostRow, RollRow, RollView, ShownRow
+from sslops.roll.rules import does_not_last
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -50,12 +51,13 @@ def roll_view(
 ) -> RollView:
     """Return what the request about every roll that `main` lacks says; *digest* is that of the rolls."""
     rolled = tuple(_rolled(branches))
-    rows = tuple(_row(service, branches.main[service], new) for service, new in rolled)
+    backs = {service for service, _ in rolled if _is_back(service, branches)}
+    rows = tuple(_row(service, branches.main[service], new, is_back=service in backs) for service, new in rolled)
     shown = tuple(_shown(rolled, Keys.of(branches, material), ledger))
     names = {service for service, _ in rolled}
     return RollView(
         rows=rows,
-        why=tuple(_why(rolled)),
+        why=(*_why([each for each in rolled if each[0] not in backs]), *_why_back(inventory, branches, rolled, backs)),
         hosts=tuple(_host(each, names) for each in deliveries(inventory) if names & set(each.services)),
         shown=shown,
         lacking=tuple(sorted({row.record.owner for row in shown if row.since is None})),
@@ -72,7 +74,25 @@ def _rolled(branches: Branches) -> Iterator[tuple[ServiceId, Generation]]:
             yield service, state.curr
 
 
-def _why(rolled: tuple[tuple[ServiceId, Generation], ...]) -> Iterator[str]:
+def _is_back(service: ServiceId, branches: Branches) -> bool:
+    """Whether what main has of *service* is what somebody took back."""
+    live = branches.main[service].slots.curr
+    return live is not None and live == branches.next[service].slots.refused
+
+
+def _why_back(
+    inventory: Inventory, branches: Branches, rolled: Iterable[tuple[ServiceId, Generation]], backs: set[ServiceId]
+) -> Iterator[str]:
+    """Yield a sentence for each roll that is taken back, and whether what was live before can stay so."""
+    for service, former in rolled:
+        if service in backs:
+            passing = does_not_last(inventory, service, former)
+            live = as_code(str(branches.main[service].slots.curr))
+            taken = f"{as_code(str(service))}: the roll to {live} is taken back."
+            yield f"{taken} {for_markdown(passing[:1].upper() + passing[1:])}." if passing else taken
+
+
+def _why(rolled: Iterable[tuple[ServiceId, Generation]]) -> Iterator[str]:
     """Yield one sentence for each cause, with the services it concerns."""
     causes: dict[str, list[str]] = {}
     for service, new in rolled:
@@ -81,7 +101,7 @@ def _why(rolled: tuple[tuple[ServiceId, Generation], ...]) -> Iterator[str]:
         yield f"{listed(services)}: {why}."
 
 
-def _row(service: ServiceId, main: ServiceState, new: Generation) -> RollRow:
+def _row(service: ServiceId, main: ServiceState, new: Generation, *, is_back: bool) -> RollRow:
     old, issued = main.curr, new.issued
     if issued is None:
         message = f"'{service}' is rolled without a certificate"
@@ -99,6 +119,7 @@ def _row(service: ServiceId, main: ServiceState, new: Generation) -> RollRow:
         key=_key(old, new),
         issuer=issued.issuer,
         names=tuple(names),
+        is_back=is_back,
     )
 
 

@@ -1,6 +1,7 @@
-"""When `next` may become `curr`: age, signer, a person's word, and the gate of design section 2.
+"""When `next` may become `curr`: age, signer, a person's word, and the gate of design section 2; and the way back.
 
-`plan` is total: a service that cannot be rolled now is a wait with a date or a reason, never an error.
+`plan` is total: a service that cannot be rolled now is a wait with a date or a reason, never an error. A roll that is
+taken back (`roll --back`) is a roll to the generation in `prev`, under the same rules.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from sslops.dane.gate import YES, Verdict, slowest
+from sslops.issue.request import request_in, request_sha256
 from sslops.model.names import ServiceId
 from sslops.model.plan import Action, HazardName, Plan, Verb, Wait, joined
 from sslops.model.state import Status
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
     from sslops.model.inventory import Inventory, Service
     from sslops.model.names import GenerationId
     from sslops.model.plan import Hazard
-    from sslops.model.state import Branches, Generation, Slots
+    from sslops.model.state import Branches, Generation, ServiceState, Slots
 
 
 REHEARSAL = "rehearsal"
@@ -36,6 +38,8 @@ class Reason(StrEnum):
     READY = "ready"
     FIRST = "first"
     FORCED = "forced"
+    BACK = "back"
+    """A person takes the last roll back."""
     REQUEST = "request"
     """Rolled on `next`; a merge request asks for it on `main`."""
 
@@ -47,11 +51,15 @@ class RollOptions:
     targets: frozenset[ServiceId] | None = None
     force: bool = False
     min_roll_minutes: int | None = None
+    back: bool = False
+    """Take the last roll of each of *targets* back instead of rolling."""
 
 
 def plan(inventory: Inventory, branches: Branches, gate: Gate, options: RollOptions) -> Plan:
     """Return a roll for every service that is ready, and a wait for every one that is not; signers are judged first."""
     judge, found, rolled = _Judge(inventory, branches, gate, options), list[Plan](), set[ServiceId]()
+    if options.back:
+        return joined(judge.back(s) for key, s in sorted(inventory.services.items()) if key in (options.targets or ()))
     for service in _by_signer(inventory, options.targets):
         on_deck = branches.next[service.id].next
         if on_deck is None or on_deck.status is not Status.ISSUED or on_deck.reason == REHEARSAL:
@@ -70,8 +78,10 @@ def verdict(inventory: Inventory, branches: Branches, gate: Gate, service: Servi
     return _Judge(inventory, branches, gate, RollOptions()).verdict(service, on_deck, set())
 
 
-def is_candidate(service: Service, branches: Branches) -> bool:
-    """Whether *service* has an issued `next`, so that DNS needs to be asked about it."""
+def is_candidate(service: Service, branches: Branches, *, back: bool = False) -> bool:
+    """Whether *service* has an issued `next` (with *back* a `prev`), so that DNS needs to be asked about it."""
+    if back:
+        return branches.next[service.id].slots.prev is not None
     on_deck = branches.next[service.id].next
     return on_deck is not None and on_deck.status is Status.ISSUED
 
@@ -80,6 +90,42 @@ def rolled_slots(slots: Slots, now: datetime) -> Slots:
     """Return the slots after a roll at *now*."""
     refused = None if slots.refused == slots.next else slots.refused
     return replace(slots, curr=slots.next, next=None, prev=slots.curr, rolled_at=now, refused=refused)
+
+
+def back_slots(state: ServiceState, now: datetime) -> Slots:
+    """Return the slots after the last roll is taken back at *now*; as after a revert on main (`state/take_in.py`).
+
+    What was live is refused, stays at hand in `prev`, and is staged again where nothing else is.
+    """
+    slots = state.slots
+    staged = slots.next if slots.next is not None else slots.curr
+    newest = state.at(staged)
+    keeps_schedule = newest is not None and newest.issued is not None
+    return replace(
+        slots,
+        curr=slots.prev,
+        next=staged,
+        prev=None if staged == slots.curr else slots.curr,
+        rolled_at=now,
+        renew_at=slots.renew_at if keeps_schedule else None,
+        ari=slots.ari if keeps_schedule else None,
+        refused=slots.curr,
+    )
+
+
+def does_not_last(inventory: Inventory, service: ServiceId, generation: Generation) -> str:
+    """Say why *generation* of *service* will be replaced although somebody went back to it; empty when it will not."""
+    known = inventory.services.get(service)
+    if known is None:
+        return ""
+    is_as_asked = generation.csr_sha256 == request_sha256(request_in(inventory, known))
+    if is_as_asked and generation.ca == known.signing_ca:
+        return ""
+    wish = "names another CA" if is_as_asked else "asks for another certificate"
+    return (
+        f"this does not last: the inventory {wish} than {generation.id}, so the next renew replaces it; "
+        f"change inventory/{service}.yaml back as well, or put a hold there"
+    )
 
 
 def request(rolled: Mapping[ServiceId, GenerationId]) -> Plan:
@@ -154,16 +200,61 @@ class _Judge:
     options: RollOptions
 
     def verdict(self, service: Service, on_deck: Generation, rolled: set[ServiceId]) -> Verdict:
-        hold = self.inventory.hold_on(service, self.gate.now)
-        if hold is not None:
-            return Verdict(allowed=False, until=hold.until, why=f"held: {hold.reason}")
+        refusal = self._free_to_move(service)
+        if refusal is not None:
+            return refusal
         if self._slots(service).refused == on_deck.id and not self.options.force:
+            curr = self.branches.next[service.id].curr
+            passing = "" if curr is None else does_not_last(self.inventory, service.id, curr)
             why = f"{on_deck.id} was taken back on {self.inventory.repo.branch}; sslops roll --force takes it again"
+            why += f"; {passing}" if passing else ""
             return Verdict(allowed=False, why=why)
         if on_deck.issued is not None and on_deck.issued.not_after <= self.gate.now:
             return Verdict(allowed=False, why=f"{on_deck.id} has expired; sslops renew makes another one")
         may_serve = self.gate.may_serve(service.id, on_deck.id)
         return slowest([self._signed(service, on_deck, rolled), self._aged(service, on_deck), may_serve])
+
+    def back(self, service: Service) -> Plan:
+        """Return the plan for taking the last roll of *service* back: an action, or why there is none."""
+        state = self.branches.next[service.id]
+        former, obstacle = state.at(state.slots.prev), self._no_way_back(service, state)
+        if obstacle is not None or former is None:
+            return Plan(waits=(obstacle,) if obstacle is not None else ())
+        verdict = self._free_to_move(service) or self.gate.may_serve(service.id, former.id)
+        if not verdict.allowed:
+            wait = self._back_wait(service, verdict.why, until=verdict.until)
+            return Plan(waits=(wait,), hazards=_hazards(verdict))
+        passing = does_not_last(self.inventory, service.id, former)
+        why = f"{former.id} is live again instead of {state.slots.curr}{passing and '; '}{passing}"
+        return Plan((Action(Verb.ROLL, service.id.group, service.id.name, "roll", Reason.BACK, former.id, why=why),))
+
+    def _no_way_back(self, service: Service, state: ServiceState) -> Wait | None:
+        """Return why nobody can go back; null when there is a generation to go back to."""
+        slots, former = state.slots, state.at(state.slots.prev)
+        if slots.refused is not None and slots.curr is not None and slots.refused > slots.curr:
+            why = f"the roll to {slots.refused} was taken back already; sslops roll --force takes it again"
+            return self._back_wait(service, why)
+        if slots.curr is None or former is None or former.issued is None:
+            lacks = "nothing was live before" if slots.prev is None else f"{slots.prev} is not in state/ any more"
+            why = f"there is nothing to go back to: {lacks}"
+        elif former.issued.not_after <= self.gate.now:
+            why = f"{former.id} has expired"
+        else:
+            return None
+        return self._back_wait(service, f"{why}; sslops renew --force --new-key replaces what is live", fatal=True)
+
+    @staticmethod
+    def _back_wait(service: Service, why: str, *, until: datetime | None = None, fatal: bool = False) -> Wait:
+        return Wait(Verb.ROLL, service.id.group, service.id.name, "back", until, why, fatal)
+
+    def _free_to_move(self, service: Service) -> Verdict | None:
+        """Return the refusal of people: a hold, or a group that is not active; null where there is none."""
+        hold = self.inventory.hold_on(service, self.gate.now)
+        if hold is not None:
+            return Verdict(allowed=False, until=hold.until, why=f"held: {hold.reason}")
+        if not self.inventory.groups[service.id.group].active:
+            return Verdict(allowed=False, why=f"group '{service.id.group}' is not active, so nothing of it changes")
+        return None
 
     def action(self, service: Service, on_deck: Generation) -> Action:
         curr = self._slots(service).curr

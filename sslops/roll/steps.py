@@ -134,18 +134,19 @@ class Roller:
 
     def _asks_dns(self, snapshot: Snapshot) -> bool:
         """Whether a candidate has DANE, or may still have it in DNS after it left the inventory."""
-        candidates = [service for service in self.inventory.active() if rules.is_candidate(service, snapshot.branches)]
+        back = self.options.back
+        candidates = [s for s in self.inventory.active() if rules.is_candidate(s, snapshot.branches, back=back)]
         return any(service.dane or self.inventory.dns is not None for service in candidates)
 
     def _change(self, action: Action, snapshot: Snapshot, plan: str) -> Change:
         service = ServiceId(action.group, action.service)
-        state = snapshot.branches.next[service]
+        state, is_back, now = snapshot.branches.next[service], action.reason == rules.Reason.BACK, self.clock.now()
         return Change(
             action="roll",
             service=service,
-            title=f"{action.generation} is live",
+            title=f"back to {action.generation}" if is_back else f"{action.generation} is live",
             why=f"{action.why}.",
-            slots=rules.rolled_slots(state.slots, self.clock.now()),
+            slots=rules.back_slots(state, now) if is_back else rules.rolled_slots(state.slots, now),
             generation=action.generation,
             plan=plan,
         )

@@ -75,7 +75,8 @@ def take_in(main: State, following: State, histories: Mapping[ServiceId, CurrHis
             slots = follow(main[service], following[service], taken_back)
             services[service], restored[service] = _complete(main[service], following[service], slots)
     for service, state in services.items():
-        if state.slots.refused is not None and state.slots.refused == main[service].slots.curr:
+        # While `roll --back` is proposed main still has what next refuses, and next goes another way.
+        if state.slots.refused is not None and state.slots.refused == main[service].slots.curr == state.slots.curr:
             services[service] = replace(state, slots=replace(state.slots, refused=None))
     changed = tuple(key for key, state in sorted(services.items()) if state.slots != following[key].slots)
     return TakeIn(State(services), changed, {key: ids for key, ids in restored.items() if ids})

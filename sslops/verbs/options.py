@@ -22,7 +22,7 @@ _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 
 def targets(variable: str | None = None) -> Decorator:
-    """Take *targets*, a tuple of `group`, `group:svc1,svc2` or `group:ALL`; empty means all active groups.
+    """Take *targets*, a tuple of `group`, `group/svc`, `group:svc1,svc2` or `group:ALL`; empty means all active groups.
 
     Where none are given they are the words of the environment's *variable*.
     """

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from sslops.errors import UsageError
 from sslops.verbs import options, stage
 from sslops.wiring.telling import with_dashboard
 
@@ -23,12 +24,20 @@ if TYPE_CHECKING:
     help="Skip min_roll_mins, a refusal and a declined merge request; never the rules that keep DANE whole.",
 )
 @click.option("--min-roll-mins", type=click.IntRange(min=0), help="Age of next in minutes, instead of the inventory's.")
+@click.option("--back", is_flag=True, help="Take the last roll of each TARGET back: prev becomes curr again.")
 @stage.asked()
-def command(asked: stage.Asked, *, force: bool, min_roll_mins: int | None) -> ExitCode:
-    """Make next curr, for every service (or TARGET) whose DNS has shown both for long enough."""
+def command(asked: stage.Asked, *, force: bool, min_roll_mins: int | None, back: bool) -> ExitCode:
+    """Promote next to curr once every cache has its TLSA record, for every service or TARGET.
+
+    With --back go the other way: what was live before becomes live again, under the same rules and by a merge request
+    where main is reviewed. What is taken back is not rolled again without --force.
+    """
+    if back and not asked.request.targets:
+        message = "'--back' needs at least one TARGET"
+        raise UsageError(message, hint="sslops roll --back GROUP/SERVICE")
 
     def wanted(site: Site) -> RollOptions:
-        return site.roll_options(force=force, min_roll_minutes=min_roll_mins)
+        return site.roll_options(force=force, min_roll_minutes=min_roll_mins, back=back)
 
     return stage.conduct(
         asked,

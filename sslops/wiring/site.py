@@ -146,11 +146,13 @@ class Site:
         plan = self._publisher(force=force).publish(self.snapshot, digest)
         return Outcome(plan, is_applied=True, failures=tuple(self._troubles))
 
-    def roll_options(self, *, force: bool = False, min_roll_minutes: int | None = None) -> RollOptions:
+    def roll_options(
+        self, *, force: bool = False, min_roll_minutes: int | None = None, back: bool = False
+    ) -> RollOptions:
         """Return the options of roll."""
         from sslops.roll.rules import RollOptions
 
-        return RollOptions(self.targets, force, min_roll_minutes)
+        return RollOptions(self.targets, force, min_roll_minutes, back)
 
     def plan_roll(self, options: RollOptions) -> Plan:
         """Return what roll would do."""

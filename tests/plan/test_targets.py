@@ -22,6 +22,8 @@ if TYPE_CHECKING:
         (["example.com:mail-ec,web-ec", "ca:my-sub"], {MAIL, WEB, SUB}),
         (["ca:ALL"], {ROOT, SUB}),
         (["ca:*", "example.com:web-ec"], {ROOT, SUB, WEB}),
+        (["example.com/mail-ec"], {MAIL}),
+        (["example.com/mail-ec,web-ec", "ca/ALL"], {MAIL, WEB, ROOT, SUB}),
     ],
 )
 def test_a_target_names_a_group_or_some_of_its_services(words: list[str], expected: set[ServiceId]) -> None:
@@ -39,6 +41,8 @@ def test_no_target_means_all_active_groups() -> None:
     [
         ("example.con", "the inventory has no 'example.con'", "did you mean 'example.com'?"),
         ("example.com:mail-rsa", "the inventory has no 'example.com:mail-rsa'", "did you mean 'example.com:mail-ec'?"),
+        ("example.com/mail-rsa", "the inventory has no 'example.com/mail-rsa'", "did you mean 'example.com/mail-ec'?"),
+        ("example.con/mail-ec", "the inventory has no 'example.con'", "did you mean 'example.com'?"),
         ("ca:", "the inventory has no 'ca:'", "there are: my-root, my-sub"),
         ("", "the inventory has no ''", "there are: ca, example.com"),
     ],
@@ -49,3 +53,10 @@ def test_a_target_that_is_not_there_is_an_error_with_the_nearest_name(word: str,
         parse_targets([word], usual())
 
     assert (what, hint) == (caught.value.what, caught.value.hint)
+
+
+def test_every_service_as_it_is_printed_is_a_target() -> None:
+    """Whoever copies a name from an output, or from the subject of a commit, names that service alone."""
+    inventory = usual()
+
+    assert all(frozenset({service}) == parse_targets([str(service)], inventory) for service in inventory.services)

@@ -22,6 +22,7 @@ from sslops.model.ledger import HostEntry, Ledger, Served
 from sslops.model.proposal import Kind
 from sslops.model.secret import Secret
 from sslops.model.seen import PortSeen, ServerSeen
+from sslops.model.state import Status
 from sslops.model.tlsa import EMPTY
 from sslops.observe.look import Observer
 from sslops.propose.by_push import OrByPush
@@ -179,13 +180,13 @@ class Desk:
         except Moved:
             return self.publish()
 
-    def roll(self, *, force: bool = False) -> Plan:
-        """Roll once."""
-        return self.roller(force=force).roll(self.snapshot())
+    def roll(self, *, force: bool = False, back: bool = False) -> Plan:
+        """Roll once, or take the last roll back."""
+        return self.roller(force=force, back=back).roll(self.snapshot())
 
-    def roller(self, *, force: bool = False) -> Roller:
+    def roller(self, *, force: bool = False, back: bool = False) -> Roller:
         """Return a roll."""
-        options = RollOptions(force=force)
+        options = RollOptions(frozenset({MAIL}) if back else None, force, back=back)
         way = RollByRequest(
             self.requests(Kind.ROLL, force=options.force),
             lambda snapshot, digest, limit: descriptions.roll(self.inventory, None, snapshot, digest, limit),
@@ -216,6 +217,12 @@ class Desk:
     def renew(self, number: int) -> GenerationId:
         """Put generation *number* on deck."""
         snapshot, made = self.yard.ops.refresh(), generation(number)
+        self.yard.ops.write_next(snapshot, [renewed(snapshot, made)])
+        return made.id
+
+    def prepublish(self, number: int) -> GenerationId:
+        """Put the key of generation *number* on deck, without a certificate."""
+        snapshot, made = self.yard.ops.refresh(), generation(number, status=Status.KEYED)
         self.yard.ops.write_next(snapshot, [renewed(snapshot, made)])
         return made.id
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from subprocess import CalledProcessError
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,10 +15,11 @@ from sslops.report.phase import Phase
 from sslops.report.status_view import status_report
 from tests.propose.desk import Desk, waits
 from tests.rows import rows
-from tests.state.yard import MAIL, START
+from tests.state.yard import MAIL, START, WEB, generation
 from tests.world import remotes
 
 if TYPE_CHECKING:
+    from sslops.model.names import GenerationId
     from tests.world.forge import MergeRequest
 
 BRANCH = Kind.ROLL.branch
@@ -179,6 +181,78 @@ def test_a_revert_on_main_takes_the_roll_back_and_asks_for_nothing(rolling: Desk
     assert rolling.yard.slots("main").curr == rolling.yard.slots("next").curr == rolling.first
     assert MAIL in rolling.yard.ops.refresh().branches.next.services
     assert remotes.git(rolling.certs.path, "rev-parse", "main") == heads(rolling)["main"]
+
+
+def live_with_a_prepublished_key(desk: Desk, button: str = "squash") -> GenerationId:
+    """Merge the roll of generation 2, and let main get the key of generation 3 by the next one's request."""
+    desk.roll()
+    desk.certs.merge(the_open_one(desk).number, button)
+    desk.prepublish(3)
+    desk.yard.roll_to(1, WEB)
+    desk.roll()
+    desk.certs.merge(the_open_one(desk).number, button)
+    desk.roll()
+    return generation(2).id
+
+
+@pytest.mark.parametrize("button", rows(("merge", "squash", "rebase"), ("squash",)))
+def test_a_roll_is_taken_back_by_a_request_although_main_went_on(rolling: Desk, button: str) -> None:
+    """A revert conflicts in slots.yaml once main has the prepublished key; this way back does not.
+
+    The request says what it is. Once it is merged, by whichever button, nothing more is asked for.
+    """
+    live = live_with_a_prepublished_key(rolling, button)
+    rolling.roll(back=True)
+    request = the_open_one(rolling)
+
+    assert f"Take back the roll of {MAIL}" == request.title
+    assert f"the roll to `{live}` is taken back" in request.body
+
+    rolling.certs.merge(request.number, button)
+    plan = rolling.roll()
+    on_main = rolling.yard.slots("main")
+
+    assert (rolling.first, generation(3).id, live) == (on_main.curr, on_main.next, on_main.refused)
+    assert ((), ()) == (plan.actions, plan.waits)
+    assert on_main == rolling.yard.slots("next")
+    assert ["was taken back already" in why for why in waits(rolling.roll(back=True))] == [True]
+
+
+def test_a_revert_of_the_roll_conflicts_once_main_has_the_prepublished_key(rolling: Desk) -> None:
+    """Why there is `roll --back`: git, and so every forge's button, cannot know what the pointers mean."""
+    rolling.roll()
+    commit = rolling.certs.merge(the_open_one(rolling).number, "squash")
+    rolling.prepublish(3)
+    rolling.yard.roll_to(1, WEB)
+    rolling.roll()
+    rolling.certs.merge(the_open_one(rolling).number, "squash")
+
+    with pytest.raises(CalledProcessError):
+        rolling.yard.someone.revert(commit)
+
+
+def test_a_roll_that_is_not_merged_yet_is_taken_back_with_its_request(rolling: Desk) -> None:
+    """main never had it: the request is withdrawn, and the generation is refused."""
+    rolling.roll()
+    rolling.roll(back=True)
+    slots = rolling.yard.slots("next")
+
+    assert [] == [each for each in rolling.certs.requests() if each.is_open]
+    assert (rolling.first, generation(2).id, generation(2).id) == (slots.curr, slots.next, slots.refused)
+    assert "was taken back" in waits(rolling.roll())[0]
+
+
+def test_a_way_back_that_is_declined_is_asked_for_again_by_force(rolling: Desk) -> None:
+    """Closing the request says no to it, as to any other."""
+    live_with_a_prepublished_key(rolling)
+    rolling.roll(back=True)
+    rolling.certs.close(the_open_one(rolling).number)
+
+    assert "declined: " in waits(rolling.roll())[0]
+
+    rolling.roll(force=True)
+
+    assert f"Take back the roll of {MAIL}" == the_open_one(rolling).title
 
 
 def test_a_dry_run_tells_from_the_branches_what_is_proposed_or_declined(rolling: Desk) -> None:

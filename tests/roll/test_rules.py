@@ -6,15 +6,18 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+import pytest
+
 from sslops.dane.gate import Gate
 from sslops.dane.records import Keys
+from sslops.issue.request import request_of, request_sha256
 from sslops.issue.rules import Reason
 from sslops.model.inventory import Hold, Inventory
 from sslops.model.ledger import Ledger
 from sslops.model.names import ServiceId
 from sslops.model.plan import HazardName, Plan, Verb
 from sslops.model.state import Branches, ServiceState, State
-from sslops.roll.rules import RollOptions, is_candidate, plan, rolled_slots
+from sslops.roll.rules import RollOptions, back_slots, is_candidate, plan, rolled_slots
 from tests.dane.builders import (
     APEX,
     SERVICE,
@@ -37,6 +40,7 @@ from tests.dane.builders import (
 
 if TYPE_CHECKING:
     from sslops.model.seen import ApexSeen
+    from sslops.model.state import Slots
 
 PLAIN = inventory(service(dane=(), min_roll_minutes=1))
 READY = branches(slots(1, 2), 1, 2)
@@ -207,3 +211,87 @@ def test_a_wait_without_an_end_is_a_failure_before_the_certificate_ends() -> Non
     )
     found = [plan(asked, state, replace(gate, now=after(now)), NO_OPTIONS) for now in (800, 950)]
     assert [(None, False), (None, True)] == [(wait.until, wait.fatal) for each in found for wait in each.waits]
+
+
+# The way back.
+
+
+BACK = RollOptions(targets=frozenset({SERVICE}), back=True)
+
+
+def taken_back(state: Branches, asked: Inventory = PLAIN, **changes: object) -> Plan:
+    """Return the plan of `roll --back`, without any DANE."""
+    return decided(state, asked, BACK, **changes)
+
+
+def live(curr: int, prev: int | None, next: int | None = None, refused: int | None = None) -> Slots:  # noqa: A002
+    """Return slots after a roll."""
+    return replace(slots(curr, next, refused), prev=None if prev is None else gen(prev))
+
+
+def test_the_last_roll_is_taken_back() -> None:
+    """What was live before is rolled to; the reason is one of its own, so that the digest is."""
+    (action,) = taken_back(branches(live(2, 1), 1, 2)).actions
+
+    assert (Verb.ROLL, gen(1), "back") == (action.verb, action.generation, action.reason)
+
+
+def test_going_back_obeys_the_gate_and_a_hold() -> None:
+    """The same rules as for any roll: section 2, and what people said."""
+    held = inventory(service(dane=(), hold=Hold(None, "moving")))
+    state = branches(live(2, 1), 1, 2)
+    blind = taken_back(state, blind={SERVICE: "DNS of example.com could not be looked at"})
+
+    assert ([], ["held: moving"]) == outcome(taken_back(state, held))
+    assert ([], ["DNS of example.com could not be looked at"]) == outcome(blind)
+
+
+@pytest.mark.parametrize(
+    ("state", "why", "fatal"),
+    [
+        (branches(live(1, None), 1), "nothing was live before", True),
+        (branches(live(2, 1), 2), "is not in state/ any more", True),
+        (branches(live(2, 1), generation(1, not_after=NOW), 2), "has expired", True),
+        (branches(live(1, 2, 3, refused=2), 1, 2, 3), "was taken back already; sslops roll --force", False),
+        (branches(live(1, None, 2, refused=2), 1, 2), "was taken back already; sslops roll --force", False),
+    ],
+)
+def test_where_there_is_no_way_back_the_plan_says_so(state: Branches, why: str, *, fatal: bool) -> None:
+    """Silence would be taken for success; what was done before is no failure."""
+    (wait,) = taken_back(state).waits
+
+    assert why in wait.why
+    assert fatal == wait.fatal
+
+
+def test_a_roll_after_one_that_was_taken_back_can_be_taken_back_too() -> None:
+    """The refusal names an older generation by then."""
+    assert (["back"], []) == outcome(taken_back(branches(live(3, 1, refused=2), 1, 2, 3)))
+
+
+def test_slots_after_going_back_with_nothing_else_staged() -> None:
+    """What was live is staged again and refused; `renew_at` stays its."""
+    before = replace(live(2, 1), renew_at=after(5))
+    found = back_slots(ServiceState(before, {gen(n): generation(n) for n in (1, 2)}), NOW)
+
+    assert replace(slots(1, 2, refused=2), rolled_at=NOW, renew_at=after(5)) == found
+
+
+def test_slots_after_going_back_keep_a_prepublished_key() -> None:
+    """The key of the following generation stays staged, what was live is at hand, and `curr` tells when it is due."""
+    before = replace(live(2, 1, 3), renew_at=after(5))
+    found = back_slots(ServiceState(before, {gen(1): generation(1), gen(2): generation(2), gen(3): keyed(3)}), NOW)
+
+    assert replace(slots(1, 3, refused=2), prev=gen(2), rolled_at=NOW) == found
+
+
+def test_it_is_said_when_going_back_does_not_last() -> None:
+    """The inventory changed between the two generations, so renew replaces the older one at once."""
+    lasting = replace(generation(1), csr_sha256=request_sha256(request_of(service(dane=()))))
+    (changed,) = taken_back(branches(live(2, 1), 1, 2)).actions
+    (same,) = taken_back(branches(live(2, 1), lasting, 2)).actions
+    (other_ca,) = taken_back(branches(live(2, 1), replace(lasting, ca="le"), 2)).actions
+
+    assert "this does not last: the inventory asks for another certificate than" in changed.why
+    assert "this does not last: the inventory names another CA than" in other_ca.why
+    assert "does not last" not in same.why
