@@ -1,7 +1,8 @@
 """When `next` may become `curr`: age, signer, a person's word, and the gate of design section 2; and the way back.
 
 `plan` is total: a service that cannot be rolled now is a wait with a date or a reason, never an error. A roll that is
-taken back (`roll --back`) is a roll to the generation in `prev`, under the same rules.
+taken back (`roll --back`) is a roll to the generation in `prev`. It moves pointers at once, which makes publish bring
+the record back; no host follows before the gate allows it.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from sslops.dane.gate import YES, Verdict, slowest
 from sslops.issue.request import request_in, request_sha256
-from sslops.model.names import ServiceId
+from sslops.model.names import ServiceId, format_time
 from sslops.model.plan import Action, HazardName, Plan, Verb, Wait, joined
 from sslops.model.state import Status
 from sslops.roll.age import mature_at
@@ -220,12 +221,18 @@ class _Judge:
         former, obstacle = state.at(state.slots.prev), self._no_way_back(service, state)
         if obstacle is not None or former is None:
             return Plan(waits=(obstacle,) if obstacle is not None else ())
-        verdict = self._free_to_move(service) or self.gate.may_serve(service.id, former.id)
+        refusal = self._free_to_move(service)
+        if refusal is not None:
+            return Plan(waits=(self._back_wait(service, refusal.why, until=refusal.until),))
+        # The record of what was live may be withdrawn, and nobody publishes it before a slot needs it. Hosts are safe:
+        # deploy asks the gate for each of them, as after a revert on main.
+        verdict = self.gate.may_serve(service.id, former.id)
+        parts = [f"{former.id} is live again instead of {state.slots.curr}"]
         if not verdict.allowed:
-            wait = self._back_wait(service, verdict.why, until=verdict.until)
-            return Plan(waits=(wait,), hazards=_hazards(verdict))
-        passing = does_not_last(self.inventory, service.id, former)
-        why = f"{former.id} is live again instead of {state.slots.curr}{passing and '; '}{passing}"
+            until = f" (from {format_time(verdict.until)} on)" if verdict.until is not None else ""
+            parts.append(f"hosts follow as soon as DNS allows{until}, for now {verdict.why}")
+        parts += [passing] if (passing := does_not_last(self.inventory, service.id, former)) else []
+        why = "; ".join(parts)
         return Plan((Action(Verb.ROLL, service.id.group, service.id.name, "roll", Reason.BACK, former.id, why=why),))
 
     def _no_way_back(self, service: Service, state: ServiceState) -> Wait | None:

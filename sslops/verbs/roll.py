@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 def command(asked: stage.Asked, *, force: bool, min_roll_mins: int | None, back: bool) -> ExitCode:
     """Promote next to curr once every cache has its TLSA record, for every service or TARGET.
 
-    With --back go the other way: what was live before becomes live again, under the same rules and by a merge request
-    where main is reviewed. What is taken back is not rolled again without --force.
+    With --back go the other way: what was live before becomes live again, by a merge request where main is reviewed.
+    Hosts follow when every cache has its record. What is taken back is not rolled again without --force.
     """
     if back and not asked.request.targets:
         message = "'--back' needs at least one TARGET"
