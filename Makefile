@@ -32,7 +32,7 @@ soak: .venv/for-development ## the long rows that `make test` has a part of, the
 		minutes="$$(awk 'BEGIN { print $(MINUTES) / 3 }')"; \
 		.venv/bin/python -m tests.system.live_soak "$$minutes" $(SEED); \
 	else $(NOT_LIVE); fi
-	nice -n 19 .venv/bin/python -m tests.dane.soak --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
+	nice -n 19 .venv/bin/python -m tests.proof.soak --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
 	@[ "$$(id -u)" -eq 0 ] || $(NOT_LIVE)
 
 lint: .venv/for-development ## ruff: what it finds, and whether the format is its own

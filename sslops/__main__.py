@@ -1,5 +1,7 @@
 """Run sslops with `python -m sslops`."""
 
-from sslops.cli import main
+from __future__ import annotations
+
+from sslops.cli.main import main
 
 main()

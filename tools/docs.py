@@ -40,7 +40,7 @@ MEANINGS = {
 
 def verbs(_: str) -> str:
     """Return the table of verbs."""
-    from sslops.cli import VERBS
+    from sslops.cli.main import VERBS
 
     return _table(("verb", "what it is for"), ((f"`{name}`", purpose) for name, purpose in VERBS.items()))
 
@@ -49,7 +49,7 @@ def help_text(verb: str) -> str:
     """Return what `sslops VERB --help` prints; without a verb, what `sslops --help` prints."""
     import click
 
-    from sslops.cli import VERBS, command
+    from sslops.cli.main import VERBS, command
 
     if verb and verb not in VERBS:
         message = f"there is no verb '{verb}'"
@@ -57,7 +57,7 @@ def help_text(verb: str) -> str:
     top = click.Context(command, info_name="sslops", terminal_width=WIDTH, **command.context_settings)
     if not verb:
         return _code(command.get_help(top))
-    shown: click.Command = importlib.import_module(f"sslops.verbs.{verb}").command
+    shown: click.Command = importlib.import_module(f"sslops.cli.{verb}").command
     return _code(shown.get_help(click.Context(shown, info_name=verb, parent=top, **shown.context_settings)))
 
 
@@ -68,7 +68,7 @@ def exit_codes(_: str) -> str:
 
 def phases(_: str) -> str:
     """Return the table of the phases that `sslops status` names."""
-    from sslops.report.phase import MEANING
+    from sslops.report.status import MEANING
 
     return _table(("phase", "meaning"), ((f"`{phase}`", meaning) for phase, meaning in MEANING.items()))
 

@@ -13,15 +13,16 @@ from typing import TYPE_CHECKING
 
 from sslops.dane.names import dane_owners
 from sslops.dane.records import Keys
-from sslops.inventory import load, read_folder
+from sslops.dane.rrset_inputs import World, active_apexes
+from sslops.inventory.files import read_folder
+from sslops.inventory.loading import load
 from sslops.inventory.reach import deliveries
-from sslops.issue.request import request_in, request_sha256
 from sslops.model.ledger import ApexEntry, Evidence, HostEntry, Ledger, NameEntry, Served
 from sslops.model.names import CA_GROUP, ServiceId, generation_id
-from sslops.model.seen import ApexSeen, BaseCommit, DnsRepoSeen, ServerSeen
+from sslops.model.observations import ApexSeen, BaseCommit, DnsRepoSeen, ServerSeen
 from sslops.model.state import Branches, Generation, Issued, ServiceState, Slots, State, Status
 from sslops.model.tlsa import Rrset, TlsaParams, TlsaRecord, owner_name
-from sslops.publish.world import World, active_apexes
+from sslops.pki.request import request_in, request_sha256
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

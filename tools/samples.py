@@ -9,21 +9,16 @@ from sslops.inventory.reach import deliveries
 from sslops.issue import rules
 from sslops.model.acme import ChallengeType, Proof
 from sslops.model.ledger import HostEntry, Served
-from sslops.model.plan import Action, Plan, Verb
+from sslops.model.plan import Action, Plan, Verb, digest
 from sslops.model.proposal import Kind, MergeRequest, RequestState, mark
 from sslops.model.state import Order, Status
-from sslops.plan.digest import digest
 from sslops.publish.rules import publication
 from sslops.report.dashboard import TITLE, LastRun, dashboard_view
 from sslops.report.dashboard import dashboard as write_dashboard
-from sslops.report.inventory_changes import differences
-from sslops.report.merge_request import acme_body, roll_body, tlsa_body
-from sslops.report.merge_request_view import BODY_LIMIT
-from sslops.report.plan_comment import CommentView, plan_comment
-from sslops.report.proposed_challenges import Wanted, acme_view
-from sslops.report.proposed_records import tlsa_view
-from sslops.report.proposed_rolls import roll_view
-from sslops.report.status_view import receivers, status_report
+from sslops.report.merge_request import BODY_LIMIT, acme_body, roll_body, tlsa_body
+from sslops.report.plan_comment import CommentView, differences, plan_comment
+from sslops.report.proposed import Wanted, acme_view, roll_view, tlsa_view
+from sslops.report.status import receivers, status_report
 from tools import sample_world as site
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from sslops.inventory import schemas
+from sslops.inventory import validation as schemas
 
 PROJECT = Path(__file__).parents[1]
 FOLDERS = (PROJECT / "sslops/inventory/example/.schema", PROJECT / schemas.IN_INVENTORY)

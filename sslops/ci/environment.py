@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+
 RUN_OVERRIDE = "SSLOPS_RUN"
 """Names the run where no forge does, or better than the forge does."""
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from sslops.errors import SslopsError
 
+
 _SUITE = "sslops check"
 
 

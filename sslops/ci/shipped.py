@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from sslops.ci.environment import Forge
 
+
 PROGRAM = ".ci/sslops"
 """What every job calls; the one file among them that is run and not read."""
 REQUIREMENTS = ".ci/requirements.txt"

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from sslops.errors import SslopsError
 
+
 SUMMARY_BYTES = 1_000_000
 """What a step's summary holds; GitHub drops one of more than 1,024 KiB as a whole."""
 MOST_ANNOTATIONS = 10

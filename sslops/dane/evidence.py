@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from sslops.model.ledger import Pending
-    from sslops.model.seen import ApexSeen, BaseCommit
+    from sslops.model.observations import ApexSeen, BaseCommit
     from sslops.model.tlsa import Rrset, TlsaParams, TlsaRecord
+
 
 TTL_FACTOR = 2
 """A resolver may have asked just before the last server changed, and clocks differ: twice, as RFC 7671 section 8.1."""

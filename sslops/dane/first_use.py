@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from sslops.model.names import GenerationId, ServiceId
-    from sslops.model.seen import PortSeen
+    from sslops.model.observations import PortSeen
 
 
 @dataclass(frozen=True, slots=True)

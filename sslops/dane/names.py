@@ -9,9 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sslops.model.addresses import is_address
 from sslops.model.inventory import DaneOwners
-from sslops.model.names import CA_GROUP
+from sslops.model.names import CA_GROUP, is_address
 from sslops.model.tlsa import owner_name
 
 if TYPE_CHECKING:

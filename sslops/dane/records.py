@@ -19,7 +19,9 @@ from sslops.model.tlsa import TlsaParams, TlsaRecord
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from sslops.model.inventory import Inventory
     from sslops.model.state import Branches, Generation
+
 
 PKIX_TA, DANE_TA = 0, 2
 CA_USAGES = frozenset({PKIX_TA, DANE_TA})
@@ -168,3 +170,29 @@ class Index:
     def versions(self, record: TlsaRecord) -> frozenset[Version]:
         """Return the generations that *record* matches, or that it is about; empty: it is not ours."""
         return self._by_data.get((record.params, record.data), frozenset())
+
+
+def is_listed(service: ServiceId, inventory: Inventory) -> bool:
+    """Whether only issuers that the inventory lists may be published: a public CA signs the service."""
+    return inventory.signer_of(inventory.services[service]) is None
+
+
+def standing(
+    owner: str, params: TlsaParams, service: ServiceId, inventory: Inventory, branches: Branches, keys: Keys
+) -> frozenset[TlsaRecord]:
+    """Return the records that stand under *owner* for the CAs of *service*; empty unless *params* are about a CA."""
+    if params.usage not in CA_USAGES:
+        return frozenset()
+    asked = inventory.services[service]
+    signer = inventory.signer_of(asked)
+    if signer is None:
+        ca = inventory.cas.get(asked.signing_ca)
+        listed = () if ca is None else ca.tlsa_issuers
+        return frozenset(
+            TlsaRecord(owner, params, each.data)
+            for each in listed
+            if (each.selector, each.match) == (params.selector, params.match)
+        )
+    slots = [state[signer].slots for state in (branches.main, branches.next)]
+    made = {keys.anchor(owner, params, signer, each) for found in slots for each in (found.curr, found.next) if each}
+    return frozenset(record for record in made if record is not None)

@@ -16,7 +16,8 @@ from sslops.model.tlsa import Rrset, TlsaParams, TlsaRecord
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from sslops.model.seen import Zone
+    from sslops.model.observations import Zone
+
 
 HEADER = "; written by sslops: changes made here are lost\n"
 

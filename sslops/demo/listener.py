@@ -23,6 +23,7 @@ from sslops.demo.lifeline import end_with_parent
 if TYPE_CHECKING:
     import socket
 
+
 ADDRESS = "127.0.0.1"
 _LINE_OCTETS = 1000
 _TIMEOUT_SECONDS = 5

@@ -30,6 +30,7 @@ from sslops.demo.lifeline import end_with_parent
 if TYPE_CHECKING:
     from dns.rrset import RRset
 
+
 ADDRESS = "127.0.0.1"
 _INCLUDE = re.compile(r"^\$INCLUDE\s+(\S+).*$", re.MULTILINE)
 _SUFFIX = ".zone"

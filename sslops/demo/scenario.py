@@ -12,23 +12,18 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sslops.adapters.clock import SystemClock
-from sslops.demo.watch import (
-    Watch,
-    certificate_served,
-    certificate_served_to_browsers,
-    key_served,
-    tlsa_records,
-)
+from sslops.demo.watch import Watch, certificate_served, certificate_served_to_browsers, key_served, tlsa_records
 from sslops.demo.world import TTL_SECONDS, world, write_inventory
 from sslops.errors import ExitCode, PeerError
 from sslops.model.names import parse_time
+from sslops.system.clock import SystemClock
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from sslops.demo.telling import Telling
     from sslops.demo.world import Ended, World
+
 
 OWNER = "_25._tcp.mail.example.com."
 MAIL_SLOTS = "state/example.com/mail-ec/slots.yaml"

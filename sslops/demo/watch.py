@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from sslops.errors import DnsError
 from sslops.model.inventory import Endpoint
-from sslops.observe.question import Patience, authoritative_tlsa
+from sslops.probe.dns_question import Patience, authoritative_tlsa
 
 ADDRESS = "127.0.0.1"
 _PAUSE_SECONDS = 0.25

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from importlib.resources.abc import Traversable
 
+
 TTL_SECONDS = 2
 """Short, so that the waits of the demo are; everything scales with it."""
 
@@ -87,7 +88,7 @@ class World:
 
         It runs in this process, since starting Python anew for each of them would take half the time of the demo.
         """
-        from sslops.cli import run
+        from sslops.cli.main import run
 
         result, talk = io.StringIO(), io.StringIO()
         with _only(self.environ), redirect_stdout(result), redirect_stderr(talk):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from sslops.observe.ports import Clock
+from sslops.probe.host_ports import Forwarder
+from sslops.probe.survey import Clock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -14,11 +15,11 @@ if TYPE_CHECKING:
     from sslops.model.inventory import Host, Verify
     from sslops.model.ledger import Ledger
     from sslops.model.names import GenerationId, ServiceId
+    from sslops.model.observations import PortSeen
     from sslops.model.secret import Secret
-    from sslops.model.seen import PortSeen
     from sslops.model.shipment import Answer, ServiceFiles, Shipment
-    from sslops.observe.dialogue import Channel
-    from sslops.state.snapshot import Snapshot
+    from sslops.repo.snapshot import Snapshot
+
 
 __all__ = ["AtOnce", "Clock", "Commands", "Forwarder", "Includes", "Ops", "Ports", "Receiver", "Vault"]
 
@@ -78,14 +79,6 @@ class Ports(Protocol):
 
         Each time it is asked for each of *key_types*: `ec`, `rsa`, or null, as it likes.
         """
-        ...
-
-
-class Forwarder(Protocol):
-    """Makes connections at the far end of an ssh connection."""
-
-    def connect(self, host: Host, address: str, port: int) -> Channel:
-        """Return a channel from *host* to *address*:*port*; OSError when it cannot be begun."""
         ...
 
 

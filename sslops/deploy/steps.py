@@ -1,52 +1,94 @@
-"""How deploy does it: look, intent, look again, all hosts at once, outcome.
+"""Do this machine and a host agree about the time? How old a record is, and with it DANE, rests on the clock.
 
-The intent ("this host may serve either") is pushed before the gate is asked for the last time, so that of two runs one
-always sees the other. A host that is down delays only itself: without an answer it gets no intent, and nothing is
-written about it.
+A clock that is fast by twice the TTL takes away the whole wait. Nobody here knows whose is right: that two disagree is
+a hazard, and the host gets nothing new of what it serves until they agree.
+
+>>> str(words(timedelta(hours=-3, seconds=40)))
+'179 min behind'
 """
 
 from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
-from sslops.dane.gate import Gate
+from sslops.dane.may_serve import Gate
 from sslops.dane.records import Keys
-from sslops.deploy import clocks, entries, rules, session
+from sslops.deploy import host_plan as rules
+from sslops.deploy import ledger_entries as entries
+from sslops.deploy import session_plan as session
 from sslops.deploy.at_once import in_threads
-from sslops.deploy.decision import Decision, DeployOptions, Work, World, include_sha256
-from sslops.deploy.departed import as_expected
-from sslops.deploy.former import FormerServices
-from sslops.deploy.host_session import Ended, HostSession, Prepared
-from sslops.deploy.proof import PATIENCE_SECONDS, Prover
+from sslops.deploy.host_plan import Decision, DeployOptions, Work, World, as_expected, include_sha256
+from sslops.deploy.host_session import PATIENCE_SECONDS, Ended, HostSession, Prepared, Prover
+from sslops.deploy.unassigned_services import FormerServices
 from sslops.errors import SshError, SslopsError
 from sslops.model.change import Note
 from sslops.model.names import CA_GROUP
+from sslops.model.plan import Hazard, HazardName, Verb, require
 from sslops.model.secret import Secret
 from sslops.model.shipment import Include, Parcel, ServiceFiles
-from sslops.plan.digest import require
-from sslops.state.retrying import retrying
+from sslops.repo.retrying import retrying
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from sslops.dane.gate import Verdict
+    from sslops.dane.may_serve import Verdict
     from sslops.dane.records import Material
-    from sslops.deploy.decision import Verdicts
+    from sslops.deploy.host_plan import Verdicts
     from sslops.deploy.ports import AtOnce, Clock, Commands, Includes, Ops, Ports, Receiver, Vault
-    from sslops.deploy.session import Question
+    from sslops.deploy.session_plan import Question
     from sslops.inventory.reach import Delivery
     from sslops.model.inventory import Host, Inventory
     from sslops.model.ledger import HostEntry, Ledger
     from sslops.model.names import GenerationId, ServiceId
-    from sslops.model.plan import Plan
+    from sslops.model.plan import Consents, Plan
     from sslops.model.shipment import Answer
-    from sslops.observe.look import Observer
-    from sslops.state.snapshot import Snapshot
+    from sslops.probe.survey import Observer
+    from sslops.repo.snapshot import Snapshot
 
     Version = tuple[ServiceId, GenerationId]
+
+TOLERANCE = timedelta(minutes=1)
+
+
+def clock_hazards(
+    works: Iterable[Work], looked: Mapping[str, Answer], world: World, consents: Consents
+) -> list[Hazard]:
+    """Return one for each host that is to serve something new while its clock, as it *looked*, is not ours.
+
+    On a site that has no records, and never had, nothing rests on the time.
+    """
+    if not (world.ledger.apexes or any(service.dane for service in world.inventory.services.values())):
+        return []
+    drifts = {work.host.name: looked[work.host.name].drift for work in works if _is_news(work, looked, world)}
+    off = {name: why for name, drift in sorted(drifts.items()) if (why := _complaint(name, drift))}
+    found = [Hazard(HazardName.CLOCK, name, why, Verb.DEPLOY) for name, why in off.items()]
+    return [hazard for hazard in found if not consents.cover(hazard)]
+
+
+def words(drift: timedelta) -> str:
+    """Return how far a clock is off, to the minute."""
+    return f"{round(abs(drift) / timedelta(minutes=1))} min {'ahead of' if drift > timedelta() else 'behind'}"
+
+
+def _is_news(work: Work, looked: Mapping[str, Answer], world: World) -> bool:
+    """Whether the host would serve something that it neither is settled on nor has loaded already."""
+    answer, entry = looked[work.host.name], world.ledger.host(work.host.name)
+    loaded = {s for s, key in work.due.items() if answer.holds(s).generation == key and s not in answer.unfinished}
+    settled = {service for service, generation in work.due.items() if entry.serves(service).settled == generation}
+    return bool((work.due.keys() & work.delivery.serving) - loaded - settled)
+
+
+def _complaint(host: str, drift: timedelta | None) -> str:
+    if drift is None:
+        return f"'{host}' does not tell its time, so nobody knows whether a record is as old as it seems"
+    if abs(drift) <= TOLERANCE:
+        return ""
+    return f"the clock of '{host}' is {words(drift)} this machine's, so nobody knows how old a record is"
+
 
 T = TypeVar("T")
 
@@ -98,7 +140,7 @@ class Deployer:
         looked = self._look(decision.works)
         silent = tuple(answer.trouble for answer in looked.values() if answer.trouble is not None)
         works = self._worth_while(world, decision.works, looked)
-        hazards = clocks.hazards(works, looked, world, self.options.consents)
+        hazards = clock_hazards(works, looked, world, self.options.consents)
         if hazards:
             decision = decision.without(hazards)
             works = [work for work in works if work.host.name not in {each.subject for each in hazards}]

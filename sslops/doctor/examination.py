@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from sslops.doctor.findings import admit
 from sslops.doctor.forges import forges
 from sslops.doctor.keys import keys
 from sslops.doctor.network import network
-from sslops.doctor.patient import admit
 from sslops.doctor.programs import programs
 from sslops.doctor.repository import repository
 from sslops.doctor.secrets import secrets
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
-    from sslops.doctor.finding import Finding
+    from sslops.doctor.findings import Finding
 
 
 def examine(folder: Path | None, environ: Mapping[str, str], now: datetime) -> Iterator[Finding]:

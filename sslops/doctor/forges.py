@@ -7,21 +7,22 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
-from sslops.adapters.clock import SystemClock
-from sslops.adapters.git import Git
-from sslops.adapters.git_credentials import GitCredential
-from sslops.doctor.finding import Finding, Health
+from sslops.doctor.findings import Finding, Health
 from sslops.errors import ForgeError, MayNotCall, SslopsError
-from sslops.forge.address import forge_address
-from sslops.forge.tokens import GIT_USERS, Role, Token, find_token
 from sslops.model.inventory import MergePolicy
+from sslops.proposals.forges.address import forge_address
+from sslops.proposals.forges.tokens import GIT_USERS, Role, Token, find_token
+from sslops.repo.git import Git
+from sslops.repo.git_process import GitCredential
+from sslops.system.clock import SystemClock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from sslops.doctor.patient import Patient
-    from sslops.forge.standing import Standing
+    from sslops.doctor.findings import Patient
     from sslops.model.inventory import DnsSettings, RepoSettings
+    from sslops.proposals.forges.standing import Standing
+
 
 _NONE = "none"
 _DOCS = "docs/forges.md"
@@ -91,8 +92,8 @@ def _token(use: Use, patient: Patient) -> Token:
 
 
 def _forge(use: Use, patient: Patient) -> Iterator[Finding]:
-    from sslops.forge.opening import examine
-    from sslops.forge.wire import Patience
+    from sslops.proposals.forges.registry import examine
+    from sslops.proposals.forges.wire import Patience
 
     try:
         address = forge_address(use.kind, use.remote, patient.environ, use.url)

@@ -8,18 +8,19 @@ from __future__ import annotations
 import stat
 from typing import TYPE_CHECKING
 
-from sslops.adapters.age_identities import identity_files
-from sslops.adapters.sops import Sops
-from sslops.adapters.sops_rules import CONFIG_NAME
-from sslops.doctor.finding import Finding, Health
+from sslops.doctor.findings import Finding, Health
 from sslops.errors import SopsError
 from sslops.model.secret import Secret
+from sslops.secrets.identities import identity_files
+from sslops.secrets.recipients import CONFIG_NAME
+from sslops.secrets.sops import Sops
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from sslops.doctor.patient import Patient
+    from sslops.doctor.findings import Patient
+
 
 _WORD = b"sslops doctor"
 _TRIES = {

@@ -6,22 +6,23 @@ import shutil
 import subprocess
 from typing import TYPE_CHECKING
 
-from sslops.adapters.environment import without_secrets
-from sslops.adapters.git_process import GitProcess
 from sslops.dane.names import dane_apexes
-from sslops.doctor.finding import Finding, Health
+from sslops.doctor.findings import Finding, Health
 from sslops.doctor.forges import credentials
 from sslops.errors import DnsError, GitError
-from sslops.forge.tokens import Role
 from sslops.model.tlsa import owner_name
-from sslops.observe.dns import Resolver
+from sslops.probe.name_servers import Resolver
+from sslops.proposals.forges.tokens import Role
+from sslops.repo.git_process import GitProcess
+from sslops.system.processes import without_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from sslops.doctor.patient import Patient
+    from sslops.doctor.findings import Patient
     from sslops.model.inventory import DnsSettings, Host, Inventory
+
 
 KNOWN_HOSTS = "inventory/known_hosts"
 

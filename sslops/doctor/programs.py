@@ -7,15 +7,16 @@ import shutil
 import subprocess
 from typing import TYPE_CHECKING
 
-from sslops.adapters.environment import without_secrets
-from sslops.adapters.sops import find_sops
-from sslops.doctor.finding import ALL, Finding, Health
+from sslops.doctor.findings import ALL, Finding, Health
 from sslops.errors import SopsError
+from sslops.secrets.sops import find_sops
+from sslops.system.processes import without_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from sslops.doctor.patient import Patient
+    from sslops.doctor.findings import Patient
+
 
 OLDEST_GIT = (2, 34)
 """Signs with ssh keys, and is older than what Debian 12 and Ubuntu 24.04 have."""

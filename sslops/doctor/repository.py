@@ -6,18 +6,19 @@ import tempfile
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from sslops.adapters.git import Git
-from sslops.adapters.git_process import GitProcess
-from sslops.doctor.finding import ALL, Finding, Health
+from sslops.doctor.findings import ALL, Finding, Health
 from sslops.doctor.forges import credentials
 from sslops.errors import GitError, SslopsError
-from sslops.forge.tokens import Role
+from sslops.proposals.forges.tokens import Role
+from sslops.repo.git import Git
+from sslops.repo.git_process import GitProcess
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from sslops.doctor.patient import Patient
+    from sslops.doctor.findings import Patient
+
 
 _CHANGING = ("renew", "publish", "roll", "deploy", "run")
 _CLOCK_SKEW = timedelta(minutes=5)

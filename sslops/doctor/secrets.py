@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sslops.adapters.git import Git
 from sslops.ci.environment import Forge, environment
 from sslops.ci.secrets import ROWS, missing
-from sslops.doctor.finding import Finding, Health
+from sslops.doctor.findings import Finding, Health
 from sslops.errors import SslopsError
+from sslops.repo.git import Git
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from sslops.ci.secrets import Row
-    from sslops.doctor.patient import Patient
+    from sslops.doctor.findings import Patient
 
 
 def secrets(patient: Patient) -> Iterator[Finding]:

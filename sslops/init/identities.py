@@ -6,9 +6,9 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sslops.adapters.age_identities import IDENTITY_FILES, identity_folder, make_identity, recipient_of
 from sslops.errors import SopsError
 from sslops.model.secret import Secret
+from sslops.secrets.identities import IDENTITY_FILES, identity_folder, make_identity, recipient_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

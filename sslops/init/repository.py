@@ -14,16 +14,17 @@ from string import Template
 from typing import TYPE_CHECKING
 
 from sslops import __version__
-from sslops.adapters.git import BOT
-from sslops.adapters.git_process import GitProcess
 from sslops.ci import shipped
 from sslops.errors import UsageError
+from sslops.repo.git import BOT
+from sslops.repo.git_process import GitProcess
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from importlib.resources.abc import Traversable
 
     from sslops.ci.environment import Forge
+
 
 BRANCH = "main"
 _SUBJECT = "Start an ops repository for sslops"

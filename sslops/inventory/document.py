@@ -18,14 +18,15 @@ import yaml
 from sslops.errors import Faults, InventoryError, Location
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from yaml.nodes import Node
+
 
 Plain = dict[str, Any]
 """A table as YAML writes it: text keys; texts, numbers, booleans, null, lists and tables as values."""
 
-Path = tuple[str | int, ...]
+KeyPath = tuple[str | int, ...]
 """The way to a value: keys and list places from the top."""
 
 # libyaml builds nested nodes on the C stack, so a file that could be that deep is looked through first.
@@ -58,7 +59,7 @@ class Document:
     root: Node
     plain: Plain
 
-    def place(self, path: Path = (), *, key: bool = False) -> Location:
+    def place(self, path: KeyPath = (), *, key: bool = False) -> Location:
         """Return where the value at *path* begins, or its key; the nearest table around it when it is not there."""
         node = self.root
         for step in path[:-1]:
@@ -237,3 +238,31 @@ def _syntax_fault(file: str, raw: bytes, error: yaml.YAMLError) -> InventoryErro
     position = getattr(error, "position", None)
     offset = position if isinstance(position, int) else 0
     return InventoryError("not YAML: control characters", where=_byte_location(file, raw, offset))
+
+
+@dataclass(frozen=True, slots=True)
+class Complaint:
+    """*path* leads to the value in *file*; *at_key* when the key itself is what is wrong."""
+
+    file: str
+    path: KeyPath
+    what: str
+    hint: str | None = None
+    at_key: bool = False
+
+    def located(self, documents: Mapping[str, Document]) -> InventoryError:
+        """Return the error with its place; line 1 of a file that could not be read."""
+        document = documents.get(self.file)
+        where = Location(self.file, 1, 1) if document is None else document.place(self.path, key=self.at_key)
+        return InventoryError(self.what, where=where, hint=self.hint)
+
+
+def unreadable(file: str, path: KeyPath, value: Any, reader: Callable[[Any], object]) -> Iterator[Complaint]:  # noqa: ANN401
+    """Yield the complaint that *reader* refuses *value* (with a ValueError that says why); none for null."""
+    if value is None:
+        return
+    try:
+        reader(value)
+    except ValueError as error:
+        key = next(step for step in reversed(path) if isinstance(step, str))
+        yield Complaint(file, path, f"'{key}' cannot be {value!r}: {error}")

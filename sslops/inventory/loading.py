@@ -9,18 +9,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sslops.errors import Faults
-from sslops.inventory import build, build_settings
-from sslops.inventory.found import Found, find
+from sslops.inventory import build
+from sslops.inventory import build as build_settings
+from sslops.inventory.files import Found, find
 from sslops.inventory.references import reference_complaints
-from sslops.inventory.settings_values import settings_complaints
-from sslops.inventory.values import service_complaints
+from sslops.inventory.service_faults import service_complaints
+from sslops.inventory.settings_faults import settings_complaints
 from sslops.model.inventory import Inventory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from sslops.inventory.complaint import Complaint
-    from sslops.inventory.document import Plain
+    from sslops.inventory.document import Complaint, Plain
 
 
 def load(files: Mapping[str, bytes]) -> Inventory:

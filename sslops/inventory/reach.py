@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from sslops.model.inventory import Host, Inventory, ServerClass, Verify
     from sslops.model.names import ServiceId
 
+
 ANY_GROUP = "any"
 ON_TLSA = "dns"
 """The word of `depends` that makes a class restart when a `tlsa.<apex>` on it changed."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from sslops.inventory.schemas import schema
+from sslops.inventory.validation import schema
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

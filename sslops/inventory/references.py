@@ -1,24 +1,212 @@
-"""Faults between the files: names that lead nowhere, files nobody lists, circles of signers, impossible lifetimes."""
+"""How many TLSA records can come together under one name, where the issuers of a public CA are among them.
+
+A name has a record of every kind ({usage, selector, match}) that any service there asks for, for all that any service
+there may show: `curr` and `next` of each, or of its own CA, or every issuer that is listed for its public CA. Names are
+told apart as far as the inventory does: the MX hosts of a group are one, whichever they are.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sslops.inventory.acme_references import acme_complaints
-from sslops.inventory.complaint import Complaint
-from sslops.inventory.found import CAS_FILE, SETTINGS_FILE
-from sslops.inventory.mentions import mentions
-from sslops.inventory.rrset_size import CA_USAGES, MOST_RECORDS, too_many_records
-from sslops.inventory.settings_values import ANY
-from sslops.inventory.values import SELF
-from sslops.model.names import CA_GROUP, ServiceId
+from sslops.inventory.document import Complaint
+from sslops.inventory.files import CAS_FILE, SETTINGS_FILE
+from sslops.inventory.service_faults import SELF, SMTP_PORT
+from sslops.inventory.settings_faults import ANY, mentions
+from sslops.model.inventory import DEFAULT_PROFILE, LETS_ENCRYPT, LETS_ENCRYPT_STAGING
+from sslops.model.names import CA_GROUP, ServiceId, is_address
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
-    from sslops.inventory.document import Document, Path, Plain
-    from sslops.inventory.found import Found
+    from sslops.inventory.document import Document, KeyPath, Plain
+    from sslops.inventory.files import Found
+
+
+CA_USAGES = frozenset({0, 2})
+MOST_RECORDS = 12
+"""What the senders of a large mail service read (seen in 2024)."""
+VERSIONS = 2
+"""`curr` and `next`; a server that was not reached may keep a third in DNS for a while."""
+
+_Kind = tuple[int, int, int]
+_Name = tuple[str, int, str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """One entry of one service's `dane_tls`."""
+
+    service: ServiceId
+    document: Document
+    place: int
+    kind: _Kind
+
+    @property
+    def ca(self) -> str:
+        return str(self.document.plain["signing_ca"])
+
+
+def too_many_records(found: Found, cas: Plain) -> Iterator[Complaint]:
+    """Yield the entries of `dane_tls` by which more records could come under a name than everybody reads."""
+    told: set[tuple[str, int]] = set()
+    for asked in _records_by_name(found).values():
+        listed = [each for each in asked if each.kind[0] in CA_USAGES and _listed_issuers(cas, each.ca, each.kind)]
+        if not listed or any(_is_long(cas, each.ca) for each in listed):
+            continue
+        services = {each.service: each.ca for each in asked}
+        of_issuers, others = _count({each.kind for each in asked}, services, cas)
+        first = listed[0]
+        if of_issuers + others <= MOST_RECORDS or (first.document.file, first.place) in told:
+            continue
+        told.add((first.document.file, first.place))
+        what = (
+            f"{of_issuers + others} records could come under one name, {of_issuers} of issuers and {others} of"
+            f" 'curr' and 'next'; {MOST_RECORDS} are read everywhere"
+        )
+        hint = "list fewer issuers, or ask for fewer kinds of record, in all services at that name"
+        yield Complaint(first.document.file, ("dane_tls", first.place), what, hint)
+
+
+def _records_by_name(found: Found) -> dict[_Name, list[_Asked]]:
+    """Return what is asked for under each name, by active groups."""
+    groups = found.settings.plain["groups"] if found.settings is not None else ()
+    active = {group["domain"] for group in groups if group["active"]}
+    names: dict[_Name, list[_Asked]] = {}
+    for service, document in sorted(found.services.items(), key=lambda pair: pair[0]):
+        entries = document.plain.get("dane_tls") or () if service.group in active else ()
+        for place, (port, proto, usage, selector, match, *owners) in enumerate(entries):
+            by_mx = (owners or ["MX" if port == SMTP_PORT else "SANS"])[0] == "MX"
+            for host in (f"MX of {service.group}",) if by_mx else _hosts(document):
+                asked = _Asked(service, document, place, (usage, selector, match))
+                names.setdefault((host, port, proto), []).append(asked)
+    return names
+
+
+def _hosts(document: Document) -> Iterable[str]:
+    sans = (document.plain.get("x509") or {}).get("sans") or ()
+    return {san.lower() for san in sans if not san.startswith("*.") and not is_address(san)}
+
+
+def _count(kinds: set[_Kind], services: dict[ServiceId, str], cas: Plain) -> tuple[int, int]:
+    """Return how many records there can be, those of listed issuers and the others."""
+    of_issuers, others = 0, 0
+    for kind in kinds:
+        if kind[0] not in CA_USAGES:
+            others += VERSIONS * len(services)
+            continue
+        listed = {name: _listed_issuers(cas, name, kind) for name in services.values()}
+        of_issuers += len(frozenset[str]().union(*listed.values()))
+        others += VERSIONS * sum(_is_own(cas, name) for name in listed)
+    return of_issuers, others
+
+
+def _listed_issuers(cas: Plain, name: str, kind: _Kind) -> frozenset[str]:
+    entries = (cas.get(name) or {}).get("tlsa_issuers") or ()
+    return frozenset(entry for entry in entries if entry.startswith(f"{kind[1]} {kind[2]} "))
+
+
+def _is_long(cas: Plain, name: str) -> bool:
+    """Whether the list of the CA itself is too long, which is told there."""
+    entries = (cas.get(name) or {}).get("tlsa_issuers") or ()
+    return max(Counter(entry.rpartition(" ")[0] for entry in entries).values(), default=0) > MOST_RECORDS
+
+
+def _is_own(cas: Plain, name: str) -> bool:
+    return (cas.get(name) or {}).get("ca_type") in {"local", "self"}
+
+
+ACME_TYPES = frozenset({"acme", "certbot", "letsencrypt"})
+DNS_01, HTTP_01 = "dns-01", "http-01"
+HASTY_PROFILES = frozenset({"tlsserver", "shortlived"})
+"""Profiles of Let's Encrypt whose pending authorisations live for one hour; those of `classic` live for seven days."""
+PROFILE_WITH_ADDRESSES = "shortlived"
+"""The one profile in which Let's Encrypt certifies IP addresses."""
+
+
+def acme_complaints(found: Found, cas: Plain) -> Iterator[Complaint]:
+    """Yield what is wrong between ACME servers, the services they sign, and how their proofs would be given."""
+    users: dict[str, list[Document]] = {}
+    for service, document in found.services.items():
+        signer = document.plain["signing_ca"]
+        if service.group != CA_GROUP and cas.get(signer, {}).get("ca_type") in ACME_TYPES:
+            users.setdefault(signer, []).append(document)
+    settings = found.settings.plain if found.settings is not None else None
+    for name, entry in cas.items():
+        if entry["ca_type"] not in ACME_TYPES:
+            yield from _own_ca_entry(name, entry)
+            continue
+        if settings is not None and name in users:
+            yield from _proof(name, entry, settings)
+        for document in users.get(name, ()):
+            yield from _name_faults(name, entry, document)
+
+
+def _own_ca_entry(name: str, entry: Plain) -> Iterator[Complaint]:
+    for key in ("directory", "staging", "ca_bundle", "eab"):
+        if entry.get(key) is not None:
+            yield Complaint(CAS_FILE, (name, key), f"'{key}' is for ACME servers only", at_key=True)
+
+
+def _proof(name: str, entry: Plain, settings: Plain) -> Iterator[Complaint]:
+    """Say why nobody could give the proofs that this CA asks for."""
+    dns = settings.get("dns") or {}
+    if _validation(entry) == HTTP_01:
+        if not any(table.get("server_dir") for table in settings.get("servers", {}).values()):
+            hint = f"give the web servers a 'server_dir' in {SETTINGS_FILE}, or use ca_validation: dns-01"
+            yield Complaint(CAS_FILE, (name,), "http-01, and no server class has a 'server_dir'", hint, at_key=True)
+    elif dns.get("acme_dir") is None:
+        hint = f"add 'dns' with 'repo' and 'acme_dir' to {SETTINGS_FILE}"
+        what = f"nobody would show the challenges of '{name}': there is no 'dns.acme_dir'"
+        yield Complaint(CAS_FILE, (name,), what, hint, at_key=True)
+    elif _is_reviewed(dns) and _is_hasty(entry):
+        what = f"profile '{_profile(entry)}' leaves one hour for a challenge, and 'dns.merge.acme' waits for a person"
+        hint = "one of: ca_preferred_acme_profile: classic (seven days); dns.merge.acme: auto; ca_validation: http-01"
+        yield Complaint(CAS_FILE, (name,), what, hint, at_key=True)
+
+
+def _is_reviewed(dns: Plain) -> bool:
+    """Whether a person merges challenges: where there is a forge and nobody says otherwise, one does."""
+    has_forge = dns["repo"].get("forge", "none") != "none"
+    return ((dns.get("merge") or {}).get("acme") or ("review" if has_forge else "auto")) == "review"
+
+
+def _name_faults(name: str, entry: Plain, document: Document) -> Iterator[Complaint]:
+    validation = _validation(entry)
+    for place, san in enumerate(document.plain.get("x509", {}).get("sans", ())):
+        path = ("x509", "sans", place)
+        if san.startswith("*.") and validation == HTTP_01:
+            hint = "a wildcard needs dns-01: name a CA with ca_validation: dns-01"
+            yield Complaint(document.file, path, f"'{name}' proves names by http-01, which no wildcard can", hint)
+        if not is_address(san):
+            continue
+        if validation == DNS_01:
+            hint = "an IP address needs http-01: name a CA with ca_validation: http-01"
+            yield Complaint(document.file, path, f"'{name}' proves names by dns-01, which no IP address can", hint)
+        elif _is_lets_encrypt(entry) and _profile(entry) != PROFILE_WITH_ADDRESSES:
+            hint = f"ca_preferred_acme_profile: {PROFILE_WITH_ADDRESSES}"
+            what = f"Let's Encrypt has no IP addresses in profile '{_profile(entry)}'"
+            yield Complaint(document.file, path, what, hint)
+
+
+def _validation(entry: Plain) -> str:
+    return str(entry.get("ca_validation") or DNS_01)
+
+
+def _profile(entry: Plain) -> str:
+    return str(entry.get("ca_preferred_acme_profile") or DEFAULT_PROFILE)
+
+
+def _is_hasty(entry: Plain) -> bool:
+    asked = entry.get("ca_preferred_acme_profile")
+    return asked in HASTY_PROFILES or (asked is None and _is_lets_encrypt(entry))
+
+
+def _is_lets_encrypt(entry: Plain) -> bool:
+    return (entry.get("directory") or LETS_ENCRYPT) in {LETS_ENCRYPT, LETS_ENCRYPT_STAGING}
+
 
 OWN = frozenset({"local", "self"})
 _DEFAULT = frozenset({"default", "*"})
@@ -36,7 +224,7 @@ def reference_complaints(found: Found) -> Iterator[Complaint]:
         yield from acme_complaints(found, cas)
         for service, document in found.services.items():
             yield from _signer(found, cas, service, document)
-            yield from _issuers(cas, document)
+            yield from _issuer_faults(cas, document)
         yield from _issuer_lists(cas)
         yield from too_many_records(found, cas)
     yield from _circles(found)
@@ -87,7 +275,7 @@ def _settings_names(found: Found, settings: Plain) -> Iterator[Complaint]:
         yield from _dane_without_dns(found)
 
 
-def _pair(members: dict[str, set[str]], groups: set[str], path: Path, pair: list[Any]) -> Iterator[Complaint]:
+def _pair(members: dict[str, set[str]], groups: set[str], path: KeyPath, pair: list[Any]) -> Iterator[Complaint]:
     group, services = pair
     if group == CA_GROUP:
         yield Complaint(SETTINGS_FILE, (*path, 0), "the keys of own CAs never leave the repository")
@@ -109,7 +297,7 @@ def _dane_without_dns(found: Found) -> Iterator[Complaint]:
             yield Complaint(document.file, ("dane_tls",), "nobody would publish TLSA records: there is no 'dns'", hint)
 
 
-def _issuers(cas: Plain, document: Document) -> Iterator[Complaint]:
+def _issuer_faults(cas: Plain, document: Document) -> Iterator[Complaint]:
     """A CA usage of a public CA needs the list of its issuers: the next certificate may come from any of them."""
     entry = cas.get(document.plain["signing_ca"])
     if entry is None or entry["ca_type"] in OWN:

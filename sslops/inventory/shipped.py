@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sslops.inventory.found import FOLDER
+from sslops.inventory.files import FOLDER
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
 
 _FOLDER = Path(__file__).with_name("example")
 

@@ -1,35 +1,350 @@
-"""How `renew` gets certificates from ACME servers: all services of all groups as one batch, written ahead.
-
-Key, CSR and order are pushed before a challenge is answered; whatever is killed after that is gone on with by any later
-run, from what the branch and the CA say. One commit shows every challenge, one wait covers all, one push ends it.
-"""
+"""One service on its way through ACME, in memory, and the changes that write it down."""
 
 from __future__ import annotations
 
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from sslops.errors import AcmeError, NoIdentity, SslopsError
-from sslops.issue.acme_jobs import Job
-from sslops.issue.acme_orders import Orders
-from sslops.issue.acme_rules import ask_again_at, profile_for, proofs_of
-from sslops.issue.drafting import Drafter
-from sslops.issue.rules import is_alarming, newest
-from sslops.issue.steps import Failure, Outcome
+from sslops.acme.order_rules import (
+    Failed,
+    Show,
+    as_slot,
+    ask_again_at,
+    chosen_time,
+    deadline,
+    is_transient,
+    next_step,
+    profile_for,
+    proofs_of,
+    retry_at,
+    write_proof,
+)
+from sslops.errors import AcmeError, NoIdentity, SslopsError, StateError
+from sslops.issue.rules import is_alarming, newest, renewal_time
+from sslops.issue.steps import Drafter, Failure, Outcome, looked_at
+from sslops.model.acme import ChallengeType, OrderStatus, OrderWish
+from sslops.model.change import Change, GenerationFiles
 from sslops.model.names import ServiceId
+from sslops.model.plan import Verb, Wait
+from sslops.model.state import Order, Status
+from sslops.pki.certificate import names_ca, split_chain
+from sslops.pki.request import request_in
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from datetime import datetime
 
     from sslops.errors import SopsError
-    from sslops.issue.drafts import Draft
+    from sslops.issue.own_cas import Draft
     from sslops.issue.ports import Accounts, AcmeServer, Appointments, Clock, Journal, Solver, Talk, Workshop
-    from sslops.model.acme import Account, ChallengeType, Proof
-    from sslops.model.change import AccountChange, Change
-    from sslops.model.inventory import CertificateAuthority, Inventory
+    from sslops.model.acme import Account, AuthorizationSeen, ChallengeSeen, OrderSeen, Proof, RenewalWindow
+    from sslops.model.change import AccountChange
+    from sslops.model.inventory import CertificateAuthority, Inventory, Service
     from sslops.model.plan import Action
-    from sslops.model.state import State
+    from sslops.model.state import Generation, Issued, Slots, State
+
+
+@dataclass(slots=True)
+class Job:
+    """One service and what the CA showed of its order so far. It ends with `cert`, `failure` or `wait` set."""
+
+    draft: Draft
+    ca: CertificateAuthority
+    generation: Generation
+    slots: Slots
+    digest: str | None
+    document: bytes | None = None
+    """The encrypted key, while it has to be written."""
+    is_stored: bool = False
+    is_alarming: bool = False
+    """Whether the certificate in use ends so soon that a renewal which waits for somebody has failed."""
+    order: OrderSeen | None = None
+    authorizations: tuple[AuthorizationSeen, ...] = ()
+    proofs: frozenset[Proof] = frozenset()
+    """What this run has to show."""
+    shown: frozenset[Proof] = frozenset()
+    """What is, or may be, shown for its order, by an earlier run or by this one."""
+    cert: bytes | None = None
+    chain: bytes | None = None
+    window: RenewalWindow | None = None
+    failure: SslopsError | None = None
+    wait: Wait | None = None
+    is_counted: bool = True
+    """False after a failure that says nothing about the order: it is told and not written down."""
+    written: tuple[Generation, Slots] | None = None
+    """What the branch says of it."""
+    last_change: Change | None = None
+
+    @property
+    def service(self) -> Service:
+        """The service."""
+        return self.draft.service
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more is done for it in this run."""
+        return self.cert is not None or self.failure is not None or self.wait is not None
+
+    @property
+    def is_news(self) -> bool:
+        """Whether the branch does not say yet where it stands."""
+        if not self.is_stored:
+            return self.document is not None and self.wait is None
+        return self.is_counted and self.written != (self.generation, replace(self.slots, next=self.generation.id))
+
+    def ordered(self, order: OrderSeen, authorizations: Iterable[AuthorizationSeen], now: datetime) -> None:
+        """Note what the CA shows of the order."""
+        self.order, self.authorizations = order, tuple(authorizations)
+        end = deadline(order, self.authorizations, now)
+        self.generation = replace(
+            self.generation, status=Status.ORDERED, order=Order(order.url, end, self._challenges()), failure=None
+        )
+
+    def needs(self, proofs: Iterable[Proof]) -> None:
+        """Note what has to be shown for it."""
+        self.proofs = frozenset(proofs)
+        self.shown |= self.proofs
+        if self.generation.order is not None:
+            order = replace(self.generation.order, challenges=self._challenges())
+            self.generation = replace(self.generation, order=order)
+
+    def waits(self, what: str, why: str) -> None:
+        """Leave it as it is for a later run, which has until the order's end; it is a failure where time is short."""
+        until = self.generation.order.expires if self.generation.order is not None else None
+        key = self.service.id
+        self.wait = Wait(Verb.RENEW, key.group, key.name, what, until, why, fatal=self.is_alarming)
+
+    def fail(self, error: SslopsError, now: datetime) -> None:
+        """Count a failure: an order that came to nothing is forgotten, one that a weak server holds is kept."""
+        self.failure = error
+        kept = isinstance(error, AcmeError) and is_transient(error) and self.generation.order is not None
+        if not kept:
+            self.generation = replace(self.generation, status=Status.KEYED, order=None)
+        self.generation = replace(self.generation, failure=error.what)
+        failures = self.slots.failures + 1
+        asked = error.retry_after_seconds if isinstance(error, AcmeError) else None
+        self.slots = replace(self.slots, failures=failures, retry_at=retry_at(now, failures, asked))
+
+    def stumble(self, error: SslopsError) -> None:
+        """Tell a failure that is neither the order's nor the CA's; the next run goes on where this one stands."""
+        self.failure, self.is_counted = error, False
+
+    def succeed(self, issued: Issued, inventory: Inventory) -> None:
+        """Note the certificate's facts: the generation is final, and when it is renewed is chosen."""
+        generation = replace(self.generation, status=Status.ISSUED, issued=issued, order=None, failure=None)
+        self.generation = generation
+        window, service = self.window, self.service
+        renew_at = (
+            renewal_time(inventory, service, generation)
+            if window is None
+            else chosen_time(window, service.id, generation.id, issued)
+        )
+        ari = None if window is None else as_slot(window)
+        self.slots = replace(self.slots, renew_at=renew_at, ari=ari, retry_at=None, failures=0)
+
+    def change(self) -> Change:
+        """Return the commit that writes down where it stands; after it its key and CSR are stored."""
+        files = GenerationFiles(
+            self.generation, None if self.is_stored else self.draft.csr, self.cert, self.chain, self.document
+        )
+        self.slots = replace(self.slots, next=self.generation.id)
+        self.document, self.is_stored, self.written = None, True, (self.generation, self.slots)
+        self.last_change = Change(
+            action="renew",
+            service=self.service.id,
+            title=f"{self.generation.id}, {self._title()}",
+            why=f"{self._why()}.",
+            slots=self.slots,
+            generation=self.generation.id,
+            put=(files,),
+            plan=self.digest,
+        )
+        return self.last_change
+
+    def _challenges(self) -> tuple[str, ...]:
+        """Return all that is, or may be, shown: a later run takes it away, though nobody has to see it any more."""
+        return tuple(sorted(write_proof(proof) for proof in self.shown))
+
+    def _title(self) -> str:
+        generation = self.generation
+        if generation.issued is not None:
+            return f"until {generation.issued.not_after:%Y-%m-%d}"
+        if self.failure is not None:
+            return f"failed {self.slots.failures} times"
+        return "ordered" if generation.order is not None else "key and CSR"
+
+    def _why(self) -> str:
+        why = f"{self.draft.action.why[:1].upper()}{self.draft.action.why[1:]}"
+        if self.failure is not None:
+            return f"{why}. It failed: {self.failure.what}"
+        if self.generation.issued is not None:
+            return f"{why}: issued by {self.generation.issued.issuer}"
+        return f"{why}: ordered from {self.ca.name}" if self.generation.order is not None else why
+
+
+WORKERS = 8
+POLL_SECONDS = 180
+"""How long one run looks at orders that the CA works on; a later run goes on."""
+_FIRST_POLL, _LONGEST_POLL, _POLL_BACKOFF = 0.05, 5.0, 1.6
+_SILENCES = 2
+
+
+@dataclass(slots=True)
+class Orders:
+    """The orders of one run at all its CAs; *sleep* takes seconds."""
+
+    servers: Mapping[str, AcmeServer]
+    inventory: Inventory
+    clock: Clock
+    sleep: Callable[[float], None]
+    talk: Talk
+    _challenges: dict[Proof, ChallengeSeen] = field(default_factory=dict)
+    _silent: Counter[str] = field(default_factory=Counter)
+
+    def begin(self, jobs: Sequence[Job], replaced: Mapping[ServiceId, bytes]) -> None:
+        """Place the order of each job, or look at the one it has; *replaced* is the present certificate by service."""
+        placed: dict[ServiceId, OrderSeen] = {}
+
+        def place(job: Job) -> None:
+            placed[job.service.id] = self._place(job, replaced.get(job.service.id))
+
+        # All orders first: pebble 2.10 may lock up for good when it reads an authorization while it makes an order.
+        self._each(jobs, place)
+        self._each(
+            [job for job in jobs if job.service.id in placed], lambda job: self._read(job, placed[job.service.id])
+        )
+
+    def answer(self, jobs: Sequence[Job]) -> None:
+        """Tell the CA that every proof of these jobs is there."""
+        self._each(jobs, self._answer)
+
+    def finish(self, jobs: Sequence[Job]) -> None:
+        """Bring each job to its certificate or its failure, as far as the CA gets in a bounded time."""
+        pause, waited = _FIRST_POLL, 0.0
+        active = [job for job in jobs if not job.is_over]
+        with self.talk.progress("certificates", len(active)) as advance:
+            while active:
+                self._each(active, self._advance)
+                still = [job for job in active if not job.is_over]
+                advance(len(active) - len(still))
+                if not still:
+                    return
+                asked = min(job.order.retry_after_seconds or 0 if job.order else 0 for job in still)
+                step = max(pause, min(asked, POLL_SECONDS - waited))
+                if waited + step > POLL_SECONDS:
+                    break
+                self.sleep(step)
+                waited, pause, active = waited + step, min(pause * _POLL_BACKOFF, _LONGEST_POLL), still
+        for job in (job for job in active if not job.is_over):
+            job.waits("order", f"'{job.ca.name}' is still at work on the order")
+
+    def _each(self, jobs: Sequence[Job], act: Callable[[Job], None]) -> None:
+        def attempt(job: Job) -> None:
+            if job.is_over:
+                return
+            try:
+                self._require_voice(job.ca.name)
+                act(job)
+            except SslopsError as error:
+                if isinstance(error, AcmeError) and error.problem == "timeout":
+                    self._silent[job.ca.name] += 1
+                job.fail(error, self.clock.now())
+
+        with ThreadPoolExecutor(WORKERS) as pool:
+            list(pool.map(attempt, jobs))
+
+    def _require_voice(self, ca: str) -> None:
+        if self._silent[ca] >= _SILENCES:
+            message = f"'{ca}' gives no answers"
+            raise AcmeError(message, hint="the next run tries again", problem="timeout")
+
+    def _place(self, job: Job, replaced: bytes | None) -> OrderSeen:
+        server, known = self.servers[job.ca.name], job.generation.order
+        if known is not None:
+            return server.look(known.url)
+        profile, _ = profile_for(job.ca, server.directory)
+        job.generation = replace(job.generation, profile=profile)
+        return server.order(OrderWish(job.service.sans, profile, replaced))
+
+    def _read(self, job: Job, order: OrderSeen) -> None:
+        server = self.servers[job.ca.name]
+        authorizations = tuple(server.authorization(url) for url in self._worth_a_look(order))
+        foreign = {each.identifier for each in authorizations} - {_bare(name) for name in job.service.sans}
+        if foreign:
+            message = f"'{job.ca.name}' wants a proof for '{min(foreign)}', which was not ordered"
+            raise StateError(message)
+        kind = ChallengeType(job.ca.validation or ChallengeType.DNS_01)
+        step = next_step(order, authorizations, kind)
+        if isinstance(step, Failed):
+            raise AcmeError(f"the order at '{job.ca.name}' came to nothing: {step.why}")
+        job.ordered(order, authorizations, self.clock.now())
+        if isinstance(step, Show):
+            shown = {server.proof(job.service.id.group, *each): each[1] for each in step.challenges}
+            self._challenges.update(shown)
+            job.needs(shown)
+
+    def _worth_a_look(self, order: OrderSeen) -> tuple[str, ...]:
+        return order.authorizations if order.status in {OrderStatus.PENDING, OrderStatus.INVALID} else ()
+
+    def _answer(self, job: Job) -> None:
+        for proof in sorted(job.proofs):
+            self.servers[job.ca.name].answer(self._challenges[proof])
+
+    def _advance(self, job: Job) -> None:
+        """Take the order as far as it goes now."""
+        if job.order is None:
+            return
+        server = self.servers[job.ca.name]
+        order = server.look(job.order.url)
+        if order.status == OrderStatus.READY:
+            order = server.finalize(order, job.draft.csr or b"")
+        job.order = order
+        if order.status == OrderStatus.INVALID:
+            authorizations = [server.authorization(url) for url in order.authorizations]
+            step = next_step(order, authorizations, ChallengeType(job.ca.validation or ChallengeType.DNS_01))
+            why = step.why if isinstance(step, Failed) else order.status
+            raise AcmeError(f"the order at '{job.ca.name}' came to nothing: {why}")
+        if order.status == OrderStatus.VALID and order.certificate:
+            self._fetch(job, order, server)
+
+    def _fetch(self, job: Job, order: OrderSeen, server: AcmeServer) -> None:
+        chosen = self._chain(job, server.chains(order, alternates=job.ca.preferred_chain is not None))
+        certs = split_chain(chosen)
+        if len(certs) < 2:  # noqa: PLR2004  (a leaf and its issuer)
+            message = f"'{job.ca.name}' gave no chain for '{job.service.id}'"
+            raise StateError(message)
+        cert, chain = certs[0], b"".join(certs[1:])
+        now = self.clock.now()
+        request = request_in(self.inventory, job.service)
+        # Whether clients trust the CA is theirs to say; that the chain it gave holds together is looked at here.
+        issued = looked_at(cert, b"".join(certs[1:-1]), certs[-1], job.generation, request, now)
+        job.window = self._window(server, cert)
+        job.cert, job.chain = cert, chain
+        job.succeed(issued, self.inventory)
+
+    def _chain(self, job: Job, chains: Sequence[bytes]) -> bytes:
+        wanted = job.ca.preferred_chain
+        if wanted is None:
+            return chains[0]
+        for chain in chains:
+            if names_ca(chain, wanted):
+                return chain
+        self.talk.say(f"'{job.ca.name}' offers {len(chains)} chains, none with '{wanted}'; its default is used")
+        return chains[0]
+
+    def _window(self, server: AcmeServer, cert: bytes) -> RenewalWindow | None:
+        """Return the suggested window; the certificate counts without one."""
+        try:
+            return server.renewal_window(cert)
+        except AcmeError:
+            return None
+
+
+def _bare(name: str) -> str:
+    return name.removeprefix("*.")
+
 
 PROOF_SECONDS = 300
 """How long a run waits until every name server shows every challenge; a later run looks again."""

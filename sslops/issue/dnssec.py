@@ -13,8 +13,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sslops.issue.rules import What
-from sslops.model.addresses import is_address
-from sslops.model.names import ServiceId
+from sslops.model.names import ServiceId, is_address
 from sslops.model.plan import Hazard, HazardName, Plan, Verb
 
 if TYPE_CHECKING:

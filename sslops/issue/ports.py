@@ -25,41 +25,11 @@ if TYPE_CHECKING:
         Proof,
         RenewalWindow,
     )
+    from sslops.model.certificates import MadeKey, Request, Validity
     from sslops.model.change import AccountChange, Change
-    from sslops.model.inventory import KeySpec, Subject
+    from sslops.model.inventory import KeySpec
     from sslops.model.names import GenerationId, ServiceId
     from sslops.model.secret import Secret
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """What a CSR asks for, as the inventory has it.
-
-    *subject* is as it will appear, without empty or impossible fields; *path_length* is null where there is no limit.
-    """
-
-    subject: Subject
-    sans: tuple[str, ...]
-    key: KeySpec
-    eku: tuple[str, ...] = ()
-    is_ca: bool = False
-    path_length: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Validity:
-    """From when and until when a certificate counts, both moments included (RFC 5280 section 4.1.2.5)."""
-
-    not_before: datetime
-    not_after: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class MadeKey:
-    """A new private key as PKCS#8 PEM, and the SHA-256 (hex) of its public half."""
-
-    private: Secret
-    spki_sha256: str
 
 
 class Signer(Protocol):

@@ -1,8 +1,4 @@
-"""What `renew` does now and what waits: pure, total, told the time.
-
-Due is asked of the newest certificate, `next`'s or else `curr`'s. An action's `generation` is the one whose key is
-used: null makes a new key, a standing key's id issues that generation, any other id is re-issued with the same key.
-"""
+"""Who signs for whom: the order of the work, which generation of an own CA signs, and why one cannot."""
 
 from __future__ import annotations
 
@@ -11,14 +7,14 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from sslops.issue.lifetime import ca_renew_at, renew_at
-from sslops.issue.limits import Budget
-from sslops.issue.ports import Validity
-from sslops.issue.request import request_in, request_sha256
-from sslops.issue.signers import is_root, obstacle, signers_above, signing_generation
+from sslops.acme.limits import Budget
+from sslops.model.certificates import Validity
 from sslops.model.inventory import CaType, KeyLifecycle
-from sslops.model.names import ServiceId
+from sslops.model.names import ServiceId, format_time
 from sslops.model.plan import Action, Plan, Verb, Wait
+from sslops.model.state import Status
+from sslops.pki.lifetime import ca_renew_at, renew_at
+from sslops.pki.request import request_in, request_sha256
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -26,6 +22,47 @@ if TYPE_CHECKING:
     from sslops.model.inventory import Inventory, Service, Settings
     from sslops.model.names import GenerationId
     from sslops.model.state import Branches, Generation, ServiceState, Slots
+
+
+def is_root(inventory: Inventory, service: Service) -> bool:
+    """Whether *service* is an own CA that signs itself."""
+    return service.is_ca and inventory.signer_of(service) in {None, service.id}
+
+
+def signers_above(inventory: Inventory, service: Service) -> int:
+    """Return how many own CAs stand above *service*: roots come first in a run, leaves last."""
+    above: set[ServiceId] = set()
+    signer = inventory.signer_of(service)
+    while signer is not None and signer not in above and signer in inventory.services:
+        above.add(signer)
+        signer = inventory.signer_of(inventory.services[signer])
+    return len(above - {service.id})
+
+
+def signing_generation(state: ServiceState) -> Generation | None:
+    """Return the generation an own CA signs with: its `next` if issued, else `curr`; never one that was taken back."""
+    candidates = (found for found in (state.next, state.curr) if found is not None)
+    usable = (found for found in candidates if found.status is Status.ISSUED and found.issued is not None)
+    return next((found for found in usable if found.id != state.slots.refused), None)
+
+
+def obstacle(signer: ServiceId, candidate: Generation | None, now: datetime, ends: datetime | None) -> str | None:
+    """Say why *signer* cannot sign with *candidate*, or null.
+
+    *ends* is given when a certificate is only due: a signer that ends no later would not make it last longer.
+    """
+    if candidate is None or candidate.issued is None:
+        return f"its signer '{signer}' has no certificate yet"
+    if candidate.issued.not_after <= now:
+        return f"the certificate of its signer '{signer}' has expired on {format_time(candidate.issued.not_after)}"
+    if ends is not None and candidate.issued.not_after <= ends:
+        return ends_no_later(signer, candidate.issued.not_after)
+    return None
+
+
+def ends_no_later(signer: ServiceId, ends: datetime) -> str:
+    """Say that *signer*, which ends at *ends*, has to be renewed first."""
+    return f"its signer '{signer}' ends no later, on {format_time(ends)}: that comes first"
 
 
 class What(StrEnum):

@@ -1,33 +1,221 @@
-"""How `renew` does what its plan says: keys, CSRs and certificates become changes, signers first.
-
-Nothing is written here: a change holds the files of one commit. One service that fails stops no other, except those
-that it was to sign for.
-"""
+"""How one step is carried out: a key and a CSR, or a certificate for them, as a draft in memory."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from sslops.errors import SslopsError
-from sslops.issue.drafting import Drafter
-from sslops.issue.drafts import Draft, Obstacle, SignedBy
-from sslops.issue.rules import What, is_alarming, newest, renewal_time
-from sslops.issue.signers import signers_above
+from sslops.errors import SslopsError, StateError
+from sslops.issue.own_cas import KEY_FILE, Draft, Obstacle, OwnCas, SignedBy
+from sslops.issue.rules import (
+    ASKED,
+    Reason,
+    What,
+    ends_no_later,
+    is_alarming,
+    is_root,
+    newest,
+    renewal_time,
+    signers_above,
+    signing_generation,
+)
 from sslops.model.change import Change, GenerationFiles
-from sslops.model.names import ServiceId, format_time
+from sslops.model.names import ServiceId, format_time, generation_id
 from sslops.model.plan import Verb, Wait
+from sslops.model.state import Generation, Issued, Status
+from sslops.pki import certificate
+from sslops.pki.lifetime import validity
+from sslops.pki.request import key_size, request_in, request_sha256
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from datetime import datetime
 
     from sslops.errors import SopsError
+    from sslops.issue.own_cas import OpenCa
     from sslops.issue.ports import Workshop
-    from sslops.model.inventory import Inventory
+    from sslops.model.certificates import Request
+    from sslops.model.inventory import Inventory, Service
+    from sslops.model.names import GenerationId
     from sslops.model.plan import Action, Plan
     from sslops.model.secret import Secret
     from sslops.model.state import Slots, State
+
+
+class Drafter:
+    """Makes the drafts of one run; it must be given signers before those they sign for."""
+
+    def __init__(self, inventory: Inventory, state: State, now: datetime, workshop: Workshop, said: str = "") -> None:
+        """Take what the branch `next` has, and with whom to work; *said* is the reason a person gave for the run."""
+        self._inventory, self._state, self._now, self._said = inventory, state, now, said
+        self._maker, self._files = workshop.maker, workshop.files
+        self._cas = OwnCas(inventory, state, now, workshop)
+
+    def draft(self, action: Action) -> Draft | Obstacle:
+        """Return what *action* makes, or what it waits for; SslopsError when it failed."""
+        service = self._inventory.services[ServiceId(action.group, action.service)]
+        keyed = self.keyed(action)
+        if not What(action.what).signs:
+            return keyed
+        signed = self._self_signed(keyed) if is_root(self._inventory, service) else self._signed(keyed)
+        if isinstance(signed, Draft) and service.is_ca:
+            self._cas.add(signed)
+        return signed
+
+    def keyed(self, action: Action) -> Draft:
+        """Return the draft with its key and CSR: new ones, or those of the generation that the action names."""
+        service = self._inventory.services[ServiceId(action.group, action.service)]
+        if action.generation is None:
+            return self._with_new_key(action, service)
+        source = self._state[service.id].generations.get(action.generation)
+        if source is None:
+            message = f"'{service.id}' has no generation '{action.generation}'"
+            raise StateError(message, hint="sslops check")
+        csr = self._file(service.id, source.id, "csr.pem")
+        if action.what in {What.RESUME, What.ISSUE}:
+            return Draft(action, service, self._gone_on(action, service, source), csr=csr)
+        generation = replace(
+            self._new_generation(action, service, source.spki_sha256),
+            csr_sha256=source.csr_sha256,
+            reused_from=source.id,
+        )
+        return Draft(action, service, generation, csr=csr, document=self._file(service.id, source.id, KEY_FILE))
+
+    def _gone_on(self, action: Action, service: Service, source: Generation) -> Generation:
+        """Return the generation on deck as it is gone on with: its order as it is, or before a new one."""
+        generation = replace(source, said=self._words(action, source))
+        if action.what == What.RESUME:
+            return generation
+        return replace(generation, ca=service.signing_ca, reason=action.reason, order=None, failure=None)
+
+    def _with_new_key(self, action: Action, service: Service) -> Draft:
+        made = self._maker.make_key(service.key)
+        csr = self._maker.make_csr(request_in(self._inventory, service), made.private)
+        return Draft(
+            action, service, self._new_generation(action, service, made.spki_sha256), csr=csr, key=made.private
+        )
+
+    def _new_generation(self, action: Action, service: Service, spki_sha256: str) -> Generation:
+        created_at = _free_moment(self._now, spki_sha256, self._state[service.id].generations)
+        return Generation(
+            id=generation_id(created_at, spki_sha256),
+            status=Status.KEYED,
+            created_at=created_at,
+            ca=service.signing_ca,
+            profile=None,
+            reason=action.reason,
+            said=self._words(action),
+            reused_from=None,
+            key_type=service.key.ktype,
+            key_size=key_size(service.key),
+            spki_sha256=spki_sha256,
+            csr_sha256=request_sha256(request_in(self._inventory, service)),
+        )
+
+    def _words(self, action: Action, begun: Generation | None = None) -> str | None:
+        """Return why a person asked for *action*; who goes on with what was *begun* for that reason keeps the words."""
+        if action.reason not in ASKED:
+            return None
+        kept = begun.said if begun is not None and begun.reason == action.reason else None
+        return self._said or kept
+
+    def _signed(self, draft: Draft) -> Draft | Obstacle:
+        """Let the signer sign; what it signed is looked at before it counts."""
+        signer = self._inventory.signer_of(draft.service)
+        if signer is None:
+            return Obstacle("signer", f"no own CA '{draft.service.signing_ca}' in the inventory")
+        ca = self._cas.opened(signer)
+        if isinstance(ca, Obstacle):
+            return ca
+        if draft.action.reason == Reason.DUE and not self._would_last_longer(draft.service, ca):
+            return Obstacle("signer", ends_no_later(ca.service, ca.validity.not_after))
+        request = request_in(self._inventory, draft.service)
+        cert = ca.signer.sign(request, _csr(draft), validity(self._now, ca.sign_end_days, ca.validity))
+        signed_by = SignedBy(ca.service, ca.generation)
+        signed = replace(draft, cert=cert, chain=ca.chain, signed_by=signed_by)
+        # Above the signer all was looked at when it was opened; only a CA can exceed a path length further up.
+        return self._issued(signed, request, *((ca.chain, ca.root) if request.is_ca else (b"", ca.cert)))
+
+    def _would_last_longer(self, service: Service, ca: OpenCa) -> bool:
+        present = newest(self._state[service.id])
+        return present is None or present.issued is None or present.issued.not_after < ca.validity.not_after
+
+    def _self_signed(self, draft: Draft) -> Draft | Obstacle:
+        """Make a root: its chain is empty, and nobody who cannot open the present one's key replaces it."""
+        key = self._root_key(draft)
+        if isinstance(key, Obstacle):
+            return key
+        ca, request = draft.service.ca, request_in(self._inventory, draft.service)
+        if ca is None:
+            message = f"'{draft.service.id}' has no 'ca' section"
+            raise StateError(message, hint="sslops check")
+        time = validity(self._now, ca.end_days or 2 * ca.sign_end_days)
+        cert = self._maker.self_sign(request, key, time, ca.digest)
+        return self._issued(replace(draft, cert=cert, chain=b""), request, b"", cert)
+
+    def _root_key(self, draft: Draft) -> Secret | Obstacle:
+        present = signing_generation(self._state[draft.service.id])
+        source = draft.generation.reused_from or (present.id if present is not None else None)
+        opened = self._cas.key(draft.service.id, source) if source is not None else None
+        if isinstance(opened, Obstacle):
+            return opened
+        if draft.key is not None:
+            return draft.key
+        return opened if opened is not None else self._cas.key(draft.service.id, draft.generation.id)
+
+    def _issued(self, draft: Draft, request: Request, path: bytes, anchor: bytes) -> Draft:
+        """Let a certificate count after a look at it, along *path* up to *anchor*."""
+        cert, generation = draft.cert or b"", draft.generation
+        signer = draft.signed_by.generation if draft.signed_by is not None else None
+        issued = looked_at(cert, path, anchor, generation, request, self._now, signer)
+        return replace(draft, generation=replace(generation, status=Status.ISSUED, issued=issued))
+
+    def _file(self, service: ServiceId, generation: GenerationId, name: str) -> bytes:
+        content = self._files.read(service, generation, name)
+        if content is None:
+            message = f"'state/{service}/{generation}/{name}' is not there"
+            raise StateError(message, hint="sslops check")
+        return content
+
+
+def looked_at(
+    cert: bytes,
+    path: bytes,
+    anchor: bytes,
+    generation: Generation,
+    request: Request,
+    now: datetime,
+    signer: GenerationId | None = None,
+) -> Issued:
+    """Return the facts of a certificate that *path* leads to *anchor*; StateError when it is not what was asked for."""
+    found = certificate.faults(cert, path, anchor, spki_sha256=generation.spki_sha256, sans=request.sans, now=now)
+    if found:
+        message = f"the new certificate '{generation.id}' is not used: {'; '.join(found)}"
+        raise StateError(message)
+    facts = certificate.read_certificate(cert)
+    return Issued(
+        issued_at=now,
+        serial=facts.serial,
+        issuer=facts.issuer,
+        not_before=facts.not_before,
+        not_after=facts.not_after,
+        sans=facts.sans,
+        cert_sha256=facts.cert_sha256,
+        signer=signer,
+    )
+
+
+def _csr(draft: Draft) -> bytes:
+    return draft.csr or b""
+
+
+def _free_moment(now: datetime, spki_sha256: str, taken: Mapping[GenerationId, Generation]) -> datetime:
+    """Return the first moment from *now* on that gives an id of its own: one key may be certified twice in a second."""
+    moment = now
+    while generation_id(moment, spki_sha256) in taken:
+        moment += timedelta(seconds=1)
+    return moment
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import NewType
@@ -59,3 +60,12 @@ def parse_time(text: str) -> datetime:
         message = f"'{text}' is not a time like 2026-11-24T14:30:00Z"
         raise ValueError(message)
     return datetime.fromisoformat(text)
+
+
+def is_address(name: str) -> bool:
+    """Whether *name* is an IPv4 or IPv6 address."""
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True

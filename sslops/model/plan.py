@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
+
+from sslops.errors import Refused
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import datetime
 
+    from sslops.model.inventory import Consent, Inventory
     from sslops.model.names import GenerationId
 
 
@@ -134,3 +139,35 @@ def joined(plans: Iterable[Plan]) -> Plan:
 
 def _action_order(action: Action) -> tuple[int, str, str, str, tuple[str, ...]]:
     return list(Verb).index(action.verb), action.group, action.service, action.what, action.targets
+
+
+def digest(plan: Plan) -> str:
+    """Return `sha256:` and the hash of the canonical JSON of the plan's actions."""
+    actions = [
+        {
+            "verb": str(action.verb),
+            "group": action.group,
+            "service": action.service,
+            "what": action.what,
+            "reason": str(action.reason),
+            "generation": action.generation,
+            "targets": list(action.targets),
+        }
+        for action in plan.actions
+    ]
+    canonical = json.dumps(actions, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return "sha256:" + hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def require(plan: Plan, expected: str | None) -> None:
+    """Do nothing when *plan* is the one asked for; Refused otherwise."""
+    actual = digest(plan)
+    if expected is not None and actual != expected:
+        message = f"the plan is now {actual}, not {expected}"
+        raise Refused(message, hint="sslops plan")
+
+
+def consents(inventory: Inventory, given: Iterable[Consent], now: datetime) -> Consents:
+    """Join what the command line accepts with what the inventory still does at *now*."""
+    standing = [consent for consent in inventory.accepts if consent.until is None or now < consent.until]
+    return Consents(frozenset((consent.hazard, consent.subject) for consent in (*standing, *given)))

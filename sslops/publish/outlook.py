@@ -16,11 +16,11 @@ from sslops.roll.rules import RollOptions, plan, verdict
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from sslops.dane.gate import Gate
+    from sslops.dane.may_serve import Gate
+    from sslops.dane.rrset_inputs import World
+    from sslops.dane.rrset_plan import Owner
     from sslops.model.plan import Plan
     from sslops.model.state import Generation
-    from sslops.publish.owner import Owner
-    from sslops.publish.world import World
 
 
 def outlook(world: World, gate: Gate) -> tuple[NameOutlook, ...]:

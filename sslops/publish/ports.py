@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from sslops.observe.ports import Clock, Repository
-from sslops.propose.ports import Requests
+from sslops.probe.survey import Clock, Repository
+from sslops.proposals.ports import Requests
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from sslops.dane.rrset_inputs import World
     from sslops.model.change import Note
     from sslops.model.inventory import Verify
     from sslops.model.ledger import Ledger
+    from sslops.model.observations import PortSeen, Zone
     from sslops.model.proposal import Text
-    from sslops.model.seen import PortSeen, Zone
     from sslops.publish.rules import Publication
-    from sslops.publish.world import World
-    from sslops.state.snapshot import Snapshot
+    from sslops.repo.snapshot import Snapshot
+
 
 __all__ = ["AskPort", "Clock", "Describe", "DnsRepository", "Ops", "Requests"]
 

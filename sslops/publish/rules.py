@@ -10,15 +10,14 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from sslops.dane.records import Index
+from sslops.dane.rrset_inputs import World, active_apexes
+from sslops.dane.rrset_plan import Owner, is_failure
 from sslops.model.plan import Action, Plan, Verb, Wait, joined
 from sslops.model.tlsa import TlsaParams
-from sslops.publish.owner import Owner
-from sslops.publish.urgency import is_failure
-from sslops.publish.world import World, active_apexes
 
 if TYPE_CHECKING:
     from sslops.dane.names import DaneName
-    from sslops.model.seen import Zone
+    from sslops.model.observations import Zone
     from sslops.model.tlsa import TlsaRecord
 
 
@@ -32,7 +31,7 @@ class Reason(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Proposal:
+class ZoneChange:
     """The include file that one apex should have."""
 
     apex: str
@@ -45,7 +44,7 @@ class Publication:
     """The plan, and the proposals that carry it out."""
 
     plan: Plan
-    proposals: tuple[Proposal, ...]
+    proposals: tuple[ZoneChange, ...]
 
 
 def owners_to_ask(world: World) -> tuple[Owner, ...]:
@@ -81,13 +80,13 @@ def waiting(found: Publication, world: World, why: str) -> Plan:
     return replace(found.plan, actions=(), waits=(*found.plan.waits, *waits))
 
 
-def _apex(apex: str, owners_of_apex: tuple[Owner, ...], world: World) -> tuple[Proposal, Plan]:
+def _apex(apex: str, owners_of_apex: tuple[Owner, ...], world: World) -> tuple[ZoneChange, Plan]:
     base = world.repo[apex].base
     names = {owner.owner: owner.becomes() for owner in owners_of_apex}
     zone = {owner: name.rrset for owner, name in names.items() if name.rrset.records}
     waits = tuple(wait for name in names.values() for wait in name.waits)
     hazards = tuple(hazard for name in names.values() for hazard in name.hazards)
-    proposal = Proposal(apex, zone, frozenset(record for rrset in zone.values() for record in rrset.records))
+    proposal = ZoneChange(apex, zone, frozenset(record for rrset in zone.values() for record in rrset.records))
     return proposal, Plan(_actions(apex, zone, base.views, world), waits, hazards)
 
 

@@ -11,10 +11,8 @@ from typing import TYPE_CHECKING
 
 from sslops.model.proposal import RequestState
 from sslops.model.state import Status
-from sslops.report.document import Part, Table, bullets, fitted, on_one_row
-from sslops.report.escape import as_code, for_markdown
-from sslops.report.phase import Phase
-from sslops.report.words import count, stamp
+from sslops.report.status import Phase
+from sslops.report.text import Part, Table, as_code, bullets, count, fitted, for_markdown, on_one_row, stamp
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -23,8 +21,9 @@ if TYPE_CHECKING:
     from sslops.model.ledger import Ledger
     from sslops.model.proposal import MergeRequest
     from sslops.model.state import Branches
-    from sslops.report.document import Written
-    from sslops.report.status_view import ServiceStatus, StatusReport, StatusWait
+    from sslops.report.status import ServiceStatus, StatusReport, StatusWait
+    from sslops.report.text import Written
+
 
 MARKER = "<!-- sslops-dashboard -->"
 TITLE = "Certificates: where everything stands"

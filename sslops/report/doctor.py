@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from sslops.doctor.finding import Health, is_ill
-from sslops.report.escape import on_one_line
+from sslops.doctor.findings import Health, is_ill
+from sslops.report.text import on_one_line
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sslops.doctor.finding import Finding
+    from sslops.doctor.findings import Finding
 
 
 def as_text(findings: Sequence[Finding]) -> str:

@@ -7,12 +7,12 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from sslops.model.names import format_time
-from sslops.report.escape import visible
+from sslops.report.text import visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from sslops.model.forecast import Event, Forecast, LongWait
+    from sslops.model.outlook import Event, Forecast, LongWait
 
 
 def as_text(found: Forecast) -> str:

@@ -6,14 +6,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sslops.model.tlsa import EMPTY
-from sslops.report.columns import columns
+from sslops.report.text import columns
 
 if TYPE_CHECKING:
     from sslops.dane.records import Keys
     from sslops.model.names import GenerationId, ServiceId
-    from sslops.model.seen import PortSeen, ServerSeen
+    from sslops.model.observations import PortSeen, ServerSeen
     from sslops.model.tlsa import TlsaRecord
-    from sslops.observe.live import LiveName, LivePort
+    from sslops.probe.live import LiveName, LivePort
+
 
 FOREIGN = "not ours"
 

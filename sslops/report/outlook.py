@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sslops.model.names import format_time
-from sslops.report.escape import as_code, for_markdown, visible
-from sslops.report.words import until
+from sslops.report.text import as_code, for_markdown, until, visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from sslops.observe.ports import Clock
-from sslops.propose.ports import Requests
+from sslops.probe.survey import Clock
+from sslops.proposals.ports import Requests
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from sslops.model.change import Change, Note
     from sslops.model.ledger import Ledger
     from sslops.model.proposal import Text
-    from sslops.state.snapshot import Snapshot
+    from sslops.repo.snapshot import Snapshot
+
 
 __all__ = ["Clock", "Describe", "Ops", "Requests"]
 

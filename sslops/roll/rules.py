@@ -1,32 +1,45 @@
-"""When `next` may become `curr`: age, signer, a person's word, and the gate of design section 2; and the way back.
+"""How long a certificate lies on deck before it is rolled: `min_roll_mins`, whatever DANE asks for beside it.
 
-`plan` is total: a service that cannot be rolled now is a wait with a date or a reason, never an error. A roll that is
-taken back (`roll --back`) is a roll to the generation in `prev`. It moves pointers at once, which makes publish bring
-the record back; no host follows before the gate allows it.
+The one rule for whoever does it or says when: `roll`, `plan`, `status` and the bodies of merge requests.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from sslops.dane.gate import YES, Verdict, slowest
-from sslops.issue.request import request_in, request_sha256
+from sslops.dane.may_serve import YES, Verdict, slowest
 from sslops.model.names import ServiceId, format_time
 from sslops.model.plan import Action, HazardName, Plan, Verb, Wait, joined
 from sslops.model.state import Status
-from sslops.roll.age import mature_at
+from sslops.pki.request import request_in, request_sha256
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from datetime import datetime
 
-    from sslops.dane.gate import Gate
+    from sslops.dane.may_serve import Gate
     from sslops.model.inventory import Inventory, Service
     from sslops.model.names import GenerationId
     from sslops.model.plan import Hazard
     from sslops.model.state import Branches, Generation, ServiceState, Slots
+
+
+ASKED_FOR = frozenset({"forced", "new-key"})
+"""The reasons of a generation that a person asked for by name (`renew --force`, `--new-key`): it is wanted now."""
+
+
+def mature_at(service: Service, on_deck: Generation, minutes: int | None = None) -> datetime | None:
+    """Return when *on_deck* has been on deck for long enough; null when it need not lie there at all.
+
+    *minutes* is what the command line says instead of the inventory, and counts for every generation. What a person
+    asked for does not wait for the inventory's: who replaces a key that leaked has no time for it.
+    """
+    if on_deck.issued is None or (minutes is None and on_deck.reason in ASKED_FOR):
+        return None
+    return on_deck.issued.issued_at + timedelta(minutes=service.min_roll_minutes if minutes is None else minutes)
 
 
 REHEARSAL = "rehearsal"
@@ -94,7 +107,7 @@ def rolled_slots(slots: Slots, now: datetime) -> Slots:
 
 
 def back_slots(state: ServiceState, now: datetime) -> Slots:
-    """Return the slots after the last roll is taken back at *now*; as after a revert on main (`state/take_in.py`).
+    """Return the slots after the last roll is taken back at *now*; as after a revert on main (`repo/take_in.py`).
 
     What was live is refused, stays at hand in `prev`, and is staged again where nothing else is.
     """

@@ -5,16 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sslops.dane.gate import Gate
+from sslops.dane.may_serve import Gate
 from sslops.dane.records import Keys
 from sslops.model.change import Change, Note
 from sslops.model.names import ServiceId
-from sslops.model.plan import Plan
+from sslops.model.plan import Plan, digest, require
 from sslops.model.proposal import Kind, Proposal
-from sslops.plan.digest import digest, require
+from sslops.repo.retrying import comes_true
+from sslops.repo.take_in import applied, rolls
 from sslops.roll import rules
-from sslops.state.retrying import comes_true
-from sslops.state.roll_branch import applied, rolls
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -24,10 +23,10 @@ if TYPE_CHECKING:
     from sslops.model.ledger import Ledger
     from sslops.model.names import GenerationId
     from sslops.model.plan import Action, Wait
-    from sslops.observe.look import Observer
+    from sslops.probe.survey import Observer
+    from sslops.repo.snapshot import Snapshot
     from sslops.roll.ports import Clock, Describe, Ops, Requests
     from sslops.roll.rules import RollOptions
-    from sslops.state.snapshot import Snapshot
 
 
 PATIENCE_SECONDS = 30

@@ -12,7 +12,7 @@ from sslops.dane.names import dane_owners
 from sslops.inventory.reach import deliveries
 from sslops.model.ledger import ApexEntry
 from sslops.model.names import CA_GROUP
-from sslops.model.seen import BaseCommit
+from sslops.model.observations import BaseCommit
 from sslops.model.tlsa import Rrset
 from sslops.simulate.dns import Dns, Line, NameServer
 from sslops.simulate.hosts import SimulatedHost
@@ -26,8 +26,9 @@ if TYPE_CHECKING:
     from sslops.model.inventory import Inventory
     from sslops.model.ledger import HostEntry, Ledger
     from sslops.model.names import GenerationId, ServiceId
-    from sslops.model.seen import Zone
+    from sslops.model.observations import Zone
     from sslops.model.state import Branches
+
 
 BASE = "present"
 

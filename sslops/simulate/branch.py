@@ -1,6 +1,6 @@
 """The branch that proposals lie on: what it has, where it left the base, and what git makes of both.
 
-As `adapters/proposal_branch.py` has it: each move is a commit of its own that nobody saw before, and the branch counts
+As `proposals/branch.py` has it: each move is a commit of its own that nobody saw before, and the branch counts
 until it is merged, whatever a forge says of the request.
 """
 
@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 from sslops.model.tlsa import EMPTY, Rrset
 
 if TYPE_CHECKING:
-    from sslops.model.seen import Zone
+    from sslops.model.observations import Zone
     from sslops.model.tlsa import TlsaRecord
+
 
 Views = tuple["Zone", ...]
 """The include file of one apex in each of the `tlsa_dirs`."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from sslops.errors import DnsError
 from sslops.model.inventory import Endpoint
-from sslops.model.seen import BaseCommit, DnsRepoSeen, ServerSeen
+from sslops.model.observations import BaseCommit, DnsRepoSeen, ServerSeen
 from sslops.model.tlsa import EMPTY, Rrset
 from sslops.simulate.branch import Head
 
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
     from datetime import datetime
 
-    from sslops.model.seen import Zone
+    from sslops.model.observations import Zone
     from sslops.model.tlsa import TlsaRecord
-    from sslops.observe.ports import Servers
+    from sslops.probe.survey import Servers
     from sslops.simulate.branch import Content, Views
 
 

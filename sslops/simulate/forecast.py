@@ -10,15 +10,15 @@ from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING
 
-from sslops.model.forecast import Assumptions, Event, Forecast
+from sslops.model.outlook import Assumptions, Event, Forecast
 from sslops.model.plan import Plan, Verb
+from sslops.repo.take_in import rolls
 from sslops.roll.rules import request_waits
 from sslops.simulate import runs
 from sslops.simulate.lifetimes import acme_cas, in_words
 from sslops.simulate.renewal import renew
 from sslops.simulate.waits import Waits, patience
 from sslops.simulate.world import PromiseError
-from sslops.state.roll_branch import rolls
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from sslops.model.state import State
     from sslops.model.tlsa import TlsaRecord
     from sslops.simulate.world import World
+
 
 LONGEST_PAUSE = timedelta(days=1)
 BROKEN = "the promise breaks"

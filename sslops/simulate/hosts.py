@@ -9,15 +9,15 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from sslops.deploy.session import Shown
+from sslops.deploy.session_plan import Shown
 from sslops.errors import SshError
-from sslops.model.seen import PortSeen
+from sslops.model.observations import PortSeen
 from sslops.model.shipment import Answer, Held, Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from sslops.deploy.session import Question
+    from sslops.deploy.session_plan import Question
     from sslops.model.inventory import Host
     from sslops.model.names import GenerationId, ServiceId
     from sslops.model.shipment import Parcel, Shipment

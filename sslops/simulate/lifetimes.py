@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from sslops.model.inventory import CertificateAuthority, Inventory
 
+
 CLASSIC = "classic"
 """The profile of an order that names none, or one that the server does not have."""
 

@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING
 
 from sslops.dane.records import CA_USAGES, Der, Material
 from sslops.issue import rules
-from sslops.issue.lifetime import BACKDATED, validity
-from sslops.issue.ports import Validity
-from sslops.issue.request import key_size, request_in, request_sha256
-from sslops.issue.rules import What
-from sslops.issue.signers import is_root, signers_above, signing_generation
+from sslops.issue.rules import What, is_root, signers_above, signing_generation
+from sslops.model.certificates import Validity
 from sslops.model.names import ServiceId, generation_id
 from sslops.model.state import Generation, Issued, ServiceState, Status
+from sslops.pki.lifetime import BACKDATED, validity
+from sslops.pki.request import key_size, request_in, request_sha256
 from sslops.simulate.lifetimes import announced
 
 if TYPE_CHECKING:

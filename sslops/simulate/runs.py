@@ -14,21 +14,21 @@ from typing import TYPE_CHECKING, cast
 
 from sslops.dane.first_use import AddressSeen
 from sslops.dane.records import Keys
-from sslops.deploy import decision, entries, session
-from sslops.deploy import rules as deploy_rules
-from sslops.deploy.decision import Decision, DeployOptions, Work
-from sslops.deploy.departed import as_expected, is_gone
+from sslops.dane.rrset_inputs import World as Judged
+from sslops.deploy import host_plan as decision
+from sslops.deploy import host_plan as deploy_rules
+from sslops.deploy import ledger_entries as entries
+from sslops.deploy import session_plan as session
+from sslops.deploy.host_plan import Decision, DeployOptions, Work, as_expected, is_gone
 from sslops.deploy.host_session import HostSession, Prepared
 from sslops.inventory.reach import hosts_serving
 from sslops.model.ledger import ApexEntry, Ledger, Pending
 from sslops.model.names import ServiceId
-from sslops.model.plan import Plan
+from sslops.model.plan import Plan, digest
 from sslops.model.secret import Secret
 from sslops.model.shipment import Parcel, ServiceFiles
-from sslops.observe.look import Look, Observer
-from sslops.plan.digest import digest
+from sslops.probe.survey import Look, Observer
 from sslops.publish.rules import owners_to_ask, publication, to_propose
-from sslops.publish.world import World as Judged
 from sslops.roll import rules as roll_rules
 from sslops.roll.rules import RollOptions
 from sslops.simulate.hosts import Fate
@@ -37,19 +37,19 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
-    from sslops.dane.gate import Gate, Verdict
-    from sslops.deploy.decision import Verdicts
-    from sslops.deploy.host_session import Ended
-    from sslops.deploy.proof import Prover
-    from sslops.deploy.session import Question
+    from sslops.dane.may_serve import Gate, Verdict
+    from sslops.dane.rrset_plan import Owner
+    from sslops.deploy.host_plan import Verdicts
+    from sslops.deploy.host_session import Ended, Prover
+    from sslops.deploy.session_plan import Question
     from sslops.model.inventory import Host
     from sslops.model.ledger import HostEntry
     from sslops.model.names import GenerationId
-    from sslops.model.seen import Zone
+    from sslops.model.observations import Zone
     from sslops.model.shipment import Answer
-    from sslops.publish.owner import Owner
     from sslops.publish.rules import Publication
     from sslops.simulate.world import Snapshot, World
+
 
 Run = Iterator[str]
 """Resumed by `next`, which returns the name of the effect that follows."""

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from sslops.model.forecast import Event, LongWait
 from sslops.model.names import ServiceId
+from sslops.model.outlook import Event, LongWait
 from sslops.model.plan import Verb, Wait
 from sslops.simulate.lifetimes import shortest
 
@@ -20,9 +20,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from datetime import datetime
 
-    from sslops.model.forecast import Assumptions
     from sslops.model.inventory import Inventory
+    from sslops.model.outlook import Assumptions
     from sslops.model.plan import Plan
+
 
 DAY = timedelta(days=1)
 SHARE = 10

@@ -10,8 +10,8 @@ from sslops.dane.records import Keys
 from sslops.errors import SslopsError
 from sslops.model.ledger import Ledger
 from sslops.model.state import Branches, ServiceState, State
+from sslops.repo.take_in import CurrHistory, differing, take_in
 from sslops.simulate.hosts import Receivers
-from sslops.state.take_in import CurrHistory, differing, take_in
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

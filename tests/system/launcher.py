@@ -52,15 +52,15 @@ step() {{
 NO_STEP = "step() { :; }\n"
 NEVER = "0"
 LATER = (
-    "sslops.adapters.clock:SystemClock.now=lambda self: original(self) + __import__('datetime').timedelta(seconds={})",
-    "sslops.adapters.receiver_answer:_moment=lambda text: original(str(int(text) + {}))",
+    "sslops.system.clock:SystemClock.now=lambda self: original(self) + __import__('datetime').timedelta(seconds={})",
+    "sslops.deploy.receiver:_moment=lambda text: original(str(int(text) + {}))",
 )
 """The engine's clock, and those of the hosts, as far as it hears of them."""
 
 
 @dataclass
 class Trap:
-    """Counts effects and does what was asked for at the right one; an observer as `sslops.adapters.effects` wants it.
+    """Counts effects and does what was asked for at the right one; an observer as `sslops.system.effects` wants it.
 
     *wanted* are triples of a moment (`before`, `after`), a signal, and a number or a pattern.
     """
@@ -108,7 +108,7 @@ def patch(wish: str) -> None:
 
 def watch_receivers(log: Path, kill_at: str, stop_at: str, replaced: Sequence[str]) -> None:
     """Let every receiver write its steps to *log*, die or stop at a number, and speak other words than ours."""
-    from sslops.adapters import receiver
+    from sslops.deploy import receiver
 
     text = receiver.script()
     changes = [wish.partition("=>")[::2] for wish in replaced]
@@ -139,7 +139,7 @@ def main(words: Sequence[str]) -> int:
     if wants_steps or options.patch_receiver:
         watch_receivers(log, options.kill_receiver_at, options.stop_receiver_at, options.patch_receiver)
 
-    from sslops.cli import run
+    from sslops.cli.main import run
 
     return run(options.arguments, trap)
 

@@ -30,7 +30,7 @@ MAIL, MAIL_TARGET = "example.com/mail-ec", "example.com:mail-ec"
 ONE, BOTH = "svc_depends: [[example.com, [mail-ec]]]", "svc_depends: [[example.com, [mail-ec, mail-rsa]]]"
 SHORT_LOOK = "sslops.publish.steps:LOOK_SECONDS=3"
 """How long publish waits for a secondary that will not follow."""
-NO_GATE = "sslops.dane.gate:slowest=lambda _: YES"
+NO_GATE = "sslops.dane.may_serve:slowest=lambda _: YES"
 MAX_RUNS = 12
 BUSY = 5
 """The exit code of a run that another one was ahead of."""

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 from cryptography import x509
 
-from sslops.adapters.sops import Sops
 from sslops.model.secret import Secret
-from sslops.observe.certificate import split_chain
+from sslops.pki.certificate import split_chain
+from sslops.secrets.sops import Sops
 from tests.system.acme import (
     MAIL,
     NET,

@@ -151,7 +151,7 @@ def test_a_ca_that_hangs_is_given_up(acme_site: AcmeSite) -> None:
     """It has its time limit, and the order that it holds is gone on with."""
     site = acme_site
     site.ca.plan("finalize", site.ca.hang)
-    patch = "sslops.adapters.acme_http:TIMEOUT_SECONDS=(5, 5)"
+    patch = "sslops.acme.http:TIMEOUT_SECONDS=(5, 5)"
     words = ("renew", "--apply", "example.net")
     with Launched(site.ops, *words, options=["--patch", patch]) as launched:
         done = launched.finish()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from sslops.observe.tls import ask_port
+from sslops.probe.tls import ask_port
 from tests.system.story import INCLUDES, LONG_TTL, MAIL_TARGET, Story, settled
 from tests.world.certificates import write_certificate
 from tests.world.loopback import SMTP_PORT

@@ -41,31 +41,31 @@ WITHDRAWAL = "push sslops/tlsa main"
 AROUND_THE_WITHDRAWAL = ("--stop-before", WITHDRAWAL, "--stop-after", WITHDRAWAL)
 ONE_LOOK = "sslops.publish.steps:LOOK_SECONDS=1"
 """How long publish waits for a secondary that will not follow is of no interest here."""
-NO_PROPOSALS = "sslops.dane.gate:proposals=lambda *_: ()"
-NO_INTENT = "sslops.deploy.entries:intend=lambda entry, seq, targets, at, copies=(): replace(entry, seq=seq)"
+NO_PROPOSALS = "sslops.dane.may_serve:proposals=lambda *_: ()"
+NO_INTENT = "sslops.deploy.ledger_entries:intend=lambda entry, seq, targets, at, copies=(): replace(entry, seq=seq)"
 NO_TAKEOVER = "sslops.publish.steps:Publisher._fenced=lambda self, ledger: self.repository.head"
 NO_FENCE_ON_SECOND = (
     'if [ "$number" -lt "$seen" ]; then=>if [ "$number" -lt "$seen" ] && [ "${root%/smtp2/*}" = "$root" ]; then'
 )
-NO_AGE = "sslops.dane.gate:ready_at=lambda evidence: evidence.since"
-FREE_AT_ONCE = "sslops.dane.gate:free_at=lambda name: name.empty_since"
+NO_AGE = "sslops.dane.may_serve:ready_at=lambda evidence: evidence.since"
+FREE_AT_ONCE = "sslops.dane.may_serve:free_at=lambda name: name.empty_since"
 ONE_SERVER = (
-    "sslops.observe.dns:Resolver.tlsa="
+    "sslops.probe.name_servers:Resolver.tlsa="
     "lambda self, servers, owners: original(self, dict(sorted(servers.items())[:1]), owners)"
 )
 NO_HISTORY = (
     "lambda record, proof, seen: "
     "not seen.repo.base.has(record) or any(server.shows(record) is False for server in seen.servers)"
 )
-ONLY_NOW = (f"sslops.dane.evidence:is_broken={NO_HISTORY}", f"sslops.dane.gate:is_broken={NO_HISTORY}")
+ONLY_NOW = (f"sslops.dane.evidence:is_broken={NO_HISTORY}", f"sslops.dane.may_serve:is_broken={NO_HISTORY}")
 SLOTS_ONLY = (
-    "sslops.dane.transitions:needed="
+    "sslops.dane.rrset_rules:needed="
     "lambda service, branches, ledger, *_: original(service, branches, type(ledger)(), (), frozenset())"
 )
 NOTHING_UNPROVEN = (
     "sslops.dane.first_use:FirstUse.unproven_host=lambda self: None",
     "sslops.dane.first_use:FirstUse.unproven_address=lambda self: None",
-    "sslops.dane.transitions:lack=lambda *_: None",
+    "sslops.dane.rrset_rules:lack=lambda *_: None",
 )
 
 

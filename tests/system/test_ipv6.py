@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 SETTINGS = "inventory/sslops.yaml"
 IPV4_ONLY = (
-    "sslops.observe.dns:Resolver.tlsa=lambda self, servers, owners: "
+    "sslops.probe.name_servers:Resolver.tlsa=lambda self, servers, owners: "
     "original(self, {name: each for name, each in servers.items() if not name.startswith('[')}, owners)"
 )
 

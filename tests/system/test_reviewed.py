@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from sslops.inventory import load
-from sslops.wiring.forges import Project, dns_project
-from sslops.wiring.reviewed import Reviewed
+from sslops.app.forges import Project, Reviewed, dns_project
+from sslops.inventory.loading import load
 from tests.world.ops import OpsRepository
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.report.markdown import html
+from tests.unit.report.markdown import html
 from tests.world.forge import Forge, Project, Rights
 from tests.world.ops import OpsRepository
 

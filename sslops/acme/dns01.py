@@ -1,0 +1,251 @@
+"""dns-01 (RFC 8555 section 8.4): TXT records that travel through the DNS repository as include files.
+
+What other orders under way still need is rendered too, so a run for some services takes nothing from the others. With
+a forge they travel by a merge request, which a person may have to merge first.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+from sslops.acme.order_rules import challenge_request
+from sslops.errors import DnsError, Moved
+from sslops.model.plan import digest
+from sslops.model.proposal import Kind, Proposal
+from sslops.repo.retrying import comes_true
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from sslops.model.acme import Proof
+    from sslops.model.names import ServiceId
+    from sslops.model.proposal import Text
+    from sslops.model.state import Generation
+    from sslops.proposals.ports import Requests
+
+
+TTL_SECONDS = 60
+TRIES = 5
+"""How often a race for the DNS base may be lost: all that is rendered is the challenges, so nothing is planned anew."""
+
+MERGE_SECONDS = 120
+"""How long a forge is waited for that was asked to merge."""
+
+Record = tuple[str, str]
+_LINE = re.compile(r'(?P<owner>\S+) \d+ IN TXT "(?P<value>[^"]*)"')
+
+
+class Files(Protocol):
+    """The include files `acme-challenge.<apex>` in the DNS repository."""
+
+    def refresh(self) -> None:
+        """Fetch."""
+        ...
+
+    def read(self, apexes: Iterable[str]) -> Mapping[str, bytes]:
+        """Return the file of each apex as last fetched."""
+        ...
+
+    def write(self, files: Mapping[str, bytes], what: str) -> None:
+        """Commit and merge; Moved when another run was faster."""
+        ...
+
+
+class Proposals(Protocol):
+    """The branch that the files are proposed on."""
+
+    @property
+    def head(self) -> str | None:
+        """The commit of the proposal branch as last fetched."""
+        ...
+
+    def require_own_hands(self) -> None:
+        """Raise Refused when somebody else committed to the proposal branch."""
+        ...
+
+    def brings(self, files: Mapping[str, bytes]) -> bool:
+        """Whether merging the proposal brings exactly *files*."""
+        ...
+
+    def is_open(self, apexes: Iterable[str]) -> bool:
+        """Whether merging the proposal would change a file of *apexes*."""
+        ...
+
+    def propose(self, files: Mapping[str, bytes], what: str) -> None:
+        """Let the proposal bring exactly *files*; Moved when another run was faster."""
+        ...
+
+    def empty(self) -> None:
+        """Let the proposal bring nothing; Moved when another run was faster."""
+        ...
+
+
+class Look(Protocol):
+    """The name servers, asked for challenge records (owner and value)."""
+
+    def zone_of(self, owner: str) -> str | None:
+        """Return the apex of ours that *owner* lies in."""
+        ...
+
+    def targets(self, owners: Iterable[str]) -> Mapping[str, str | DnsError]:
+        """Return where the records of each owner belong."""
+        ...
+
+    def missing(self, records: Iterable[Record]) -> Mapping[Record, str]:
+        """Return the records that some server does not show, and which."""
+        ...
+
+
+class Describe(Protocol):
+    """Writes what people read on the forge."""
+
+    def __call__(self, shown: Mapping[Proof, str], present: frozenset[Record], digest: str, limit: int) -> Text:
+        """Return title and body of the request that shows proofs, each at its owner, where *present* is in base."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ByRequest:
+    """How the files get into the base where there is a forge; *sleep* takes seconds."""
+
+    branch: Proposals
+    requests: Requests
+    describe: Describe
+    orders: Callable[[], Mapping[Proof, tuple[ServiceId, Generation]]]
+    """Tells for which order each proof is, by what is stored."""
+    sleep: Callable[[float], None]
+
+
+@dataclass(slots=True)
+class Dns01:
+    """Shows proofs in DNS. *apexes* are those that have an include file; *shown* what orders under way need shown."""
+
+    files: Files
+    look: Look
+    apexes: tuple[str, ...]
+    shown: frozenset[Proof]
+    reload: Callable[[], None]
+    """Runs `dns.restart_cmd`, for name servers that are told by the runner."""
+    way: ByRequest | None = None
+    """Null: the engine merges by itself."""
+    obstacle: str | None = None
+    """Why what was published last is not in the base, for a person to do something about."""
+    _places: dict[Proof, str | DnsError] = field(default_factory=dict)
+
+    def publish(self, proofs: frozenset[Proof]) -> dict[Proof, str]:
+        """Show *proofs* by one commit; return those whose name is in no zone of ours."""
+        self.shown |= proofs
+        self._find_places()
+        self._render(f"show {len(proofs)} challenges")
+        places = {proof: self._places[proof] for proof in proofs}
+        return {proof: place.what for proof, place in places.items() if isinstance(place, DnsError)}
+
+    def missing(self, proofs: frozenset[Proof]) -> dict[Proof, str]:
+        """Return those of *proofs* that some name server does not show."""
+        records = {proof: record for proof in proofs if (record := self._record(proof)) is not None}
+        lacking = self.look.missing(records.values())
+        return {proof: lacking[record] for proof, record in records.items() if record in lacking}
+
+    def clean(self, proofs: frozenset[Proof]) -> None:
+        """Take *proofs* away by one commit."""
+        self.shown -= proofs
+        self._find_places()
+        self._render("take the challenges away")
+
+    def _find_places(self) -> None:
+        unknown = [proof for proof in self.shown if proof not in self._places]
+        found = self.look.targets({_owner(proof) for proof in unknown}) if unknown else {}
+        self._places |= {proof: found[_owner(proof)] for proof in unknown}
+
+    def _record(self, proof: Proof) -> Record | None:
+        place = self._places.get(proof)
+        return (place, proof.value) if isinstance(place, str) else None
+
+    def _render(self, what: str) -> None:
+        """Bring every include file to what has to be shown now; nothing is pushed when it says so already."""
+        for attempt in range(TRIES):
+            if attempt:
+                self.files.refresh()
+            wanted = self._files()
+            present = self.files.read(wanted)
+            changed = {apex: content for apex, content in wanted.items() if content != present[apex]}
+            try:
+                if self.way is not None:
+                    self._propose(self.way, changed, present, what)
+                elif changed:
+                    self.files.write(changed, _subject(what, changed))
+                    self.reload()
+            except Moved:
+                continue
+            return
+        message = "the DNS repository moved each time the challenges were pushed"
+        raise DnsError(message, hint="the next run tries again")
+
+    def _propose(self, way: ByRequest, changed: dict[str, bytes], present: Mapping[str, bytes], what: str) -> None:
+        """Let one request ask for *changed*, or take it back where nothing changes any more or nobody wants it."""
+        way.branch.require_own_hands()
+        self.obstacle = None
+        if not changed:
+            self._take_back(way)
+            return
+        there = _records(present)
+        name = self._digest(way, there)
+        refusal = way.requests.refusal(name)
+        if refusal is not None:
+            self._take_back(way)
+            self.obstacle = f"declined: {refusal.url} was closed; sslops renew --force opens it again"
+            return
+        if not way.branch.brings(changed):
+            way.branch.propose(changed, _subject(what, changed))
+        places = {proof: record[0] for proof in self.shown if (record := self._record(proof)) is not None}
+        text = way.describe(places, there, name, way.requests.body_limit)
+        proposal = Proposal(Kind.ACME, way.requests.target, way.branch.head or "", name, text.title, text.body)
+        stated = way.requests.propose(proposal)
+        if stated.merging is not None and self._is_merged(way, changed):
+            self.reload()
+        else:
+            self.obstacle = stated.why
+
+    def _take_back(self, way: ByRequest) -> None:
+        if way.branch.is_open(self.apexes):
+            # The request first: some forges close one whose branch brings nothing, as if a person had declined it.
+            way.requests.withdraw()
+            way.branch.empty()
+
+    def _digest(self, way: ByRequest, present: frozenset[Record]) -> str:
+        """Return what a person declines: these generations; where only something goes, that."""
+        orders = way.orders()
+        found = {(service, made.id) for proof in self.shown if proof in orders for service, made in [orders[proof]]}
+        return digest(challenge_request(found, present))
+
+    def _is_merged(self, way: ByRequest, changed: Mapping[str, bytes]) -> bool:
+        """Whether the base has *changed*, within a bounded time; nobody waits for what is only taken away."""
+
+        def look() -> bool:
+            self.files.refresh()
+            return self.files.read(changed) == changed
+
+        return comes_true(look, sleep=way.sleep, seconds=MERGE_SECONDS if self.shown else 1)
+
+    def _files(self) -> dict[str, bytes]:
+        lines: dict[str, set[str]] = {apex: set() for apex in self.apexes}
+        for proof in self.shown:
+            record = self._record(proof)
+            if record is not None and (apex := self.look.zone_of(record[0])) is not None:
+                lines.setdefault(apex, set()).add(f'{record[0]} {TTL_SECONDS} IN TXT "{record[1]}"\n')
+        return {apex: "".join(sorted(found)).encode() for apex, found in lines.items()}
+
+
+def _owner(proof: Proof) -> str:
+    return f"_acme-challenge.{proof.name}."
+
+
+def _subject(what: str, changed: Iterable[str]) -> str:
+    return f"{what} for {', '.join(sorted(changed))}"
+
+
+def _records(files: Mapping[str, bytes]) -> frozenset[Record]:
+    text = b"".join(files.values()).decode("utf-8", "replace")
+    return frozenset((found["owner"], found["value"]) for found in _LINE.finditer(text))

@@ -1,1 +1,0 @@
-"""The outside world: one module wraps one program or library."""

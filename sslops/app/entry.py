@@ -1,0 +1,111 @@
+"""How a verb gets to its ops repository: one `Site` after another, until no other run was faster."""
+
+from __future__ import annotations
+
+import os
+import random
+import time
+import uuid
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, TypeVar
+
+from sslops.app.forges import ops_clone
+from sslops.app.site import Site
+from sslops.ci import environment as ci
+from sslops.errors import Faults
+from sslops.inventory.files import read_folder
+from sslops.inventory.loading import load
+from sslops.inventory.targets import parse_targets
+from sslops.model.inventory import RepoSettings
+from sslops.model.plan import consents
+from sslops.repo.git import Git, Person
+from sslops.repo.retrying import retrying
+from sslops.repo.store import OpsRepo
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sslops.app.session import Session
+    from sslops.model.inventory import Consent, Inventory
+    from sslops.repo.snapshot import Snapshot
+
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What every stage verb is told on the command line."""
+
+    apply: bool = False
+    fetch: bool = False
+    accept: tuple[Consent, ...] = ()
+    targets: tuple[str, ...] = ()
+    is_partial: bool = False
+    """Whether the verb is asked for a part of its work: some targets, some hosts, or a rehearsal."""
+
+
+def carry_out(session: Session, request: Request, act: Callable[[Site], Result]) -> Result:
+    """Let *act* work on the ops repository of *session*.
+
+    Without `--apply` the inventory is the working tree's and nothing is locked; with it, main's, under the lock of this
+    clone, and again from the start when another run was faster. Raises Busy after the last try.
+    """
+    ops = ops_repository(session)
+    if not request.apply:
+        snapshot = _fetched(ops) if request.fetch else ops.snapshot()
+        return act(_site(session, request, ops, snapshot, load(read_folder(session.folder))))
+
+    fetched: list[Snapshot] = []
+
+    def attempt() -> Result:
+        snapshot = fetched.pop() if fetched else ops.refresh()
+        inventory = load(ops.inventory_files(snapshot))
+        if inventory.repo == ops.settings:
+            return act(_site(session, request, ops, snapshot, inventory))
+        # A work tree that is behind, or broken, must not decide who merges.
+        own = replace(ops, git=ops_clone(ops.git, inventory.repo), settings=inventory.repo)
+        return act(_site(session, request, own, own.snapshot(), inventory))
+
+    with ops.lock():
+        ops.require_clean()
+        # Fetched first: a remote that was only just added has no branches here yet.
+        fetched.append(ops.refresh())
+        note = ops.work_tree_note(fetched[0])
+        if note:
+            session.say_once(note)
+        return retrying(attempt, sleep=time.sleep, random=random.random)
+
+
+def _fetched(ops: OpsRepo) -> Snapshot:
+    with ops.lock():
+        return ops.refresh()
+
+
+def ops_repository(session: Session) -> OpsRepo:
+    """Return the ops repository of *session*, acting as its bot."""
+    git = Git.discover(session.folder, effects=session.effects)
+    author = Person(*session.author) if session.author else None
+    settings = _repo_settings(session)
+    return OpsRepo(ops_clone(git, settings), settings, author, _run_name())
+
+
+def _repo_settings(session: Session) -> RepoSettings:
+    """Return the settings of the working tree; the defaults when that inventory is broken: main's may be sound."""
+    try:
+        return load(read_folder(session.folder)).repo
+    except Faults:
+        return RepoSettings()
+
+
+def _site(session: Session, request: Request, ops: OpsRepo, snapshot: Snapshot, inventory: Inventory) -> Site:
+    given = consents(inventory, request.accept, session.now)
+    targets = parse_targets(request.targets, inventory)
+    run = ops.run or _run_name()
+    asks_forges, is_draft = request.fetch and not request.apply, not request.apply
+    return Site(session, ops, snapshot, inventory, given, targets, run, asks_forges=asks_forges, is_draft=is_draft)
+
+
+def _run_name() -> str:
+    """Name this run: the job's address where a forge gives one, and always something no other run has."""
+    return f"{ci.current(os.environ).run or 'local'}#{uuid.uuid4().hex[:8]}"

@@ -1,0 +1,50 @@
+"""Good runs, written down at the end of a forge's job and asked for by the watchdog."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sslops.app.entry import ops_repository
+from sslops.errors import ExitCode, GitError
+from sslops.inventory.files import read_folder
+from sslops.inventory.loading import load
+from sslops.model.heartbeat import STAGES
+from sslops.repo.engine_refs import read_good_runs, write_good_run
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sslops.app.entry import Request
+    from sslops.app.outcome import Outcome
+    from sslops.app.session import Session
+    from sslops.model.heartbeat import GoodRun
+
+
+def note_good_run(session: Session, verb: str, request: Request, outcome: Outcome) -> None:
+    """Write down that *verb* ended well, when a job ran it for real and over everything; what only waits is well.
+
+    A remote that does not take it is said, and fails nothing: the watchdog will.
+    """
+    if not (session.job.is_job and request.apply) or request.is_partial:
+        return
+    if outcome.exit_code(detailed=False) is not ExitCode.DONE:
+        return
+    try:
+        write_good_run(ops_repository(session).git, verb, session.job.run)
+    except GitError as error:
+        session.say(f"this good run could not be written down, so the watchdog will not see it: {error.what}")
+
+
+def known_good_runs(session: Session) -> Sequence[GoodRun]:
+    """Return the last good run of each verb, as the remote has them; GitError when it cannot be reached."""
+    ops = ops_repository(session)
+    with ops.lock():
+        return read_good_runs(ops.git)
+
+
+def stages_here(session: Session) -> tuple[str, ...]:
+    """Return the stages that the inventory of the working tree gives work to."""
+    inventory = load(read_folder(session.folder))
+    idle = {"publish"} if inventory.dns is None else set()
+    idle |= set() if inventory.classes else {"deploy"}
+    return tuple(stage for stage in STAGES if stage not in idle)

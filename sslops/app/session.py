@@ -1,0 +1,171 @@
+"""One invocation of sslops: the repository it works on, the moment it runs at, and where it may speak.
+
+The clock is read once, by the command line, and never again below it.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Protocol, TextIO
+
+from sslops.ci import speech
+from sslops.ci.environment import NO_JOB, Environment
+from sslops.errors import Faults, UsageError
+from sslops.report.text import visible
+from sslops.system.effects import NO_EFFECTS
+from sslops.system.processes import without_secrets
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
+    from pathlib import Path
+
+    from sslops.errors import SslopsError
+    from sslops.system.effects import Effects
+
+
+INVENTORY_FILE = "inventory/sslops.yaml"
+"""The file that makes a folder an ops repository."""
+
+
+class Advance(Protocol):
+    """Tell a progress bar that *steps* more are done."""
+
+    def __call__(self, steps: int = 1) -> None:
+        """Move the bar."""
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """One invocation of sslops.
+
+    *start* is where the search for the ops repository begins (`-C`, else the working directory); *now* is aware UTC in
+    whole seconds; *effects* is told about every change to the outside world; *job* is what a forge says of this run.
+    """
+
+    start: Path
+    now: datetime
+    effects: Effects = NO_EFFECTS
+    job: Environment = NO_JOB
+    _told: set[str] = field(default_factory=set)
+
+    @property
+    def folder(self) -> Path:
+        """The top of the ops repository, the nearest folder upwards that has an inventory; UsageError without one."""
+        here = self.start.resolve()
+        for folder in (here, *here.parents):
+            if (folder / INVENTORY_FILE).is_file():
+                return folder
+        what = f"no ops repository at '{visible(str(here))}': neither it nor a folder above has '{INVENTORY_FILE}'"
+        raise UsageError(what, hint="sslops -C DIR ... for one that exists, sslops init DIR for a new one")
+
+    @property
+    def is_terminal(self) -> bool:
+        """Whether a person sees stdout as it is written."""
+        return sys.stdout.isatty() and not self.job.is_job
+
+    @property
+    def author(self) -> tuple[str, str] | None:
+        """Name and address of the person at the terminal, as git knows them; null for a job, or when git does not."""
+        if self.job.is_job or not (sys.stdin.isatty() and sys.stderr.isatty()):
+            return None
+        name, email = _git_config(self.start, "user.name"), _git_config(self.start, "user.email")
+        return (name, email) if name and email else None
+
+    def show(self, text: str, *, styled: bool = False) -> None:
+        """Write *text* to stdout: the result, and nothing else. *styled* text is escaped already."""
+        _write(sys.stdout, text if styled else speech.defused(self.job.forge, visible(text)))
+
+    def say(self, text: str) -> None:
+        """Write *text* to stderr: the talk that surrounds a result."""
+        _write(sys.stderr, speech.defused(self.job.forge, visible(text)))
+
+    def complain(self, error: SslopsError) -> None:
+        """Say *error*, and in a job have each fault shown at its line of the merge request."""
+        self.say(error.render())
+        faults = error.faults if isinstance(error, Faults) else (error,)
+        for fault in faults[: speech.MOST_ANNOTATIONS]:
+            line = speech.annotation(self.job.forge, fault)
+            if line is not None:
+                _write(sys.stderr, visible(line))
+
+    def summarise(self, markdown: str) -> None:
+        """Put *markdown* on the page of this job, where its forge has one; as much of it as the page takes."""
+        if self.job.summary_file is None:
+            return
+        try:
+            with self.job.summary_file.open("ab") as file:
+                file.write(speech.fitting(f"{markdown}\n\n", speech.SUMMARY_BYTES - file.tell()).encode())
+        except OSError as error:
+            self.say(f"the summary of this job cannot be written: {error.strerror}")
+
+    @contextmanager
+    def section(self, title: str) -> Iterator[None]:
+        """Fold what is written meanwhile, where the forge can, under *title* (a word)."""
+        begin = speech.section_start(self.job.forge, title, title, datetime.now(tz=UTC))
+        if begin is None:
+            yield
+            return
+        _write(sys.stderr, begin)
+        try:
+            yield
+        finally:
+            _write(sys.stderr, speech.section_end(self.job.forge, title, datetime.now(tz=UTC)) or "")
+
+    def say_once(self, text: str) -> None:
+        """Say *text* unless it was said this way before: `run` is several verbs in one."""
+        if text not in self._told:
+            self._told.add(text)
+            self.say(text)
+
+    def progress(self, description: str, total: int) -> AbstractContextManager[Advance]:
+        """Return a context that shows a bar of *total* steps on a terminal, and nothing anywhere else."""
+        return _bar(description, total) if sys.stderr.isatty() and not self.job.is_job else nullcontext(_stand_still)
+
+
+def _write(stream: TextIO, text: str) -> None:
+    """Write a line; a reader that went away must not stop work that is half done."""
+    try:
+        stream.write(f"{text}\n")
+        stream.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def _stand_still(steps: int = 1) -> None:
+    """Show nothing."""
+
+
+@contextmanager
+def _bar(description: str, total: int) -> Iterator[Callable[..., None]]:
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task(description, total=total)
+
+        def advance(steps: int = 1) -> None:
+            progress.advance(task, steps)
+
+        yield advance
+
+
+def _git_config(folder: Path, key: str) -> str | None:
+    import subprocess
+
+    try:
+        found = subprocess.run(
+            ["git", "-C", str(folder), "config", "--get", key],
+            env=without_secrets(os.environ),
+            capture_output=True,
+            text=True,
+            timeout=5,
+            check=False,
+        )
+    except OSError:
+        return None
+    return found.stdout.strip() or None

@@ -1,0 +1,376 @@
+"""One ops repository at one moment: what each stage does there, and which adapter stands behind which of its ports."""
+
+from __future__ import annotations
+
+import os
+import random
+import time
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
+from typing import TYPE_CHECKING
+
+from sslops.app.forges import Project, Reviewed, dns_clone, dns_project, ops_project
+from sslops.app.outcome import Outcome
+from sslops.errors import DnsError, GitError, SslopsError, StateError, UsageError
+from sslops.model.plan import Plan
+from sslops.model.proposal import Kind
+from sslops.system.clock import SystemClock
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+    from sslops.app.session import Session
+    from sslops.dane.records import Material
+    from sslops.deploy.host_plan import DeployOptions
+    from sslops.deploy.steps import Deployer
+    from sslops.issue.rules import RenewOptions
+    from sslops.model.inventory import Inventory, Verify
+    from sslops.model.names import GenerationId, ServiceId
+    from sslops.model.observations import PortSeen
+    from sslops.model.outlook import NameOutlook
+    from sslops.model.plan import Consents
+    from sslops.probe.survey import Observer
+    from sslops.proposals.dns_repository import DnsRepository
+    from sslops.publish.steps import Publisher
+    from sslops.repo.snapshot import Snapshot
+    from sslops.repo.store import OpsRepo
+    from sslops.roll.rules import RollOptions
+    from sslops.roll.steps import Roller
+    from sslops.secrets.sops import Sops
+    from sslops.system.ssh import Ssh
+
+
+@dataclass(frozen=True)
+class Site:
+    """One ops repository at one moment, with everything that a stage needs to work on it."""
+
+    session: Session
+    ops: OpsRepo
+    snapshot: Snapshot
+    inventory: Inventory
+    consents: Consents
+    targets: frozenset[ServiceId] | None
+    run: str
+    is_rehearsal: bool = False
+    asks_forges: bool = False
+    """Whether a dry-run may ask forges what became of requests."""
+    is_draft: bool = False
+    """Whether the inventory is a working tree's, which nobody need have reviewed."""
+
+    # The stages.
+
+    def plan(self) -> Outcome:
+        """Return what every stage can do now; a DNS repository that cannot be reached is a failure beside the rest."""
+        failures: tuple[SslopsError, ...] = ()
+        names: tuple[NameOutlook, ...] = ()
+        found = self.plan_renew(self.renew_options())
+        if self.inventory.dns:
+            try:
+                published, names = self._publisher().foresee(self.snapshot, asks_forge=self._asks(self._dns_project))
+                found += published
+            except GitError as error:
+                failures = (error,)
+        found += self.plan_roll(self.roll_options()) + self.plan_deploy(self.deploy_options())
+        return Outcome(found, failures=failures, names=names)
+
+    def renew_options(
+        self,
+        *,
+        force: bool = False,
+        new_key: bool = False,
+        reuse_key: bool = False,
+        staging: bool = False,
+        said: str = "",
+    ) -> RenewOptions:
+        """Return the options of renew."""
+        from sslops.issue.rules import RenewOptions
+
+        return RenewOptions(self.targets, force, new_key, reuse_key, staging, said)
+
+    def rehearsing(self) -> Site:
+        """Return the same site for a rehearsal: it orders from staging servers, and writes a branch nobody rolls."""
+        from sslops.app.renew import STAGING_BRANCH, rehearsed
+
+        ops = replace(self.ops, settings=replace(self.ops.settings, next_branch=STAGING_BRANCH))
+        return replace(self, ops=ops, snapshot=ops.snapshot(), inventory=rehearsed(self.inventory), is_rehearsal=True)
+
+    def plan_renew(self, options: RenewOptions) -> Plan:
+        """Return what renew would do."""
+        from sslops.issue import rules
+
+        return self._heed_dnssec(rules.plan(self.inventory, self.snapshot.branches, SystemClock().now(), options))
+
+    def renew(self, options: RenewOptions, digest: str | None = None) -> Outcome:
+        """Renew, onto the branch next: own CAs sign at once, what ACME servers sign is one batch."""
+        from sslops.app.renew import Renewal
+
+        uses_hosts = any(ca.validation == "http-01" for ca in self.inventory.cas.values())
+        with self.ssh() if uses_hosts else nullcontext() as ssh:
+            renewal = Renewal(
+                session=self.session,
+                ops=self.ops,
+                snapshot=self.snapshot,
+                inventory=self.inventory,
+                run=self.run,
+                sops=self._sops,
+                ssh=ssh,
+                reload_dns=self._restart_name_servers,
+                heed=self._heed_dnssec,
+                is_rehearsal=self.is_rehearsal,
+            )
+            return renewal.renew(options, digest) + Outcome(failures=tuple(self._troubles))
+
+    def _heed_dnssec(self, plan: Plan) -> Plan:
+        """Take out the orders that a broken DNSSEC chain would fail; asks only where a validator is named."""
+        validator = self.inventory.dns.validator if self.inventory.dns else None
+        if validator is None or not plan.actions:
+            return plan
+        from sslops.issue.dnssec import questions, withheld
+        from sslops.probe.name_servers import Resolver
+
+        bogus = Resolver(self.session.say).bogus(validator, questions(plan, self.inventory))
+        return withheld(plan, self.inventory, bogus, self.consents)
+
+    def plan_publish(self) -> Plan:
+        """Return what publish would do; nothing where the inventory names no DNS repository."""
+        if self.inventory.dns is None:
+            return Plan()
+        return self._publisher().plan(self.snapshot, asks_forge=self._asks(self._dns_project))
+
+    def publish(self, digest: str | None = None, *, force: bool = False) -> Outcome:
+        """Publish; nothing to do where the inventory names no DNS repository. *force* proposes what was declined."""
+        if self._repository is None:
+            return Outcome(is_applied=True)
+        plan = self._publisher(force=force).publish(self.snapshot, digest)
+        return Outcome(plan, is_applied=True, failures=tuple(self._troubles))
+
+    def roll_options(
+        self, *, force: bool = False, min_roll_minutes: int | None = None, back: bool = False
+    ) -> RollOptions:
+        """Return the options of roll."""
+        from sslops.roll.rules import RollOptions
+
+        return RollOptions(self.targets, force, min_roll_minutes, back)
+
+    def plan_roll(self, options: RollOptions) -> Plan:
+        """Return what roll would do."""
+        return self._roller(options).plan(self.snapshot, asks_forge=self._asks(self._ops_project))
+
+    def roll(self, options: RollOptions, digest: str | None = None) -> Outcome:
+        """Roll."""
+        return Outcome(self._roller(options).roll(self.snapshot, digest), is_applied=True)
+
+    def deploy_options(
+        self,
+        *,
+        hosts: Collection[str] = (),
+        is_shard: bool = False,
+        force_restart: bool = False,
+        forget: Collection[str] = (),
+    ) -> DeployOptions:
+        """Return the options of deploy."""
+        from sslops.deploy.host_plan import DeployOptions
+
+        return DeployOptions(self.targets, frozenset(hosts), force_restart, frozenset(forget), self.consents, is_shard)
+
+    def plan_deploy(self, options: DeployOptions) -> Plan:
+        """Return what deploy would do; no host is asked."""
+        with self.ssh() as ssh:
+            return self._deployer(options, ssh).plan(self.snapshot)
+
+    def deploy(self, options: DeployOptions, digest: str | None = None) -> Outcome:
+        """Deploy."""
+        with self.ssh() as ssh:
+            done = self._deployer(options, ssh).deploy(self.snapshot, digest)
+        return Outcome(done.plan, is_applied=True, failures=done.failures)
+
+    # What stands behind their ports.
+
+    def _publisher(self, *, force: bool = False) -> Publisher:
+        from sslops.app import descriptions
+        from sslops.publish.steps import ByRequest, Publisher
+
+        if self._repository is None:
+            message = "the inventory names no DNS repository"
+            raise UsageError(message, hint="dns.repo in inventory/sslops.yaml")
+        project = self._dns_project
+        way = None
+        if project is not None:
+            requests = project.requests(Kind.TLSA, self._repository.git, self.run, force=force)
+            way = ByRequest(requests, descriptions.tlsa)
+        return Publisher(
+            inventory=self.inventory,
+            ops=self.ops,
+            repository=self._repository,
+            observer=self._observer,
+            ask_port=self._ask_port,
+            clock=SystemClock(),
+            sleep=time.sleep,
+            run=self.run,
+            consents=self.consents,
+            material=self.material,
+            restart=self._restart_name_servers,
+            way=way,
+        )
+
+    @property
+    def projects(self) -> tuple[Project | None, Project | None]:
+        """The projects of the ops and of the DNS repository on their forges; null where the engine merges."""
+        return self._ops_project, self._dns_project
+
+    @cached_property
+    def _dns_project(self) -> Project | None:
+        return None if self.inventory.dns is None else dns_project(self.inventory.dns)
+
+    @cached_property
+    def _ops_project(self) -> Project | None:
+        return ops_project(self.inventory.repo, self.ops.git.remote_url)
+
+    def _asks(self, project: Project | None) -> bool:
+        """Whether the forge of *project* is to be asked what became of requests; says so where it cannot be."""
+        if project is None or not self.asks_forges:
+            return False
+        obstacle = self._reviewed.obstacle(project)
+        if obstacle is not None:
+            self.session.say(obstacle)
+        return obstacle is None
+
+    @cached_property
+    def _reviewed(self) -> Reviewed:
+        """Return the servers that a token may be shown to."""
+        remote = self.ops.git.remote_url
+        return Reviewed.of_main(self.ops, self.snapshot, remote) if self.is_draft else Reviewed(self.inventory, remote)
+
+    def _ask_port(self, address: str, verify: Verify, server_name: str) -> PortSeen:
+        """Ask an address of a name, from where the class says that its ports are asked."""
+        from sslops.probe.tls import EVERY_KEY_TYPE, ask_port
+
+        if verify.asked_from == "runner":
+            return ask_port(
+                address, verify.port, starttls=verify.starttls, server_name=server_name, key_types=EVERY_KEY_TYPE
+            )
+        from sslops.probe.host_ports import AskedPorts
+
+        hosts = {host.name: host for each in self.inventory.classes.values() for host in each.hosts}
+        asked_so = [host for _, host in sorted(hosts.items()) if host.verify == verify and not host.is_local]
+        with self.ssh() as ssh:
+            return AskedPorts(ssh).from_hosts(asked_so, address, verify, server_name, EVERY_KEY_TYPE)
+
+    def _restart_name_servers(self) -> None:
+        from sslops.system.processes import Commands
+
+        command = self.inventory.dns.restart_cmd if self.inventory.dns else ()
+        why = Commands().run(command) if command else None
+        if why is not None:
+            what = f"dns.restart_cmd failed, so the name servers may not have loaded what was pushed: {why}"
+            self._troubles.append(DnsError(what, hint="dns.restart_cmd in inventory/sslops.yaml, run by hand"))
+
+    def _roller(self, options: RollOptions) -> Roller:
+        from sslops.app import descriptions
+        from sslops.roll.steps import ByRequest, Roller
+
+        project, way = self._ops_project, None
+        if project is not None:
+            describe = partial(descriptions.roll, self.inventory, self.material)
+            requests = project.requests(Kind.ROLL, self.ops.git, self.run, force=options.force)
+            way = ByRequest(requests, describe, time.sleep)
+        return Roller(self.inventory, self.ops, self._observer, SystemClock(), options, self.material, way)
+
+    def ssh(self) -> Ssh:
+        """Return the ssh client with the host keys of main; to be used as a context."""
+        from sslops.system.ssh import Ssh
+
+        known_hosts = self.ops.read(self.snapshot.main_commit, "inventory/known_hosts") or b""
+        hosts = [host for server_class in self.inventory.classes.values() for host in server_class.hosts]
+        return Ssh(known_hosts.decode("utf-8", "replace"), hosts, environ=os.environ)
+
+    def _deployer(self, options: DeployOptions, ssh: Ssh) -> Deployer:
+        from sslops.deploy.receiver import Receivers
+        from sslops.deploy.steps import Deployer
+        from sslops.pki.stored import StoredVault
+        from sslops.probe.host_ports import AskedPorts
+        from sslops.system.processes import Commands
+        from sslops.system.ssh import LocalShell
+
+        return Deployer(
+            inventory=self.inventory,
+            ops=self.ops,
+            observer=self._observer,
+            clock=SystemClock(),
+            receiver=Receivers(ssh, LocalShell(os.environ), SystemClock().now, effects=self.session.effects),
+            ports=AskedPorts(ssh),
+            vault=StoredVault(self.ops, self._sops, self._tlsa_rr),
+            commands=Commands(),
+            sleep=time.sleep,
+            random=random.random,
+            options=options,
+            includes=self._reachable_repository,
+            material=self.material,
+        )
+
+    def _tlsa_rr(self, service: ServiceId, generation: GenerationId) -> bytes:
+        """Return the records that the DNS base has of one generation, as zone text."""
+        from sslops.dane.records import Keys
+        from sslops.dane.zonefile import render_records
+
+        repository, keys = self._reachable_repository, Keys.of(self.snapshot.branches, self.material)
+        if repository is None or not self.inventory.services[service].dane:
+            return b""
+        zone = repository.apex(service.group).base.views[0]
+        return render_records(zone, lambda r: r in keys.matching(r.owner, r.params, service, generation)).encode()
+
+    @property
+    def _reachable_repository(self) -> DnsRepository | None:
+        """The DNS repository; null when there is none, or when it cannot be reached now."""
+        try:
+            return self._repository
+        except GitError:
+            return None
+
+    @cached_property
+    def _observer(self) -> Observer:
+        from sslops.probe.name_servers import Resolver
+        from sslops.probe.survey import Observer
+
+        try:
+            repository, obstacle = self._repository, "the inventory names no DNS repository"
+        except GitError as error:
+            repository, obstacle = None, error.what
+        resolver = Resolver(self.session.say)
+        return Observer(self.inventory, repository, resolver, SystemClock(), self.consents, obstacle)
+
+    @cached_property
+    def _troubles(self) -> list[SslopsError]:
+        """What went wrong beside the stage itself, and is part of its outcome."""
+        return []
+
+    @cached_property
+    def _sops(self) -> Sops:
+        from sslops.secrets.sops import Sops
+
+        config = self.ops.read(self.snapshot.main_commit, ".sops.yaml")
+        if config is None:
+            message = f"there is no '.sops.yaml' on '{self.inventory.repo.branch}'"
+            raise StateError(message, hint="sslops init shows what it looks like")
+        return Sops(config.decode())
+
+    @cached_property
+    def _repository(self) -> DnsRepository | None:
+        """The DNS repository, just fetched; null when the inventory names none. GitError when it cannot be reached."""
+        from sslops.proposals.dns_repository import DnsRepository
+
+        settings = self.inventory.dns
+        if settings is None:
+            return None
+        git = dns_clone(self.ops.git, settings, self.session, self._reviewed.dns_url)
+        found = DnsRepository(git, settings.branch, settings.tlsa_dirs)
+        found.refresh()
+        return found
+
+    @cached_property
+    def material(self) -> Mapping[tuple[ServiceId, GenerationId], Material]:
+        """Keys and certificates in DER, read when a record is about more than the public facts tell."""
+        from sslops.pki.stored import StoredMaterial
+
+        return StoredMaterial(self.ops, self.snapshot)

@@ -1,0 +1,104 @@
+"""`sslops check`: is the inventory sound, and does `state/` fit it? The required status check of a merge request."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from sslops.cli import options
+from sslops.cli.options import current
+from sslops.errors import ExitCode, Faults, UsageError
+from sslops.inventory import validation as schemas
+from sslops.inventory.files import read_folder
+from sslops.inventory.loading import load
+from sslops.report.text import as_code, count, for_markdown
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sslops.errors import SslopsError
+    from sslops.model.inventory import Inventory
+
+
+_JUNIT = "Write the faults to FILE as JUnit, for a forge that shows tests."
+
+
+@click.command(name="check")
+@options.json()
+@click.option("--junit", "report", metavar="FILE", type=click.Path(dir_okay=False, path_type=Path), help=_JUNIT)
+def command(*, as_json: bool, report: Path | None) -> ExitCode:
+    """Check `inventory/` and `state/` as the working tree has them: every fault at once, each with its place.
+
+    Exit 0 when there is none, 1 otherwise. Nothing is fetched, and no server is asked.
+    """
+    session = current()
+    try:
+        inventory = _checked(session.folder)
+    except Faults as faults:
+        _write(report, faults.faults)
+        session.summarise(_as_markdown(faults.faults))
+        if not as_json:
+            raise
+        session.show(_as_json(faults.faults))
+        return ExitCode.FAILED
+    _write(report, ())
+    session.summarise(f"**sslops check**: {_sound(inventory)}")
+    for name in schemas.stale(session.folder):
+        session.say(f"'{name}' is of another release of sslops; sslops schema --write {schemas.IN_INVENTORY}")
+    session.show(_as_json((), inventory) if as_json else _sound(inventory))
+    return ExitCode.DONE
+
+
+def _checked(top: Path) -> Inventory:
+    """Return the inventory at *top*; `Faults` when it is not sound, or `state/` does not fit it."""
+    from sslops.pki.state_check import state_faults
+
+    inventory = load(read_folder(top))
+    found = state_faults(top, inventory)
+    if found:
+        raise Faults(found)
+    return inventory
+
+
+def _write(report: Path | None, faults: Sequence[SslopsError]) -> None:
+    if report is None:
+        return
+    from sslops.ci.junit import junit
+
+    try:
+        report.write_text(junit(faults), encoding="utf-8")
+    except OSError as error:
+        message = f"'{report}' cannot be written: {error.strerror}"
+        raise UsageError(message, hint="name a file in a folder that exists") from error
+
+
+def _as_markdown(faults: Sequence[SslopsError]) -> str:
+    rows = [f"| {as_code(str(fault.where or ''))} | {for_markdown(fault.what)} |" for fault in faults]
+    return "\n".join(
+        [f"**sslops check**: {count(len(faults), 'fault')}", "", "| where | what |", "| --- | --- |", *rows]
+    )
+
+
+def _sound(inventory: Inventory) -> str:
+    hosts = {host.name for each in inventory.classes.values() for host in each.hosts}
+    services, groups = count(len(inventory.services), "service"), count(len(inventory.groups), "group")
+    return f"sound: {services} in {groups}, {count(len(hosts), 'server')}"
+
+
+def _as_json(faults: Sequence[SslopsError], inventory: Inventory | None = None) -> str:
+    services = None if inventory is None else len(inventory.services)
+    return json.dumps({"faults": [_fault(fault) for fault in faults], "services": services}, indent=2)
+
+
+def _fault(fault: SslopsError) -> dict[str, Any]:
+    where = fault.where
+    return {
+        "file": where.file if where else None,
+        "line": where.line if where else None,
+        "column": where.column if where else None,
+        "what": fault.what,
+        "hint": fault.hint,
+    }

@@ -1,0 +1,43 @@
+"""`sslops deploy`: hosts serve what `main` says, and it is proven."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+from click.core import ParameterSource
+
+from sslops.cli import options, stage
+
+if TYPE_CHECKING:
+    from sslops.app.site import Site
+    from sslops.deploy.host_plan import DeployOptions
+    from sslops.errors import ExitCode
+
+
+_HOST = (
+    "Only this host, now: its backoff does not count. SSLOPS_DEPLOY_HOSTS has those of a fleet's job, where it does."
+)
+
+
+@click.command(name="deploy")
+@options.targets()
+@click.option("--host", "hosts", multiple=True, metavar="HOST", envvar="SSLOPS_DEPLOY_HOSTS", help=_HOST)
+@click.option("--force-restart", is_flag=True, help="Restart although nothing changed, and prove again what is served.")
+@click.option("--forget", multiple=True, metavar="HOST", help="End the entries of a host that left the inventory.")
+@stage.asked()
+def command(asked: stage.Asked, *, hosts: tuple[str, ...], force_restart: bool, forget: tuple[str, ...]) -> ExitCode:
+    """Make hosts serve what main says: send, switch, restart, verify; go back once when that fails.
+
+    Only what changed is sent. A host that is down delays only itself.
+    """
+    is_shard = click.get_current_context().get_parameter_source("hosts") is ParameterSource.ENVIRONMENT
+
+    def wanted(site: Site) -> DeployOptions:
+        return site.deploy_options(hosts=hosts, is_shard=is_shard, force_restart=force_restart, forget=forget)
+
+    return stage.conduct(
+        asked,
+        lambda site: site.plan_deploy(wanted(site)),
+        lambda site: site.deploy(wanted(site), asked.plan_digest),
+    )

@@ -1,0 +1,173 @@
+"""The command line: a table of verbs, each loaded only when it is the one asked for.
+
+`sslops --help` imports no verb. The clock is read here, once, and nowhere below.
+"""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import os
+import sys
+from datetime import UTC, datetime
+from io import TextIOWrapper
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn, TextIO
+
+import click
+
+from sslops import __version__
+from sslops.app.session import Session
+from sslops.ci.environment import current
+from sslops.errors import ExitCode, SslopsError, UsageError
+from sslops.system.effects import NO_EFFECTS
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from types import TracebackType
+
+    from sslops.system.effects import Effects
+
+
+__all__ = ["VERBS", "Session", "command", "main", "run"]
+
+VERBS = {
+    "check": "is the inventory sound, and does state fit it?",
+    "schema": "the JSON Schemas of the inventory files",
+    "plan": "what can be done now, what waits, until when and why",
+    "renew": "keys and certificates that are due, onto the branch next",
+    "publish": "TLSA include files to the DNS repository",
+    "roll": "next becomes curr, once DNS has shown it long enough",
+    "deploy": "make hosts serve curr, restart, verify, write it down",
+    "run": "renew, publish, roll, deploy, publish: the one scheduled job",
+    "simulate": "the time ahead: every step of the coming weeks, with its date",
+    "status": "every service: phase, days left, what it waits for",
+    "watchdog": "has every stage had a good run lately?",
+    "doctor": "what is missing on this machine, and for which verb",
+    "init": "a new ops repository",
+    "demo": "the whole loop in a throw-away world",
+}
+"""Every verb and what it is for, in the order of the help; verb `x` is `sslops.cli.x.command`."""
+
+JOB_KEYS = frozenset({"SSLOPS_SSH_KEY", "SSLOPS_SIGNING_KEY"})
+"""Variables in which a forge hands ssh keys to a job; they are gone before any verb starts."""
+
+_INTERRUPTED = 130
+# A run is short and keeps what it reads: looking for cycles every 700 objects costs a tenth of it and finds none.
+_GC_THRESHOLD = 100_000
+
+
+class _Verbs(click.Group):
+    """A click group whose verbs are modules."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  (click's signature)
+        """Return the names in the order of the table."""
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        """Import the one verb that was asked for; null when there is none of that name."""
+        if cmd_name not in VERBS:
+            return None
+        verb: click.Command = importlib.import_module(f"sslops.cli.{cmd_name}").command
+        return verb
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """Write the table without importing what it names."""
+        with formatter.section("Verbs"):
+            formatter.write_dl(list(VERBS.items()))
+
+
+@click.group(
+    cls=_Verbs,
+    no_args_is_help=False,
+    subcommand_metavar="VERB [ARGS]...",
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="A verb that changes anything only says what it would do, unless --apply is given.",
+)
+@click.version_option(__version__, prog_name="sslops", message="%(prog)s %(version)s")
+@click.option(
+    "-C",
+    "start",
+    metavar="DIR",
+    default=".",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Work on the ops repository at DIR.",
+)
+@click.pass_context
+def command(context: click.Context, start: Path) -> None:
+    """Certificates as reviewed commits: renew, wait, roll, deploy; DANE never breaks."""
+    if JOB_KEYS & os.environ.keys():
+        from sslops.secrets.job_keys import job_keys
+
+        context.with_resource(job_keys(os.environ))
+    context.obj = Session(
+        start, datetime.now(tz=UTC).replace(microsecond=0), context.obj or NO_EFFECTS, current(os.environ)
+    )
+
+
+def run(arguments: Sequence[str], effects: Effects = NO_EFFECTS) -> int:
+    """Run one command line and return its exit code; foreseen failures are shown, bugs raise.
+
+    *effects* is told about every change to the outside world.
+    """
+    if not arguments:
+        sys.stderr.write(f"{command.get_help(click.Context(command, info_name='sslops'))}\n")
+        return int(ExitCode.USAGE)
+    try:
+        outcome = command.main(list(arguments), prog_name="sslops", standalone_mode=False, obj=effects)
+    except SslopsError as error:
+        _complain(error)
+        return int(error.exit_code)
+    except click.ClickException as error:
+        _complain(_as_usage_error(error))
+        return int(ExitCode.USAGE)
+    except (click.Abort, KeyboardInterrupt):
+        sys.stderr.write("sslops: interrupted\n")
+        return _INTERRUPTED
+    return int(outcome or ExitCode.DONE)
+
+
+def main() -> NoReturn:
+    """Be the program `sslops`."""
+    gc.set_threshold(_GC_THRESHOLD)
+    sys.stdout, sys.stderr = _ready(sys.stdout), _ready(sys.stderr)
+    sys.excepthook = _show_bug
+    code = run(sys.argv[1:])
+    _flush()
+    sys.exit(code)
+
+
+def _ready(stream: TextIO | None) -> TextIO:
+    """Make *stream* take any text, on a terminal that knows less than UTF-8 too; null was closed by our caller."""
+    if stream is None:
+        return Path(os.devnull).open("w", encoding="utf-8")
+    if isinstance(stream, TextIOWrapper):
+        stream.reconfigure(errors="backslashreplace")
+    return stream
+
+
+def _complain(error: SslopsError) -> None:
+    Session(Path(), datetime.now(tz=UTC), job=current(os.environ)).complain(error)
+
+
+def _show_bug(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """Show a traceback as harmless as all else: what a peer said may stand in it."""
+    from traceback import format_exception
+
+    job = current(os.environ)
+    Session(Path(), datetime.now(tz=UTC), job=job).say("".join(format_exception(kind, error, trace)).rstrip())
+
+
+def _as_usage_error(error: click.ClickException) -> UsageError:
+    """Say what click found in the one style of all errors."""
+    what = error.format_message().rstrip(".")
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    path = context.command_path if context else "sslops"
+    return UsageError(what[:1].lower() + what[1:], hint=f"{path} --help")
+
+
+def _flush() -> None:
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

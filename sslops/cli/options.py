@@ -1,0 +1,128 @@
+"""What every verb is handed: the repository it works on, the moment it runs at, and where it may speak.
+
+The clock is read once, by the command line, and never again below it.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from sslops.app.session import Session
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sslops.model.inventory import Consent
+
+    Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+
+def current() -> Session:
+    """Return the session of the verb that is running."""
+    session = click.get_current_context().obj
+    if not isinstance(session, Session):
+        message = "a verb was called without the command line"
+        raise TypeError(message)
+    return session
+
+
+MAX_REASON = 300
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+
+
+def targets(variable: str | None = None) -> Decorator:
+    """Take *targets*, a tuple of `group`, `group/svc`, `group:svc1,svc2` or `group:ALL`; empty means all active groups.
+
+    Where none are given they are the words of the environment's *variable*.
+    """
+    return click.argument("targets", nargs=-1, metavar="[TARGET]...", envvar=variable)
+
+
+def apply() -> Decorator:
+    """Take *apply*: without it a verb only says what it would do."""
+    return click.option("--apply", is_flag=True, help="Do it. Without this, only say what would be done.")
+
+
+def json() -> Decorator:
+    """Take *as_json*: the result as one JSON document."""
+    return click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+
+
+def markdown() -> Decorator:
+    """Take *as_markdown*: the result as Markdown, for a merge request or a chat."""
+    return click.option("--markdown", "as_markdown", is_flag=True, help="Print the result as Markdown.")
+
+
+def fetch() -> Decorator:
+    """Take *fetch*: ask the remote first, which a verb that only reads does not do by itself."""
+    return click.option("--fetch", is_flag=True, help="Fetch from the remote first; else state is as last fetched.")
+
+
+def plan_digest() -> Decorator:
+    """Take *plan_digest*, `sha256:...` or null: apply that plan and no other."""
+    return click.option(
+        "--plan", "plan_digest", metavar="DIGEST", callback=_digest, help="Refuse (exit 3) unless the plan is this one."
+    )
+
+
+def detailed_exitcode() -> Decorator:
+    """Take *detailed_exitcode*: exit 4 when something waits, 6 when changes are pending."""
+    return click.option(
+        "--detailed-exitcode", is_flag=True, help="Exit 6 when changes are pending, 4 when something waits."
+    )
+
+
+def accept() -> Decorator:
+    """Take *accept*, a tuple of `Consent`, one for each `--accept NAME[=SUBJECT]`."""
+    return click.option(
+        "--accept",
+        multiple=True,
+        metavar="NAME[=SUBJECT]",
+        callback=_consents,
+        help="Accept this hazard (for this subject only). May be given several times.",
+    )
+
+
+def reason(variable: str) -> Decorator:
+    """Take *reason*, one line that says why; the empty string when nobody does."""
+    return click.option(
+        "--reason",
+        default="",
+        metavar="TEXT",
+        envvar=variable,
+        callback=_one_line,
+        help="Why, in a sentence; it ends in the commit. With --force a job of a forge needs one.",
+    )
+
+
+def _one_line(_context: click.Context, _parameter: click.Parameter, given: str) -> str:
+    line = " ".join("".join(each if each.isprintable() else " " for each in given).split())
+    if len(line) > MAX_REASON:
+        message = f"a reason of {len(line)} characters is too long: {MAX_REASON} at most"
+        raise click.BadParameter(message)
+    return line.rstrip(".")
+
+
+def _digest(_context: click.Context, _parameter: click.Parameter, given: str | None) -> str | None:
+    if given is not None and not _DIGEST.fullmatch(given):
+        message = f"'{given}' is not 'sha256:' and 64 hex digits"
+        raise click.BadParameter(message)
+    return given
+
+
+def _consents(_context: click.Context, _parameter: click.Parameter, given: tuple[str, ...]) -> tuple[Consent, ...]:
+    return tuple(_consent(word) for word in given)
+
+
+def _consent(word: str) -> Consent:
+    from sslops.model.inventory import Consent
+    from sslops.model.plan import HazardName
+
+    name, _, subject = word.partition("=")
+    if name not in set(HazardName):
+        message = f"'{name}' is no hazard; hazards are {', '.join(HazardName)}"
+        raise click.BadParameter(message)
+    return Consent(hazard=name, subject=subject or None, until=None, reason="accepted on the command line")

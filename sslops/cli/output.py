@@ -1,0 +1,53 @@
+"""What a stage verb did or would do, how it is shown, and the exit code it ends in (design section 6)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sslops.model.plan import Plan, digest
+from sslops.report import outlook
+from sslops.report.plan import as_json, as_markdown, as_text, view
+from sslops.report.text import for_markdown
+
+if TYPE_CHECKING:
+    from sslops.app.outcome import Outcome
+    from sslops.app.session import Session
+    from sslops.errors import ExitCode
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """How the result is wanted."""
+
+    as_json: bool = False
+    as_markdown: bool = False
+    detailed: bool = False
+
+
+def finish(session: Session, outcome: Outcome, form: Form) -> ExitCode:
+    """Show the outcome: the plan on stdout, failures and what to do next on stderr; return the exit code."""
+    plan = outcome.plan
+    if form.as_json:
+        session.show(as_json(plan, digest(plan), outcome.names))
+    elif form.as_markdown:
+        session.show(as_markdown(view(plan, digest(plan), session.now)))
+    elif plan != Plan() or not outcome.failures:
+        session.show(as_text(view(plan, digest(plan), session.now)))
+    if outcome.names and not form.as_json:
+        show = outlook.as_markdown if form.as_markdown else outlook.as_text
+        session.show(f"\n{show(outcome.names, session.now)}")
+    for failure in {failure.render(): failure for failure in outcome.failures}.values():
+        session.complain(failure)
+    session.summarise(_summary(session, outcome))
+    if plan.actions and not outcome.is_applied:
+        session.say("nothing was changed; --apply does it")
+    return outcome.exit_code(detailed=form.detailed)
+
+
+def _summary(session: Session, outcome: Outcome) -> str:
+    """Write the outcome for the page of a job."""
+    done = "done" if outcome.is_applied else "not done, only planned"
+    parts = [f"**sslops**: {done}", as_markdown(view(outcome.plan, digest(outcome.plan), session.now))]
+    parts += [f"- {for_markdown(failure.what)}" for failure in outcome.failures]
+    return "\n\n".join(parts)

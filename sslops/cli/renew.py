@@ -1,0 +1,57 @@
+"""`sslops renew`: keys, CSRs and certificates for what is due, onto the branch next."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from sslops.cli import options, stage
+from sslops.cli.options import current
+from sslops.errors import UsageError
+
+if TYPE_CHECKING:
+    from sslops.app.site import Site
+    from sslops.cli.options import Decorator
+    from sslops.errors import ExitCode
+    from sslops.issue.rules import RenewOptions
+
+
+def _flag(name: str, text: str) -> Decorator:
+    """Take a flag that the form of a forge may set, through a variable of this verb's own."""
+    return click.option(f"--{name}", is_flag=True, envvar=f"SSLOPS_RENEW_{name.upper().replace('-', '_')}", help=text)
+
+
+@click.command(name="renew")
+@options.targets("SSLOPS_RENEW_TARGETS")
+@_flag("force", "Renew although nothing is due.")
+@_flag("new-key", "Discard the key on deck (it leaked, say) and make a new one.")
+@_flag("reuse-key", "Certify the key that is live once more.")
+@_flag("staging", "Rehearse at the CAs' staging servers; nothing of it is ever rolled.")
+@options.reason("SSLOPS_RENEW_REASON")
+@stage.asked()
+def command(asked: stage.Asked, *, force: bool, new_key: bool, reuse_key: bool, staging: bool, reason: str) -> ExitCode:
+    """Renew what is due: keys, CSRs and certificates, signers first.
+
+    Due is asked of the newest certificate, the one on deck or else the live one. What is on deck and due again, or
+    forced, keeps its own key. The form of a forge asks through SSLOPS_RENEW_TARGETS, _FORCE, _NEW_KEY, _REUSE_KEY,
+    _STAGING and _REASON.
+    """
+    if new_key and reuse_key:
+        message = "--new-key and --reuse-key exclude each other"
+        raise UsageError(message)
+    if force and not reason and current().job.is_job:
+        message = "a forced renewal in a job needs a reason"
+        raise UsageError(message, hint="the form's field 'reason', or --reason TEXT")
+
+    def wanted(site: Site) -> RenewOptions:
+        return site.renew_options(force=force, new_key=new_key, reuse_key=reuse_key, staging=staging, said=reason)
+
+    def place(site: Site) -> Site:
+        return site.rehearsing() if staging else site
+
+    return stage.conduct(
+        asked,
+        lambda site: place(site).plan_renew(wanted(site)),
+        lambda site: place(site).renew(wanted(site), asked.plan_digest),
+    )

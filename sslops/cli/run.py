@@ -1,0 +1,95 @@
+"""`sslops run`: renew, publish, roll, deploy, publish: the one scheduled job of a small site."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import click
+
+from sslops.app.dashboard import with_dashboard
+from sslops.app.entry import Request, carry_out
+from sslops.app.heartbeats import note_good_run
+from sslops.app.outcome import Outcome
+from sslops.app.site import Site
+from sslops.cli import options
+from sslops.cli.options import current
+from sslops.cli.output import Form, finish
+from sslops.errors import SslopsError
+from sslops.model.plan import Plan
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sslops.app.session import Session
+    from sslops.errors import ExitCode
+    from sslops.model.inventory import Consent
+
+
+@click.command(name="run")
+@options.targets()
+@options.apply()
+@options.accept()
+@options.fetch()
+@options.json()
+@options.detailed_exitcode()
+def command(
+    *,
+    targets: tuple[str, ...],
+    apply: bool,
+    accept: tuple[Consent, ...],
+    fetch: bool,
+    as_json: bool,
+    detailed_exitcode: bool,
+) -> ExitCode:
+    """Renew, publish, roll, deploy, publish. A stage that fails does not stop the ones after it."""
+    session = current()
+    request = Request(apply, fetch, accept, targets, is_partial=bool(targets))
+    if not apply:
+        outcome = carry_out(session, request, Site.plan)
+    else:
+        outcome = Outcome(is_applied=True)
+        for name, stage in STAGES.items():
+            with session.section(name):
+                outcome += _attempt(session, request, stage)
+        note_good_run(session, "run", request, outcome)
+    return finish(session, outcome, Form(as_json=as_json, detailed=detailed_exitcode))
+
+
+def _attempt(session: Session, request: Request, stage: Callable[[Site], Outcome]) -> Outcome:
+    try:
+        return carry_out(session, request, stage)
+    except SslopsError as error:
+        return Outcome(is_applied=True, failures=(error,))
+
+
+def _renew(site: Site) -> Outcome:
+    return site.renew(site.renew_options())
+
+
+def _publish_early(site: Site) -> Outcome:
+    """Publish before the roll; what still waits then is judged again at the end."""
+    outcome = site.publish()
+    return replace(outcome, plan=Plan(outcome.plan.actions))
+
+
+def _publish(site: Site) -> Outcome:
+    return site.publish()
+
+
+def _roll(site: Site) -> Outcome:
+    return site.roll(site.roll_options())
+
+
+def _deploy(site: Site) -> Outcome:
+    return site.deploy(site.deploy_options())
+
+
+STAGES = {
+    "renew": _renew,
+    "publish": _publish_early,
+    "roll": _roll,
+    "deploy": _deploy,
+    "publish-again": with_dashboard(_publish),
+}
+"""The steps of a run in their order, by the name that the log of a job folds them under."""

@@ -1,0 +1,82 @@
+"""`sslops simulate`: the coming weeks of this repository, step by step."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import click
+
+from sslops.app.entry import Request, carry_out
+from sslops.app.looks import foreseen
+from sslops.cli import options
+from sslops.cli.options import current
+from sslops.errors import ExitCode
+from sslops.model.outlook import Assumptions
+
+if TYPE_CHECKING:
+    from sslops.app.site import Site
+    from sslops.model.outlook import Forecast
+
+
+_SPAN = re.compile(r"([0-9]{1,4})([mhd])")
+_HOUR = timedelta(hours=1)
+_UNITS = {"m": "minutes", "h": "hours", "d": "days"}
+
+
+def _day(_context: click.Context, _parameter: click.Parameter, given: str) -> datetime:
+    try:
+        return datetime.strptime(given, "%Y-%m-%d").replace(tzinfo=UTC)
+    except ValueError:
+        message = f"'{given}' is not a date like 2027-03-31"
+        raise click.BadParameter(message) from None
+
+
+def _span(_context: click.Context, _parameter: click.Parameter, given: str) -> timedelta:
+    found = _SPAN.fullmatch(given)
+    if found is None:
+        message = f"'{given}' is not a number and m, h or d"
+        raise click.BadParameter(message)
+    return timedelta(**{_UNITS[found[2]]: int(found[1])})
+
+
+def _span_or_none(context: click.Context, parameter: click.Parameter, given: str | None) -> timedelta | None:
+    return None if given is None else _span(context, parameter, given)
+
+
+@click.command("simulate")
+@click.option("--until", required=True, metavar="DATE", callback=_day, help="Play until this day, as 2027-03-31.")
+@click.option(
+    "--lifetime",
+    metavar="SPAN",
+    callback=_span_or_none,
+    help="How long ACME certificates last [what Let's Encrypt announced; 90d of others].",
+)
+@click.option("--every", default="1h", metavar="SPAN", callback=_span, help="How often the jobs run [1h].")
+@click.option("--merge-delay", default="0m", metavar="SPAN", callback=_span, help="How long people take to merge [0m].")
+@options.fetch()
+@options.json()
+def command(
+    *, until: datetime, lifetime: timedelta | None, every: timedelta, merge_delay: timedelta, fetch: bool, as_json: bool
+) -> ExitCode:
+    """Play the time ahead: every step of renew, publish, roll and deploy, with its date. Changes nothing, asks nobody.
+
+    The rules are the real ones; DNS and hosts are as the ledger knows them. A SPAN is a number and m, h or d: 160h.
+    Exit 1 when something cannot work: a certificate that expires, a step that would break DANE, or one
+    that waits for ever.
+    """
+    from sslops.report import forecast
+
+    session = current()
+    if every <= timedelta() or (lifetime or _HOUR) < _HOUR or until <= session.now:
+        message = "--until must be ahead, and --every and --lifetime longer than nothing"
+        raise click.UsageError(message)
+    assumptions = Assumptions(until, every, merge_delay, lifetime)
+
+    def play(site: Site) -> Forecast:
+        return foreseen(site, assumptions)
+
+    found = carry_out(session, Request(fetch=fetch), play)
+    session.show(forecast.as_json(found) if as_json else forecast.as_text(found))
+    return ExitCode.FAILED if found.flags else ExitCode.DONE

@@ -1,0 +1,92 @@
+"""`sslops watchdog`: has every stage had a good run lately? The dead man's switch of the schedules."""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import click
+
+from sslops.cli import options
+from sslops.cli.options import current
+from sslops.errors import ExitCode
+from sslops.model.heartbeat import STAGES, judge
+from sslops.model.names import format_time
+from sslops.report.text import as_code, columns, span
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from sslops.model.heartbeat import Finding
+
+
+_AGE = re.compile(r"([1-9]\d{0,4})([mhd])")
+_UNITS = {"m": "minutes", "h": "hours", "d": "days"}
+
+
+def _age(_context: click.Context, _parameter: click.Parameter, given: str) -> timedelta:
+    found = _AGE.fullmatch(given)
+    if found is None:
+        message = f"'{given}' is not a number with m, h or d behind it"
+        raise click.BadParameter(message)
+    return timedelta(**{_UNITS[found[2]]: int(found[1])})
+
+
+@click.command(name="watchdog")
+@click.argument("stages", nargs=-1, type=click.Choice(STAGES), metavar="[STAGE]...")
+@click.option("--max-age", default="26h", callback=_age, metavar="AGE", help="How old a good run may be: 90m, 26h, 2d.")
+@options.json()
+def command(*, stages: tuple[str, ...], max_age: timedelta, as_json: bool) -> ExitCode:
+    """Fail when the last good run of a STAGE (default: all that this repository has) is too old.
+
+    A good run is one of a forge's job, with --apply, over everything, that ended with exit code 0; one of `sslops run`
+    counts for every stage. The remote is asked. Run this from a second place: a schedule that stops takes its own
+    watchdog with it.
+    """
+    from sslops.app.heartbeats import known_good_runs, stages_here
+
+    session = current()
+    found = judge(known_good_runs(session), stages or stages_here(session), session.now, max_age)
+    late = [each for each in found if each.is_late]
+    session.show(
+        _as_json(found) if as_json else columns([("stage", "last good run", "run"), *_rows(found, session.now)])
+    )
+    session.summarise(
+        "\n".join(["| stage | last good run | run |", "| --- | --- | --- |", *_markdown(found, session.now)])
+    )
+    for each in late:
+        session.say(
+            f"late: {each.stage}: {'no good run was ever seen' if each.last is None else 'no good run since'}"
+            + ("" if each.last is None else f" {format_time(each.last.at)}")
+        )
+    return ExitCode.FAILED if late else ExitCode.DONE
+
+
+def _rows(found: Sequence[Finding], now: datetime) -> list[tuple[str, str, str]]:
+    return [(each.stage, _when(each, now), (each.last.run if each.last else None) or "-") for each in found]
+
+
+def _when(finding: Finding, now: datetime) -> str:
+    if finding.last is None:
+        return "never"
+    return f"{span(now - finding.last.at)} ago{', too long' if finding.is_late else ''}"
+
+
+def _markdown(found: Sequence[Finding], now: datetime) -> list[str]:
+    return [f"| {stage} | {when} | {as_code(run)} |" for stage, when, run in _rows(found, now)]
+
+
+def _as_json(found: Sequence[Finding]) -> str:
+    stages = [
+        {
+            "stage": each.stage,
+            "at": None if each.last is None else format_time(each.last.at),
+            "run": None if each.last is None else each.last.run,
+            "late": each.is_late,
+        }
+        for each in found
+    ]
+    return json.dumps({"stages": stages}, indent=2)

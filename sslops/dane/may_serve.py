@@ -1,0 +1,292 @@
+"""May a host serve a generation? The rule `may_serve` of design section 2, for one service.
+
+For every name of the service, every {usage, selector, match} that a cache may hold must have the generation's record:
+aged, on every server now, and in whatever the DNS base may become. A name that is free of TLSA asks nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from sslops.dane.evidence import free_at, gone_at, is_broken, proposals, ready_at
+from sslops.dane.names import covers
+from sslops.dane.records import CA_USAGES, Index
+from sslops.model.ledger import ApexEntry
+from sslops.model.names import format_time
+from sslops.model.plan import Hazard, HazardName, Verb
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from sslops.dane.names import DaneName
+    from sslops.dane.records import Keys
+    from sslops.model.ledger import Ledger, NameEntry
+    from sslops.model.names import GenerationId, ServiceId
+    from sslops.model.observations import ApexSeen
+    from sslops.model.tlsa import TlsaParams, TlsaRecord
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Whether a step may happen now; if not, until when it waits (null: until something changes) and why."""
+
+    allowed: bool
+    until: datetime | None = None
+    why: str = ""
+    hazard: Hazard | None = None
+
+
+YES = Verdict(allowed=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """Everything the rule needs: ledger *after* the look, the looks by apex, the public keys, and the moment."""
+
+    ledger: Ledger
+    seen: Mapping[str, ApexSeen]
+    keys: Keys
+    names: tuple[DaneName, ...]
+    now: datetime
+    blind: Mapping[ServiceId, str] = field(default_factory=dict)
+    """Services with DANE whose names could not be found out, and why: they may not change."""
+    new_at: Mapping[str, frozenset[ServiceId]] = field(default_factory=dict)
+    """Host to the services that it is to show and was never proven to show: in the place of others, for all we know."""
+    mute: frozenset[str] = frozenset()
+    """Apexes of active groups that could not be looked at."""
+    given_up: Mapping[tuple[str, str], frozenset[ServiceId]] = field(init=False)
+    """(apex, owner) of every name that nobody asks for any more and some cache may know, with the services that have or
+    had records there as far as that can be told."""
+
+    def __post_init__(self) -> None:
+        """Look through all names once."""
+        object.__setattr__(self, "given_up", dict(self._find_given_up()))
+
+    def may_serve(self, service: ServiceId, generation: GenerationId, host: str | None = None) -> Verdict:
+        """Return whether hosts may serve *generation* of *service*, judged over all of the service's names.
+
+        With *host* also over the names given up whose port there *service* may take over.
+        """
+        if service in self.blind:
+            return Verdict(allowed=False, why=self.blind[service])
+        own = self.names_of(service)
+        inherited = () if host is None else self._given_up_near(service, host)
+        verdicts = [self._name(*name, service, generation) for name in own]
+        verdicts += [self._inherited(*name, service, generation) for name in inherited if name not in own]
+        return slowest(verdicts)
+
+    def names_of(self, service: ServiceId) -> tuple[tuple[str, str], ...]:
+        """Return (apex, owner) of every name the service has by the inventory, or has records under today."""
+        wanted = {(name.apex, name.owner) for name in self.names if name.service == service}
+        return tuple(sorted(wanted | set(self._names_in_use(service))))
+
+    def _given_up_near(self, service: ServiceId, host: str) -> Iterable[tuple[str, str]]:
+        """Return the names given up that *service* may be met under when it first comes to *host*.
+
+        A service that is renamed when its DANE ends comes under a name that asks for nothing there.
+        """
+        if service not in self.new_at.get(host, ()):
+            return
+        there = self.ledger.host(host).services.keys()
+        for (apex, owner), former in self.given_up.items():
+            is_known = apex in self.seen or apex in self.mute
+            if (is_known and is_near(apex, owner, service, self.keys)) or former & there:
+                yield apex, owner
+
+    def _inherited(self, apex: str, owner: str, service: ServiceId, generation: GenerationId) -> Verdict:
+        """Return the verdict on a name given up: its records are withdrawn soon, so to miss one is no hazard."""
+        verdict = self._name(apex, owner, service, generation)
+        if verdict.hazard is None or verdict.hazard.name is not HazardName.TLSA_MISSING:
+            return verdict
+        return Verdict(allowed=False, why=f"{owner} is given up and still has records, and {service} may come there")
+
+    def _find_given_up(self) -> Iterable[tuple[tuple[str, str], frozenset[ServiceId]]]:
+        """Yield the names that have or had records of ours and are asked for by nobody; where DNS is mute, all had."""
+        asked = {(name.apex, name.owner) for name in self.names}
+        for apex in self.seen.keys() | self.ledger.apexes.keys():
+            left = frozenset(record for record in self._traces(apex) if (apex, record.owner) not in asked)
+            index = Index.of(self.keys, frozenset(record.params for record in left))
+            written = self.seen[apex].repo.written_by_us if apex in self.seen else left
+            found: dict[str, set[ServiceId]] = {owner: set() for owner in self._emptied(apex)}
+            for record in left:
+                versions = index.versions(record)
+                if versions or record in written:
+                    found.setdefault(record.owner, set()).update(service for service, _ in versions)
+            yield from (((apex, owner), frozenset(found[owner])) for owner in found if (apex, owner) not in asked)
+
+    def _names_in_use(self, service: ServiceId) -> Iterable[tuple[str, str]]:
+        ids = self.keys.ids(service)
+        for apex in self.seen.keys() | self.ledger.apexes.keys():
+            for record in self._traces(apex):
+                if any(self._tells_of(record, service, key) for key in ids):
+                    yield apex, record.owner
+            for owner in self._emptied(apex) if apex not in self.seen else ():
+                if is_near(apex, owner, service, self.keys):
+                    yield apex, owner
+
+    def _traces(self, apex: str) -> Iterable[TlsaRecord]:
+        """Return every record that may be in a cache of anybody, as far as an apex that could not be asked shows."""
+        entry, seen = self.ledger.apex(apex) or ApexEntry(), self.seen.get(apex)
+        if seen is None:
+            return entry.records.keys() | (entry.pending.records if entry.pending else frozenset())
+        found = _may_be_cached(entry, seen)
+        withdrawn = self._not_free(entry, found)
+        rrsets = [rrset for owner in withdrawn for commit in seen.repo.history for rrset in commit.rrsets(owner)]
+        return found.union(*(rrset.records for rrset in rrsets))
+
+    def _emptied(self, apex: str) -> Iterable[str]:
+        """Return the owners without records that a cache may still know some of, by the ledger alone."""
+        entry = self.ledger.apex(apex) or ApexEntry()
+        return self._not_free(entry, entry.records)
+
+    def _not_free(self, entry: ApexEntry, records: Iterable[TlsaRecord]) -> list[str]:
+        """Return the owners of *entry* that have none of *records* and are not free yet."""
+        shown = {record.owner for record in records}
+        return [owner for owner, name in entry.names.items() if owner not in shown and not self._is_free(name)]
+
+    def _tells_of(self, record: TlsaRecord, service: ServiceId, generation: GenerationId) -> bool:
+        """Whether *record* means that *service* has the name: its own key does, its CA only under a name of its own."""
+        if record not in self.keys.matching(record.owner, record.params, service, generation):
+            return False
+        return record.params.usage not in CA_USAGES or _is_named(record.owner, service, generation, self.keys)
+
+    def _name(self, apex: str, owner: str, service: ServiceId, generation: GenerationId) -> Verdict:
+        seen, entry = self.seen.get(apex), self.ledger.apex(apex) or ApexEntry()
+        if seen is None:
+            return Verdict(allowed=False, why=f"DNS of {apex} could not be looked at")
+        refusal = _silent_server(owner, seen) or _unsigned(owner, seen)
+        if refusal is not None:
+            return refusal
+        combinations = {r.params for r in _may_be_cached(entry, seen) if r.owner == owner}
+        if not combinations:
+            return self._free(owner, entry)
+        found = [self._combination(owner, each, service, generation, entry, seen) for each in sorted(combinations)]
+        return slowest([*found, self._gone(owner, entry)])
+
+    def _gone(self, owner: str, entry: ApexEntry) -> Verdict:
+        """Return the wait for a combination that was withdrawn: a cache may still go by it alone."""
+        name = entry.names.get(owner)
+        lost = {} if name is None else {params: gone_at(name, params) for params in name.gone}
+        still = {params: until for params, until in lost.items() if until is None or until > self.now}
+        return slowest(
+            Verdict(allowed=False, until=until, why=f"caches may still hold withdrawn {params} records of {owner}")
+            for params, until in still.items()
+        )
+
+    def _free(self, owner: str, entry: ApexEntry) -> Verdict:
+        name = entry.names.get(owner)
+        if name is None:
+            return YES
+        if self._is_free(name):
+            return YES
+        why = f"caches may still hold withdrawn records of {owner}"
+        return Verdict(allowed=False, until=free_at(name), why=why)
+
+    def _is_free(self, name: NameEntry) -> bool:
+        free = free_at(name)
+        return free is not None and free <= self.now
+
+    def _combination(
+        self,
+        owner: str,
+        params: TlsaParams,
+        service: ServiceId,
+        generation: GenerationId,
+        entry: ApexEntry,
+        seen: ApexSeen,
+    ) -> Verdict:
+        matching = self.keys.matching(owner, params, service, generation)
+        if not matching:
+            return _missing(owner, f"{owner} has {params} records, and {service} cannot match them yet", service)
+        if params.usage in CA_USAGES and not self.keys.is_named(owner, service, generation):
+            why = f"the certificate of {generation} does not name the host of {owner}, which {params} asks for"
+            return _missing(owner, why, service)
+        return _soonest(self._record(record, service, generation, entry, seen) for record in sorted(matching))
+
+    def _record(
+        self, record: TlsaRecord, service: ServiceId, generation: GenerationId, entry: ApexEntry, seen: ApexSeen
+    ) -> Verdict:
+        owner, evidence = record.owner, entry.records.get(record)
+        # The ledger should be the one after the look; one from before it must not do harm either.
+        if evidence is None or is_broken(record, evidence, seen):
+            return _not_everywhere(record, generation, service, seen)
+        if not all(record in records for records in proposals(entry.pending, seen)):
+            return _missing(owner, f"an open proposal would take the record of {generation} from {owner}", service)
+        ready = ready_at(evidence)
+        if ready > self.now:
+            since = format_time(evidence.since)
+            return Verdict(allowed=False, until=ready, why=f"the record at {owner} is in DNS since {since} only")
+        return YES
+
+
+def is_near(apex: str, owner: str, service: ServiceId, keys: Keys) -> bool:
+    """Whether *service* may be met under *owner*, whoever asked for it there.
+
+    DANE-EE asks for no name in the certificate, so what lies in the zone of its group counts anyway.
+    """
+    return apex == service.group or any(_is_named(owner, service, each, keys) for each in keys.ids(service))
+
+
+def _is_named(owner: str, service: ServiceId, generation: GenerationId, keys: Keys) -> bool:
+    issued = keys.generations[service, generation].issued
+    return issued is not None and covers(issued.sans, owner)
+
+
+def slowest(verdicts: Iterable[Verdict]) -> Verdict:
+    """Return the verdict that holds for all: a refusal without an end, else the latest wait, else yes."""
+    refusals = [verdict for verdict in verdicts if not verdict.allowed]
+    return max(refusals, key=_end, default=YES)
+
+
+def _soonest(verdicts: Iterable[Verdict]) -> Verdict:
+    """Return the verdict where one yes is enough, as with several CAs in the chain: else what ends first."""
+    return min(verdicts, key=lambda verdict: (not verdict.allowed, _end(verdict)))
+
+
+def _end(verdict: Verdict) -> datetime:
+    return verdict.until or datetime.max.replace(tzinfo=UTC)
+
+
+def _may_be_cached(entry: ApexEntry, seen: ApexSeen) -> frozenset[TlsaRecord]:
+    """Return every record a cache holds or may soon hold: base, servers, proposals, and what had evidence."""
+    sources: list[Iterable[TlsaRecord]] = [entry.records, *proposals(entry.pending, seen)]
+    sources += [rrset.records for view in seen.repo.base.views for rrset in view.values()]
+    sources += [rrset.records for server in seen.servers for rrset in server.answers.values()]
+    return frozenset(record for source in sources for record in source)
+
+
+def _not_everywhere(record: TlsaRecord, generation: GenerationId, service: ServiceId, seen: ApexSeen) -> Verdict:
+    if not seen.repo.base.has(record):
+        return _missing(record.owner, f"the DNS base has no record of {generation} at {record.owner}", service)
+    behind = sorted(server.server for server in seen.servers if not server.shows(record))
+    if behind:
+        why = f"{', '.join(behind)} does not show the record of {generation} at {record.owner} yet"
+        return Verdict(allowed=False, why=why)
+    return _missing(record.owner, f"the servers and the DNS base differ at {record.owner}", service)
+
+
+def _missing(owner: str, why: str, service: ServiceId) -> Verdict:
+    hazard = Hazard(HazardName.TLSA_MISSING, owner, why, Verb.DEPLOY, service.group, service.name)
+    return Verdict(allowed=False, why=why, hazard=hazard)
+
+
+def _unsigned(owner: str, seen: ApexSeen) -> Verdict | None:
+    """Return the refusal for a name that a validating resolver does not vouch for."""
+    why = seen.unsigned.get(owner)
+    return None if why is None else Verdict(allowed=False, why=why, hazard=Hazard(HazardName.DNSSEC_BOGUS, owner, why))
+
+
+def _silent_server(owner: str, seen: ApexSeen) -> Verdict | None:
+    """Return the refusal for the first server that gave no answer for *owner*; all must be asked, each time."""
+    for server in seen.servers:
+        if server.error is not None or owner not in server.answers:
+            why = f"name server {server.server} gave no answer for {owner}: {server.error or 'not asked'}"
+            return Verdict(allowed=False, why=why, hazard=Hazard(HazardName.NS_UNREACHABLE, server.server, why))
+        if owner in server.differing:
+            why = f"the addresses of name server {server.server} disagree about {owner}"
+            return Verdict(allowed=False, why=why, hazard=Hazard(HazardName.NS_LAGGING, server.server, why))
+    if not seen.servers:
+        return Verdict(allowed=False, why=f"no name server is known for {owner}")
+    return None

@@ -1,0 +1,408 @@
+"""When a wait of publish is a failure: what is served ends first, and what is to follow it lacks its record.
+
+A record that stays too long endangers nothing, and a name without any record does not hold up a roll.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from sslops.dane import rrset_rules as transitions
+from sslops.dane.first_use import FirstUse, Live, unproven_address
+from sslops.dane.may_serve import is_near
+from sslops.dane.names import covers
+from sslops.dane.records import CA_USAGES, Index, is_listed, standing
+from sslops.dane.rrset_inputs import needed, new_at, proven_hosts
+from sslops.dane.rrset_rules import AtName, Claim, Stay
+from sslops.inventory.reach import deliveries, hosts_serving
+from sslops.model.names import CA_GROUP
+from sslops.model.plan import Hazard, HazardName, Verb, Wait
+from sslops.model.tlsa import EMPTY, Rrset, TlsaRecord
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import datetime
+
+    from sslops.dane.names import DaneName
+    from sslops.dane.rrset_inputs import World
+    from sslops.dane.rrset_rules import NameSeen
+    from sslops.model.names import GenerationId, ServiceId
+
+
+def is_failure(names: Iterable[DaneName], world: World, until: datetime | None = None) -> bool:
+    """Whether a wait *until* then, at *names*, outlives a certificate that one of them leads to."""
+    return any(_outlives(name, world, until) for name in names)
+
+
+def _outlives(name: DaneName, world: World, until: datetime | None) -> bool:
+    served, on_deck = world.branches.main[name.service].curr, world.branches.next[name.service].next
+    if served is None or served.issued is None or on_deck is None or on_deck.issued is None:
+        return False
+    present = world.current(name.apex, name.owner).records
+    wanted = world.keys.matching(name.owner, name.params, name.service, on_deck.id)
+    lacks = bool(present) and bool(wanted) and present.isdisjoint(wanted)
+    return lacks and served.issued.ends_before(until, world.now)
+
+
+@dataclass(frozen=True, slots=True)
+class Becomes:
+    """What becomes of one owner: its RRset in the next base, what waits, and what stands in the way."""
+
+    rrset: Rrset
+    waits: tuple[Wait, ...] = ()
+    hazards: tuple[Hazard, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """One owner name in the world: *names* is what the inventory asks for there, *index* tells whose a record is."""
+
+    apex: str
+    owner: str
+    world: World
+    index: Index
+    names: tuple[DaneName, ...] = field(init=False)
+    seen: NameSeen = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Look both up once."""
+        object.__setattr__(self, "names", self.world.names(self.apex, self.owner))
+        object.__setattr__(self, "seen", self.world.name_seen(self.apex, self.owner))
+
+    def becomes(self) -> Becomes:
+        """Decide."""
+        return self._while_silent(self._decided())
+
+    def _decided(self) -> Becomes:
+        stop = self._stop()
+        if stop is not None:
+            return self._unchanged(stop)
+        if not self.names:
+            return self._given_up()
+        refusal = self._first_use() if self.seen.is_empty else None
+        return self._next() if refusal is None else refusal
+
+    def is_to_be_asked(self) -> bool:
+        """Whether the addresses of the name have to be asked before something can change here."""
+        if not self.names:
+            return False
+        wanted = {name.params for name in self.names}
+        if self.seen.is_empty or not wanted <= self.seen.combinations:
+            return True
+        return bool(self._strangers() or self._former() or self._forgotten())
+
+    # Whose records are there.
+
+    @property
+    def _asked(self) -> tuple[ServiceId, ...]:
+        return tuple(sorted({name.service for name in self.names}))
+
+    def _former(self) -> tuple[ServiceId, ...]:
+        """Return the services that have records here and are not asked for them any more, sorted."""
+        found = {
+            service
+            for record in self.seen.base
+            for service, generation in self.index.versions(record)
+            if service.group != CA_GROUP and self._tells_of(record, service, generation)
+        }
+        return tuple(sorted(found - set(self._asked)))
+
+    def _tells_of(self, record: TlsaRecord, service: ServiceId, generation: GenerationId) -> bool:
+        if record.params.usage not in CA_USAGES:
+            return True
+        issued = self.world.keys.generations[service, generation].issued
+        return issued is not None and covers(issued.sans, self.owner)
+
+    def _strangers(self) -> frozenset[TlsaRecord]:
+        """Return the records in base that somebody else put there: no generation, list or comment explains them.
+
+        One that the engine wrote for a generation that is lost is nobody else's; it goes like any other of ours.
+        """
+        listed = frozenset[TlsaRecord]().union(*(claim.standing for claim in map(self._claim, self._asked)))
+        ours = listed | self.world.repo[self.apex].written_by_us
+        return frozenset(record for record in self.seen.base - ours if not self.index.versions(record))
+
+    def _forgotten(self) -> dict[ServiceId, frozenset[GenerationId]]:
+        """Return the generations with a record here that some host may serve of which nobody knows any more.
+
+        The ledger that knew was lost, and a host that left the inventory since is not asked. It ends with their
+        certificates.
+        """
+        rebuilt_at = self.world.entry(self.apex).rebuilt_at
+        found: dict[ServiceId, set[GenerationId]] = {}
+        versions = {
+            version
+            for record in self.seen.base
+            for version in self.index.versions(record)
+            if self._tells_of(record, *version)
+        }
+        for service, generation in versions:
+            issued = self.world.keys.generations[service, generation].issued
+            if rebuilt_at is None or issued is None or service.group == CA_GROUP:
+                continue
+            if issued.issued_at <= rebuilt_at and self.world.now < issued.not_after:
+                found.setdefault(service, set()).add(generation)
+        unneeded = {service: ids - needed(service, self.world).ids for service, ids in found.items()}
+        return {service: frozenset(ids) for service, ids in unneeded.items() if ids}
+
+    # What stops everything here.
+
+    def _stop(self) -> Stay | None:
+        """Return why the name is left alone for now: a person's wish, or because not all could be looked at."""
+        if self.apex not in self.world.seen:
+            return Stay("its DNS could not be looked at")
+        inventory, former = self.world.inventory, self._former()
+        for service in (*self._asked, *former):
+            known = inventory.services.get(service)
+            hold = inventory.hold_on(known, self.world.now) if known else None
+            if hold is not None:
+                return Stay(f"held: {hold.reason}", hold.until)
+        for service in former:
+            group = inventory.groups.get(service.group)
+            if group is not None and not group.active:
+                return Stay(f"the group of {service} is not active")
+            # Which names it has comes from its MX; not to know is no reason to give one up.
+            if service.group in self.world.failed:
+                return Stay(f"its DNS could not be looked at: {self.world.failed[service.group]}")
+        return None
+
+    def _while_silent(self, found: Becomes) -> Becomes:
+        """Return *found*, with nothing withdrawn while a name server is silent: it may show records of others.
+
+        Beside those the last of ours of a kind is what a cache needs to match what is served.
+        """
+        seen = self.world.seen.get(self.apex)
+        silent = sorted(each.server for each in seen.servers if self.owner not in each.answers) if seen else []
+        if not silent or self.seen.base <= found.rrset.records:
+            return found
+        current = self._current
+        kept = Rrset(found.rrset.ttl_seconds or current.ttl_seconds, found.rrset.records | current.records)
+        why = f"nothing is withdrawn: name server {silent[0]} gave no answer (--accept ns-unreachable={silent[0]})"
+        return replace(found, rrset=kept, waits=(*found.waits, self._wait(Stay(why))))
+
+    # A name that nobody asks for any more.
+
+    def _given_up(self) -> Becomes:
+        if not self.seen.base:
+            return Becomes(EMPTY)
+        if self.world.failed and not self._former():
+            return self._unchanged(Stay("not every name of the inventory is known: some DNS could not be looked at"))
+        stay = self._stay_of_retired()
+        if stay is not None:
+            return self._unchanged(stay)
+        if self._strangers() or self.seen.foreign:
+            what = "records that are not ours" if self.seen.foreign else "records that no generation explains"
+            hazard = self._hazard(f"{self.owner} has {what}, and nothing asks for its records any more")
+            if not self.world.consents.cover(hazard):
+                return Becomes(self._current, (), (hazard,))
+        return Becomes(EMPTY)
+
+    def _stay_of_retired(self) -> Stay | None:
+        """Return why a name stays whose services were all retired; one that left it by the inventory wants it empty."""
+        services, inventory = self._former(), self.world.inventory.services
+        if any(service in inventory for service in services) or self._is_in_the_way():
+            return None
+        hosts = {
+            service: host
+            for host, entry in sorted(self.world.ledger.hosts.items(), reverse=True)
+            for service in services
+            if service in entry.services and entry.serves(service).may_serve
+        }
+        return next((Stay(f"{each} is retired, and {hosts[each]} may still serve it") for each in sorted(hosts)), None)
+
+    def _is_in_the_way(self) -> bool:
+        """Whether something that is new to a host waits for this name: it comes in the place of what is retired."""
+        inventory, ledger, former = self.world.inventory, self.world.ledger, frozenset(self._former())
+        return any(
+            is_near(self.apex, self.owner, service, self.world.keys) or former & ledger.host(host).services.keys()
+            for host, services in new_at(inventory, ledger).items()
+            for service in services
+        )
+
+    # A name without any record yet.
+
+    def _first_use(self) -> Becomes | None:
+        """Return what stands in the way of the first record; null when nothing does."""
+        live = tuple(self._live(service) for service in self._asked)
+        first = FirstUse(live, self.world.addresses.get(self.owner, ()))
+        unsigned = self.world.seen[self.apex].unsigned.get(self.owner)
+        if unsigned is not None:
+            hazard = Hazard(HazardName.DNSSEC_BOGUS, self.owner, unsigned, Verb.PUBLISH, *self._who)
+            return Becomes(EMPTY, (), (hazard,))
+        why = first.unproven_host()
+        if why is not None:
+            return Becomes(EMPTY, (self._wait(Stay(f"{why}, so {self.owner} gets no first record")),))
+        address = first.unproven_address()
+        if address is None:
+            return None
+        hazard = self._unproven(address)
+        return None if self.world.consents.cover(hazard) else Becomes(EMPTY, (), (hazard,))
+
+    def _live(self, service: ServiceId) -> Live:
+        curr = self.world.branches.main[service].curr
+        slots = [state[service].slots for state in (self.world.branches.main, self.world.branches.next)]
+        return Live(
+            service,
+            None if curr is None else curr.id,
+            None if curr is None or curr.issued is None else curr.issued.cert_sha256,
+            proven_hosts(service, self.world),
+            transitions.was_never_live(slots),
+        )
+
+    # A name with records.
+
+    def _next(self) -> Becomes:
+        stays: list[Stay] = []
+        hazards: list[Hazard] = []
+        claims = [self._claim(service) for service in self._asked]
+        shown = unproven_address(self.world.addresses.get(self.owner, ()), self._certificates(claims))
+        for service in self._former():
+            why = self._still_served(service, shown)
+            if why is not None:
+                claims.append(Claim(service, needed(service, self.world), is_asked=False))
+                stays.append(Stay(f"the records of {service} stay: {why}"))
+        claims = self._with_forgotten(self._with_unknown(claims), shown, stays)
+        strangers, others = self._strangers(), self._served_by_others(claims, shown)
+        is_mixed = bool(strangers or self.seen.foreign)
+        if strangers:
+            strangers = self._kept_strangers(strangers, others, stays, hazards)
+        at = AtName(
+            owner=self.owner,
+            wanted=frozenset(name.params for name in self.names),
+            claims=tuple(claims),
+            now=self.world.now,
+            ready=self.world.ready(self.apex, self.owner),
+            nobodys=strangers,
+            others=others if is_mixed else None,
+        )
+        found = transitions.target(at, self.seen, self.world.keys)
+        ttl_seconds = max(name.ttl_seconds for name in self.names)
+        waits = tuple(self._wait(stay) for stay in (*stays, *found.stays))
+        return Becomes(Rrset(ttl_seconds, found.records) if found.records else EMPTY, waits, tuple(hazards))
+
+    def _with_unknown(self, claims: list[Claim]) -> list[Claim]:
+        """Return *claims*; where an address shows what none of them needs, a former service may be met in any version.
+
+        The ledger may be a new one, and hosts are not asked about what left the inventory.
+        """
+        found = unproven_address(self.world.addresses.get(self.owner, ()), self._certificates(claims))
+        if found is None:
+            return claims
+        unknown = (f"{found or 'an address'} of {self.names[0].host}",)
+        return [
+            claim if claim.is_asked else replace(claim, needed=replace(claim.needed, unknown=unknown))
+            for claim in claims
+        ]
+
+    def _with_forgotten(self, claims: list[Claim], shown: str | None, stays: list[Stay]) -> list[Claim]:
+        """Return *claims*, with what a forgotten host may serve among what is needed, until no address shows it."""
+        forgotten = self._forgotten()
+        if shown is None or not forgotten or self.world.consents.cover(self._unproven(shown)):
+            return claims
+        why = f"{self._shown_words(shown)}, and the ledger that knew who serves what was lost"
+        stays.extend(Stay(f"the records of {service} stay: {why}") for service in sorted(forgotten))
+        known = {claim.service: claim for claim in claims}
+        for service, ids in forgotten.items():
+            claim = known.get(service) or Claim(service, needed(service, self.world), is_asked=False)
+            known[service] = replace(claim, needed=replace(claim.needed, ids=claim.needed.ids | ids))
+        return list(known.values())
+
+    def _still_served(self, service: ServiceId, shown: str | None) -> str | None:
+        """Return why a former service may still be met under this name; null when it certainly is not."""
+        inventory, ledger = self.world.inventory, self.world.ledger
+        here = {host.name for asked in self._asked for host in hosts_serving(inventory, asked)}
+        known = {delivery.host.name for delivery in deliveries(inventory)}
+        still = sorted(here & {host.name for host in hosts_serving(inventory, service)})
+        if still:
+            return f"{still[0]} gets it, and serves this name"
+        is_retired = service not in inventory.services
+        for host, entry in sorted(ledger.hosts.items()):
+            counts = host in here or host not in known or is_retired
+            if counts and service in entry.services and entry.serves(service).may_serve:
+                return f"{host} may still serve it"
+        return None if shown is None else self._shown_words(shown)
+
+    def _served_by_others(self, claims: list[Claim], shown: str | None) -> str | None:
+        """Return why something that is not ours may still be served under this name; null when it certainly is not."""
+        unknown = next((claim.needed.unknown[0] for claim in claims if claim.needed.unknown), None)
+        if unknown is not None:
+            return f"{unknown} is not proven"
+        new = next((service for service in self._asked if not self._is_served(service)), None)
+        if new is not None:
+            return f"{new} is not served yet"
+        return None if shown is None else self._shown_words(shown)
+
+    def _kept_strangers(
+        self, strangers: frozenset[TlsaRecord], others: str | None, stays: list[Stay], hazards: list[Hazard]
+    ) -> frozenset[TlsaRecord]:
+        """Return those records of nobody that stay: all of them, until nothing can need them and a person says so."""
+        if others is not None:
+            stays.append(Stay(f"records that are not ours stay: {others}"))
+            return strangers
+        hazard = self._hazard(f"{self.owner} has records that no generation explains, and nothing needs")
+        if self.world.consents.cover(hazard):
+            return frozenset()
+        hazards.append(hazard)
+        return strangers
+
+    def _is_served(self, service: ServiceId) -> bool:
+        hosts = proven_hosts(service, self.world)
+        return bool(hosts) and None not in hosts.values()
+
+    def _certificates(self, claims: list[Claim]) -> frozenset[str]:
+        """Return the certificates that may be met here: of every generation of the asked services that is needed."""
+        facts = [
+            self.world.keys.generations.get((claim.service, each)) for claim in claims for each in claim.needed.ids
+        ]
+        return frozenset(each.issued.cert_sha256 for each in facts if each is not None and each.issued is not None)
+
+    def _claim(self, service: ServiceId) -> Claim:
+        combinations = {name.params for name in self.names if name.service == service}
+        inventory, branches, keys = self.world.inventory, self.world.branches, self.world.keys
+        is_of_list = is_listed(service, inventory)
+        if is_of_list:
+            # Whatever records about a CA are there, asked for or not: what it signs next has to match them.
+            combinations |= {params for params in self.seen.combinations if params.usage in CA_USAGES}
+        found = [standing(self.owner, each, service, inventory, branches, keys) for each in combinations]
+        return Claim(
+            service,
+            needed(service, self.world),
+            standing=frozenset[TlsaRecord]().union(*found) if found else frozenset(),
+            is_listed=is_of_list,
+        )
+
+    # Words.
+
+    @property
+    def _current(self) -> Rrset:
+        return self.world.current(self.apex, self.owner)
+
+    def _unchanged(self, stay: Stay) -> Becomes:
+        return Becomes(self._current, (self._wait(stay),) if self.names or self.seen.base else ())
+
+    def _wait(self, stay: Stay) -> Wait:
+        group, service = self._who
+        fatal = is_failure(self.names, self.world, stay.until)
+        return Wait(Verb.PUBLISH, group, service, self.owner, stay.until, stay.why, fatal=fatal)
+
+    def _hazard(self, why: str) -> Hazard:
+        return Hazard(HazardName.TLSA_FOREIGN, self.owner, why, Verb.PUBLISH, *self._who)
+
+    def _unproven(self, address: str) -> Hazard:
+        host = self.names[0].host
+        seen = self.world.addresses.get(self.owner, ())
+        errors = [each.seen.error for each in seen if each.address == address and each.seen.error is not None]
+        why = f" ({errors[0]})" if errors else ""
+        what = f"{address or 'no address'} of {host} does not show the certificate of {self.names[0].service}{why}"
+        return Hazard(HazardName.NAME_UNPROVEN, host, what, Verb.PUBLISH, *self._who)
+
+    def _shown_words(self, address: str) -> str:
+        return f"{address or 'no address'} of {self.names[0].host} was not seen to show only ours"
+
+    @property
+    def _who(self) -> tuple[str, str]:
+        """Group and service that the name's troubles are told for; a name of several is told for the first."""
+        if not self.names:
+            return self.apex, ""
+        return self.names[0].service.group, self.names[0].service.name

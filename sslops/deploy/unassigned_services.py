@@ -1,0 +1,81 @@
+"""Does a host still serve what it gets no more? By its files, else by its ports, asked for EC and for RSA."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sslops.deploy.at_once import in_threads
+from sslops.deploy.host_plan import is_gone
+from sslops.deploy.session_plan import DANE_CONNECTIONS, DANE_SECONDS, host_names
+
+if TYPE_CHECKING:
+    from sslops.deploy.host_plan import Work
+    from sslops.deploy.ports import AtOnce, Ports
+    from sslops.model.ledger import HostEntry
+    from sslops.model.names import GenerationId, ServiceId
+    from sslops.model.observations import PortSeen
+    from sslops.model.shipment import Answer
+    from sslops.model.state import Branches, Generation
+
+
+BOTH_KEY_TYPES = ("ec", "rsa")
+
+
+@dataclass(frozen=True, slots=True)
+class FormerServices:
+    """Finds out which services a host serves no more; *branches* know their certificates."""
+
+    branches: Branches
+    ports: Ports
+    at_once: AtOnce = in_threads
+
+    def gone(self, work: Work, entry: HostEntry, answer: Answer) -> frozenset[ServiceId]:
+        """Return those of `work.former` that the host, whose entry is *entry*, certainly does not serve.
+
+        *answer* says which files it holds. Without a `verify` in any of its classes only they can tell.
+        """
+        if not work.former:
+            return frozenset()
+        judged = self.at_once(lambda service: self._is_gone(service, work, entry, answer), sorted(work.former))
+        return frozenset(service for service, is_gone in zip(sorted(work.former), judged, strict=True) if is_gone)
+
+    def _is_gone(self, service: ServiceId, work: Work, entry: HostEntry, answer: Answer) -> bool:
+        known = self._certificates(service)
+        right = frozenset(
+            self._certificates(other).get(settled, "")
+            for other in work.delivery.services
+            if (settled := entry.serves(other).settled) is not None
+        )
+        return is_gone(service, entry.serves(service), answer, known, lambda: self._shown(service, work), right)
+
+    def _shown(self, service: ServiceId, work: Work) -> list[PortSeen]:
+        verifies = {
+            part.verify
+            for part in work.delivery.parts
+            if part.verify is not None and (part.serves or service in part.services)
+        }
+        names = {name for facts in self._generations(service).values() for name in _names(facts)[:1]}
+        return [
+            self.ports.show(
+                work.host,
+                verify,
+                name,
+                connections=DANE_CONNECTIONS,
+                over_seconds=DANE_SECONDS,
+                key_types=BOTH_KEY_TYPES,
+            )
+            for verify in verifies
+            for name in sorted(names or {service.group})
+        ]
+
+    def _certificates(self, service: ServiceId) -> dict[GenerationId, str]:
+        found = self._generations(service)
+        return {key: facts.issued.cert_sha256 for key, facts in found.items() if facts.issued is not None}
+
+    def _generations(self, service: ServiceId) -> dict[GenerationId, Generation]:
+        return {**self.branches.next[service].generations, **self.branches.main[service].generations}
+
+
+def _names(facts: Generation) -> tuple[str, ...]:
+    return () if facts.issued is None else host_names(facts.issued.sans)

@@ -1,1 +1,0 @@
-"""What DNS, TLS, hosts and certificates show, as values."""

@@ -1,0 +1,1 @@
+"""Keys, CSRs, the own CA, certificate facts and checks, lifetimes."""

@@ -1,0 +1,221 @@
+"""Certificates and CSRs as they are: their public facts, and what is wrong with a chain.
+
+A certificate is looked at before its generation counts as issued, and again whenever somebody asks.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import ipaddress
+import re
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING, TypeVar
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.x509.oid import NameOID
+
+from sslops.dane.records import Der, Material
+from sslops.errors import SslopsError, StateError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from datetime import datetime
+
+    from sslops.model.names import GenerationId, ServiceId
+    from sslops.model.secret import Secret
+    from sslops.model.state import Generation
+
+
+_Extension = TypeVar("_Extension", bound=x509.ExtensionType)
+_BLOCK = re.compile(rb"-----BEGIN CERTIFICATE-----\r?\n[A-Za-z0-9+/=\s]+-----END CERTIFICATE-----\r?\n?")
+
+
+@dataclass(frozen=True, slots=True)
+class CertificateFacts:
+    """What anybody may know of a certificate; *serial* and hashes are lower-case hex, *sans* as written in it."""
+
+    subject: str
+    issuer: str
+    serial: str
+    not_before: datetime
+    not_after: datetime
+    sans: tuple[str, ...]
+    cert_sha256: str
+    spki_sha256: str
+    is_ca: bool
+    path_length: int | None
+    is_self_issued: bool
+
+
+def read_certificate(pem: bytes) -> CertificateFacts:
+    """Return the facts of one certificate; StateError when *pem* is none."""
+    return _facts(_load(pem))
+
+
+def split_chain(pem: bytes) -> tuple[bytes, ...]:
+    """Return the certificates of a chain, in order, each as PEM of its own."""
+    return tuple(match[0] for match in _BLOCK.finditer(pem))
+
+
+def certificate_der(pem: bytes) -> bytes:
+    """Return the DER form of a certificate: what selector 0 of a TLSA record is about (RFC 6698 section 2.1.2)."""
+    return _load(pem).public_bytes(Encoding.DER)
+
+
+def certificate_spki(pem: bytes) -> bytes:
+    """Return the DER form of a certificate's public key: selector 1."""
+    return _load(pem).public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+
+
+def csr_spki(pem: bytes) -> bytes:
+    """Return the DER form of a CSR's public key; StateError when *pem* is none."""
+    try:
+        csr = x509.load_pem_x509_csr(pem)
+    except ValueError as error:
+        message = f"a CSR cannot be read: {error}"
+        raise StateError(message) from error
+    return csr.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+
+
+def names_ca(chain: bytes, common_name: str) -> bool:
+    """Whether some certificate of *chain* is, or was issued by, a CA with that common name."""
+    certs = [_load(each) for each in split_chain(chain)]
+    names = [attribute for cert in certs for name in (cert.issuer, cert.subject) for attribute in name]
+    return any(each.oid == NameOID.COMMON_NAME and each.value == common_name for each in names)
+
+
+def material(csr: bytes, cert: bytes | None, chain: bytes | None) -> Material:
+    """Return in DER what records can be about; StateError when a part of it cannot be read."""
+    issuers = tuple(Der(certificate_der(each), certificate_spki(each)) for each in split_chain(chain or b""))
+    return Material(csr_spki(csr), None if cert is None else certificate_der(cert), issuers)
+
+
+def faults(
+    cert: bytes, chain: bytes, anchor: bytes, *, spki_sha256: str, sans: Iterable[str], now: datetime
+) -> tuple[str, ...]:
+    """Return what is wrong with *cert*, which *chain* should lead to *anchor*, a CA that is trusted (all PEM).
+
+    Its key must be the one that hashes to *spki_sha256*, its names *sans*, and every certificate must be valid *now*.
+    A root is its own *anchor* and has an empty chain.
+    """
+    try:
+        path = [_load(cert), *map(_load, split_chain(chain)), _load(anchor)]
+    except StateError as error:
+        return (error.what,)
+    leaf = _facts(path[0])
+    found = []
+    if leaf.spki_sha256 != spki_sha256:
+        found.append("the certificate is not for the key of its generation")
+    if _comparable(leaf.sans) != _comparable(sans):
+        found.append(f"the certificate names {_listed(leaf.sans)}, the inventory {_listed(sans)}")
+    return (*found, *_path_faults(_without_repetition(path), now))
+
+
+def _path_faults(path: Sequence[x509.Certificate], now: datetime) -> list[str]:
+    """Return what RFC 5280 section 6.1 would object to: dates, signatures, CA bits, path lengths."""
+    found = []
+    for cert, issuer in pairwise(path) if len(path) > 1 else [(path[0], path[0])]:
+        if not _is_signed_by(cert, issuer):
+            found.append(f"'{_facts(cert).subject}' is not signed by '{_facts(issuer).subject}'")
+    for depth, cert in enumerate(path):
+        facts = _facts(cert)
+        if not facts.not_before <= now <= facts.not_after:
+            found.append(f"'{facts.subject}' is valid from {facts.not_before} until {facts.not_after} only")
+        if depth and not facts.is_ca:
+            found.append(f"'{facts.subject}' signs without being a CA")
+        if depth and facts.path_length is not None and depth - 1 > facts.path_length:
+            found.append(f"'{facts.subject}' allows {facts.path_length} CAs below it, and {depth - 1} are there")
+    return found
+
+
+def _without_repetition(path: list[x509.Certificate]) -> list[x509.Certificate]:
+    """Drop a certificate that repeats the one before it: a chain may end with the root."""
+    return [cert for depth, cert in enumerate(path) if depth == 0 or cert != path[depth - 1]]
+
+
+def _is_signed_by(cert: x509.Certificate, issuer: x509.Certificate) -> bool:
+    try:
+        cert.verify_directly_issued_by(issuer)
+    except (InvalidSignature, ValueError, TypeError):
+        return False
+    return True
+
+
+def _load(pem: bytes) -> x509.Certificate:
+    try:
+        return x509.load_pem_x509_certificate(pem)
+    except ValueError as error:
+        message = f"a certificate cannot be read: {error}"
+        raise StateError(message) from error
+
+
+def _facts(cert: x509.Certificate) -> CertificateFacts:
+    constraints = _extension(cert, x509.BasicConstraints)
+    spki = cert.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    return CertificateFacts(
+        subject=cert.subject.rfc4514_string(),
+        issuer=cert.issuer.rfc4514_string(),
+        serial=f"{cert.serial_number:x}",
+        not_before=cert.not_valid_before_utc,
+        not_after=cert.not_valid_after_utc,
+        sans=_names(_extension(cert, x509.SubjectAlternativeName)),
+        cert_sha256=hashlib.sha256(cert.public_bytes(Encoding.DER)).hexdigest(),
+        spki_sha256=hashlib.sha256(spki).hexdigest(),
+        is_ca=constraints is not None and constraints.ca,
+        path_length=None if constraints is None else constraints.path_length,
+        is_self_issued=cert.subject == cert.issuer,
+    )
+
+
+def _extension(cert: x509.Certificate, kind: type[_Extension]) -> _Extension | None:
+    try:
+        return cert.extensions.get_extension_for_class(kind).value
+    except x509.ExtensionNotFound:
+        return None
+
+
+def _names(extension: x509.SubjectAlternativeName | None) -> tuple[str, ...]:
+    return () if extension is None else tuple(str(name.value) for name in extension)
+
+
+def _comparable(sans: Iterable[str]) -> frozenset[str]:
+    """Return names as sets compare them: host names in lower case, addresses in their one short form."""
+    return frozenset(map(_one_form, sans))
+
+
+def _one_form(san: str) -> str:
+    try:
+        return str(ipaddress.ip_address(san))
+    except ValueError:
+        return san.lower()
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(f"'{name}'" for name in sorted(names)) or "nothing"
+
+
+def matched(
+    service: ServiceId, generation: GenerationId, facts: Generation | None, key: Secret | SslopsError
+) -> Secret | SslopsError:
+    """Return *key*, or the error that it is not the one that the generation's *facts* tell of."""
+    if isinstance(key, SslopsError) or (facts is not None and key_spki_sha256(key) == facts.spki_sha256):
+        return key
+    what = f"the key of '{service}' {generation} does not belong to its certificate"
+    return StateError(what, hint="sslops check")
+
+
+def key_spki_sha256(key: Secret) -> str | None:
+    """Return the hash (hex) of the public half of a private key in PEM; null when it is none."""
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives import serialization
+
+    try:
+        # The checks of an RSA key take long and say nothing about whose it is.
+        private = serialization.load_pem_private_key(key.reveal(), None, unsafe_skip_rsa_key_validation=True)
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        return None
+    form = serialization.PublicFormat.SubjectPublicKeyInfo
+    return hashlib.sha256(private.public_key().public_bytes(serialization.Encoding.DER, form)).hexdigest()

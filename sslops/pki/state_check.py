@@ -1,0 +1,281 @@
+"""What must always be true of `state/`: every fault at once, each with its file.
+
+Pure but for reading certificates: paths and contents in, faults out. `sslops check` and the merge request's required
+status ask this.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sslops.errors import Location, SopsError, StateError
+from sslops.model.state import Status
+from sslops.repo.git import Git
+from sslops.repo.plain_yaml import line_of
+from sslops.repo.snapshot import ROLL_BRANCH
+from sslops.repo.state_files import (
+    ACCOUNTS,
+    CERT,
+    CSR,
+    FACTS,
+    GENERATION_FILES,
+    PRIVKEY,
+    SLOTS,
+    STATE,
+    generation_path,
+    parse_path,
+    read_generation,
+    read_slots,
+    slots_path,
+)
+from sslops.secrets.recipients import CONFIG_NAME, read_rules, recipients_of, rule_for
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from sslops.model.inventory import Inventory
+    from sslops.model.names import GenerationId, ServiceId
+    from sslops.model.state import Generation
+    from sslops.secrets.recipients import CreationRule
+
+
+_KEY_IN_CLEAR = re.compile(rb"-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----|AGE-SECRET-KEY-\w{20}")
+_ACCOUNT = re.compile(rf"{STATE}/{ACCOUNTS}/[A-Za-z0-9][A-Za-z0-9._-]*\.json\.sops")
+_RESTORE = "git log -- {path}   (only the engine writes state/; restore the file)"
+
+
+def faults(files: Mapping[str, bytes], inventory: Inventory) -> tuple[StateError, ...]:
+    """Return what is wrong with *files*: everything below `state/`, and `.sops.yaml`, by path."""
+    state = {path: content for path, content in files.items() if path.startswith(f"{STATE}/")}
+    apart = _Apart.of(state)
+    found = [*apart.strays, *_clear_keys(state), *_sops(state, files.get(CONFIG_NAME))]
+    for service in sorted({*apart.slots, *apart.generations}):
+        found.extend(_service(service, apart, state, inventory))
+    return tuple(sorted(found, key=lambda fault: (fault.where or Location("", 0, 0), fault.what)))
+
+
+def changed_issued(base: Mapping[str, bytes], files: Mapping[str, bytes]) -> tuple[StateError, ...]:
+    """Return the issued generations of *base* that *files* have otherwise; both hold what is below `state/`, by path.
+
+    A generation may go as a whole (prune), and its encrypted key may be wrapped anew (rekey); nothing else.
+    """
+    found = []
+    for path, content in base.items():
+        parts = parse_path(path)
+        if parts is None or parts.generation is None or parts.name == PRIVKEY:
+            continue
+        facts = base.get(generation_path(parts.service, parts.generation, FACTS), b"")
+        stays = generation_path(parts.service, parts.generation, FACTS) in files
+        if b'status: "issued"' in facts and stays and files.get(path) != content:
+            found.append(_fault(path, f"'{path}' changed, and an issued generation never does"))
+    return tuple(found)
+
+
+def outside_state(paths: Sequence[str]) -> tuple[StateError, ...]:
+    """Return a fault for each of the *paths* that a roll touches and that is not below `state/`."""
+    strays = [path for path in paths if not path.startswith(f"{STATE}/")]
+    return tuple(_fault(path, f"a roll changes '{path}', which is not below '{STATE}/'") for path in strays)
+
+
+@dataclass(frozen=True, slots=True)
+class _Apart:
+    """The paths below `state/` by what they belong to."""
+
+    slots: frozenset[ServiceId]
+    generations: Mapping[ServiceId, frozenset[GenerationId]]
+    strays: tuple[StateError, ...]
+
+    @classmethod
+    def of(cls, state: Mapping[str, bytes]) -> _Apart:
+        """Take *state* apart."""
+        slots: set[ServiceId] = set()
+        generations: dict[ServiceId, set[GenerationId]] = {}
+        strays = []
+        for path in state:
+            parts = parse_path(path)
+            if parts is None:
+                if not _ACCOUNT.fullmatch(path):
+                    strays.append(_fault(path, f"'{path}' belongs to no service and no account"))
+            elif parts.generation is None:
+                slots.add(parts.service)
+            else:
+                generations.setdefault(parts.service, set()).add(parts.generation)
+        return cls(frozenset(slots), {key: frozenset(ids) for key, ids in generations.items()}, tuple(strays))
+
+
+def _service(
+    service: ServiceId, apart: _Apart, state: Mapping[str, bytes], inventory: Inventory
+) -> Iterator[StateError]:
+    generations: dict[GenerationId, Generation] = {}
+    for key in sorted(apart.generations.get(service, ())):
+        path = generation_path(service, key, FACTS)
+        if path not in state:
+            yield _fault(path, f"generation '{key}' of '{service}' has no '{FACTS}'")
+            continue
+        try:
+            generations[key] = read_generation(state[path], path, key)
+        except StateError as fault:
+            yield fault
+            continue
+        yield from _generation(service, generations[key], state, inventory)
+    if service in apart.slots:
+        yield from _slots(service, generations, apart.generations.get(service, frozenset()), state)
+    else:
+        yield _fault(slots_path(service), f"'{service}' has generations and no '{SLOTS}'")
+
+
+def _slots(
+    service: ServiceId,
+    generations: Mapping[GenerationId, Generation],
+    folders: frozenset[GenerationId],
+    state: Mapping[str, bytes],
+) -> Iterator[StateError]:
+    path = slots_path(service)
+    try:
+        slots = read_slots(state[path], path)
+    except StateError as fault:
+        yield fault
+        return
+    named = {"curr": slots.curr, "next": slots.next, "prev": slots.prev}
+    for slot, key in named.items():
+        if key is None:
+            continue
+        if key not in folders:
+            yield _fault(path, f"slot '{slot}' of '{service}' names '{key}', which does not exist", state[path], slot)
+        elif slot != "next" and key in generations and generations[key].status is not Status.ISSUED:
+            yield _fault(path, f"slot '{slot}' of '{service}' names '{key}', which is not issued", state[path], slot)
+    if slots.curr is not None and slots.curr == slots.next:
+        yield _fault(path, f"curr and next of '{service}' are the same", state[path], "next")
+
+
+def _generation(
+    service: ServiceId, generation: Generation, state: Mapping[str, bytes], inventory: Inventory
+) -> Iterator[StateError]:
+    issued = generation.status is Status.ISSUED
+    wanted = [name for name in GENERATION_FILES if issued or name in (FACTS, CSR, PRIVKEY)]
+    for name in wanted:
+        path = generation_path(service, generation.id, name)
+        if path not in state:
+            yield _fault(path, f"generation '{generation.id}' of '{service}' is not complete: no '{name}'")
+    if not generation.id.endswith(f"-{generation.spki_sha256[:4]}"):
+        yield _fault(
+            generation_path(service, generation.id, FACTS), f"'{generation.id}' is not named after its key's hash"
+        )
+    csr = state.get(generation_path(service, generation.id, CSR))
+    cert = state.get(generation_path(service, generation.id, CERT))
+    if csr is not None:
+        yield from _csr(service, generation, csr)
+    if cert is not None:
+        yield from _cert(service, generation, cert, inventory)
+
+
+def _csr(service: ServiceId, generation: Generation, csr: bytes) -> Iterator[StateError]:
+    from sslops.pki.certificate import csr_spki
+
+    path = generation_path(service, generation.id, CSR)
+    try:
+        spki = csr_spki(csr)
+    except StateError as fault:
+        yield _fault(path, fault.what)
+        return
+    if hashlib.sha256(spki).hexdigest() != generation.spki_sha256:
+        yield _fault(path, f"the CSR of '{generation.id}' is for another key than '{FACTS}' says")
+
+
+def _cert(service: ServiceId, generation: Generation, cert: bytes, inventory: Inventory) -> Iterator[StateError]:
+    from sslops.pki.certificate import read_certificate
+
+    path = generation_path(service, generation.id, CERT)
+    try:
+        facts = read_certificate(cert)
+    except StateError as fault:
+        yield _fault(path, fault.what)
+        return
+    if facts.spki_sha256 != generation.spki_sha256:
+        yield _fault(path, f"the certificate of '{generation.id}' is for another key than '{FACTS}' says")
+    issued = generation.issued
+    if issued is None:
+        yield _fault(path, f"'{generation.id}' has a certificate and is not issued")
+        return
+    shown = {name: (getattr(facts, name), getattr(issued, name)) for name in ("serial", "not_before", "not_after")}
+    shown["cert_sha256"] = (facts.cert_sha256, issued.cert_sha256)
+    shown["sans"] = (sorted(facts.sans), sorted(issued.sans))
+    for name, (is_so, said) in shown.items():
+        if is_so != said:
+            yield _fault(path, f"'{name}' of the certificate is '{is_so}', and '{FACTS}' says '{said}'")
+    known = inventory.services.get(service)
+    if known is not None and known.is_ca != facts.is_ca:
+        kind = "a CA" if facts.is_ca else "not a CA"
+        yield _fault(path, f"the certificate of '{service}' is {kind}, against the inventory")
+
+
+def _clear_keys(state: Mapping[str, bytes]) -> Iterator[StateError]:
+    for path, content in state.items():
+        if _KEY_IN_CLEAR.search(content):
+            where = Location(path, 1, 1)
+            what = f"'{path}' holds a private key in clear"
+            yield StateError(what, where=where, hint="the key is lost to the history: renew --new-key, then revoke")
+
+
+def _sops(state: Mapping[str, bytes], config: bytes | None) -> Iterator[StateError]:
+    documents = {path: content for path, content in state.items() if path.endswith(".sops")}
+    if not documents:
+        return
+    try:
+        rules = read_rules((config or b"").decode())
+    except (SopsError, UnicodeDecodeError) as error:
+        yield _fault(CONFIG_NAME, error.what if isinstance(error, SopsError) else f"'{CONFIG_NAME}' is not UTF-8")
+        return
+    for path, content in documents.items():
+        yield from _document(path, content, rules)
+
+
+def _document(path: str, content: bytes, rules: Sequence[CreationRule]) -> Iterator[StateError]:
+    try:
+        has, wants = recipients_of(content, path), rule_for(rules, path).recipients
+    except SopsError as error:
+        yield _fault(path, error.what)
+        return
+    if has != wants:
+        where = Location(path, 1, 1)
+        what = f"'{path}' is encrypted to {_listed(has)}, and {CONFIG_NAME} asks for {_listed(wants)}"
+        yield StateError(what, where=where, hint="sslops rekey")
+
+
+def _listed(recipients: frozenset[str]) -> str:
+    return ", ".join(sorted(recipients)) or "nobody"
+
+
+def _fault(path: str, what: str, content: bytes = b"", key: str = "") -> StateError:
+    line = line_of(content, key) if key else 1
+    return StateError(what, where=Location(path, line, 1), hint=_RESTORE.format(path=path))
+
+
+def state_faults(folder: Path, inventory: Inventory) -> tuple[StateError, ...]:
+    """Return what is wrong with the checkout at *folder*, the top of an ops repository; nothing is fetched.
+
+    What main has issued must be unchanged, and a checkout of the roll branch may differ from main below `state/` only.
+    """
+    files = read_state(folder)
+    found = faults(files, inventory)
+    git = Git.discover(folder)
+    main = git.branch(inventory.repo.branch)
+    if main is None:
+        return found
+    found += changed_issued(git.files(main, f"{STATE}/"), files)
+    if git.head_branch() == ROLL_BRANCH:
+        found += outside_state(git.touched(main, "HEAD"))
+    return found
+
+
+def read_state(folder: Path) -> dict[str, bytes]:
+    """Return path to content of all that lies below `state/` in a work tree, and of `.sops.yaml`."""
+    top = folder / STATE
+    paths = [*([] if top.is_symlink() else sorted(top.rglob("*"))), folder / CONFIG_NAME]
+    # A link could lead out of the repository; read as no file, it is missed and so reported.
+    plain = [path for path in paths if path.is_file() and not path.is_symlink()]
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in plain}

@@ -1,0 +1,1 @@
+"""Questions to the world: DNS, TLS, STARTTLS dialogues; values out, no decisions."""

@@ -1,0 +1,150 @@
+"""Where challenge records belong, and which name servers do not show them yet.
+
+A CNAME at `_acme-challenge` is followed to the zone that owns its target; every authoritative server is asked by
+address, then the servers of `dns_xtra_ns`, which may cache and so are asked last.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from sslops.errors import DnsError
+from sslops.model.inventory import Endpoint
+from sslops.model.names import CA_GROUP
+from sslops.probe.dns_question import FamilyLackingError, Patience, ask, records_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from sslops.model.inventory import Inventory
+    from sslops.probe.survey import NameServers, Servers
+
+
+WORKERS = 16
+LONGEST_CHAIN = 8
+PATIENCE = Patience()
+
+Record = tuple[str, str]
+"""Owner (absolute, lower case) and TXT value."""
+
+
+@dataclass(slots=True)
+class ChallengeLook:
+    """One run's looks at challenge records; who the servers of an apex are is asked once."""
+
+    inventory: Inventory
+    name_servers: NameServers
+    patience: Patience = PATIENCE
+    _servers: dict[str, Servers] = field(default_factory=dict)
+
+    def zone_of(self, owner: str) -> str | None:
+        """Return the active group whose zone *owner* lies in: the longest that fits; null when none is ours."""
+        groups = (name for name, group in self.inventory.groups.items() if group.active and name != CA_GROUP)
+        fitting = [apex for apex in groups if owner == f"{apex}." or owner.endswith(f".{apex}.")]
+        return max(fitting, key=len, default=None)
+
+    def targets(self, owners: Iterable[str]) -> dict[str, str | DnsError]:
+        """Return where the records of each of *owners* belong, aliases followed; DnsError where that is not ours."""
+        wanted = sorted(set(owners))
+        for apex in {apex for owner in wanted if (apex := self.zone_of(owner)) is not None}:
+            self._load(apex)
+        with ThreadPoolExecutor(WORKERS) as pool:
+            return dict(zip(wanted, pool.map(self._target, wanted), strict=True))
+
+    def missing(self, records: Iterable[Record]) -> dict[Record, str]:
+        """Return those of *records* that some server does not show, and which; a server that is silent shows none."""
+        wanted = sorted(set(records))
+        asked = [(record, name) for record in wanted for name in self._load(self.zone_of(record[0]) or "")]
+        lacking = self._unseen(asked)
+        if lacking:
+            return lacking
+        extra = [(record, server) for record in wanted for server in self.inventory.settings.dns_xtra_ns]
+        with ThreadPoolExecutor(WORKERS) as pool:
+            return _told(extra, list(pool.map(self._lacks_extra, extra)))
+
+    def _unseen(self, asked: list[tuple[Record, str]]) -> dict[Record, str]:
+        """Ask one record of each zone at each server first: while that is not there, the others need not be asked."""
+        firsts = list({self._place(pair): pair for pair in asked}.values())
+        with ThreadPoolExecutor(WORKERS) as pool:
+            answers = list(pool.map(self._lacks, firsts))
+            behind = {self._place(pair): why for pair, why in zip(firsts, answers, strict=True) if why}
+            known = set(firsts)
+            rest = [pair for pair in asked if pair not in known and self._place(pair) not in behind]
+            lacking = _told(rest, list(pool.map(self._lacks, rest)))
+        return lacking | {pair[0]: behind[place] for pair in asked if (place := self._place(pair)) in behind}
+
+    def _place(self, pair: tuple[Record, str]) -> tuple[str | None, str]:
+        """Return which zone at which server a question is about."""
+        return self.zone_of(pair[0][0]), pair[1]
+
+    def _lacks(self, pair: tuple[Record, str]) -> str | None:
+        """Say why a server does not show a record; null when every address that answers does, and one answers."""
+        (owner, value), name = pair
+        endpoints = self._load(self.zone_of(owner) or "")[name]
+        whys: list[str] = []
+        answers = 0
+        for endpoint in endpoints:
+            try:
+                if value not in self._txt(endpoint, owner):
+                    return f"'{name}' does not show the challenge at '{owner}' yet"
+                answers += 1
+            except FamilyLackingError:
+                continue
+            except DnsError as error:
+                whys.append(error.what)
+        return None if answers else "; ".join(whys) or f"name server '{name}' has no address that this machine can ask"
+
+    def _lacks_extra(self, pair: tuple[Record, str]) -> str | None:
+        (owner, value), server = pair
+        try:
+            seen = self._txt(Endpoint(server), owner, recursive=True)
+        except DnsError as error:
+            return error.what
+        return None if value in seen else f"'{server}' (dns_xtra_ns) does not show the challenge at '{owner}' yet"
+
+    def _target(self, owner: str) -> str | DnsError:
+        seen = owner
+        for _ in range(LONGEST_CHAIN):
+            apex = self.zone_of(seen)
+            if apex is None:
+                via = f", where '{owner}' leads," if seen != owner else ""
+                return DnsError(f"'{seen}'{via} is in no zone of ours", hint="groups in inventory/sslops.yaml")
+            try:
+                alias = self._alias(apex, seen)
+            except DnsError as error:
+                return error
+            if alias is None:
+                return seen
+            seen = alias
+        return DnsError(f"'{owner}' is an alias of more than {LONGEST_CHAIN} others")
+
+    def _alias(self, apex: str, owner: str) -> str | None:
+        """Return what *owner* is an alias of, as the first server that answers says; null when it is none."""
+        failure: DnsError | None = None
+        for endpoint in (endpoint for endpoints in self._load(apex).values() for endpoint in endpoints):
+            try:
+                response = ask(endpoint, owner, "CNAME", self.patience)
+            except DnsError as error:
+                failure = error
+                continue
+            found = records_of(response, owner, "CNAME")
+            return None if not found else str(found[0].target).lower()
+        raise failure or DnsError(f"'{apex}' has no name servers", hint="set dns_servers in inventory/sslops.yaml")
+
+    def _txt(self, endpoint: Endpoint, owner: str, *, recursive: bool = False) -> frozenset[str]:
+        response = ask(endpoint, owner, "TXT", self.patience, recursive=recursive)
+        found = records_of(response, owner, "TXT") or ()
+        return frozenset(b"".join(record.strings).decode("ascii", "replace") for record in found)
+
+    def _load(self, apex: str) -> Servers:
+        if apex not in self._servers:
+            primary = self.inventory.primary_of(apex)
+            fixed = self.inventory.dns_servers.get(apex, ())
+            self._servers[apex] = self.name_servers.name_servers(apex, primary, fixed)
+        return self._servers[apex]
+
+
+def _told(asked: list[tuple[Record, str]], answers: list[str | None]) -> dict[Record, str]:
+    return {record: why for (record, _), why in zip(asked, answers, strict=True) if why}

@@ -1,0 +1,289 @@
+"""One DNS question to one address, and what of the answer may be believed.
+
+By UDP, and TCP when the answer was truncated; or by TCP at once, where nobody off the path can forge an answer.
+Everything that comes back is hostile: it is bounded, and what breaks the rules is a DnsError that names the server.
+"""
+
+from __future__ import annotations
+
+import errno
+import socket
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
+
+from sslops.errors import DnsError
+from sslops.model.inventory import Endpoint
+from sslops.model.tlsa import EMPTY, Rrset, TlsaParams, TlsaRecord
+
+if TYPE_CHECKING:
+    import dns.message
+    import dns.rrset
+
+
+MAX_RECORDS = 64
+"""More records than this in one RRset are not a site's own."""
+
+MAX_DATA_BYTES = 8192
+"""A whole certificate (matching type 0) fits; a flood does not."""
+
+EDNS_PAYLOAD_BYTES = 1232
+"""What passes without fragments on every path (DNS flag day 2020)."""
+
+_LACKS_FAMILY = frozenset({errno.EAFNOSUPPORT, errno.ENETUNREACH, errno.EADDRNOTAVAIL, errno.EPROTONOSUPPORT})
+
+
+class FamilyLackingError(DnsError):
+    """This machine has no way to addresses of that family."""
+
+
+class SilentError(DnsError):
+    """An address gave no answer that could be read."""
+
+
+class AliasError(DnsError):
+    """A CNAME or DNAME where TLSA records belong; no second address makes it right."""
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long an address may take for one try, and how many tries it gets."""
+
+    timeout_seconds: float = 2.0
+    tries: int = 2
+
+
+class Conversation:
+    """One TCP connection to *endpoint* for many questions (RFC 7766 section 6.2.1); a server may end it between two."""
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        """Nothing is connected before the first question."""
+        self._endpoint = _numeric(endpoint)
+        self._socket: socket.socket | None = None
+
+    def __enter__(self) -> Self:
+        """Begin."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End the connection."""
+        self._end()
+
+    def exchange(self, query: dns.message.Message, timeout_seconds: float) -> dns.message.Message:
+        """Return the answer; a connection that was used before and has ended is begun once more."""
+        is_new = self._socket is None
+        try:
+            return self._exchange(query, timeout_seconds)
+        except (EOFError, ConnectionError):
+            self._end()
+            if is_new:
+                raise
+            return self._exchange(query, timeout_seconds)
+        except BaseException:
+            self._end()
+            raise
+
+    def _exchange(self, query: dns.message.Message, timeout_seconds: float) -> dns.message.Message:
+        import dns.query
+
+        where, port = self._endpoint.address, self._endpoint.port
+        if self._socket is None:
+            self._socket = socket.create_connection((where, port), timeout=timeout_seconds)
+            self._socket.setblocking(False)
+        return dns.query.tcp(query, where, timeout_seconds, port, sock=self._socket)
+
+    def _end(self) -> None:
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
+
+
+def ask(
+    endpoint: Endpoint,
+    name: str,
+    rdtype: str,
+    patience: Patience,
+    *,
+    recursive: bool = False,
+    is_checked: bool = True,
+    conversation: Conversation | None = None,
+) -> dns.message.Message:
+    """Return the answer of *endpoint*, whatever its rcode; DnsError when there is none that can be read.
+
+    *is_checked* false asks a validating resolver for what it would refuse (flag CD). A *conversation* with the
+    endpoint is asked by TCP only. SilentError when nothing came back that could be read.
+    """
+    import dns.exception
+    import dns.flags
+    import dns.message
+
+    numeric = _numeric(endpoint)
+    # AD in a question asks for it in the answer (RFC 6840 section 5.7); who does not validate ignores it.
+    flags = dns.flags.RD | dns.flags.AD if recursive else 0
+    flags |= 0 if is_checked else dns.flags.CD
+    query = dns.message.make_query(name, rdtype, flags=flags, use_edns=0, payload=EDNS_PAYLOAD_BYTES)
+    failure: Exception | None = None
+    for _ in range(patience.tries):
+        try:
+            if conversation is not None:
+                return conversation.exchange(query, patience.timeout_seconds)
+            return _exchange(query, numeric, patience.timeout_seconds)
+        except OSError as error:
+            if error.errno in _LACKS_FAMILY:
+                raise FamilyLackingError(f"this machine has no way to '{endpoint}'") from error
+            failure = error
+        except (dns.exception.DNSException, EOFError, ValueError) as error:
+            failure = error
+    said = f"name server '{endpoint}' gave no answer for {rdtype} '{name}': {_reason(failure)}"
+    raise SilentError(said) from failure
+
+
+def has_way_to(endpoint: Endpoint) -> bool:
+    """Whether this machine has the address family and a route; asked of the kernel, nothing is sent.
+
+    True for a name, which may have addresses of both families.
+    """
+    try:
+        with socket.socket(_family(endpoint), socket.SOCK_DGRAM) as probe:
+            probe.connect((endpoint.address, endpoint.port))
+    except OSError as error:
+        return error.errno not in _LACKS_FAMILY
+    return True
+
+
+def authoritative_tlsa(
+    endpoint: Endpoint, owner: str, patience: Patience, conversation: Conversation | None = None
+) -> Rrset:
+    """Return the TLSA records that *endpoint* is authoritative for at *owner*; EMPTY when it says there are none.
+
+    DnsError for an answer that a resolver would not use: lame, refused, failed, or an alias (AliasError).
+    """
+    import dns.rcode
+
+    response = ask(endpoint, owner, "TLSA", patience, conversation=conversation)
+    if response.rcode() not in (dns.rcode.NOERROR, dns.rcode.NXDOMAIN):
+        raise DnsError(f"name server '{endpoint}' answers {dns.rcode.to_text(response.rcode())} for '{owner}'")
+    if not is_authoritative(response):
+        raise DnsError(f"name server '{endpoint}' is not authoritative for '{owner}'")
+    _refuse_alias(response, endpoint, owner)
+    found = records_of(response, owner, "TLSA")
+    return EMPTY if found is None else _rrset(found, owner, endpoint)
+
+
+def distrust(validator: Endpoint, owner: str, patience: Patience) -> str | None:
+    """Return why the validating resolver *validator* does not vouch for the TLSA records at *owner*; null: it does.
+
+    A name without records is vouched for when that itself is proven; a resolver that gives no answer vouches for
+    nothing (RFC 4035 section 3.2.3, RFC 7672 section 2.1).
+    """
+    import dns.flags
+    import dns.rcode
+
+    try:
+        response = ask(validator, owner, "TLSA", patience, recursive=True)
+    except DnsError as error:
+        return error.what
+    if response.rcode() == dns.rcode.SERVFAIL:
+        return f"'{validator}' finds '{owner}' broken: its DNSSEC chain does not hold, or its servers do not answer"
+    if response.rcode() not in (dns.rcode.NOERROR, dns.rcode.NXDOMAIN):
+        return f"'{validator}' answers {dns.rcode.to_text(response.rcode())} for '{owner}'"
+    if not response.flags & dns.flags.AD:
+        return f"'{validator}' does not find '{owner}' signed, so nobody heeds its TLSA records"
+    return None
+
+
+def broken(validator: Endpoint, name: str, rdtype: str, patience: Patience) -> str | None:
+    """Return why *validator* finds the answer for *name* bogus (RFC 4035 section 4.3); null: it does not.
+
+    Bogus is what it refuses as long as it checks, and answers with checking disabled (flag CD). A resolver or a name
+    server that does not answer at all says nothing about signatures.
+    """
+    import dns.rcode
+
+    try:
+        if ask(validator, name, rdtype, patience, recursive=True).rcode() != dns.rcode.SERVFAIL:
+            return None
+        unchecked = ask(validator, name, rdtype, patience, recursive=True, is_checked=False)
+    except DnsError:
+        return None
+    if unchecked.rcode() not in (dns.rcode.NOERROR, dns.rcode.NXDOMAIN):
+        return None
+    return f"'{validator}' finds {rdtype} '{name}' broken: its DNSSEC chain does not hold"
+
+
+def is_authoritative(response: dns.message.Message) -> bool:
+    """Whether the answer carries the flag AA."""
+    import dns.flags
+
+    return bool(response.flags & dns.flags.AA)
+
+
+def is_recursive(response: dns.message.Message) -> bool:
+    """Whether the server offers recursion (flag RA), so that its answer is more than a referral."""
+    import dns.flags
+
+    return bool(response.flags & dns.flags.RA)
+
+
+def records_of(response: dns.message.Message, name: str, rdtype: str) -> dns.rrset.RRset | None:
+    """Return the RRset of exactly *name* in the answer section; null when there is none."""
+    import dns.name
+    import dns.rdataclass
+    import dns.rdatatype
+
+    owner, wanted = dns.name.from_text(name), dns.rdatatype.from_text(rdtype)
+    return response.get_rrset(response.answer, owner, dns.rdataclass.IN, wanted)
+
+
+def _exchange(query: dns.message.Message, endpoint: Endpoint, timeout_seconds: float) -> dns.message.Message:
+    import dns.flags
+    import dns.query
+
+    where, port = endpoint.address, endpoint.port
+    with socket.socket(_family(endpoint), socket.SOCK_DGRAM) as connected:
+        # Only a connected socket learns at once that nobody listens, and takes answers from nobody else.
+        connected.connect((where, port))
+        connected.setblocking(False)
+        answer = dns.query.udp(query, where, timeout_seconds, port, sock=connected)
+    if answer.flags & dns.flags.TC:
+        return dns.query.tcp(query, where, timeout_seconds, port)
+    return answer
+
+
+def _family(endpoint: Endpoint) -> socket.AddressFamily:
+    return socket.AF_INET6 if ":" in endpoint.address else socket.AF_INET
+
+
+def _numeric(endpoint: Endpoint) -> Endpoint:
+    # A name server may be given by name; dnspython wants an address.
+    try:
+        found = socket.getaddrinfo(endpoint.address, endpoint.port, type=socket.SOCK_DGRAM)
+    except OSError as error:
+        raise DnsError(f"name server '{endpoint}' has no address") from error
+    return Endpoint(str(found[0][4][0]), endpoint.port)
+
+
+def _refuse_alias(response: dns.message.Message, endpoint: Endpoint, owner: str) -> None:
+    import dns.rdatatype
+
+    if any(rrset.rdtype in (dns.rdatatype.CNAME, dns.rdatatype.DNAME) for rrset in response.answer):
+        raise AliasError(f"'{owner}' is an alias on name server '{endpoint}'; its records would be somebody else's")
+
+
+def _rrset(found: dns.rrset.RRset, owner: str, endpoint: Endpoint) -> Rrset:
+    if len(found) > MAX_RECORDS or any(len(record.cert) > MAX_DATA_BYTES for record in found):
+        raise DnsError(f"name server '{endpoint}' shows more at '{owner}' than TLSA records of one name can be")
+    records = (
+        TlsaRecord(owner, TlsaParams(int(record.usage), int(record.selector), int(record.mtype)), record.cert.hex())
+        for record in found
+    )
+    return Rrset(found.ttl, frozenset(records))
+
+
+def _reason(failure: Exception | None) -> str:
+    import dns.exception
+
+    if isinstance(failure, dns.exception.Timeout):
+        return "timed out"
+    if isinstance(failure, OSError):
+        return (failure.strerror or "failed").lower()
+    return f"a broken message ({type(failure).__name__})"

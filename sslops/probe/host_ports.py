@@ -1,0 +1,123 @@
+"""Ask a port of a host what it serves, from the runner or, where `verify` says so, from the host itself through ssh."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import time
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Protocol
+
+from sslops.errors import PeerError
+from sslops.model.observations import PortSeen
+from sslops.probe.tls import ONLY_TLS_1_3, NoSuchKeyError, ask_port, leaf_certificate
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from sslops.model.inventory import Host, Verify
+    from sslops.probe.starttls import Channel
+
+
+class Forwarder(Protocol):
+    """Makes connections at the far end of an ssh connection."""
+
+    def connect(self, host: Host, address: str, port: int) -> Channel:
+        """Return a channel from *host* to *address*:*port*; OSError when it cannot be begun."""
+        ...
+
+
+HERE = "127.0.0.1"
+"""Where a port is asked on the machine itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class AskedPorts:
+    """The ports of all hosts; *sleep* takes seconds, *forwarder* connects at a host's end."""
+
+    forwarder: Forwarder
+    sleep: Callable[[float], None] = time.sleep
+
+    def show(
+        self,
+        host: Host,
+        verify: Verify,
+        server_name: str,
+        *,
+        connections: int,
+        over_seconds: float,
+        key_types: tuple[str | None, ...] = (None,),
+    ) -> PortSeen:
+        """Make *connections* new connections for each of *key_types*, over *over_seconds*; return what they showed.
+
+        A port that speaks TLS 1.3 only cannot be asked for one type of key; it is asked for what it likes.
+        """
+        seen = self._show(host, verify, server_name, key_types, connections, over_seconds)
+        if seen.error is not None and ONLY_TLS_1_3 in seen.error:
+            return replace(self._show(host, verify, server_name, (None,), connections, over_seconds), is_as_liked=True)
+        return seen
+
+    def from_hosts(
+        self, hosts: Iterable[Host], address: str, verify: Verify, server_name: str, key_types: tuple[str | None, ...]
+    ) -> PortSeen:
+        """Ask *address* once for each of *key_types* from the first of *hosts* that gets there; else say why none did.
+
+        Where the runner cannot reach a port, an address that need not be one of ours is asked from our hosts.
+        """
+        seen = PortSeen(error="no host to ask it from")
+        for host in hosts:
+            seen = self._through_host(host, verify, server_name, key_types, 1, 0, address)
+            if seen.error is None:
+                break
+        return seen
+
+    def _show(
+        self,
+        host: Host,
+        verify: Verify,
+        server_name: str,
+        key_types: tuple[str | None, ...],
+        connections: int,
+        over_seconds: float,
+    ) -> PortSeen:
+        if verify.asked_from == "host" and not host.is_local:
+            return self._through_host(host, verify, server_name, key_types, connections, over_seconds)
+        return ask_port(
+            HERE if host.is_local else host.address,
+            verify.port,
+            starttls=verify.starttls,
+            server_name=server_name,
+            key_types=key_types,
+            connections=connections,
+            over_seconds=over_seconds,
+            sleep=self.sleep,
+        )
+
+    def _through_host(
+        self,
+        host: Host,
+        verify: Verify,
+        server_name: str,
+        key_types: tuple[str | None, ...],
+        connections: int,
+        over_seconds: float,
+        address: str = HERE,
+    ) -> PortSeen:
+        begun, found = time.monotonic(), set[str]()
+        for number in range(connections):
+            if number:
+                self.sleep(over_seconds / (connections - 1))
+            try:
+                for key_type in key_types:
+                    with contextlib.suppress(NoSuchKeyError):
+                        found.add(self._once(host, address, verify, server_name, key_type))
+            except (OSError, PeerError) as error:
+                why = error.what if isinstance(error, PeerError) else "no answer in time, or ssh ended"
+                said = f"asked on '{host.name}': {why}"
+                return PortSeen(frozenset(found), number, time.monotonic() - begun, said)
+        return PortSeen(frozenset(found), connections, time.monotonic() - begun)
+
+    def _once(self, host: Host, address: str, verify: Verify, server_name: str, key_type: str | None) -> str:
+        channel = self.forwarder.connect(host, address, verify.port)
+        with contextlib.closing(channel):
+            return hashlib.sha256(leaf_certificate(channel, verify.starttls, server_name, key_type)).hexdigest()

@@ -1,0 +1,302 @@
+"""What the authoritative servers of an apex show, each asked by address; and where an apex keeps its servers and mail.
+
+A server is believed when one of its addresses answers; where its addresses disagree the worst is taken for true.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from itertools import chain
+from typing import TYPE_CHECKING
+
+from sslops.errors import DnsError
+from sslops.model.inventory import Endpoint
+from sslops.model.names import is_address
+from sslops.model.observations import ServerSeen
+from sslops.model.tlsa import EMPTY, Rrset
+from sslops.probe.dns_question import (
+    AliasError,
+    Conversation,
+    FamilyLackingError,
+    Patience,
+    SilentError,
+    ask,
+    authoritative_tlsa,
+    broken,
+    distrust,
+    has_way_to,
+    is_authoritative,
+    is_recursive,
+    records_of,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    import dns.message
+    import dns.rdata
+
+
+MAX_HOSTS = 64
+"""More name servers, mail hosts or addresses than this are an attack or an accident."""
+
+WORKERS = 32
+CONNECTIONS = 4
+"""By TCP so many at once to one address: name servers limit them."""
+
+_HOST_NAME = re.compile(r"(?=.{1,254}\Z)([a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?\.)+\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """What one address said for one owner: records, or why not."""
+
+    rrset: Rrset | None = None
+    error: DnsError | None = None
+
+
+class Resolver:
+    """Asks name servers by address; without a given one, the resolver of this machine.
+
+    *say* hears what a person should know and the answers do not tell: address families skipped, dead addresses.
+    """
+
+    def __init__(
+        self, say: Callable[[str], None] = lambda _: None, patience: Patience = Patience(), *, is_quick: bool = False
+    ) -> None:
+        """Use *patience* for each question; *is_quick* asks for TLSA by UDP, which is no base for a decision."""
+        self._say = say
+        self._patience = patience
+        self._by_udp_only: set[Endpoint] = set()
+        self._is_quick = is_quick
+
+    def name_servers(
+        self, apex: str, primary: Endpoint | None, fixed: tuple[Endpoint, ...]
+    ) -> dict[str, tuple[Endpoint, ...]]:
+        """Return the servers of *apex*: each of *fixed* if given, else every NS with every address it has, port 53.
+
+        Of *fixed*, addresses of a family that this machine lacks are left out, and said, unless none would be left. A
+        server without an address has none in the value. DnsError when the NS records themselves are not to be had.
+        """
+        if fixed:
+            return {str(endpoint): self._addresses_of(endpoint, primary) for endpoint in self._within_reach(fixed)}
+        names = [_host_name(str(record.target), apex) for record in self._about(apex, "NS", primary)]  # type: ignore[attr-defined]
+        if not names:
+            raise DnsError(
+                f"'{apex}' has no name servers", hint="set dns_primary or dns_servers in inventory/sslops.yaml"
+            )
+        with ThreadPoolExecutor(WORKERS) as pool:
+            found = pool.map(lambda name: self._addresses_or_none(name, primary), names)
+            return {name: tuple(map(Endpoint, addresses)) for name, addresses in zip(names, found, strict=True)}
+
+    def mx(self, apex: str, via: Endpoint | None) -> tuple[str, ...]:
+        """Return the MX hosts of *apex*, absolute and lower case, sorted; empty when there is none.
+
+        A null MX (RFC 7505) names no host. DnsError when the question was not answered, or the domain does not exist.
+        """
+        targets = (str(record.exchange) for record in self._about(apex, "MX", via))  # type: ignore[attr-defined]
+        return tuple(sorted({_host_name(target, apex) for target in targets if target != "."}))
+
+    def addresses(self, host: str, via: Endpoint | None) -> tuple[str, ...]:
+        """Return every A and AAAA of *host*, IPv4 first; empty when it has none. DnsError when it was not answered.
+
+        *via* is asked first; a name that it is not responsible for goes to the resolver of this machine.
+        """
+        found = {str(record.address) for rdtype in ("A", "AAAA") for record in self._anywhere(host, rdtype, via)}  # type: ignore[attr-defined]
+        return tuple(sorted(found, key=lambda text: (":" in text, ipaddress.ip_address(text).packed)))
+
+    def tlsa(self, servers: Mapping[str, tuple[Endpoint, ...]], owners: Iterable[str]) -> tuple[ServerSeen, ...]:
+        """Ask every address of every server for every owner, in parallel, and return one value for each server.
+
+        By TCP, since nobody off the path can forge that; an address that does not answer there is asked by UDP, and
+        that is said. *owners* are absolute, lower-case names. A server that gives no usable answer has `error` set.
+        """
+        self._by_udp_only.clear()
+        asked = tuple(sorted(set(owners)))
+        endpoints = tuple({endpoint for addresses in servers.values() for endpoint in addresses})
+        answers = self._ask_all(endpoints, asked)
+        return tuple(self._merge(name, servers[name], asked, answers) for name in sorted(servers))
+
+    def _ask_all(self, endpoints: tuple[Endpoint, ...], owners: tuple[str, ...]) -> dict[tuple[Endpoint, str], _Answer]:
+        if not (endpoints and owners):
+            return {}
+        with ThreadPoolExecutor(WORKERS) as pool:
+            # One question first, so that a dead address costs its time-outs once and not for every owner.
+            answers = dict(chain(*pool.map(lambda endpoint: self._tlsa_of(endpoint, owners[:1]), endpoints)))
+            alive = [endpoint for endpoint in endpoints if not answers[endpoint, owners[0]].error]
+            rest = [(endpoint, part) for endpoint in alive for part in self._parts(endpoint, owners[1:])]
+            answers |= chain(*pool.map(lambda asked: self._tlsa_of(*asked), rest))
+        return answers
+
+    def _parts(self, endpoint: Endpoint, owners: tuple[str, ...]) -> list[tuple[str, ...]]:
+        """Share *owners* out among the connections to an address; by UDP each is a question of its own."""
+        count = CONNECTIONS if self._speaks_tcp(endpoint) else len(owners)
+        return [part for number in range(count) if (part := owners[number::count])]
+
+    def _tlsa_of(self, endpoint: Endpoint, owners: tuple[str, ...]) -> list[tuple[tuple[Endpoint, str], _Answer]]:
+        try:
+            with Conversation(endpoint) as conversation:
+                return [((endpoint, owner), self._answer(endpoint, owner, conversation)) for owner in owners]
+        except DnsError as error:
+            return [((endpoint, owner), _Answer(error=error)) for owner in owners]
+
+    def _answer(self, endpoint: Endpoint, owner: str, conversation: Conversation) -> _Answer:
+        try:
+            found = self._by_tcp(endpoint, owner, conversation)
+            return _Answer(authoritative_tlsa(endpoint, owner, self._patience) if found is None else found)
+        except DnsError as error:
+            return _Answer(error=error)
+
+    def _by_tcp(self, endpoint: Endpoint, owner: str, conversation: Conversation) -> Rrset | None:
+        """Return the answer by TCP; null when the address has none there, which is found out once."""
+        if not self._speaks_tcp(endpoint):
+            return None
+        try:
+            return authoritative_tlsa(endpoint, owner, replace(self._patience, tries=1), conversation)
+        except SilentError:
+            self._by_udp_only.add(endpoint)
+            return None
+
+    def _speaks_tcp(self, endpoint: Endpoint) -> bool:
+        return not self._is_quick and endpoint not in self._by_udp_only
+
+    def _merge(
+        self,
+        name: str,
+        endpoints: tuple[Endpoint, ...],
+        owners: tuple[str, ...],
+        answers: Mapping[tuple[Endpoint, str], _Answer],
+    ) -> ServerSeen:
+        if not endpoints:
+            return ServerSeen(name, error=f"name server '{name}' has no address")
+        errors = {endpoint: error for endpoint in endpoints if (error := _first_error(endpoint, owners, answers))}
+        alive = [endpoint for endpoint in endpoints if endpoint not in errors]
+        aliases: list[DnsError] = [error for error in errors.values() if isinstance(error, AliasError)]
+        if aliases or not alive:
+            told = aliases or [error for error in errors.values() if not isinstance(error, FamilyLackingError)]
+            return ServerSeen(name, error="; ".join(error.what for error in told or errors.values()))
+        for error in errors.values():
+            self._say(f"{error.what}; another address of '{name}' answered")
+        for endpoint in self._by_udp_only.intersection(alive):
+            self._say(f"name server '{endpoint}' does not answer by TCP (RFC 7766): what it says could be forged")
+        seen = {owner: [_rrset_of(answers[endpoint, owner]) for endpoint in alive] for owner in owners}
+        differing = frozenset(owner for owner, rrsets in seen.items() if len({each.records for each in rrsets}) > 1)
+        return ServerSeen(name, {owner: _worst(rrsets) for owner, rrsets in seen.items()}, differing=differing)
+
+    def unsigned(self, validator: Endpoint, owners: Iterable[str]) -> dict[str, str]:
+        """Return the owners that *validator* does not vouch for, each with the reason."""
+        asked = sorted(set(owners))
+        with ThreadPoolExecutor(WORKERS) as pool:
+            found = pool.map(lambda owner: distrust(validator, owner, self._patience), asked)
+            return {owner: why for owner, why in zip(asked, found, strict=True) if why is not None}
+
+    def bogus(self, validator: Endpoint, questions: Iterable[tuple[str, str]]) -> dict[tuple[str, str], str]:
+        """Return those of *questions* (name, record type) that *validator* finds bogus, each with the reason."""
+        asked = sorted(set(questions))
+        with ThreadPoolExecutor(WORKERS) as pool:
+            found = pool.map(lambda question: broken(validator, question[0], question[1], self._patience), asked)
+            return {question: why for question, why in zip(asked, found, strict=True) if why is not None}
+
+    def _about(self, apex: str, rdtype: str, via: Endpoint | None) -> list[dns.rdata.Rdata]:
+        """Return records of *apex* itself; a domain that does not exist has no say about its mail."""
+        if via is None:
+            return _system(apex, rdtype, self._patience, must_exist=True)
+        import dns.rcode
+
+        response = ask(via, apex, rdtype, self._patience, recursive=True)
+        if response.rcode() != dns.rcode.NOERROR or not _is_final(response):
+            rcode = dns.rcode.to_text(response.rcode())
+            raise DnsError(f"name server '{via}' does not know '{apex}' ({rcode})", hint="look at dns_primary")
+        return _bounded(list(records_of(response, apex, rdtype) or ()), apex)
+
+    def _anywhere(self, host: str, rdtype: str, via: Endpoint | None) -> list[dns.rdata.Rdata]:
+        """Return address records of *host*, following aliases."""
+        if via is None:
+            return _system(host, rdtype, self._patience)
+        import dns.exception
+        import dns.rcode
+
+        response = ask(via, host, rdtype, self._patience, recursive=True)
+        if response.rcode() not in (dns.rcode.NOERROR, dns.rcode.NXDOMAIN) or not _is_final(response):
+            return _system(host, rdtype, self._patience)
+        try:
+            chain = response.resolve_chaining()  # type: ignore[attr-defined]
+        except dns.exception.DNSException as error:
+            raise DnsError(f"name server '{via}' gave a broken answer for {rdtype} '{host}'") from error
+        if chain.answer is None and chain.cnames:
+            return _system(str(chain.canonical_name), rdtype, self._patience)
+        return _bounded(list(chain.answer or ()), host)
+
+    def _within_reach(self, endpoints: tuple[Endpoint, ...]) -> tuple[Endpoint, ...]:
+        near = tuple(endpoint for endpoint in endpoints if has_way_to(endpoint))
+        for endpoint in endpoints:
+            if near and endpoint not in near:
+                self._say(f"name server '{endpoint}' is left out: this machine lacks its address family")
+        return near or endpoints
+
+    def _addresses_of(self, endpoint: Endpoint, primary: Endpoint | None) -> tuple[Endpoint, ...]:
+        if is_address(endpoint.address):
+            return (endpoint,)
+        return tuple(Endpoint(address, endpoint.port) for address in self._addresses_or_none(endpoint.address, primary))
+
+    def _addresses_or_none(self, name: str, primary: Endpoint | None) -> tuple[str, ...]:
+        try:
+            return self.addresses(name, primary)
+        except DnsError as error:
+            self._say(error.what)
+            return ()
+
+
+def _first_error(
+    endpoint: Endpoint, owners: tuple[str, ...], answers: Mapping[tuple[Endpoint, str], _Answer]
+) -> DnsError | None:
+    given = (answers.get((endpoint, owner)) for owner in owners)
+    return next((answer.error for answer in given if answer and answer.error), None)
+
+
+def _rrset_of(answer: _Answer) -> Rrset:
+    return answer.rrset or EMPTY
+
+
+def _worst(rrsets: list[Rrset]) -> Rrset:
+    """Return what all addresses agree on, with the largest TTL any of them gives."""
+    records = frozenset.intersection(*(rrset.records for rrset in rrsets))
+    return Rrset(max(rrset.ttl_seconds for rrset in rrsets), records)
+
+
+def _is_final(response: dns.message.Message) -> bool:
+    return is_authoritative(response) or is_recursive(response)
+
+
+def _host_name(text: str, apex: str) -> str:
+    name = text.lower()
+    if not _HOST_NAME.match(name):
+        raise DnsError(f"DNS names a host for '{apex}' that is no host name")
+    return name
+
+
+def _bounded(records: list[dns.rdata.Rdata], name: str) -> list[dns.rdata.Rdata]:
+    if len(records) > MAX_HOSTS:
+        raise DnsError(f"'{name}' has {len(records)} records of one kind; {MAX_HOSTS} are believed")
+    return records
+
+
+def _system(name: str, rdtype: str, patience: Patience, *, must_exist: bool = False) -> list[dns.rdata.Rdata]:
+    """Ask the resolver of this machine."""
+    import dns.exception
+    import dns.resolver
+
+    try:
+        resolver = dns.resolver.Resolver()
+        lifetime = patience.timeout_seconds * patience.tries * 2
+        answer = resolver.resolve(name, rdtype, raise_on_no_answer=False, search=False, lifetime=lifetime)
+    except dns.resolver.NXDOMAIN as error:
+        if must_exist:
+            raise DnsError(f"'{name}' does not exist in DNS") from error
+        return []
+    except dns.exception.DNSException as error:
+        raise DnsError(f"the system resolver gave no answer for {rdtype} '{name}'") from error
+    return _bounded(list(answer.rrset or ()), name)

@@ -1,0 +1,215 @@
+"""Whom a look at DNS asks: the DNS repository, and the name servers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from typing import TYPE_CHECKING, Protocol
+
+from sslops.dane.evidence import advance, first_entry
+from sslops.dane.may_serve import Gate
+from sslops.dane.names import DaneName, Owners, dane_apexes, dane_owners, zone_of
+from sslops.dane.records import CA_USAGES
+from sslops.dane.rrset_inputs import new_at
+from sslops.errors import DnsError, SslopsError
+from sslops.model.ledger import ApexEntry
+from sslops.model.names import CA_GROUP
+from sslops.model.observations import ApexSeen
+from sslops.model.plan import Consents, Hazard, HazardName
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping
+    from datetime import datetime
+
+    from sslops.dane.records import Keys
+    from sslops.model.inventory import Endpoint, Inventory, Service
+    from sslops.model.ledger import Ledger
+    from sslops.model.observations import DnsRepoSeen, ServerSeen
+
+
+Servers = dict[str, tuple["Endpoint", ...]]
+"""Authoritative servers by name, each with all its addresses."""
+
+
+class Repository(Protocol):
+    """The DNS repository as last fetched."""
+
+    def apex(self, apex: str, anchors: Collection[str] = ()) -> DnsRepoSeen:
+        """Return what it holds for *apex*; must raise StateError when the include file cannot be read."""
+        ...
+
+
+class NameServers(Protocol):
+    """Authoritative servers, each asked by address; every method raises DnsError when it cannot answer."""
+
+    def name_servers(self, apex: str, primary: Endpoint | None, fixed: tuple[Endpoint, ...]) -> Servers:
+        """Return the servers of *apex*: *fixed* if given, else every address of every NS as *primary* tells."""
+        ...
+
+    def mx(self, apex: str, via: Endpoint | None) -> tuple[str, ...]:
+        """Return the MX hosts of *apex*, absolute and lower case, sorted; empty when there is none."""
+        ...
+
+    def addresses(self, host: str, via: Endpoint | None) -> tuple[str, ...]:
+        """Return every A and AAAA of *host*."""
+        ...
+
+    def tlsa(self, servers: Mapping[str, tuple[Endpoint, ...]], owners: Iterable[str]) -> tuple[ServerSeen, ...]:
+        """Ask every server for every owner; a server that does not answer is a value with `error`, not an exception."""
+        ...
+
+    def unsigned(self, validator: Endpoint, owners: Iterable[str]) -> Mapping[str, str]:
+        """Return the owners that a validating resolver does not vouch for, each with the reason."""
+        ...
+
+
+class Clock(Protocol):
+    """The moment."""
+
+    def now(self) -> datetime:
+        """Return aware UTC in whole seconds, rounded down."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What one look found: owners by the inventory, the repository and the servers by apex, what failed and why."""
+
+    at: datetime
+    owners: Owners
+    repo: Mapping[str, DnsRepoSeen]
+    seen: Mapping[str, ApexSeen]
+    failed: Mapping[str, str] = field(default_factory=dict)
+    """Apex to the reason why it could not be looked at."""
+
+    def advanced(self, ledger: Ledger) -> Ledger:
+        """Return *ledger* as it stands after this look."""
+        apexes = dict(ledger.apexes)
+        for apex, seen in self.seen.items():
+            entry = advance(apexes[apex] if apex in apexes else first_entry(seen), seen)
+            if entry != ApexEntry() or apex in apexes:
+                apexes[apex] = entry
+        return replace(ledger, apexes=apexes)
+
+    def gate(self, inventory: Inventory, ledger: Ledger, keys: Keys, now: datetime) -> Gate:
+        """Return the gate of this look; *ledger* is the one after it."""
+        blind = {
+            service.id: f"DNS of {apex} could not be looked at: {why}"
+            for apex, why in sorted(self.failed.items())
+            for service in inventory.active()
+            if (service.dane and service.id.group == apex) or self._is_published(service, apex, keys)
+        }
+        mute = frozenset(self.failed)
+        return Gate(ledger, self.seen, keys, self.owners.names, now, blind, new_at(inventory, ledger), mute)
+
+    def _is_published(self, service: Service, apex: str, keys: Keys) -> bool:
+        """Whether the DNS base has a record of *service* in *apex*, though the inventory may ask for none any more."""
+        views, ids = self.repo[apex].base.views if apex in self.repo else (), keys.ids(service.id)
+        found = {record for view in views for rrset in view.values() for record in rrset.records}
+        # A CA's record is everybody's whom it signed; without DANE nobody asks for it.
+        records = {record for record in found if service.dane or record.params.usage not in CA_USAGES}
+        return any(
+            record in keys.matching(record.owner, record.params, service.id, key) for record in records for key in ids
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Observer:
+    """Takes looks. *consents* lets a dead name server be left out; *obstacle* says why there is no *repository*."""
+
+    inventory: Inventory
+    repository: Repository | None
+    name_servers: NameServers
+    clock: Clock
+    consents: Consents = Consents()
+    obstacle: str = "the inventory names no DNS repository"
+
+    def look(self, ledger: Ledger) -> Look:
+        """Look at every active apex; the servers are asked only where there is or was DANE."""
+        failed: dict[str, str] = {}
+        if self.repository is None:
+            failed = dict.fromkeys(dane_apexes(self.inventory), self.obstacle)
+            return Look(self.clock.now(), Owners((), ()), {}, {}, failed)
+        repo = self._repositories(self.repository, ledger, failed)
+        mx = {apex: found for apex in dane_apexes(self.inventory) if (found := self._mx(apex, failed)) is not None}
+        owners = dane_owners(self.inventory, mx)
+        known = tuple(name for name in owners.names if name.service.group in mx)
+        seen: dict[str, ApexSeen] = {}
+        for apex in sorted(repo):
+            asked = _owners_to_ask(apex, known, repo[apex], ledger)
+            if asked and apex not in failed:
+                self._look_at(apex, asked, repo[apex], mx.get(apex, ()), seen, failed)
+        at = max((entry.at for entry in seen.values()), default=self.clock.now())
+        return Look(at, replace(owners, names=known), repo, seen, failed)
+
+    def host_addresses(self, name: DaneName) -> tuple[str, ...]:
+        """Return the addresses of the host that *name* is about; empty when DNS does not tell."""
+        try:
+            return self.name_servers.addresses(name.host, self.inventory.primary_of(name.apex))
+        except DnsError:
+            return ()
+
+    def _repositories(self, repository: Repository, ledger: Ledger, failed: dict[str, str]) -> dict[str, DnsRepoSeen]:
+        found = {}
+        for apex, group in sorted(self.inventory.groups.items()):
+            if group.active and apex != CA_GROUP:
+                try:
+                    found[apex] = repository.apex(apex, _anchors(ledger.apex(apex)))
+                except SslopsError as error:
+                    failed[apex] = error.what
+        return found
+
+    def _mx(self, apex: str, failed: dict[str, str]) -> tuple[str, ...] | None:
+        try:
+            return self.name_servers.mx(apex, self.inventory.primary_of(apex))
+        except DnsError as error:
+            failed[apex] = error.what
+            return None
+
+    def _look_at(
+        self,
+        apex: str,
+        owners: tuple[str, ...],
+        repo: DnsRepoSeen,
+        mx: tuple[str, ...],
+        seen: dict[str, ApexSeen],
+        failed: dict[str, str],
+    ) -> None:
+        fixed = self.inventory.dns_servers.get(apex, ())
+        try:
+            servers = self.name_servers.name_servers(apex, self.inventory.primary_of(apex), fixed)
+        except DnsError as error:
+            failed[apex] = error.what
+            return
+        answers = self.name_servers.tlsa(servers, owners)
+        unsigned = self._unsigned(owners)
+        # The look is dated after its last answer: evidence that begins a little late is safe, early is not.
+        at = self.clock.now() + timedelta(seconds=1)
+        seen[apex] = ApexSeen(at, repo, tuple(s for s in answers if not self._is_accepted(s)), mx, unsigned=unsigned)
+
+    def _unsigned(self, owners: tuple[str, ...]) -> dict[str, str]:
+        validator = self.inventory.dns.validator if self.inventory.dns else None
+        found = {} if validator is None else self.name_servers.unsigned(validator, owners)
+        hazards = {owner: Hazard(HazardName.DNSSEC_BOGUS, owner, why) for owner, why in found.items()}
+        return {owner: found[owner] for owner, hazard in hazards.items() if not self.consents.cover(hazard)}
+
+    def _is_accepted(self, server: ServerSeen) -> bool:
+        hazard = Hazard(HazardName.NS_UNREACHABLE, server.server, server.error or "")
+        return server.error is not None and self.consents.cover(hazard)
+
+
+def _anchors(entry: ApexEntry | None) -> frozenset[str]:
+    """Return the base commits that the ledger's entry names."""
+    if entry is None:
+        return frozenset()
+    names = {name.commit for name in entry.names.values()}
+    return frozenset(names | {evidence.commit for evidence in entry.records.values()})
+
+
+def _owners_to_ask(apex: str, names: tuple[DaneName, ...], repo: DnsRepoSeen, ledger: Ledger) -> tuple[str, ...]:
+    """Return the owners of *apex* that have, had or should have records."""
+    wanted = {name.owner for name in names if name.apex == apex}
+    entry = ledger.apex(apex)
+    known = set(entry.names) if entry else set()
+    past = {owner for commit in repo.history for owner in commit.owners()}
+    return tuple(sorted(owner for owner in wanted | known | past if zone_of(owner, [apex])))

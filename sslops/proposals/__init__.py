@@ -1,0 +1,1 @@
+"""Proposed changes: the branch, the merge request and what became of it."""

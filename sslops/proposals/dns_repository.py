@@ -1,0 +1,279 @@
+"""The DNS repository: its base branch, the history of our include files, and the one branch we propose on.
+
+With `forge: none` the engine merges: the proposal and the base move in one atomic push, so that a run which slept
+can do neither once somebody else moved either. With a forge only the proposal moves, under a lease.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from sslops.dane.zonefile import parse, written_by_us
+from sslops.errors import GitError, StateError
+from sslops.model.observations import BaseCommit, DnsRepoSeen
+from sslops.model.proposal import Kind
+from sslops.model.tlsa import TlsaRecord
+from sslops.proposals.branch import ProposalBranch
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping, Sequence
+
+    from sslops.model.observations import Zone
+    from sslops.repo.git import Git
+
+
+@dataclass(frozen=True, slots=True)
+class DnsRepository:
+    """A private bare clone of the DNS repository; *tlsa_dirs* each get every include file."""
+
+    git: Git
+    branch: str
+    tlsa_dirs: tuple[str, ...]
+    _lines: dict[str, dict[str, int]] = field(default_factory=dict, repr=False)
+
+    def refresh(self) -> None:
+        """Fetch; GitError when the repository cannot be reached."""
+        fetch(self.git)
+
+    @property
+    def base(self) -> str:
+        """The commit of the base branch as last fetched; GitError when the branch does not exist."""
+        return self._proposal.base
+
+    @property
+    def head(self) -> str | None:
+        """The commit of the proposal branch as last fetched; null when there is none."""
+        return self._proposal.head
+
+    def require_own_hands(self) -> None:
+        """Raise Refused when somebody else committed to the proposal branch."""
+        self._proposal.require_own_hands()
+
+    def paths(self, apex: str) -> tuple[str, ...]:
+        """Return the include files of *apex*, one in each of the `tlsa_dirs`."""
+        return tuple(f"{folder}/tlsa.{apex}" for folder in self.tlsa_dirs)
+
+    def apex(self, apex: str, anchors: Collection[str] = ()) -> DnsRepoSeen:
+        """Return what the repository holds for *apex*; *anchors* are the base commits that the ledger names.
+
+        Raises StateError when the include file in base is not one that sslops wrote.
+        """
+        base, paths = self.base, self.paths(apex)
+        commits = self.git.first_parents(base, paths=paths)[::-1]
+        line = self._line(base)
+        commits, places = self._with_side_lines(base, commits, anchors, paths)
+        contents = self._contents([base, *commits], paths)
+        root = next(iter(line))
+        history = [BaseCommit(root, tuple({} for _ in paths))] if root not in commits else []
+        history += [BaseCommit(commit, _views(contents[commit], paths, strict=False)) for commit in commits]
+        return DnsRepoSeen(
+            base=BaseCommit(base, _views(contents[base], paths, strict=True)),
+            history=tuple(history),
+            line={anchor: _place(line[anchor], history, places) for anchor in anchors if anchor in line},
+            head=self._open_proposal(paths),
+            head_commit=self.head,
+            written_by_us=frozenset[TlsaRecord]().union(
+                *(
+                    written_by_us((content or b"").decode("utf-8", "replace"), path)
+                    for path, content in zip(paths, contents[base], strict=True)
+                )
+            ),
+            missing=tuple(path for path, found in zip(paths, contents[base], strict=True) if found is None),
+        )
+
+    def include(self, apex: str) -> bytes | None:
+        """Return the include file of *apex* in base, from the first of the `tlsa_dirs`; null when there is none."""
+        return self.git.file(self.base, self.paths(apex)[0])
+
+    def publish(self, base: str, head: str | None, files: Mapping[str, bytes], message: str) -> str:
+        """Propose *files* on *base* and merge at once; return the new base.
+
+        Raises Moved when the base or the proposal branch is not what the caller saw, GitError when the remote refused.
+        """
+        commit = self._proposal.commit(base, files, message)
+        self._proposal.move_with_base(commit, head, base)
+        return commit
+
+    def propose(self, base: str, head: str | None, files: Mapping[str, bytes], message: str) -> str:
+        """Propose *files* on *base* and return the commit; Moved when the proposal branch is not at *head*."""
+        commit = self._proposal.commit(base, files, message)
+        self._proposal.move(commit, head)
+        return commit
+
+    def fence(self, head: str | None, message: str) -> str:
+        """Move the proposal branch by a commit of our own, so that the lease of a run that sleeps fails.
+
+        It brings nothing then. Moved when the branch is not at *head*.
+        """
+        return self._proposal.empty(head, message)
+
+    def brings(self, zones: Mapping[str, Zone]) -> bool:
+        """Whether merging the proposal makes these apexes' include files say *zones*, and changes nothing else."""
+        paths = {path: zone for apex, zone in zones.items() for path in self.paths(apex)}
+        head = self.head
+        if head is None or not self._proposal.has_exactly(paths):
+            return False
+        contents = self._proposal.contents(head, list(paths))
+        return all(_says(content, path, zone) for (path, zone), content in zip(paths.items(), contents, strict=True))
+
+    def base_says(self, zones: Mapping[str, Zone]) -> bool:
+        """Whether the include files of these apexes in base say *zones*."""
+        return all(
+            _says(content, path, zone)
+            for apex, zone in zones.items()
+            for path in self.paths(apex)
+            for content in self._proposal.contents(self.base, [path])
+        )
+
+    def is_open(self, apexes: Iterable[str] | None = None) -> bool:
+        """Whether merging the proposal would change an include file of *apexes*; null: whatever file."""
+        if apexes is None:
+            return self._proposal.is_open()
+        return bool(self._proposal.brings([path for apex in apexes for path in self.paths(apex)]))
+
+    def _with_side_lines(
+        self, base: str, commits: Sequence[str], anchors: Collection[str], paths: Sequence[str]
+    ) -> tuple[list[str], Mapping[str, int]]:
+        """Return *commits* with those of side lines before the merge that brought them, and the place of each.
+
+        What a `git pull` put beside the line was the base as well; of the others nobody can tell that they were not.
+        """
+        line = self._line(base)
+        known = [anchor for anchor in anchors if anchor in line]
+        oldest = min(known, key=line.__getitem__, default=None)
+        beside = dict(self.git.side_changes(base, oldest, paths))
+        places = line | {one: line[merge] for one, merge in beside.items()}
+        # Those beside come first where they share a place, for the merge has the last word, changed or not.
+        own = {*commits, *beside.values()}
+        return sorted([*beside, *own], key=places.__getitem__), places
+
+    def _line(self, base: str) -> dict[str, int]:
+        """Return every commit the base branch has been, oldest first, with its number."""
+        if base not in self._lines:
+            self._lines[base] = {commit: n for n, commit in enumerate(self.git.first_parents(base)[::-1])}
+        return self._lines[base]
+
+    @property
+    def _proposal(self) -> ProposalBranch:
+        return ProposalBranch(self.git, Kind.TLSA.branch, self.branch)
+
+    def _open_proposal(self, paths: tuple[str, ...]) -> BaseCommit | None:
+        found = self._proposal.brings(paths)
+        views = tuple(view for contents in found for view in _views(contents, paths, strict=False))
+        return BaseCommit(self.head or "", views) if found else None
+
+    def _contents(self, commits: Sequence[str], paths: tuple[str, ...]) -> dict[str, list[bytes | None]]:
+        found = self.git.objects([f"{commit}:{path}" for commit in commits for path in paths])
+        width = len(paths)
+        return {commit: found[n * width : (n + 1) * width] for n, commit in enumerate(commits)}
+
+
+def _place(number: int, history: Sequence[BaseCommit], line: Mapping[str, int]) -> int:
+    """Return which element of *history* was in force at commit *number* of the line."""
+    return max(place for place, commit in enumerate(history) if line[commit.commit] <= number)
+
+
+def _views(contents: Sequence[bytes | None], paths: Sequence[str], *, strict: bool) -> tuple[Zone, ...]:
+    return tuple(_view(content, path, strict=strict) for content, path in zip(contents, paths, strict=True))
+
+
+def _view(content: bytes | None, path: str, *, strict: bool) -> Zone:
+    """Read one version of a file; an old version that somebody wrote by hand counts as far as it can be read."""
+    text = (content or b"").decode("utf-8", "replace")
+    if strict:
+        return parse(text, path)
+    return parse("".join(f"{line}\n" for line in text.splitlines() if _is_record(line)), path)
+
+
+def _says(content: bytes | None, path: str, zone: Zone) -> bool:
+    """Whether a file says *zone* and nothing else: name servers would load any other line of it too."""
+    try:
+        return content is not None and _view(content, path, strict=True) == zone
+    except StateError:
+        return False
+
+
+def _is_record(line: str) -> bool:
+    try:
+        parse(line, "")
+    except StateError:
+        return False
+    return True
+
+
+def fetch(git: Git) -> None:
+    """Fetch the DNS repository; a GitError says that it is this one which cannot be reached."""
+    try:
+        git.fetch()
+    except GitError as error:
+        what = f"the DNS repository cannot be fetched: {error.what}"
+        raise GitError(what, hint="dns.repo.url in inventory/sslops.yaml; sslops doctor asks it") from error
+
+
+@dataclass(frozen=True, slots=True)
+class ChallengeFiles:
+    """`<acme_dir>/acme-challenge.<apex>` on *branch* of the DNS repository behind *git*; *run* names this run."""
+
+    git: Git
+    branch: str
+    acme_dir: str
+    run: str
+
+    def refresh(self) -> None:
+        """Fetch; GitError when the repository cannot be reached."""
+        fetch(self.git)
+
+    @property
+    def head(self) -> str | None:
+        """The commit of the proposal branch as last fetched; null when there is none."""
+        return self._proposal.head
+
+    def require_own_hands(self) -> None:
+        """Raise Refused when somebody else committed to the proposal branch."""
+        self._proposal.require_own_hands()
+
+    def read(self, apexes: Iterable[str]) -> dict[str, bytes]:
+        """Return the file of each of *apexes* on the base as last fetched; empty where there is none."""
+        wanted = sorted(apexes)
+        found = self._proposal.contents(self._proposal.base, [self._path(apex) for apex in wanted])
+        return {apex: content or b"" for apex, content in zip(wanted, found, strict=True)}
+
+    def write(self, files: Mapping[str, bytes], what: str) -> None:
+        """Commit *files* (by apex) and merge at once; Moved when base or proposal moved since they were fetched."""
+        base, head = self._proposal.base, self.head
+        self._proposal.move_with_base(self._commit(base, files, what), head, base)
+
+    def brings(self, files: Mapping[str, bytes]) -> bool:
+        """Whether merging the proposal makes the files of these apexes *files*, and changes nothing else."""
+        paths = [self._path(apex) for apex in files]
+        head = self.head
+        if head is None or not self._proposal.has_exactly(paths):
+            return False
+        return self._proposal.contents(head, paths) == list(files.values())
+
+    def is_open(self, apexes: Iterable[str]) -> bool:
+        """Whether merging the proposal would change a file of *apexes*."""
+        return bool(self._proposal.brings([self._path(apex) for apex in apexes]))
+
+    def propose(self, files: Mapping[str, bytes], what: str) -> None:
+        """Let the proposal bring *files* (by apex) and nothing else; Moved when it moved since it was fetched."""
+        self._proposal.move(self._commit(self._proposal.base, files, what), self.head)
+
+    def empty(self) -> None:
+        """Let the proposal bring nothing; Moved when it moved since it was fetched."""
+        self._proposal.empty(self.head, self._message("nothing is left to propose"))
+
+    def _commit(self, base: str, files: Mapping[str, bytes], what: str) -> str:
+        edits = {self._path(apex): content for apex, content in files.items()}
+        return self._proposal.commit(base, edits, self._message(what))
+
+    def _message(self, what: str) -> str:
+        return f"acme: {what}\n\nSslops-Action: renew\nSslops-Run: {self.run}\n"
+
+    def _path(self, apex: str) -> str:
+        return f"{self.acme_dir}/acme-challenge.{apex}"
+
+    @property
+    def _proposal(self) -> ProposalBranch:
+        return ProposalBranch(self.git, Kind.ACME.branch, self.branch)

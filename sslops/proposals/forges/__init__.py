@@ -1,0 +1,1 @@
+"""One module per forge, and the registry that names them."""

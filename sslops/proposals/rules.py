@@ -1,0 +1,175 @@
+"""What becomes of one proposal and the requests there are: opened, edited, withdrawn, left alone. Pure.
+
+A person who closes a request unmerged declines its digest: it is not opened again for it until somebody forces that,
+reopens the request, or the digest changes. What the bot closes itself declines nothing (its mark says `withdrawn`).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from sslops.model.proposal import WITHDRAWN, RequestState, marked
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sslops.model.proposal import MergeRequest, Merging, Proposal
+
+
+_DRAFT = re.compile(r"\s*(\[draft\]|\(draft\)|draft:|\[wip\]|wip:)\s*", re.IGNORECASE)
+"""What GitLab and Forgejo read at the start of a title as the mark of a draft; GitHub keeps it apart."""
+
+
+@dataclass(frozen=True, slots=True)
+class Nothing:
+    """Nothing is proposed, and no request of this kind is open."""
+
+
+@dataclass(frozen=True, slots=True)
+class Open:
+    """Open a request."""
+
+    proposal: Proposal
+
+
+@dataclass(frozen=True, slots=True)
+class Keep:
+    """The open request says it all already."""
+
+    request: MergeRequest
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """Bring the open request up to date; *comment* tells its readers that the plan is another one, null: it is not."""
+
+    request: MergeRequest
+    proposal: Proposal
+    comment: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Withdraw:
+    """Nothing is left to propose: these requests are marked `withdrawn` and closed."""
+
+    requests: tuple[MergeRequest, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Declined:
+    """A person closed *request*, which had this very digest; other requests that are open are *stale*."""
+
+    request: MergeRequest
+    stale: tuple[MergeRequest, ...] = ()
+
+
+Decision = Nothing | Open | Keep | Edit | Withdraw | Declined
+
+
+@dataclass(frozen=True, slots=True)
+class Proposed:
+    """What stands on the forge now: the request, whether it declines the plan, whether the forge was asked to merge."""
+
+    request: MergeRequest
+    is_declined: bool = False
+    merging: Merging | None = None
+    """Null: a person merges it."""
+
+    @property
+    def why(self) -> str:
+        """What is waited for, in words, with the address of the request."""
+        if self.is_declined:
+            return f"declined: {self.request.url} was closed; --force opens it again"
+        if self.request.is_draft:
+            return f"{self.request.url} is a draft; mark it as ready, and it is merged as others are"
+        if self.merging is not None:
+            return f"{self.request.url} is to be merged by the forge, which did not do so yet"
+        return f"{self.request.url} waits for a person to merge it"
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What was asked of the project *place* by a push of *branch*, where nobody may ask what became of it."""
+
+    place: str
+    branch: str
+    merging: Merging | None = None
+    """Null: a person merges it."""
+    is_declined: bool = False
+
+    @property
+    def why(self) -> str:
+        """What is waited for, in words."""
+        wish = "a merge request" if self.merging is None else "a merge request that the forge merges"
+        unknown = "the token may only push, so whether it is open, declined or scheduled is to be seen there"
+        return f"{self.place} was asked for {wish} by the push of '{self.branch}'; {unknown}; --force asks again"
+
+
+def decide(proposal: Proposal | None, requests: Sequence[MergeRequest], *, force: bool = False) -> Decision:
+    """Return what to do about *proposal* (null: nothing is left to propose); *requests* are newest first."""
+    still_open = tuple(each for each in requests if each.state is RequestState.OPEN)
+    if proposal is None:
+        return Withdraw(still_open) if still_open else Nothing()
+    refusal = None if force else declined(proposal.digest, requests)
+    if refusal is not None:
+        return Declined(refusal, still_open)
+    if not still_open:
+        return Open(proposal)
+    request = still_open[0]
+    wanted = replace(proposal, title=as_draft(proposal.title, request))
+    if (request.title, normal(request.body)) == (wanted.title, normal(wanted.body)):
+        return Keep(request)
+    return Edit(request, wanted, changed(request.digest, wanted.digest))
+
+
+def as_draft(title: str, request: MergeRequest) -> str:
+    """Return *title* with the mark of a draft that a person put before the title of *request*, if there is one."""
+    found = _DRAFT.match(request.title) if request.is_draft else None
+    return title if found is None else f"{found[0]}{title}"
+
+
+def declined(digest: str, requests: Sequence[MergeRequest]) -> MergeRequest | None:
+    """Return the request by whose closing a person declined *digest*; null when nobody did.
+
+    The newest with that digest counts: one that was reopened, or opened again by force and merged, takes it back.
+    """
+    newest = next((each for each in requests if each.digest == digest), None)
+    return newest if newest is not None and newest.state is RequestState.CLOSED else None
+
+
+def is_to_be_merged(request: MergeRequest, head: str) -> bool:
+    """Whether the forge has to be asked to merge *request* at *head*; not again for one that it has scheduled."""
+    return request.state is RequestState.OPEN and not (request.is_scheduled and request.head == head)
+
+
+def withdrawn(request: MergeRequest) -> str | None:
+    """Return the body of a request that the bot is about to close itself; null when it has that already."""
+    body = marked(request.body, WITHDRAWN)
+    return None if body == request.body else body
+
+
+def changed(before: str | None, now: str) -> str | None:
+    """Return the comment about a plan that changed; null when it is the same one.
+
+    >>> changed("sha256:" + "a" * 64, "sha256:" + "b" * 64)
+    'The plan changed: `aaaaaaaaaaaa` -> `bbbbbbbbbbbb`. The description above says what it is now.'
+    """
+    if before == now:
+        return None
+    was = "" if before is None else f": `{_short(before)}` -> `{_short(now)}`"
+    return f"The plan changed{was}. The description above says what it is now."
+
+
+def normal(text: str) -> str:
+    r"""Return *text* as forges keep it apart from line ends and the space around it.
+
+    >>> normal("a\r\nb \n") == normal("a\nb")
+    True
+    """
+    return "\n".join(line.rstrip() for line in text.splitlines()).strip()
+
+
+def _short(digest: str) -> str:
+    return digest.partition(":")[2][:12]

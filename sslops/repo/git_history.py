@@ -1,0 +1,129 @@
+"""What the history says: commits with their trailers, and what happened to a path on a branch's own line."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from sslops.repo.git_commits import LoggedCommit, Person
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from sslops.repo.git_process import GitProcess
+
+
+_LOG_FORMAT = "%H%x00%P%x00%cn%x00%ce%x00%an%x00%ae%x00%B%x00%(trailers:only,unfold)%x00%x01"
+_ACTION_FORMAT = "%ct%x00%(trailers:key=Sslops-Action,valueonly)%x00%(trailers:key=Sslops-Run,valueonly)%x01"
+_COMMIT = "\x02"
+
+
+@dataclass(frozen=True, slots=True)
+class PathChange:
+    """One commit gave *path* another content; *blob* is its hash, null when the path was deleted."""
+
+    commit: str
+    path: str
+    blob: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class LastAction:
+    """The newest commit of one verb: when it was made, and the run that made it (empty: the commit does not say)."""
+
+    verb: str
+    at: datetime
+    run: str
+
+
+def last_actions(git: GitProcess, commits: Sequence[str], limit: int) -> list[LastAction]:
+    """Return the newest commit of each `Sslops-Action` among the *limit* newest ancestors of *commits*, sorted."""
+    if not commits:
+        return []
+    words = ["log", "--no-show-signature", "--no-color", f"--max-count={limit}", f"--format={_ACTION_FORMAT}"]
+    found: dict[str, LastAction] = {}
+    for row in git.read(*words, *commits).stdout.decode("utf-8", "replace").split("\x01"):
+        seconds, *trailers = (each.strip() for each in row.split("\0"))
+        if len(trailers) == len(("action", "run")) and trailers[0]:
+            at = datetime.fromtimestamp(int(seconds), UTC)
+            found.setdefault(trailers[0], LastAction(trailers[0], at, trailers[1]))
+    return [found[verb] for verb in sorted(found)]
+
+
+def log(git: GitProcess, commit: str, since: Sequence[str], limit: int | None = None) -> list[LoggedCommit]:
+    """Return *commit* and its ancestors, newest first and at most *limit*, without what *since* already contains."""
+    arguments = ["log", "--no-show-signature", "--no-color", "--topo-order", f"--format={_LOG_FORMAT}"]
+    if limit is not None:
+        arguments.append(f"--max-count={limit}")
+    ended = git.read(*arguments, commit, *(f"^{sha}" for sha in since))
+    return [_logged(row) for row in ended.stdout.decode("utf-8", "replace").split("\0\x01") if row.strip()]
+
+
+def first_parent_changes(git: GitProcess, commit: str, paths: Sequence[str]) -> list[PathChange]:
+    """Return every change of *paths* along the first parents of *commit*, oldest first; a merge is one change."""
+    ended = git.read(
+        "log",
+        "--first-parent",
+        "-m",
+        "--reverse",
+        "--raw",
+        "--no-abbrev",
+        "--no-renames",
+        "--no-show-signature",
+        "-z",
+        "--format=format:%x02%H",
+        commit,
+        "--",
+        *paths,
+    )
+    chunks = ended.stdout.decode("utf-8", "surrogateescape").split(_COMMIT)
+    return [change for chunk in chunks if chunk for change in _changes(chunk)]
+
+
+def _changes(chunk: str) -> Iterator[PathChange]:
+    commit, _, rest = chunk.partition("\n")
+    tokens = [token for token in rest.split("\0") if token]
+    for facts, path in zip(tokens[::2], tokens[1::2], strict=False):
+        _, _, _, blob, kind = facts.split(" ")
+        yield PathChange(commit, path, None if kind == "D" else blob)
+
+
+def _logged(row: str) -> LoggedCommit:
+    sha, parents, committer, committer_email, author, author_email, message, trailers = row.lstrip("\n").split("\0")
+    pairs = (line.partition(": ") for line in trailers.splitlines())
+    return LoggedCommit(
+        sha,
+        tuple(parents.split()),
+        Person(committer, committer_email),
+        Person(author, author_email),
+        message.rstrip() + "\n",
+        tuple((key, value) for key, colon, value in pairs if colon),
+    )
+
+
+def side_changes(git: GitProcess, commit: str, since: str | None, paths: Sequence[str]) -> list[tuple[str, str]]:
+    """Return the commits beside the first parents of *commit* that changed *paths*, oldest first.
+
+    Each comes with the commit of the first-parent line that brought it there; *since* leaves out what it contains.
+    A `git pull` before a push is such a merge: what the branch was until then becomes its second parent.
+    """
+    reach = [commit, *([f"^{since}"] if since else [])]
+    touching = git.read("rev-list", "--topo-order", "--reverse", "--full-history", *reach, "--", *paths).text.split()
+    line = set(git.read("rev-list", "--first-parent", *reach).text.split())
+    beside = [one for one in touching if one not in line]
+    if not beside:
+        return []
+    rows = [
+        row.split() for row in git.read("rev-list", "--topo-order", "--reverse", "--parents", *reach).text.splitlines()
+    ]
+    parents = {one: rest for one, *rest in rows}
+    brought: dict[str, str] = {}
+    for one in (one for one in parents if one in line):
+        below = parents[one][1:]
+        while below:
+            found = below.pop()
+            if found in parents and found not in line and found not in brought:
+                brought[found] = one
+                below += parents[found]
+    return [(one, brought[one]) for one in beside]

@@ -1,0 +1,149 @@
+"""One look at all the branches: what every decision of a run is made from, and what its pushes are compared with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from sslops.errors import GitError, StateError
+from sslops.model.state import Branches
+from sslops.repo.ledger_files import read_ledger
+from sslops.repo.state_files import STATE, read_slots, slots_path
+from sslops.repo.take_in import CurrHistory, differing, rolls, take_in
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from sslops.model.inventory import RepoSettings
+    from sslops.model.ledger import Ledger
+    from sslops.model.names import GenerationId, ServiceId
+    from sslops.model.state import State
+    from sslops.repo.git import Git
+    from sslops.repo.git_history import PathChange
+    from sslops.repo.state_trees import StateReader
+    from sslops.repo.take_in import TakeIn
+
+
+ROLL_BRANCH = "sslops/roll"
+LEDGER_BRANCH = "ledger"
+INVENTORY = "inventory/"
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The branches as last fetched: their commits (null: no such branch) and what they say.
+
+    `branches.next` has main already taken in, whether or not that is committed yet. It is a value: whoever has one
+    reaches no repository by it.
+    """
+
+    main_commit: str
+    next_commit: str | None
+    roll_commit: str | None
+    ledger_commit: str | None
+    """Null: everything about hosts and DNS is unknown."""
+    branches: Branches = field(repr=False)
+    take_in: TakeIn = field(repr=False)
+    ledger: Ledger = field(repr=False)
+    proposed: Mapping[ServiceId, GenerationId] = field(default_factory=dict, repr=False)
+    """What the roll branch would make curr on main."""
+
+
+@dataclass(frozen=True, slots=True)
+class Looker:
+    """Reads *git*'s branches; what was read once is remembered, so that a second look reads what changed only."""
+
+    git: Git
+    settings: RepoSettings
+    reader: StateReader
+    _trees: dict[str, Mapping[str, str]] = field(default_factory=dict, repr=False)
+
+    def snapshot(self) -> Snapshot:
+        """Look at the branches; GitError without a main branch, StateError where a file says what cannot be."""
+        heads = self._heads()
+        main, following = heads.get(self.settings.branch), heads.get(self.settings.next_branch)
+        ledger = heads.get(LEDGER_BRANCH)
+        if main is None:
+            message = f"there is no branch '{self.settings.branch}' in '{self.git.path}'"
+            raise GitError(message, hint="git fetch, or see repo.branch in inventory/sslops.yaml")
+        on_main, on_next = self.reader.read(self.tree(main), self.tree(following or main))
+        histories = self._histories(main, following, differing(on_main, on_next)) if following else {}
+        taken = take_in(on_main, on_next, histories)
+        return Snapshot(
+            main_commit=main,
+            next_commit=following,
+            roll_commit=heads.get(ROLL_BRANCH),
+            ledger_commit=ledger,
+            branches=Branches(on_main, taken.state),
+            take_in=taken,
+            ledger=read_ledger(self.git.files(ledger) if ledger else {}),
+            proposed=self._proposed(heads.get(ROLL_BRANCH), main, following, on_main),
+        )
+
+    def _proposed(
+        self, roll: str | None, main: str, following: str | None, on_main: State
+    ) -> Mapping[ServiceId, GenerationId]:
+        if roll is None or roll == main or not self._is_of_next(roll, main, following):
+            return {}
+        try:
+            return rolls(on_main, self.state(roll))
+        except StateError:
+            # Somebody else wrote there, which stops whoever wants to write, and nobody who only looks.
+            return {}
+
+    def _is_of_next(self, roll: str, main: str, following: str | None) -> bool:
+        """Whether merging *roll* brings what stood on next and nothing else, also where a forge rebased or updated it.
+
+        Whoever may push there could put something beside it in the bot's name, and a forge would merge it for us.
+        """
+        if following is None or self.git.is_ancestor(roll, following):
+            return True
+        if self.git.merge_base(main, roll) is None:
+            return False
+        if not all(path.startswith(f"{STATE}/") for path in self.git.touched(main, roll)):
+            return False
+        stood = {self.git.subtree(one.sha, STATE) for one in self.git.log(following, since=[main])}
+        return self.git.subtree(roll, STATE) in stood
+
+    def state(self, commit: str) -> State:
+        """Return the state as *commit* has it."""
+        return self.reader.read(self.tree(commit))[0]
+
+    def tree(self, commit: str) -> Mapping[str, str]:
+        """Return path to blob hash of what *commit* has below `state/`."""
+        if commit not in self._trees:
+            self._trees[commit] = self.git.tree(commit, f"{STATE}/")
+        return self._trees[commit]
+
+    def _heads(self) -> dict[str, str]:
+        prefix = self.git.branch_ref("")
+        return {name.removeprefix(prefix): sha for name, sha in self.git.refs(prefix).items()}
+
+    def _histories(self, main: str, following: str, services: Sequence[ServiceId]) -> Mapping[ServiceId, CurrHistory]:
+        """Return what was curr on main of *services*, where commits that next does not have yet changed it."""
+        if not services:
+            return {}
+        fresh = set(self.git.first_parents(main, since=following, paths=[STATE]))
+        if not fresh:
+            return {}
+        paths = {slots_path(service): service for service in services}
+        changes: dict[ServiceId, list[PathChange]] = {}
+        for change in self.git.first_parent_changes(main, list(paths)):
+            changes.setdefault(paths[change.path], []).append(change)
+        contents = self.git.blobs({one.blob for found in changes.values() for one in found if one.blob})
+        return {service: _history(found, fresh, contents) for service, found in changes.items()}
+
+
+def _history(changes: Sequence[PathChange], fresh: set[str], contents: Mapping[str, bytes]) -> CurrHistory:
+    since = next((place for place, change in enumerate(changes) if change.commit in fresh), len(changes))
+    return CurrHistory(tuple(_curr(change, contents) for change in changes), since)
+
+
+def _curr(change: PathChange, contents: Mapping[str, bytes]) -> GenerationId | None:
+    if change.blob is None:
+        return None
+    try:
+        return read_slots(contents[change.blob], change.path).curr
+    except StateError:
+        # A broken file of the past names nothing; today's files are read strictly elsewhere.
+        return None

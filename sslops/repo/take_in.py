@@ -1,0 +1,124 @@
+"""Which rolls a branch holds.
+
+The roll branch moves only when this set changes, so that an approval stays an approval.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from sslops.model.state import ServiceState, State
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from sslops.model.change import Change
+    from sslops.model.names import GenerationId, ServiceId
+    from sslops.model.state import Slots
+
+
+def rolls(main: State, other: State) -> Mapping[ServiceId, GenerationId]:
+    """Return the services that *other* makes serve something else than *main*, and what."""
+    return {
+        service: state.slots.curr
+        for service, state in other.services.items()
+        if state.slots.curr is not None and state.slots.curr != main[service].slots.curr
+    }
+
+
+def applied(state: State, changes: Sequence[Change]) -> State:
+    """Return *state* with *changes* made."""
+    services = dict(state.services)
+    for change in changes:
+        before = state[change.service] if change.service not in services else services[change.service]
+        written = {files.generation.id: files.generation for files in change.put}
+        services[change.service] = replace(before, slots=change.slots, generations={**before.generations, **written})
+    return State(services)
+
+
+@dataclass(frozen=True, slots=True)
+class CurrHistory:
+    """What was `curr` of one service on main, oldest first; entries from *since* on are not yet in next."""
+
+    currs: tuple[GenerationId | None, ...]
+    since: int
+
+    def taken_back(self) -> tuple[GenerationId, ...]:
+        """Return what stopped being curr in favour of one that had been curr before, oldest first."""
+        steps = range(max(self.since, 1), len(self.currs))
+        return tuple(
+            old
+            for old, new, step in ((self.currs[step - 1], self.currs[step], step) for step in steps)
+            if old is not None and new is not None and new != old and new in self.currs[:step]
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class TakeIn:
+    """The state of next with main taken in: *changed* are the services whose slots differ from what next has written.
+
+    *restored* are generations that next had no more and gets back from main.
+    """
+
+    state: State
+    changed: tuple[ServiceId, ...] = ()
+    restored: Mapping[ServiceId, tuple[GenerationId, ...]] = field(default_factory=dict)
+
+
+def differing(main: State, following: State) -> tuple[ServiceId, ...]:
+    """Return the services whose curr on main is another one than on next: only those can have been reverted."""
+    return tuple(
+        service
+        for service, state in sorted(main.services.items())
+        if state.slots.curr is not None and state.slots.curr != following[service].slots.curr
+    )
+
+
+def take_in(main: State, following: State, histories: Mapping[ServiceId, CurrHistory]) -> TakeIn:
+    """Return what next becomes; *histories* has an entry for each service of `differing`."""
+    services = dict(following.services)
+    restored: dict[ServiceId, tuple[GenerationId, ...]] = {}
+    for service, history in histories.items():
+        taken_back = history.taken_back()
+        if taken_back:
+            slots = follow(main[service], following[service], taken_back)
+            services[service], restored[service] = _complete(main[service], following[service], slots)
+    for service, state in services.items():
+        # While `roll --back` is proposed main still has what next refuses, and next goes another way.
+        if state.slots.refused is not None and state.slots.refused == main[service].slots.curr == state.slots.curr:
+            services[service] = replace(state, slots=replace(state.slots, refused=None))
+    changed = tuple(key for key, state in sorted(services.items()) if state.slots != following[key].slots)
+    return TakeIn(State(services), changed, {key: ids for key, ids in restored.items() if ids})
+
+
+def follow(main: ServiceState, following: ServiceState, taken_back: tuple[GenerationId, ...]) -> Slots:
+    """Return the slots of one service after main went back (see the module's text)."""
+    ours, theirs = following.slots, main.slots
+    on_deck = ours.next if ours.next is not None else ours.curr
+    again = theirs.curr == ours.refused
+    if on_deck == theirs.curr or (again and on_deck in taken_back):
+        on_deck = None
+    refused = None if again else on_deck if on_deck in taken_back else taken_back[-1]
+    newest = following.at(on_deck)
+    return replace(
+        ours,
+        curr=theirs.curr,
+        next=on_deck,
+        prev=None if theirs.prev in (theirs.curr, on_deck) else theirs.prev,
+        rolled_at=theirs.rolled_at,
+        renew_at=ours.renew_at if newest is not None and newest.issued is not None else theirs.renew_at,
+        refused=refused,
+    )
+
+
+def _complete(
+    main: ServiceState, following: ServiceState, slots: Slots
+) -> tuple[ServiceState, tuple[GenerationId, ...]]:
+    """Give next back what its slots now name and only main still has; forget a `prev` that nobody has."""
+    if slots.prev is not None and slots.prev not in {**main.generations, **following.generations}:
+        slots = replace(slots, prev=None)
+    named = [slot for slot in (slots.curr, slots.next, slots.prev) if slot is not None]
+    lacking = tuple(slot for slot in named if slot not in following.generations and slot in main.generations)
+    generations = {**following.generations, **{slot: main.generations[slot] for slot in lacking}}
+    return ServiceState(slots, generations), lacking

@@ -1,0 +1,1 @@
+"""sops, its recipients, age identities, and the ssh keys of a job."""

@@ -1,1 +1,0 @@
-"""The throw-away world, its small servers, and the whole story."""

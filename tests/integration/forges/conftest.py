@@ -1,0 +1,33 @@
+"""What every test of the forge clients gets."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.integration.forges.bench import Bench
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+
+@pytest.fixture
+def start_bench(world_folder: Path) -> Iterator[Callable[[str], Bench]]:
+    """Yield a function that starts a forge of a given kind."""
+    started: list[Bench] = []
+
+    def start(kind: str) -> Bench:
+        started.append(Bench(world_folder / f"forge{len(started)}", kind))
+        return started[-1]
+
+    yield start
+    for bench in started:
+        bench.close()
+
+
+@pytest.fixture(params=["gitlab", "github", "forgejo"])
+def bench(start_bench: Callable[[str], Bench], request: pytest.FixtureRequest) -> Bench:
+    """Return a forge of each kind in turn."""
+    return start_bench(request.param)

@@ -1,1 +1,0 @@
-"""Tests of sslops.inventory and of the verbs that only look at it."""

@@ -1,0 +1,116 @@
+"""Hosts that only keep copies: what they get asks nobody, and one may be turned into a server, or a server into one.
+
+No daemon begins or stops because of a word in the inventory: people stop it later, and one that is to serve is
+configured at once and loads what is there with the next restart.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from sslops.deploy.host_plan import World, former
+from sslops.inventory.reach import deliveries
+from sslops.model.inventory import ServerClass
+from tests.proof import life as of
+from tests.proof.life import Life, Setting
+from tests.proof.machine import Action, Pick
+
+if TYPE_CHECKING:
+    from sslops.model.inventory import Inventory
+
+SETTINGS = {
+    "copies": Setting(),
+    "copies, after a roll": Setting(begins="rolled"),
+    "copies, EC and RSA": Setting(services=(of.EC, of.RSA)),
+}
+
+
+@dataclass
+class Copying(Life):
+    """A site where some hosts only keep copies."""
+
+    copying: set[str] = field(default_factory=lambda: {of.HOSTS[1]})
+    left: list[str] = field(default_factory=list)
+    """What was not as asked before every host was to serve at the end."""
+
+    @property
+    def inventory(self) -> Inventory:
+        """The inventory with a class for those that keep copies."""
+        made = super().inventory
+        hosts = made.classes["smtp"].hosts
+        smtp = replace(made.classes["smtp"], hosts=tuple(host for host in hosts if host.name not in self.copying))
+        other = ServerClass("other", tuple(host for host in hosts if host.name in self.copying), serves=False)
+        return replace(made, classes={"smtp": smtp, "other": other})
+
+    def settle(self) -> None:
+        """Begin where those that keep copies have no daemon."""
+        for host in self.world.hosts.values():
+            host.loads_alone = False
+        self.stop_daemons()
+        super().settle()
+
+    def stop_daemons(self) -> None:
+        """Stop what still runs on hosts that only keep copies."""
+        for name in self.copying:
+            self.world.hosts[name].has_daemon = False
+            self.world.hosts[name].serving.clear()
+
+    def turn(self, name: str) -> None:
+        """Let a host serve that kept copies, or keep copies only; one at least serves."""
+        if name in self.copying:
+            self.copying.remove(name)
+            self.world.hosts[name].has_daemon = True
+        elif set(self.host_names) - self.copying - {name}:
+            self.copying.add(name)
+        self.configure()
+
+    def come_to_rest(self) -> None:
+        """Repair everything, so that copies are where they are to be; then let every host serve."""
+        self.stop_daemons()
+        keepers = self.copying & set(self.host_names)
+        super().come_to_rest()
+        if self.take_away_what_may_be_served():
+            self.rest()
+        files = {name: host.files for name, host in self.world.hosts.items() if name in keepers}
+        wanted = {service: self.curr(service) for service in self.asks}
+        self.left = [f"{name} keeps {found}, not {wanted}" for name, found in files.items() if found != wanted]
+        for name in sorted(self.copying):
+            self.turn(name)
+        self.rest()
+
+    def take_away_what_may_be_served(self) -> bool:
+        """Take the files that deploy waits for off the keepers of copies; whether there were any.
+
+        A port without a daemon proves nothing, so what such a host may serve for all that is known ends with its files.
+        """
+        ops = self.world.ops
+        world = World(ops.inventory, ops.branches(), ops.ledger, {}, self.world.now)
+        waiting = [(delivery.host.name, s) for delivery in deliveries(ops.inventory) for s in former(delivery, world)]
+        for name, service in waiting:
+            if name in self.copying:
+                self.world.hosts[name].remove(service)
+        return bool(waiting)
+
+    def unfinished(self) -> list[str]:
+        """Return what is not as the inventory asks, then and now."""
+        return [*self.left, *super().unfinished()]
+
+
+# What can happen.
+
+
+def _turns(life: Life, pick: Pick) -> None:
+    assert isinstance(life, Copying)
+    life.turn(pick(of.HOSTS[:2]))
+
+
+def _daemons_are_stopped(life: Life, _: Pick) -> None:
+    assert isinstance(life, Copying)
+    life.stop_daemons()
+
+
+ACTIONS = {
+    "a host turns from copies to serving, or back": Action(_turns, 4),
+    "daemons are stopped where copies are kept": Action(_daemons_are_stopped),
+}

@@ -1,0 +1,196 @@
+"""The promise of design section 2, searched for a way to break it, and broken wherever a check is left out."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from sslops.simulate.hosts import Fate
+from tests.proof.life import EC, KEY, LARGE, RSA, WHOLE, Life
+from tests.proof.machine import ACTIONS, MOST_CHOICES, MOST_PICKS, SETTINGS, Script, Step
+from tests.proof.mutations import MUTATIONS, RULES, mutated
+from tests.proof.search import BROKEN, first_seed, judged, search
+from tests.proof.worlds import ALONE, BESIDE, begun
+
+steps = st.builds(
+    Step,
+    st.sampled_from(sorted(ACTIONS)),
+    st.lists(st.integers(0, MOST_CHOICES), max_size=MOST_PICKS).map(tuple),
+)
+scripts = st.builds(Script, st.sampled_from(sorted(SETTINGS)), st.lists(steps, max_size=30).map(tuple))
+
+
+@pytest.mark.parametrize("setting", sorted(SETTINGS))
+def test_no_history_breaks_what_a_cache_may_hold(setting: str) -> None:
+    """Whatever runs, sleeps, lags, leaves or is taken back; and afterwards everything comes to rest."""
+    assert [] == [str(found) for found in search(range(15), 45, (setting,))]
+
+
+@pytest.mark.parametrize("setting", [name for part in BESIDE for name in part.names])
+def test_no_history_breaks_it_with_more_than_one_site_alone(setting: str) -> None:
+    """Records of others, a second group, a public CA, hosts that only keep copies: the same promise, the same rest."""
+    assert [] == [str(found) for found in search(range(3), 45, (setting,))]
+
+
+@settings(max_examples=40, derandomize=True, database=None, deadline=None, suppress_health_check=list(HealthCheck))
+@given(script=scripts)
+def test_no_history_that_hypothesis_thinks_of_breaks_it(script: Script) -> None:
+    """The same histories, written by somebody else, who shortens what fails."""
+    assert judged(script) is None
+
+
+@pytest.mark.parametrize("name", MUTATIONS)
+def test_the_search_finds_a_check_that_is_left_out(name: str) -> None:
+    """Without the check it meets a cache that does not match a host, or a site that never comes to rest."""
+    with mutated(name):
+        begin = MUTATIONS[name].seed
+        assert first_seed(MUTATIONS[name], range(begin, begin + 400)) is not None
+
+
+def test_each_of_the_five_rules_is_left_out_somewhere() -> None:
+    """A rule that no mutation touches would be one that nobody knows to matter."""
+    assert set(RULES) == {mutation.rule for mutation in MUTATIONS.values()}
+
+
+@pytest.mark.parametrize("setting", [name for part in (ALONE, *BESIDE) for name in part.names])
+def test_a_plain_key_change_comes_to_its_end(setting: str) -> None:
+    """The checks do not stop progress: the second key is served everywhere, and only its record is left."""
+    life = begun(setting)
+    life.come_to_rest()
+    assert [] == life.unfinished()
+
+
+def test_a_new_combination_takes_the_place_of_the_old_one_without_a_renewal() -> None:
+    """First both, then the new one alone; the key stays."""
+    life = Life()
+    life.asks[EC] = frozenset({WHOLE})
+    life.configure()
+    life.rest()
+    combinations = [
+        {params for rrset in commit.views[0].values() for params in rrset.combinations} for commit in life.line.commits
+    ]
+    assert [{KEY, WHOLE}, {WHOLE}] == combinations[-2:]
+
+
+FOUND = {
+    "a lost ledger, and a CA whose record is at a name that the certificate is not for": Script(
+        "two groups, after a roll",
+        (
+            Step("other ports are asked for", (59, 14, 47)),
+            Step("publish reaches everybody", (23, 1, 31)),
+            Step("a host dies or returns", (57, 4, 6)),
+            Step("other kinds of record are asked for", (5, 43, 58)),
+            Step("all jobs run", (45, 57, 55)),
+            Step("the ledger is lost", (39, 46, 58)),
+            Step("publish reaches everybody", (23, 21, 1)),
+        ),
+    ),
+    "DANE off while a silent server has a record of others": Script(
+        "records of others, two folders",
+        (
+            Step("other kinds of record are asked for", (55, 9, 9)),
+            Step("somebody adds a record beside the include file", (24, 25, 59)),
+            Step("a server falls silent or answers again", (33, 0, 8)),
+            Step("publish reaches everybody", (35, 19, 47)),
+        ),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", FOUND)
+def test_what_the_search_once_found_stays_mended(name: str) -> None:
+    """Each led to a cache that did not match, or to a site that waited for ever."""
+    assert judged(FOUND[name]) is None
+
+
+def lagging(*, ttl_changes: bool) -> Script:
+    """Return a history in which a combination is withdrawn while the second server still shows it."""
+    begin = [
+        Step("other kinds of record are asked for", (0, 1)),
+        Step("all jobs run", (2,)),
+        Step("all jobs run", (2,)),
+    ]
+    key = [Step("a key is made"), Step("publish reaches everybody"), Step("time passes", (5,))]
+    change = [Step("the TTL changes", (1,))] if ttl_changes else []
+    withdrawn = [Step("other kinds of record are asked for", (0, 0)), *change, Step("publish runs")]
+    late = [Step("a certificate is issued"), Step("a server loads", (0,)), Step("publish runs"), Step("time passes")]
+    rolled = [Step("a server loads", (1,)), Step("publish runs"), Step("roll runs"), Step("deploy runs")]
+    return Script("one key", (*begin, *key, *withdrawn, *late, *rolled))
+
+
+@pytest.mark.parametrize("ttl_changes", [False, True])
+def test_a_withdrawn_combination_counts_until_the_last_server_forgot_it(ttl_changes: bool) -> None:
+    """Also when a look in between had something else to write down: a TTL that changed with the same commit."""
+    assert judged(lagging(ttl_changes=ttl_changes)) is None
+
+
+def test_a_retired_service_is_unknown_while_a_port_shows_what_no_slot_explains() -> None:
+    """Its roll was reverted, it was renamed, and the ledger lost, all before the next deploy: its record must stay."""
+    retired = [
+        Step("a certificate is renewed"),
+        Step("a roll is reverted on main", (0, 1)),
+        Step("a service is renamed", (0, 2)),
+    ]
+    script = Script("after a roll", (*retired, Step("the ledger is lost"), Step("publish reaches everybody")))
+    assert judged(script) is None
+
+
+LEFT_WITH_A_LOST_LEDGER = Script(
+    "one key",
+    (
+        Step("a host joins or leaves"),
+        Step("deploy runs"),
+        Step("the ledger is lost"),
+        Step("a certificate is renewed", (2,)),
+        Step("a host joins or leaves"),
+        Step("all jobs run", (1,)),
+        Step("all jobs run", (1,)),
+    ),
+)
+"""A host is served, the ledger lost, and the host leaves the inventory before anybody asked it again."""
+
+
+def test_what_a_host_serves_that_left_with_a_lost_ledger_keeps_its_record() -> None:
+    """Nobody knows of it, but what was issued before the loss may be served until it expires or no address shows it."""
+    assert judged(LEFT_WITH_A_LOST_LEDGER) is None
+
+
+def test_a_host_that_left_with_a_lost_ledger_breaks_a_cache_where_nothing_counts_as_forgotten() -> None:
+    """Without that rule the record goes with the next key change."""
+    with mutated("a lost ledger had nothing to forget"):
+        found = judged(LEFT_WITH_A_LOST_LEDGER)
+    assert found is not None
+    assert BROKEN == found.kind
+
+
+def test_a_service_that_leaves_between_its_files_and_the_restart_keeps_its_record() -> None:
+    """Its port does not show it yet, but the next restart of the daemon will."""
+    life = Life()
+    life.asks[RSA] = frozenset({KEY})
+    life.configure()
+    life.make_key(RSA)
+    life.issue(RSA)
+    for _ in range(2):
+        life.run("publish")
+        life.load_all()
+        life.wait(3 * LARGE)
+    life.run("roll")
+    life.run("deploy", Fate.KILLED_HALFWAY)
+    life.asks.pop(RSA)
+    life.configure()
+    for verb in ("deploy", "publish", "publish"):
+        life.run(verb)
+        life.load_all()
+    life.wait(3 * LARGE)
+    life.make_key(EC)
+    life.issue(EC)
+    for verb in ("publish", "publish", "roll", "deploy"):
+        life.run(verb)
+        life.load_all()
+        life.wait(3 * LARGE)
+
+    serving = life.world.hosts["smtp1"].serving
+
+    assert life.curr(EC) == serving[EC]
+    assert RSA in serving

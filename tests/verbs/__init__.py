@@ -1,1 +1,0 @@
-"""The command line and its verbs, end to end."""
