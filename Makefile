@@ -9,7 +9,7 @@ NOT_LIVE = printf '\n!!! NOT RUN: DANE on real servers (tests.system.live_soak),
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test soak lint format types docs docs-check check bench clean
+.PHONY: help demo quick test soak lint format types docs docs-check check bench clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' Makefile | while IFS='|' read -r name what; do printf '%-11s %s\n' "$$name" "$$what"; done
@@ -22,6 +22,9 @@ test: .venv/for-development ## every test, against real servers; ARGS='tests/obs
 	@tools/install-pebble
 	@tools/install-gitlab-ci-local
 	.venv/bin/pytest -n $(WORKERS) --maxschedchunk 1 $(ARGS)
+
+quick: .venv/for-development ## the tests that need no server, in under a minute
+	.venv/bin/pytest -n 2 tests/unit sslops $(ARGS)
 
 soak: .venv/for-development ## the long rows that `make test` has a part of, then DANE by chance for MINUTES=30, and a third of it live
 	@tools/install-debian-packages

@@ -18,6 +18,7 @@ def command(directory: Path | None) -> ExitCode:
 
     Everything happens on loopback and in DIR (default: a new temporary folder), which stays to be looked at.
     """
+    from sslops.cli.main import run
     from sslops.demo.scenario import perform
     from sslops.demo.telling import Telling
     from sslops.init.repository import require_empty
@@ -30,7 +31,7 @@ def command(directory: Path | None) -> ExitCode:
         require_empty(folder)
         folder.mkdir(parents=True, exist_ok=True)
     telling = Telling(lambda line: session.show(line, styled=True), is_coloured=session.is_terminal)
-    perform(folder, telling)
+    perform(folder, telling, run)
     session.say(f"{len(telling.failed)} claims did not hold" if telling.failed else "every claim held")
     session.say(f"the world of the demo stays in '{folder}'; rm -r it when you have seen enough")
     return ExitCode.FAILED if telling.failed else ExitCode.DONE

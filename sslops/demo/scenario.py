@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from sslops.demo.telling import Telling
-    from sslops.demo.world import Ended, World
+    from sslops.demo.world import CommandLine, Ended, World
 
 
 OWNER = "_25._tcp.mail.example.com."
@@ -33,9 +33,9 @@ _WAIT_TRIES = 20
 _PAUSE_SECONDS = 1.0
 
 
-def perform(folder: Path, telling: Telling) -> None:
+def perform(folder: Path, telling: Telling, command_line: CommandLine) -> None:
     """Tell the whole story in *folder*, which is empty; what did not hold is in `telling.failed`."""
-    with world(folder) as made:
+    with world(folder, command_line) as made:
         story = Story(made, telling)
         story.begin()
         with Watch(OWNER, made.ports.dns, made.ports.smtp, TTL_SECONDS) as watch:

@@ -23,8 +23,10 @@ from typing import TYPE_CHECKING
 from sslops.errors import PeerError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from importlib.resources.abc import Traversable
+
+    CommandLine = Callable[[Sequence[str]], int]
 
 
 TTL_SECONDS = 2
@@ -72,6 +74,8 @@ class World:
     folder: Path
     ports: Ports
     environ: Mapping[str, str]
+    command_line: CommandLine
+    """Runs one command line of sslops in this process and returns its exit code."""
 
     @property
     def ops(self) -> Path:
@@ -88,11 +92,9 @@ class World:
 
         It runs in this process, since starting Python anew for each of them would take half the time of the demo.
         """
-        from sslops.cli.main import run
-
         result, talk = io.StringIO(), io.StringIO()
         with _only(self.environ), redirect_stdout(result), redirect_stderr(talk):
-            code = run(["-C", str(folder or self.ops), *arguments])
+            code = self.command_line(["-C", str(folder or self.ops), *arguments])
         return Ended(code, result.getvalue(), talk.getvalue())
 
     def git(self, repository: Path, *arguments: str) -> str:
@@ -118,10 +120,10 @@ class World:
 
 
 @contextmanager
-def world(folder: Path) -> Iterator[World]:
+def world(folder: Path, command_line: CommandLine) -> Iterator[World]:
     """Make the world in *folder*, which is empty, run its servers, and stop them at the end; the folder stays."""
     ports = Ports(*_free_ports(3))
-    made = World(folder, ports, _environment(folder))
+    made = World(folder, ports, _environment(folder), command_line)
     _configure_git(folder)
     _make_dns_repository(made)
     with ExitStack() as servers:

@@ -13,6 +13,7 @@ import dns.query
 import dns.rcode
 import pytest
 
+from sslops.cli.main import run
 from sslops.demo.watch import ADDRESS, certificate_served, key_served, tlsa_records
 from sslops.demo.world import World, world
 from tests.world.peers import need
@@ -27,7 +28,7 @@ OWNER = "_25._tcp.mail.example.com."
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """Start the servers once; every test leaves the world as it found it, or writes what the next one ignores."""
-    with world(tmp_path_factory.mktemp("demo")) as running:
+    with world(tmp_path_factory.mktemp("demo"), run) as running:
         yield running
 
 
@@ -144,7 +145,7 @@ def test_nobody_elses_settings_reach_the_world(made: World) -> None:
 
 def test_the_servers_end_with_the_world(tmp_path: Path) -> None:
     """Nothing is left running."""
-    with world(tmp_path / "demo") as running:
+    with world(tmp_path / "demo", run) as running:
         ports = running.ports
 
     with pytest.raises(OSError, match=r"refused|timed out"):

@@ -1,7 +1,7 @@
-"""The shape of the code, held: who may import whom, what stays pure, what a start loads.
+"""The shape of the code, held: arrows point downward, there is no circle, decisions stay pure, a start loads little.
 
-model <- inventory, state, ledger, observe, dane <- rules, plan <- steps <- verbs <- cli
-adapters, forge, ci, report -> model and ports
+cli -> app -> { issue publish roll deploy, report, simulate, doctor, init } -> { dane pki acme probe proposals }
+-> { repo secrets inventory } -> { system ci } -> model
 """
 
 from __future__ import annotations
@@ -23,39 +23,22 @@ if TYPE_CHECKING:
 
 SOURCE = PROJECT / "sslops"
 
-STAGES = frozenset({"issue", "propose", "publish", "roll", "deploy"})
-VALUES = frozenset({"errors", "model"})
-FACTS = VALUES | {"inventory", "state", "ledger", "observe", "dane"}
-DECISIONS = FACTS | {"plan", "rules"}
-MACHINERY = DECISIONS | {"steps", "ports", "adapters", "forge", "ci", "report"}
+FLOORS: tuple[frozenset[str], ...] = (
+    frozenset({"sslops", "errors"}),
+    frozenset({"model"}),
+    frozenset({"system", "ci"}),
+    frozenset({"repo", "secrets", "inventory"}),
+    frozenset({"dane", "pki", "acme", "probe", "proposals"}),
+    frozenset({"issue", "publish", "roll", "deploy", "report", "simulate", "migrate", "doctor", "init"}),
+    frozenset({"app"}),
+    frozenset({"demo"}),
+    frozenset({"cli"}),
+    frozenset({"__main__"}),
+)
+"""The rooms, lowest first. A module imports from its own floor or one below, and rooms of one floor form no circle."""
 
-MAY_IMPORT: dict[str, frozenset[str]] = {
-    "errors": frozenset(),
-    "model": VALUES,
-    "dane": VALUES,
-    "inventory": VALUES,
-    "ledger": VALUES | {"state"},  # the canonical YAML of both
-    "state": VALUES | {"ledger", "inventory", "observe", "adapters"},  # a state is a git tree of certificates
-    "observe": VALUES | {"dane", "inventory"},  # which hosts are to show a service
-    "plan": FACTS,
-    "rules": DECISIONS,
-    "ports": DECISIONS | {"ports"},  # every stage that proposes names the port of `propose`
-    "steps": DECISIONS | {"ports"},
-    "adapters": VALUES | {"dane", "observe", "state", "ports"},  # `stored` is the repository as the stages see it
-    "forge": VALUES | {"ports"},
-    "ci": VALUES | {"ports"},
-    "simulate": DECISIONS | {"steps", "ports"},  # the sessions of deploy are part of what is played
-    "report": DECISIONS | {"doctor"},
-    "init": MACHINERY | {"sslops"},  # the release that a new repository pins
-    "doctor": MACHINERY,
-    "demo": MACHINERY | {"init", "cli"},  # it types commands, as a person would
-    "verbs": MACHINERY | {"init", "doctor", "demo", "simulate", "wiring"},
-    "wiring": MACHINERY | {"simulate", "verbs"},
-    "cli": VALUES | {"verbs", "report", "adapters", "ci", "sslops"},
-    "__main__": frozenset({"cli"}),
-    "sslops": frozenset(),
-}
-"""What each kind of module may import beside its own package."""
+PURE_ROOMS = frozenset({"model", "dane"})
+STAGES = frozenset({"issue", "publish", "roll", "deploy"})
 
 PURE_LIBRARIES = frozenset(
     {
@@ -76,7 +59,7 @@ PURE_LIBRARIES = frozenset(
 
 CLOCKS = frozenset({"now", "utcnow", "today", "time", "time_ns"})
 CLOCK_OWNERS = frozenset({"datetime", "date", "time", "dt"})
-MAY_READ_THE_CLOCK = frozenset({"cli", "verbs.session", "adapters.clock"})
+MAY_READ_THE_CLOCK = frozenset({"cli.main", "app.session", "system.clock"})
 HEAVY = frozenset({"acme", "requests", "git", "dns", "jinja2"})
 
 
@@ -89,15 +72,9 @@ class Module:
     tree: ast.Module
 
     @property
-    def kind(self) -> str:
-        """The row of MAY_IMPORT it belongs to; in a stage, what the rules stand on are rules, the rest are steps."""
-        first, _, rest = self.name.partition(".")
-        if first not in STAGES:
-            return first
-        if rest in {"rules", "ports", "steps"}:
-            return rest
-        rules = modules().get(f"{first}.rules")
-        return "rules" if rules is not None and self.name in reached(rules.name) else "steps"
+    def room(self) -> str:
+        """The package it belongs to, or its own name at the top."""
+        return self.name.partition(".")[0]
 
     def imports(self, *, at_run_time: bool = False) -> Iterator[str]:
         """Yield the dotted names it imports; *at_run_time* leaves out those below `if TYPE_CHECKING`."""
@@ -148,40 +125,85 @@ def reached(name: str) -> frozenset[str]:
     return frozenset(seen)
 
 
+def floor(room: str) -> int:
+    """Return how high *room* stands; a new package gets a place in FLOORS."""
+    return next(height for height, rooms in enumerate(FLOORS) if room in rooms)
+
+
+def arrows() -> dict[str, set[str]]:
+    """Return for each module the modules of sslops that it imports, for types too."""
+    found = {
+        module.name: {target.name for name in module.imports() if (target := own(name)) is not None}
+        for module in modules().values()
+    }
+    return {name: targets - {name} for name, targets in found.items()}
+
+
+def circles(graph: dict[str, set[str]]) -> list[list[str]]:
+    """Return every set of nodes that reach each other."""
+    reach = {name: _reachable(graph, name) for name in graph}
+    found = {frozenset(other for other in reach[name] if name in reach.get(other, set())) for name in graph}
+    return sorted(sorted(circle) for circle in found if len(circle) > 1)
+
+
+def _reachable(graph: dict[str, set[str]], start: str) -> set[str]:
+    seen: set[str] = set()
+    waiting = [start]
+    while waiting:
+        for target in graph.get(waiting.pop(), set()):
+            if target not in seen:
+                seen.add(target)
+                waiting.append(target)
+    return seen
+
+
 def is_pure(module: Module) -> bool:
     """Whether it only decides: values and `now` in, values out."""
-    return module.kind in {"model", "dane", "plan", "rules", "simulate"}
+    return module.room in PURE_ROOMS or (module.room in STAGES and module.name.endswith(".rules"))
 
 
-def test_every_module_has_its_place() -> None:
-    """A new package gets a row in MAY_IMPORT, and with it a place in the order."""
-    assert set() == {module.kind for module in modules().values()} - MAY_IMPORT.keys()
+def test_every_room_has_its_floor() -> None:
+    """A new package gets a place in FLOORS, and with it in the order."""
+    assert set() == {module.room for module in modules().values()} - frozenset().union(*FLOORS)
 
 
-def test_imports_follow_the_arrows() -> None:
+def test_arrows_point_downward() -> None:
     """No module imports one that stands above it."""
     against = [
-        f"{module.name} -> {target.name}"
-        for module in modules().values()
-        for name in module.imports()
-        if (target := own(name)) is not None
-        and target.name.partition(".")[0] != module.name.partition(".")[0]
-        and target.kind not in MAY_IMPORT[module.kind]
+        f"{name} -> {target}"
+        for name, targets in arrows().items()
+        for target in targets
+        if floor(target.partition(".")[0]) > floor(name.partition(".")[0])
     ]
 
-    assert [] == sorted(set(against))
+    assert [] == sorted(against)
+
+
+def test_no_modules_stand_in_a_circle() -> None:
+    """What a module needs never needs that module."""
+    assert [] == circles(arrows())
+
+
+def test_no_rooms_stand_in_a_circle() -> None:
+    """What a package needs never needs that package."""
+    rooms: dict[str, set[str]] = {}
+    for name, targets in arrows().items():
+        room = name.partition(".")[0]
+        rooms.setdefault(room, set()).update({target.partition(".")[0] for target in targets} - {room})
+
+    assert [] == circles(rooms)
 
 
 def test_inside_a_stage_only_steps_know_the_steps() -> None:
     """Decide, then do: what decides, and whom it is done with, never calls what does it."""
     against = [
-        f"{module.name} -> {target.name}"
-        for module in modules().values()
-        for name in module.imports()
-        if module.kind in {"rules", "ports"} and (target := own(name)) is not None and target.kind == "steps"
+        f"{name} -> {target}"
+        for name, targets in arrows().items()
+        for target in targets
+        if name.endswith((".rules", ".ports")) and target.endswith("steps")
     ]
 
-    assert [] == sorted(set(against))
+    assert [] == sorted(against)
 
 
 def test_decisions_are_pure() -> None:

@@ -119,7 +119,7 @@ def test_the_kept_schemas_are_those_of_the_tables() -> None:
 
 def test_the_top_level_example_is_the_shipped_one() -> None:
     """What the project shows at its top is what `sslops init` copies."""
-    top = Path(__file__).parents[2]
+    top = Path(__file__).parents[3]
     shown = {
         path.relative_to(top).as_posix(): path.read_bytes() for path in (top / "inventory").rglob("*") if path.is_file()
     }
