@@ -19,11 +19,8 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pydantic import ValidationError
-
 from sslops.inventory import names as patterns
 from sslops.inventory.document import Complaint
-from sslops.inventory.schema import CasFile, ServiceFile, SettingsFile
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -233,8 +230,6 @@ def _says_nothing(default: object) -> bool:
     return default is None or isinstance(default, list | dict)
 
 
-_MODELS: Mapping[str, type[BaseModel]] = {"sslops": SettingsFile, "cas": CasFile, "service": ServiceFile}
-
 _TYPES = {
     "string_type": "text",
     "int_type": "a whole number",
@@ -257,15 +252,20 @@ _LIMITS = {
 
 
 def model(name: str) -> type[BaseModel]:
-    """Return the pydantic table behind schema *name*."""
-    return _MODELS[name]
+    """Return the pydantic table behind schema *name*; imported at need, since that costs more than reading it all."""
+    from sslops.inventory.schema import CasFile, ServiceFile, SettingsFile
+
+    tables: Mapping[str, type[BaseModel]] = {"sslops": SettingsFile, "cas": CasFile, "service": ServiceFile}
+    return tables[name]
 
 
 def complaints(document: Document, name: str) -> tuple[Complaint, ...]:
     """Return everything that keeps *document* from having the shape of schema *name*; nothing when it has it."""
+    from pydantic import ValidationError
+
     try:
         # JSON is how pydantic reads strictly and still takes a list for a tuple.
-        _MODELS[name].model_validate_json(json.dumps(document.plain))
+        model(name).model_validate_json(json.dumps(document.plain))
     except ValidationError as error:
         return tuple(_complaint(document, name, found) for found in error.errors(include_url=False))
     return ()

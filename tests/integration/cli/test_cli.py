@@ -62,8 +62,8 @@ def probe(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, object]]:
 def test_help_loads_nothing_heavy() -> None:
     """Who asks for help does not wait for libraries, and no verb is imported."""
     program = (
-        "import sys\nfrom sslops.cli import run\nrun(['--help'])\n"
-        "print('loaded', *sorted(name for name in sys.modules if '.' not in name or name.startswith('sslops.verbs')))"
+        "import sys\nfrom sslops.cli.main import run\nrun(['--help'])\n"
+        "print('loaded', *sorted(name for name in sys.modules if '.' not in name or name.startswith('sslops.cli')))"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
     loaded = set(done.stdout.splitlines()[-1].split())
@@ -80,8 +80,8 @@ def test_help_names_every_verb() -> None:
 
 def test_every_verb_has_its_module_and_every_module_its_verb() -> None:
     """A verb in the help that cannot be called would be a lie, and so would a hidden one."""
-    shared = {"__init__", "session", "options"}
-    modules = {path.stem for path in Path(importlib.import_module("sslops.verbs").__path__[0]).glob("*.py")}
+    shared = {"__init__", "main", "options", "output", "stage"}
+    modules = {path.stem for path in Path(importlib.import_module("sslops.cli").__path__[0]).glob("*.py")}
     callable_ones = {stem for stem in modules - shared if hasattr(_module(stem), "command")}
 
     assert set(VERBS) == callable_ones
@@ -190,7 +190,7 @@ def test_a_bug_shows_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_what_a_peer_said_is_harmless_in_a_traceback_too() -> None:
     """No runner obeys it, and no terminal; the way to the bug is all there."""
     bug = "def bug(_):\n    raise ValueError('it said\\n::add-mask::x\\nand ##[error]y \\x1b[2J')\n"
-    program = f"from sslops import cli\n{bug}cli.run = bug\ncli.main()\n"
+    program = f"from sslops.cli import main as cli\n{bug}cli.run = bug\ncli.main()\n"
     environ = {"PATH": os.environ["PATH"], "GITHUB_ACTIONS": "true"}
     done = subprocess.run([sys.executable, "-c", program], env=environ, capture_output=True, text=True, check=False)
 

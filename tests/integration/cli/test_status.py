@@ -109,7 +109,7 @@ def test_it_changes_nothing(ops: Path, capsys: pytest.CaptureFixture[str]) -> No
 
 def test_it_works_in_a_folder_that_cannot_be_written(ops: Path) -> None:
     """Whoever may read the repository may read its status; no program but git is run."""
-    program = f"import os, sys\nfrom sslops.cli import run\nsys.exit(run(['-C', {str(ops)!r}, 'status']))"
+    program = f"import os, sys\nfrom sslops.cli.main import run\nsys.exit(run(['-C', {str(ops)!r}, 'status']))"
     subprocess.run(["chmod", "-R", "a-w", str(ops)], timeout=30, check=True)
     try:
         done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
@@ -122,7 +122,7 @@ def test_it_works_in_a_folder_that_cannot_be_written(ops: Path) -> None:
 def test_it_loads_nothing_heavy(ops: Path) -> None:
     """A glance must not cost half a second of imports."""
     program = (
-        f"import sys\nfrom sslops.cli import run\nrun(['-C', {str(ops)!r}, 'status'])\n"
+        f"import sys\nfrom sslops.cli.main import run\nrun(['-C', {str(ops)!r}, 'status'])\n"
         "print(*sorted(name for name in sys.modules if '.' not in name))"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
