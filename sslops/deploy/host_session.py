@@ -87,8 +87,7 @@ def _judge(host: Host, question: Question, seen: PortSeen) -> Shown:
         return Shown(None, f"{where} could not be asked: {seen.error}")
     if seen.shows_only(question.own):
         return Shown("port")
-    excused = question.others | (question.by_key_type if seen.is_as_liked else frozenset())
-    if seen.certificates and seen.certificates <= {question.own, *excused}:
+    if seen.certificates and seen.certificates <= {question.own, *question.others}:
         # The class reloaded, and the port shows another of its services, which nothing we can ask tells apart.
         return Shown("files")
     shown = ", ".join(sorted(digest[:16] for digest in seen.certificates))

@@ -44,8 +44,6 @@ class Question:
     others: frozenset[str]
     key_type: str | None = None
     """Ask as a client that takes only `ec` or only `rsa`: the port holds certificates of both."""
-    by_key_type: frozenset[str] = frozenset()
-    """More of *others*, which only the kind of key tells apart: where the port cannot be asked for one."""
     former: frozenset[str] | None = None
     """Set where a further name of the service is asked for. There only one of these, its certificates of other
     generations, is wrong: what else the port shows, or whether it answers, is not about this service."""
@@ -134,8 +132,8 @@ def questions(
         others = _others(delivery, service.id, verify, right)
         own = facts.issued.cert_sha256
         key_type = facts.key_type if service.dane and _certificates(others) - {own} else None
-        accepted, by_key_type = _excused(delivery, service, verify, facts, others)
-        first = Question(service.id, verify, server_name(service), *often, own, accepted, key_type, by_key_type)
+        excused = _excused(delivery, service, verify, facts, others)
+        first = Question(service.id, verify, server_name(service), *often, own, excused, key_type)
         former = _certificates(state.generations.values()) - {own} - _certificates(others)
         once = replace(first, connections=1, over_seconds=0.0, former=former)
         found += [first, *(replace(once, server_name=name) for name in _further_names(service, verify) if former)]
@@ -151,13 +149,12 @@ def _further_names(service: Service, verify: Verify) -> tuple[str, ...]:
 
 def _excused(
     delivery: Delivery, service: Service, verify: Verify, facts: Generation, others: Iterable[Generation]
-) -> tuple[frozenset[str], frozenset[str]]:
-    """Return what the port may show in place of *facts*, and what only where it cannot be asked for a kind of key."""
+) -> frozenset[str]:
+    """Return what the port may show in place of *facts*."""
     if not _is_dane_port(delivery, service, verify):
-        return _certificates(others), frozenset()
-    alike = [other for other in others if _bears(other, server_name(service))]
-    accepted = _certificates(other for other in alike if other.key_type == facts.key_type)
-    return accepted, _certificates(alike) - accepted
+        return _certificates(others)
+    alike = (other for other in others if _bears(other, server_name(service)))
+    return _certificates(other for other in alike if other.key_type == facts.key_type)
 
 
 def _is_dane_port(delivery: Delivery, service: Service, verify: Verify) -> bool:

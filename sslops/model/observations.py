@@ -116,8 +116,6 @@ class PortSeen:
     connections: int = 0
     seconds: float = 0.0
     error: str | None = None
-    is_as_liked: bool = False
-    """It was asked for one kind of key and could not be: it speaks TLS 1.3 only, and showed what it likes."""
 
     def shows_only(self, cert_sha256: str) -> bool:
         """Whether every connection showed exactly this certificate."""

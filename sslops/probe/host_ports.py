@@ -5,12 +5,12 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from sslops.errors import PeerError
 from sslops.model.observations import PortSeen
-from sslops.probe.tls import ONLY_TLS_1_3, NoSuchKeyError, ask_port, leaf_certificate
+from sslops.probe.tls import NoSuchKeyError, ask_port, leaf_certificate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -48,14 +48,19 @@ class AskedPorts:
         over_seconds: float,
         key_types: tuple[str | None, ...] = (None,),
     ) -> PortSeen:
-        """Make *connections* new connections for each of *key_types*, over *over_seconds*; return what they showed.
-
-        A port that speaks TLS 1.3 only cannot be asked for one type of key; it is asked for what it likes.
-        """
-        seen = self._show(host, verify, server_name, key_types, connections, over_seconds)
-        if seen.error is not None and ONLY_TLS_1_3 in seen.error:
-            return replace(self._show(host, verify, server_name, (None,), connections, over_seconds), is_as_liked=True)
-        return seen
+        """Make *connections* new connections for each of *key_types*, over *over_seconds*; return what they showed."""
+        if verify.asked_from == "host" and not host.is_local:
+            return self._through_host(host, verify, server_name, key_types, connections, over_seconds)
+        return ask_port(
+            HERE if host.is_local else host.address,
+            verify.port,
+            starttls=verify.starttls,
+            server_name=server_name,
+            key_types=key_types,
+            connections=connections,
+            over_seconds=over_seconds,
+            sleep=self.sleep,
+        )
 
     def from_hosts(
         self, hosts: Iterable[Host], address: str, verify: Verify, server_name: str, key_types: tuple[str | None, ...]
@@ -70,28 +75,6 @@ class AskedPorts:
             if seen.error is None:
                 break
         return seen
-
-    def _show(
-        self,
-        host: Host,
-        verify: Verify,
-        server_name: str,
-        key_types: tuple[str | None, ...],
-        connections: int,
-        over_seconds: float,
-    ) -> PortSeen:
-        if verify.asked_from == "host" and not host.is_local:
-            return self._through_host(host, verify, server_name, key_types, connections, over_seconds)
-        return ask_port(
-            HERE if host.is_local else host.address,
-            verify.port,
-            starttls=verify.starttls,
-            server_name=server_name,
-            key_types=key_types,
-            connections=connections,
-            over_seconds=over_seconds,
-            sleep=self.sleep,
-        )
 
     def _through_host(
         self,
@@ -118,6 +101,7 @@ class AskedPorts:
         return PortSeen(frozenset(found), connections, time.monotonic() - begun)
 
     def _once(self, host: Host, address: str, verify: Verify, server_name: str, key_type: str | None) -> str:
-        channel = self.forwarder.connect(host, address, verify.port)
-        with contextlib.closing(channel):
-            return hashlib.sha256(leaf_certificate(channel, verify.starttls, server_name, key_type)).hexdigest()
+        def connect() -> Channel:
+            return self.forwarder.connect(host, address, verify.port)
+
+        return hashlib.sha256(leaf_certificate(connect, verify.starttls, server_name, key_type)).hexdigest()

@@ -1,6 +1,7 @@
 """Which certificate a port shows, asked by new connections over some time.
 
-The certificate is not validated: the caller compares it with the one that should be there.
+The certificate is not validated: the caller compares it with the one that should be there. A port that has certificates
+of several key types is asked for each by a ClientHello that takes signatures of one type only, in TLS 1.2 and 1.3.
 """
 
 from __future__ import annotations
@@ -10,14 +11,17 @@ import hashlib
 import socket
 import ssl
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from sslops.errors import PeerError
+from sslops.model.names import is_address
 from sslops.model.observations import PortSeen
 from sslops.probe.starttls import DIALOGUES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from OpenSSL import SSL
 
     from sslops.probe.starttls import Channel
 
@@ -25,13 +29,16 @@ if TYPE_CHECKING:
 MAX_HANDSHAKE_BYTES = 256 * 1024
 """A chain of a dozen large certificates fits."""
 
-ONLY_TLS_1_3 = "it speaks TLS 1.3 only, so its EC and RSA certificates cannot be told apart"
 EVERY_KEY_TYPE = (None, "ec", "rsa")
 """As the port likes, then EC only, then RSA only: whatever a client may be shown."""
-# A client cannot choose among signature algorithms with Python's ssl; among cipher suites of TLS 1.2 it can.
+_SIGNATURES = {
+    "ec": "ECDSA+SHA256:ECDSA+SHA384:ECDSA+SHA512:ECDSA+SHA1",
+    "rsa": "rsa_pss_rsae_sha256:rsa_pss_rsae_sha384:rsa_pss_rsae_sha512:RSA+SHA256:RSA+SHA384:RSA+SHA512:RSA+SHA1",
+}
+"""The signature algorithms of each key type (RFC 8446 section 4.2.3); they decide in TLS 1.3."""
 _SUITES = {"ec": "aECDSA:@SECLEVEL=0", "rsa": "aRSA:@SECLEVEL=0"}
-_NONE_OF_THE_KIND = frozenset({"SSLV3_ALERT_HANDSHAKE_FAILURE", "TLSV1_ALERT_INSUFFICIENT_SECURITY"})
-_OTHER_VERSION = frozenset({"TLSV1_ALERT_PROTOCOL_VERSION", "NO_PROTOCOLS_AVAILABLE", "UNSUPPORTED_PROTOCOL"})
+"""The cipher suites of each key type; they decide in TLS 1.2."""
+_CHUNK_BYTES = 16384
 
 CLIENT_NAME = "sslops.invalid"
 """How we greet; RFC 2606 keeps `invalid` free, and no server needs to look it up."""
@@ -75,32 +82,31 @@ def ask_port(  # noqa: PLR0913  (one question has that many parts)
     return PortSeen(frozenset(certificates), connections, time.monotonic() - begun)
 
 
-def leaf_certificate(channel: Channel, starttls: str | None, server_name: str, key_type: str | None = None) -> bytes:
-    """Return the leaf certificate (DER) that *channel* leads to, for a client that takes *key_type* only.
+def leaf_certificate(
+    connect: Callable[[], Channel], starttls: str | None, server_name: str, key_type: str | None = None
+) -> bytes:
+    """Return the leaf certificate (DER) of the port that *connect* opens, for a client that takes *key_type* only.
 
-    NoSuchKeyError when it has none of that type, another PeerError when it does not speak as it should, OSError when
-    the channel breaks or its time is up.
+    NoSuchKeyError when it has none of that type, another PeerError when it does not speak as it should, OSError when a
+    connection breaks or its time is up.
+
+    A server without a certificate of the type may answer with any alert, or close the connection without one (dovecot
+    2.3). Either means "none of that type" only when the same port, asked without the limit, shows a certificate; a
+    connection that was just closed may have been bad luck, so it is asked with the limit once more.
     """
-    if starttls is not None:
-        if starttls not in DIALOGUES:
-            raise PeerError(
-                f"verification by '{starttls}' is not known", hint=f"one of: {', '.join(sorted(DIALOGUES))}"
-            )
-        DIALOGUES[starttls](channel, CLIENT_NAME, server_name)
-    arriving, leaving = ssl.MemoryBIO(), ssl.MemoryBIO()
-    session = _context(key_type).wrap_bio(arriving, leaving, server_hostname=server_name.rstrip(".") or None)
+    if key_type is None:
+        return _certificate(connect, starttls, server_name, None)
     try:
-        _shake_hands(session, channel, arriving, leaving)
-    except ssl.SSLError as error:
-        if key_type is not None and error.reason in _NONE_OF_THE_KIND:
-            raise NoSuchKeyError(f"it has no {key_type} certificate") from error
-        if key_type is not None and error.reason in _OTHER_VERSION:
-            raise PeerError(ONLY_TLS_1_3) from error
-        raise
-    certificate = session.getpeercert(binary_form=True)
-    if certificate is None:
-        raise PeerError("the server showed no certificate")
-    return certificate
+        return _certificate(connect, starttls, server_name, key_type)
+    except _HandshakeError as refusal:
+        try:
+            _certificate(connect, starttls, server_name, None)
+        except (OSError, PeerError):
+            raise refusal from None
+        if not refusal.is_alert:
+            with contextlib.suppress(_HandshakeError):
+                return _certificate(connect, starttls, server_name, key_type)
+        raise NoSuchKeyError(f"it has no {key_type} certificate") from refusal
 
 
 class SocketChannel:
@@ -132,43 +138,166 @@ class SocketChannel:
         return left
 
 
+class _HandshakeError(PeerError):
+    """The handshake failed; *is_alert* unless the connection was just closed."""
+
+    def __init__(self, what: str, *, is_alert: bool) -> None:
+        super().__init__(what)
+        self.is_alert = is_alert
+
+
 def _ask_once(
     address: str, port: int, starttls: str | None, server_name: str, key_type: str | None, timeout_seconds: float
 ) -> str:
-    channel = SocketChannel(address, port, timeout_seconds)
-    with contextlib.closing(channel):
-        return hashlib.sha256(leaf_certificate(channel, starttls, server_name, key_type)).hexdigest()
+    def connect() -> SocketChannel:
+        return SocketChannel(address, port, timeout_seconds)
+
+    return hashlib.sha256(leaf_certificate(connect, starttls, server_name, key_type)).hexdigest()
 
 
-def _context(key_type: str | None) -> ssl.SSLContext:
-    # A context of its own for every connection: no session can be resumed, so the port must show what it has now.
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    # What is weak is still to be seen: the question is which certificate is there, not whether it is a good one.
-    context.set_ciphers("ALL:@SECLEVEL=0" if key_type is None else _SUITES[key_type])
-    if key_type is not None:
-        context.maximum_version = ssl.TLSVersion.TLSv1_2
-    return context
+def _certificate(connect: Callable[[], Channel], starttls: str | None, server_name: str, key_type: str | None) -> bytes:
+    """Return the leaf certificate that one new connection shows."""
+    with contextlib.closing(connect()) as channel:
+        if starttls is not None:
+            if starttls not in DIALOGUES:
+                raise PeerError(
+                    f"verification by '{starttls}' is not known", hint=f"one of: {', '.join(sorted(DIALOGUES))}"
+                )
+            DIALOGUES[starttls](channel, CLIENT_NAME, server_name)
+        name = server_name.rstrip(".")
+        session = _AnyKeySession(name) if key_type is None else _OneKeySession(name, key_type)
+        _shake_hands(session, channel)
+        certificate = session.certificate()
+    if certificate is None:
+        raise PeerError("the server showed no certificate")
+    return certificate
 
 
-def _shake_hands(session: ssl.SSLObject, channel: Channel, arriving: ssl.MemoryBIO, leaving: ssl.MemoryBIO) -> None:
-    received = 0
-    while True:
+class _Session(Protocol):
+    """The client's side of one TLS session, without a socket."""
+
+    def shake_hands(self) -> bool:
+        """Go on with the handshake; whether it is through. _HandshakeError when it failed."""
+
+    def feed(self, content: bytes) -> None:
+        """Take what the server sent."""
+
+    def to_send(self) -> bytes:
+        """Return what the server is to get."""
+
+    def certificate(self) -> bytes | None:
+        """Return the server's leaf certificate (DER)."""
+
+
+class _AnyKeySession:
+    """Takes every kind of key. What is weak is still to be seen: the question is which certificate is there."""
+
+    def __init__(self, server_name: str) -> None:
+        # A context of its own for every connection: no session can be resumed, so the port must show what it has now.
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+        context.set_ciphers("ALL:@SECLEVEL=0")
+        self._arriving, self._leaving = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self._tls = context.wrap_bio(self._arriving, self._leaving, server_hostname=server_name or None)
+
+    def shake_hands(self) -> bool:
         try:
-            session.do_handshake()
+            self._tls.do_handshake()
         except ssl.SSLWantReadError:
-            channel.send(leaving.read())
+            return False
+        except ssl.SSLError as error:
+            raise _HandshakeError(_tls_reason(error.reason), is_alert=True) from error
+        return True
+
+    def feed(self, content: bytes) -> None:
+        self._arriving.write(content)
+
+    def to_send(self) -> bytes:
+        return self._leaving.read()
+
+    def certificate(self) -> bytes | None:
+        return self._tls.getpeercert(binary_form=True)
+
+
+class _OneKeySession:
+    """Takes one type of key only. Python's `ssl` cannot say so in TLS 1.3, where only signature algorithms decide."""
+
+    def __init__(self, server_name: str, key_type: str) -> None:
+        from OpenSSL import SSL
+
+        context = SSL.Context(SSL.TLS_CLIENT_METHOD)
+        context.set_verify(SSL.VERIFY_NONE)
+        context.set_cipher_list(_SUITES[key_type].encode())
+        _limit_signatures(context, _SIGNATURES[key_type])
+        self._tls = SSL.Connection(context, None)
+        self._tls.set_connect_state()
+        if server_name and not is_address(server_name):
+            self._tls.set_tlsext_host_name(server_name.encode("idna"))
+
+    def shake_hands(self) -> bool:
+        from OpenSSL import SSL
+
+        try:
+            self._tls.do_handshake()
+        except SSL.WantReadError:
+            return False
+        except SSL.Error as error:
+            raise _HandshakeError(_tls_reason(_openssl_reason(error)), is_alert=True) from error
+        return True
+
+    def feed(self, content: bytes) -> None:
+        self._tls.bio_write(content)
+
+    def to_send(self) -> bytes:
+        from OpenSSL import SSL
+
+        found = b""
+        with contextlib.suppress(SSL.WantReadError):
+            while part := self._tls.bio_read(_CHUNK_BYTES):
+                found += part
+        return found
+
+    def certificate(self) -> bytes | None:
+        from cryptography.hazmat.primitives.serialization import Encoding
+
+        shown = self._tls.get_peer_certificate(as_cryptography=True)
+        return None if shown is None else shown.public_bytes(Encoding.DER)
+
+
+def _limit_signatures(context: SSL.Context, algorithms: str) -> None:
+    """Let *context* offer only these signature algorithms; pyOpenSSL has the function, and no method for it."""
+    from OpenSSL._util import lib
+
+    if lib.SSL_CTX_set1_sigalgs_list(context._context, algorithms.encode()) != 1:  # noqa: SLF001
+        message = f"OpenSSL does not know the signature algorithms '{algorithms}'"
+        raise RuntimeError(message)
+
+
+def _shake_hands(session: _Session, channel: Channel) -> None:
+    received = 0
+    while not session.shake_hands():
+        channel.send(session.to_send())
+        try:
             content = channel.receive()
-            received += len(content)
-            if not content:
-                raise PeerError("the connection was closed during the handshake") from None
-            if received > MAX_HANDSHAKE_BYTES:
-                raise PeerError("the handshake does not end") from None
-            arriving.write(content)
-        else:
-            channel.send(leaving.read())
-            return
+        except ConnectionError as error:
+            raise _HandshakeError((error.strerror or "the connection broke").lower(), is_alert=False) from error
+        received += len(content)
+        if not content:
+            raise _HandshakeError("the connection was closed during the handshake", is_alert=False) from None
+        if received > MAX_HANDSHAKE_BYTES:
+            raise PeerError("the handshake does not end") from None
+        session.feed(content)
+    channel.send(session.to_send())
+
+
+def _tls_reason(reason: str | None) -> str:
+    return f"TLS failed ({(reason or 'no reason given').lower().replace('_', ' ')})"
+
+
+def _openssl_reason(error: SSL.Error) -> str | None:
+    found = error.args[0] if error.args else None
+    return found[-1][-1] if isinstance(found, list) and found else None
 
 
 def _reason(error: OSError | PeerError) -> str:
@@ -176,6 +305,4 @@ def _reason(error: OSError | PeerError) -> str:
         return error.what
     if isinstance(error, TimeoutError):
         return "timed out"
-    if isinstance(error, ssl.SSLError):
-        return f"TLS failed ({(error.reason or 'no reason given').lower().replace('_', ' ')})"
     return (error.strerror or "the connection broke").lower()

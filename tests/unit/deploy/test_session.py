@@ -30,36 +30,34 @@ def other(key_type: str = "ec", *names: str) -> Generation:
     return replace(made, key_type=key_type, issued=replace(made.issued, sans=names or made.issued.sans))
 
 
-def excused(who: Service, beside: Generation, *verifies: Verify) -> list[tuple[bool, bool]]:
-    """Return for each port whether *beside* may be shown for *who*: always, and where no kind of key can be asked."""
+def excused(who: Service, beside: Generation, *verifies: Verify) -> list[bool]:
+    """Return for each port whether *beside* may be shown for *who*."""
     mine = generation(1)
     state = ServiceState(Slots(curr=mine.id), {mine.id: mine})
     found = questions(delivery(*verifies), who, state, mine.id, {OTHER.id: beside})
     assert beside.issued is not None
     digest = beside.issued.cert_sha256
-    return [(digest in each.others, digest in each.by_key_type) for each in found]
+    return [digest in each.others for each in found]
 
 
 @pytest.mark.parametrize(
     ("beside", "expected"),
     [
-        (other(), (True, False)),
-        (other("rsa"), (False, True)),
-        (other("ec", "web.example.com"), (False, False)),
-        (other("rsa", "web.example.com"), (False, False)),
-        (other("ec", "*.example.com"), (True, False)),
+        (other(), True),
+        (other("rsa"), False),
+        (other("ec", "web.example.com"), False),
+        (other("rsa", "web.example.com"), False),
+        (other("ec", "*.example.com"), True),
     ],
 )
-def test_with_dane_only_what_nothing_tells_apart_may_be_shown_instead(
-    beside: Generation, expected: tuple[bool, bool]
-) -> None:
-    """The name asked for (SNI) and the kind of key decide; a port with TLS 1.3 only cannot be asked for a kind."""
+def test_with_dane_only_what_nothing_tells_apart_may_be_shown_instead(beside: Generation, expected: bool) -> None:
+    """The name asked for (SNI) and the kind of key decide."""
     assert [expected] == excused(MAIL, beside, SMTP)
 
 
 def test_without_dane_a_neighbour_proves_the_reload() -> None:
     """A port that does not look at names shows one of them."""
-    assert [(True, False)] == excused(replace(MAIL, dane=()), other("rsa", "web.example.com"), SMTP)
+    assert [True] == excused(replace(MAIL, dane=()), other("rsa", "web.example.com"), SMTP)
 
 
 def test_each_further_host_name_is_asked_once_where_the_port_has_records() -> None:
@@ -82,5 +80,5 @@ def test_a_port_without_records_may_show_a_neighbour() -> None:
     """The records are about port 25; where only another port can be asked, it stands in for it."""
     stranger = other("ec", "web.example.com")
 
-    assert [(False, False), (True, False)] == excused(MAIL, stranger, SMTP, IMAP)
-    assert [(False, False)] == excused(MAIL, stranger, IMAP)
+    assert [False, True] == excused(MAIL, stranger, SMTP, IMAP)
+    assert [False] == excused(MAIL, stranger, IMAP)
