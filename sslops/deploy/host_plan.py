@@ -422,7 +422,22 @@ def decide(world: World, verdicts: Verdicts, options: DeployOptions) -> Decision
     closed = expired(world)
     forgotten, refused = forget(world, options)
     waits += [wait for wait in left_behind(world, closed) if wait.what not in forgotten]
+    waits += _without_files(world, options)
     return Decision(tuple(works), closed, forgotten, tuple(waits), tuple(sorted({*hazards, *refused})))
+
+
+def _without_files(world: World, options: DeployOptions) -> Iterator[Wait]:
+    """Yield a failure for each service whose live generation is not on main: somebody deleted it there."""
+    for service in sorted({service for delivery in _chosen(world, options) for service in delivery.services}):
+        state = world.branches.main[service]
+        is_asked_for = options.targets is None or service in options.targets
+        if is_asked_for and state.slots.curr is not None and state.curr is None:
+            main = world.inventory.repo.branch
+            why = (
+                f"'{main}' makes {state.slots.curr} live, and its files are not on '{main}' any more; "
+                f"revert the commit that deleted 'state/{service}/{state.slots.curr}'"
+            )
+            yield Wait(Verb.DEPLOY, service.group, service.name, "serve", None, why, fatal=True)
 
 
 def plan_of(decision: Decision, branches: Branches) -> Plan:

@@ -56,15 +56,19 @@ def note_message(note: Note, run: str | None) -> str:
     return message(note.action, None, note.title, note.why, {**note.trailers, RUN: run})
 
 
-def message(action: str, about: str | None, title: str, why: str, trailers: Mapping[str, str | None]) -> str:
-    """Return subject, wrapped body and trailers; a trailer that is null is left out.
+def message(
+    action: str, about: str | None, title: str, why: str, trailers: Mapping[str, str | Sequence[str] | None]
+) -> str:
+    """Return subject, wrapped body and trailers; a trailer that is null is left out, one of several is repeated.
 
     Titles, reasons and values may quote a peer: they become one line each, so that none can pose as a trailer.
     """
     subject = f"{action}({about})" if about else action
     body = textwrap.wrap(one_line(why), BODY_WIDTH, break_long_words=False, break_on_hyphens=False)
-    closing = {ACTION: action, **trailers}
-    lines = [f"{key}: {one_line(value)}" for key, value in closing.items() if value]
+    closing = {key: (value,) if isinstance(value, str) else value for key, value in trailers.items()}
+    lines = [
+        f"{key}: {one_line(each)}" for key, of in {ACTION: (action,), **closing}.items() for each in of or () if each
+    ]
     return "\n".join([f"{subject}: {one_line(title)}", "", *([*body, ""] if body else []), *lines, ""])
 
 
@@ -176,5 +180,5 @@ def _message(snapshot: Snapshot, main_branch: str, run: str | None) -> str:
     if changed:
         names = ", ".join(map(str, changed))
         why = f"{why} On {main_branch} a person went back, and these slots follow: {names}."
-    services = {SERVICE: str(changed[0])} if len(changed) == 1 else {}
+    services = {SERVICE: tuple(map(str, changed))}
     return message(MERGE, main_branch, f"take in {snapshot.main_commit[:12]}", why, {**services, RUN: run})

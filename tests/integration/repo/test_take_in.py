@@ -278,3 +278,15 @@ def _drop_on_next(yard: Yard, folder: str) -> None:
         snapshot.next_commit, [NewCommit("prune\n\nSslops-Action: prune\n", {folder: None})]
     )
     yard.ops.git.push([RefUpdate("next", commit, snapshot.next_commit)])
+
+
+def test_a_revert_that_is_taken_in_names_every_service_it_changes(yard: Yard) -> None:
+    """`git log --grep 'Sslops-Service: ...'` is the life of a certificate; a take-in that moves curr is in it."""
+    for number in (1, 2):
+        yard.roll_to(number)
+        yard.roll_and_merge(number, "squash", WEB)
+    revert(yard.someone.clone)
+    snapshot = yard.ops.write_next(yard.ops.refresh())
+    commit = yard.ops.git.log(snapshot.next_commit or "", limit=1)[0]
+
+    assert [str(MAIL), str(WEB)] == [value for key, value in commit.trailers if key == "Sslops-Service"]

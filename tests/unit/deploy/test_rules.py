@@ -128,6 +128,16 @@ def test_one_generation_without_proof_is_unproven() -> None:
     assert frozenset({MAIL}) == decide(world(ledger=entry(mail=Served((NEW,)), web=SETTLED))).works[0].unproven
 
 
+def test_a_live_generation_that_was_deleted_on_main_is_a_failure() -> None:
+    """Nothing can be deployed, and "nothing to do" would be taken for success; another target is not concerned."""
+    deleted = world(state={MAIL: ServiceState(Slots(curr=OLD)), WEB: live(NEW)})
+    (wait,) = decide(deleted).waits
+
+    assert (MAIL.name, "serve", True) == (wait.service, wait.what, wait.fatal)
+    assert f"revert the commit that deleted 'state/example.com/mail/{OLD}'" in wait.why
+    assert () == decide(deleted, DeployOptions(targets=frozenset({WEB}))).waits
+
+
 def test_keys_of_own_cas_never_go_anywhere() -> None:
     """A class without pairs gets every leaf, and no CA."""
     assert {MAIL, WEB} == set(decide(world()).works[0].due)
