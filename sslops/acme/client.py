@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import re
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -36,9 +35,6 @@ if TYPE_CHECKING:
     from sslops.acme.http import Answer
     from sslops.model.acme import ExternalAccount, OrderWish
     from sslops.system.effects import Effects
-
-
-_TOKEN = re.compile(r"[A-Za-z0-9_-]{1,128}")
 
 
 class AcmeClient:
@@ -159,13 +155,14 @@ class AcmeClient:
         return (answer.body, *(self._post(url, None).body for url in others))
 
     def proof(self, group: str, authorization: AuthorizationSeen, challenge: ChallengeSeen) -> Proof:
-        """Return what has to be shown for *challenge*, for a service of *group*; AcmeError for an unsafe token."""
-        if not _TOKEN.fullmatch(challenge.token):
-            raise AcmeError(f"'{self.name}' gave a token that is none (RFC 8555 section 8)")
+        """Return what has to be shown for *challenge*, for a service of *group*; AcmeError for one that cannot be."""
         text = f"{challenge.token}.{self._thumbprint}"
         kind = ChallengeType(challenge.type)
         value = text if kind is ChallengeType.HTTP_01 else _base64(hashlib.sha256(text.encode()).digest())
-        return Proof(kind, group, authorization.identifier, challenge.token, value)
+        proof = Proof(kind, group, authorization.identifier, challenge.token, value)
+        if proof.fault is not None:
+            raise AcmeError(f"'{self.name}' asked for a challenge that cannot be: {proof.fault} (RFC 8555 section 8)")
+        return proof
 
     # How.
 

@@ -34,6 +34,7 @@ MERGE_SECONDS = 120
 """How long a forge is waited for that was asked to merge."""
 
 Record = tuple[str, str]
+_RENDERED = re.compile(r'(?=\S{1,254} )(?:[a-z0-9_-]{1,63}\.)+ [0-9]{1,10} IN TXT "[A-Za-z0-9_-]{43}"')
 _LINE = re.compile(r'(?P<owner>\S+) \d+ IN TXT "(?P<value>[^"]*)"')
 
 
@@ -234,8 +235,17 @@ class Dns01:
         for proof in self.shown:
             record = self._record(proof)
             if record is not None and (apex := self.look.zone_of(record[0])) is not None:
-                lines.setdefault(apex, set()).add(f'{record[0]} {TTL_SECONDS} IN TXT "{record[1]}"\n')
+                lines.setdefault(apex, set()).add(_line(record))
         return {apex: "".join(sorted(found)).encode() for apex, found in lines.items()}
+
+
+def _line(record: Record) -> str:
+    """Write one record; DnsError when owner or value could leave its field, whatever checked them before."""
+    line = f'{record[0]} {TTL_SECONDS} IN TXT "{record[1]}"'
+    if _RENDERED.fullmatch(line) is None:
+        message = f"a challenge record for {record[0]!r} cannot be written to a zone"
+        raise DnsError(message, hint="_acme-challenge may lead to host names of letters, digits, '-' and '_' only")
+    return f"{line}\n"
 
 
 def _owner(proof: Proof) -> str:

@@ -8,7 +8,6 @@ Everything here is told what the server showed and what time it is; nothing is a
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -135,25 +134,10 @@ def is_transient(error: AcmeError) -> bool:
     return error.problem in _TRANSIENT or status >= _SERVER_ERROR or status == _TOO_MANY
 
 
-def write_proof(proof: Proof) -> str:
-    """Return *proof* as one line of JSON, as `generation.yaml` keeps it."""
-    fields = {"type": proof.type, "group": proof.group, "name": proof.name, "token": proof.token, "value": proof.value}
-    return json.dumps(fields, separators=(",", ":"))
-
-
-def read_proof(text: str) -> Proof | None:
-    """Read a proof back; null for what this version does not know."""
-    try:
-        fields = json.loads(text)
-        return Proof(ChallengeType(fields["type"]), *(str(fields[key]) for key in ("group", "name", "token", "value")))
-    except (ValueError, KeyError, TypeError):
-        return None
-
-
 def proofs_of(order: Order | None) -> frozenset[Proof]:
     """Return what was to be shown for *order*."""
     texts = order.challenges if order is not None else ()
-    return frozenset(proof for proof in map(read_proof, texts) if proof is not None)
+    return frozenset(proof for proof in map(Proof.parse, texts) if proof is not None)
 
 
 def open_proofs(state: State, now: datetime) -> frozenset[Proof]:

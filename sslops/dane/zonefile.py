@@ -27,6 +27,7 @@ LISTED = "an issuer of"
 _WHOSE = re.compile(rf"[^ /]+/[^ /]+ [0-9]{{8}}T[0-9]{{6}}Z-[0-9a-f]{{4}} [a-z]+|{LOST}|{LISTED} [^ ]+")
 """What the engine says behind a record of its own: of a generation service, generation and slot."""
 
+_LONGEST_TTL = 2**31 - 1  # RFC 2181 section 8
 _LINE = re.compile(
     r"(?P<owner>[0-9A-Za-z_.-]+\.)[ \t]+(?P<ttl>[0-9]{1,10})[ \t]+IN[ \t]+TLSA[ \t]+"
     r"(?P<usage>[0-3])[ \t]+(?P<selector>[01])[ \t]+(?P<match>[0-2])[ \t]+(?P<data>(?:[0-9A-Fa-f]{2})+)",
@@ -64,7 +65,7 @@ def written_by_us(text: str, path: str) -> frozenset[TlsaRecord]:
 def render(zone: Zone, comment: Callable[[TlsaRecord], str]) -> str:
     """Write *zone*, with what *comment* says about each record behind it."""
     lines = [
-        f"{record.owner} {rrset.ttl_seconds} IN TLSA {record.params} {record.data} ; {_one_line(comment(record))}\n"
+        f"{_line(record, rrset.ttl_seconds)} ; {_one_line(comment(record))}\n"
         for _, rrset in sorted(zone.items())
         for record in sorted(rrset.records)
     ]
@@ -74,11 +75,20 @@ def render(zone: Zone, comment: Callable[[TlsaRecord], str]) -> str:
 def render_records(zone: Zone, wanted: Callable[[TlsaRecord], bool]) -> str:
     """Write those records of *zone* that are *wanted*, without header and comments."""
     return "".join(
-        f"{record.owner} {rrset.ttl_seconds} IN TLSA {record.params} {record.data}\n"
+        f"{_line(record, rrset.ttl_seconds)}\n"
         for _, rrset in sorted(zone.items())
         for record in sorted(rrset.records)
         if wanted(record)
     )
+
+
+def _line(record: TlsaRecord, ttl_seconds: int) -> str:
+    """Write one record; StateError when a part of it could leave its field (RFC 6698 section 2.2), whoever read it."""
+    line = f"{record.owner} {ttl_seconds} IN TLSA {record.params} {record.data}"
+    if _LINE.fullmatch(line) is None or ttl_seconds > _LONGEST_TTL:
+        message = f"a TLSA record that cannot be is not written: {line!a}"
+        raise StateError(message, hint="sslops check says which file of state/ it comes from")
+    return line
 
 
 def _one_line(text: str) -> str:

@@ -19,7 +19,6 @@ from sslops.acme.order_rules import (
     profile_for,
     proofs_of,
     retry_at,
-    write_proof,
 )
 from sslops.errors import AcmeError, NoIdentity, SslopsError, StateError
 from sslops.issue.rules import is_alarming, newest, renewal_time
@@ -165,7 +164,7 @@ class Job:
 
     def _challenges(self) -> tuple[str, ...]:
         """Return all that is, or may be, shown: a later run takes it away, though nobody has to see it any more."""
-        return tuple(sorted(write_proof(proof) for proof in self.shown))
+        return tuple(sorted(str(proof) for proof in self.shown))
 
     def _title(self) -> str:
         generation = self.generation

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -11,6 +13,11 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from sslops.model.secret import Secret
+
+_NAME = re.compile(r"[a-z0-9](?:[a-z0-9_-]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)+")
+_LONGEST_NAME = 253
+_TOKEN = re.compile(r"[A-Za-z0-9_-]{16,171}")
+_SHA256 = re.compile(r"[A-Za-z0-9_-]{43}")
 
 
 class ChallengeType(StrEnum):
@@ -126,6 +133,39 @@ class Proof:
     token: str
     value: str
     """`dns-01`: the digest for TXT; `http-01`: the content of the file (RFC 8555 sections 8.3 and 8.4)."""
+
+    @classmethod
+    def parse(cls, text: str) -> Proof | None:
+        """Read the line of JSON back; null for what this version does not know, and for what no CA can have asked."""
+        try:
+            fields = json.loads(text)
+            kind = ChallengeType(fields["type"])
+            proof = cls(kind, *(str(fields[key]) for key in ("group", "name", "token", "value")))
+        except (ValueError, KeyError, TypeError, RecursionError):
+            return None
+        return proof if proof.fault is None else None
+
+    def __str__(self) -> str:
+        """Return one line of JSON, as `generation.yaml` keeps it."""
+        fields = {"type": self.type, "group": self.group, "name": self.name, "token": self.token, "value": self.value}
+        return json.dumps(fields, separators=(",", ":"))
+
+    @property
+    def fault(self) -> str | None:
+        """Why no CA and no account of ours can have made it (RFC 8555 section 8); null for a sound one.
+
+        It is read back from a branch that others may write, and ends in zones and on web hosts.
+        """
+        if _NAME.fullmatch(self.name) is None or len(self.name) > _LONGEST_NAME or _NAME.fullmatch(self.group) is None:
+            return "its name is no host name"
+        if _TOKEN.fullmatch(self.token) is None:
+            return "its token is not base64url of 128 to 1024 bits"
+        value = self.value
+        if self.type == ChallengeType.HTTP_01:
+            token, _, value = value.partition(".")
+            if token != self.token:
+                return "its file does not begin with its token"
+        return None if _SHA256.fullmatch(value) else "its value is not the base64url form of a SHA-256"
 
 
 @dataclass(frozen=True, slots=True)

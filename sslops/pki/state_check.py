@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sslops.errors import Location, SopsError, StateError
+from sslops.model.acme import Proof
 from sslops.model.state import Status
 from sslops.repo.git import Git
 from sslops.repo.plain_yaml import line_of
@@ -165,6 +166,11 @@ def _generation(
         yield _fault(
             generation_path(service, generation.id, FACTS), f"'{generation.id}' is not named after its key's hash"
         )
+    for text in generation.order.challenges if generation.order else ():
+        if Proof.parse(text) is None:
+            path = generation_path(service, generation.id, FACTS)
+            what = f"the order of '{generation.id}' keeps a challenge that no CA can have asked for"
+            yield _fault(path, what, state[path], "challenges")
     csr = state.get(generation_path(service, generation.id, CSR))
     cert = state.get(generation_path(service, generation.id, CERT))
     if csr is not None:

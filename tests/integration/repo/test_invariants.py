@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from sslops.model.inventory import Inventory, RepoSettings, Settings
 from sslops.model.names import GenerationId, generation_id
 from sslops.model.secret import Secret
-from sslops.model.state import Generation, Issued, Slots, Status
+from sslops.model.state import Generation, Issued, Order, Slots, Status
 from sslops.pki.state_check import changed_issued, faults, outside_state, state_faults
 from sslops.repo.state_files import generation_path, slots_path, write_generation, write_slots
 from sslops.secrets.identities import make_identity
@@ -116,6 +116,11 @@ def test_a_sound_repository_has_no_faults(sound: Mapping[str, bytes]) -> None:
 
 
 MISSING = GenerationId("20200101T000000Z-0000")
+FORGED = Order(
+    "https://ca.example.net/order/1",
+    NOW,
+    ('{"type":"dns-01","group":"example.com","name":"example.com","token":"t","value":"\\n@ MX 0 evil.example."}',),
+)
 WRONG: dict[str, tuple[dict[str, bytes | None], str]] = {
     "slot without generation": ({SLOTS: write_slots(Slots(curr=MISSING))}, "'curr'.*does not exist"),
     "curr is next": ({SLOTS: write_slots(Slots(curr=FACTS.id, next=FACTS.id))}, "the same"),
@@ -138,6 +143,14 @@ WRONG: dict[str, tuple[dict[str, bytes | None], str]] = {
     "not issued": (
         {f"{FOLDER}/generation.yaml": write_generation(replace(FACTS, status=Status.KEYED, issued=None))},
         "'curr'.*not issued",
+    ),
+    "a challenge of nobody": (
+        {
+            f"{FOLDER}/generation.yaml": write_generation(
+                replace(FACTS, status=Status.ORDERED, issued=None, order=FORGED)
+            )
+        },
+        "a challenge that no CA can have asked for",
     ),
     "a key in clear": ({f"{FOLDER}/privkey.pem.sops": CLEAR}, "private key in clear"),
     "no document": ({f"{FOLDER}/privkey.pem.sops": b"{}"}, "not a whole sops document"),

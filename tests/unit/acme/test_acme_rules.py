@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -21,9 +22,7 @@ from sslops.acme.order_rules import (
     is_transient,
     next_step,
     profile_for,
-    read_proof,
     retry_at,
-    write_proof,
 )
 from sslops.errors import AcmeError
 from sslops.model.acme import (
@@ -158,13 +157,33 @@ def test_what_says_nothing_about_the_order_leaves_it_as_it_is(
     assert transient is is_transient(AcmeError("no", problem=problem, status=status))
 
 
-@given(st.text(), st.text(), st.text(), st.sampled_from(ChallengeType))
+SHA256 = st.text("ABCxyz019-_", min_size=43, max_size=43)
+LABELS = st.from_regex(r"[a-z0-9]([a-z0-9-]{0,10}[a-z0-9])?", fullmatch=True)
+
+
+@given(
+    st.lists(LABELS, min_size=2, max_size=5).map(".".join),
+    st.text("ABCxyz019-_", min_size=16, max_size=171),
+    SHA256,
+    st.sampled_from(ChallengeType),
+)
 def test_a_proof_is_read_back_as_it_was_written(name: str, token: str, value: str, kind: ChallengeType) -> None:
     """And what is none is null."""
-    proof = Proof(kind, "example.com", name, token, value)
+    proof = Proof(kind, "example.com", name, token, value if kind is ChallengeType.DNS_01 else f"{token}.{value}")
 
-    assert proof == read_proof(write_proof(proof))
-    assert read_proof(name + "x") is None
+    assert proof == Proof.parse(str(proof))
+    assert Proof.parse(name + "x") is None
+
+
+@given(st.sampled_from(("group", "name", "token", "value")), st.text(), st.sampled_from(ChallengeType))
+def test_a_proof_that_no_ca_can_have_asked_for_is_none(field: str, text: str, kind: ChallengeType) -> None:
+    """What lies on a branch that others may write does not get into a zone, or onto a web host."""
+    token, value = "token-of-16-chars", "v" * 43
+    sound = Proof(
+        kind, "example.com", "a.example.com", token, value if kind is ChallengeType.DNS_01 else f"{token}.{value}"
+    )
+    for bad in (f"{getattr(sound, field)}\n$INCLUDE /etc/passwd", f'{getattr(sound, field)}" ; {text}', f"{text}\n"):
+        assert Proof.parse(str(replace(sound, **{field: bad}))) is None  # type: ignore[arg-type]
 
 
 @given(st.integers(-4000, 4000), st.integers(1, 4000), st.text("abcdef0123456789", min_size=4, max_size=4))

@@ -15,7 +15,7 @@ from sslops.model.state import Generation, Slots, Status
 from tests.unit.issue.site import NOW, WEB, leaf
 
 SERVICE = leaf(WEB, "www.example.com", signing_ca="le")
-PROOF = Proof(ChallengeType.DNS_01, "example.com", "www.example.com", "token", "value")
+PROOF = Proof(ChallengeType.DNS_01, "example.com", "www.example.com", "token-of-16-chars", "v" * 43)
 READY = OrderSeen("https://ca.example.net/order/1", OrderStatus.READY, "https://ca.example.net/finalize/1")
 
 

@@ -18,8 +18,8 @@ APEXES = ("example.com", "example.net")
 
 
 def proof(name: str, value: str) -> Proof:
-    """Return a proof for *name*."""
-    return Proof(ChallengeType.DNS_01, "example.com", name, f"token-{value}", value)
+    """Return a proof for *name*, told apart by the first letter of its value."""
+    return Proof(ChallengeType.DNS_01, "example.com", name, f"token-of-16-and-{value}", value.ljust(43, "_"))
 
 
 WWW, MAIL = proof("www.example.com", "a"), proof("mail.example.com", "b")
@@ -82,8 +82,8 @@ def test_all_proofs_are_one_write_and_taken_away_again() -> None:
     assert {} == dns01.publish(frozenset({WWW, MAIL}))
     assert 1 == files.writes
     assert files.contents["example.com"].decode().splitlines() == [
-        '_acme-challenge.mail.example.com. 60 IN TXT "b"',
-        '_acme-challenge.www.example.com. 60 IN TXT "a"',
+        f'_acme-challenge.mail.example.com. 60 IN TXT "{MAIL.value}"',
+        f'_acme-challenge.www.example.com. 60 IN TXT "{WWW.value}"',
     ]
 
     dns01.clean(frozenset({WWW, MAIL}))
@@ -106,7 +106,9 @@ def test_what_other_orders_need_stays() -> None:
     dns01.publish(frozenset({WWW}))
     dns01.clean(frozenset({WWW}))
 
-    assert b'_acme-challenge.mail.example.com. 60 IN TXT "b"\n' == files.contents["example.com"]
+    line = f'_acme-challenge.mail.example.com. 60 IN TXT "{MAIL.value}"\n'
+
+    assert line.encode() == files.contents["example.com"]
 
 
 def test_what_is_there_already_is_not_written_again() -> None:
@@ -128,7 +130,7 @@ def test_an_alias_leads_into_another_zone_and_a_foreign_one_is_told() -> None:
     impossible = solver(files, look=Look(aliases)).publish(frozenset({WWW, MAIL}))
 
     assert [MAIL] == list(impossible)
-    assert b'www.acme.example.net. 60 IN TXT "a"\n' == files.contents["example.net"]
+    assert f'www.acme.example.net. 60 IN TXT "{WWW.value}"\n'.encode() == files.contents["example.net"]
 
 
 def test_a_lost_race_is_run_again_a_few_times() -> None:
@@ -149,3 +151,17 @@ def test_what_some_server_does_not_show_is_missing() -> None:
     dns01.publish(frozenset({WWW, lost}))
 
     assert {lost: "not there"} == dns01.missing(frozenset({WWW, lost}))
+
+
+@pytest.mark.parametrize(
+    "target", ['x" 60 IN TXT "y.example.net.', "a;b.example.net.", "a\\010b.example.net.", "$x.example.net."]
+)
+def test_an_alias_cannot_lead_out_of_its_line(target: str) -> None:
+    """Whatever a name server says, a zone gets one TXT record of a host name or nothing."""
+    files = Files()
+    aliases = {"_acme-challenge.www.example.com.": target}
+
+    with pytest.raises(DnsError, match="cannot be written to a zone"):
+        solver(files, look=Look(aliases)).publish(frozenset({WWW}))
+
+    assert dict.fromkeys(APEXES, b"") == files.contents
