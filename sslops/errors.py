@@ -47,6 +47,7 @@ class ExitCode(IntEnum):
 
 # Of several outcomes in one run the first of these decides (design section 6).
 PRECEDENCE = (
+    ExitCode.USAGE,
     ExitCode.FAILED,
     ExitCode.REFUSED,
     ExitCode.BUSY,
@@ -195,7 +196,7 @@ class Busy(SslopsError):  # noqa: N818  (it is an answer, not a malfunction)
 
 
 def worst(codes: Sequence[ExitCode]) -> ExitCode:
-    """Return the exit code that decides when a run had several outcomes.
+    """Return the exit code that decides when a run had several outcomes; every code has its place.
 
     >>> worst([ExitCode.DONE, ExitCode.WAITING, ExitCode.FAILED]).name
     'FAILED'

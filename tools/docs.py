@@ -18,6 +18,7 @@ from sslops.errors import ExitCode
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
+    from datetime import timedelta
 
 PROJECT = Path(__file__).parents[1]
 WIDTH = 100
@@ -29,7 +30,7 @@ _PART = re.compile(
 
 MEANINGS = {
     ExitCode.DONE: "done, or nothing to do",
-    ExitCode.FAILED: "failed: an invalid inventory, an unreachable host and a failed order too",
+    ExitCode.FAILED: "failed: an invalid inventory, an unreachable host, a failed order, what is blocked for too long",
     ExitCode.USAGE: "the command line itself is wrong",
     ExitCode.REFUSED: "refused: a hazard without consent, or a plan that is not the one given by `--plan`",
     ExitCode.WAITING: "something waits (only with `--detailed-exitcode`)",
@@ -64,6 +65,28 @@ def help_text(verb: str) -> str:
 def exit_codes(_: str) -> str:
     """Return the table of exit codes."""
     return _table(("code", "meaning"), ((str(int(code)), MEANINGS[code]) for code in sorted(ExitCode)))
+
+
+def causes(kind: str) -> str:
+    """Return the table of the causes that are *kind* (`waits` or `blocked`), as the code has them."""
+    from sslops.model.cause import MEANINGS, Kind
+
+    wanted = Kind(kind)
+    rows = [(f"`{cause}`", each) for cause, each in MEANINGS.items() if each.kind is wanted and cause != "consent"]
+    if wanted is Kind.WAITS:
+        return _table(("waits", "because", "until"), ((name, each.says, each.end) for name, each in rows))
+    head = ("blocked", "because", "what to do", "a failure after")
+    return _table(head, ((name, each.says, _placeholders(each.end), _grace(each.grace)) for name, each in rows))
+
+
+def _grace(grace: timedelta | None) -> str:
+    from sslops.report.text import span
+
+    return span(grace) if grace else "at once"
+
+
+def _placeholders(text: str) -> str:
+    return text.replace("{target}", "TARGET").replace("{what}", "NAME").replace("{verb}", "VERB")
 
 
 def phases(_: str) -> str:
@@ -110,6 +133,7 @@ PARTS: Mapping[str, Callable[[str], str]] = {
     "verbs": verbs,
     "help": help_text,
     "exit-codes": exit_codes,
+    "causes": causes,
     "phases": phases,
     "schema": schema,
     "secrets": secrets,

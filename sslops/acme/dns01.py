@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Protocol
 
 from sslops.acme.order_rules import challenge_request
 from sslops.errors import DnsError, Moved
-from sslops.model.plan import digest
+from sslops.model.cause import Cause
+from sslops.model.plan import Obstacle, digest
 from sslops.model.proposal import Kind, Proposal
 from sslops.repo.retrying import comes_true
 
@@ -131,7 +132,7 @@ class Dns01:
     """Runs `dns.restart_cmd`, for name servers that are told by the runner."""
     way: ByRequest | None = None
     """Null: the engine merges by itself."""
-    obstacle: str | None = None
+    obstacle: Obstacle | None = None
     """Why what was published last is not in the base, for a person to do something about."""
     _places: dict[Proof, str | DnsError] = field(default_factory=dict)
 
@@ -196,7 +197,8 @@ class Dns01:
         refusal = way.requests.refusal(name)
         if refusal is not None:
             self._take_back(way)
-            self.obstacle = f"declined: {refusal.url} was closed; sslops renew --force opens it again"
+            why = f"declined: {refusal.url} was closed; sslops renew --force opens it again"
+            self.obstacle = Obstacle("challenge", why, Cause.DECLINED)
             return
         if not way.branch.brings(changed):
             way.branch.propose(changed, _subject(what, changed))
@@ -207,7 +209,7 @@ class Dns01:
         if stated.merging is not None and self._is_merged(way, changed):
             self.reload()
         else:
-            self.obstacle = stated.why
+            self.obstacle = Obstacle("challenge", stated.why, stated.cause)
 
     def _take_back(self, way: ByRequest) -> None:
         if way.branch.is_open(self.apexes):

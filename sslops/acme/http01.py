@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from sslops.model.acme import Proof
     from sslops.model.inventory import Host
+    from sslops.model.plan import Obstacle
     from sslops.system.effects import Effects
     from sslops.system.processes import Finished
 
@@ -111,7 +112,7 @@ class Http01:
     _broken: str | None = None
 
     @property
-    def obstacle(self) -> str | None:
+    def obstacle(self) -> Obstacle | None:
         """Null: nobody stands between a run and a web host."""
         return None
 

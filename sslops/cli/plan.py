@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from sslops.app.blocked import seen
 from sslops.app.entry import Request, carry_out
-from sslops.app.site import Site
 from sslops.ci.matrix import FORMS
 from sslops.cli import options
 from sslops.cli.options import current
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from sslops.app.outcome import Outcome
     from sslops.app.session import Session
+    from sslops.app.site import Site
     from sslops.ci.matrix import Shards
     from sslops.model.inventory import Consent
 
@@ -56,9 +57,13 @@ def command(
     if number is not None and not is_told:
         message = "--request goes with --comment"
         raise click.UsageError(message)
-    act = _told(session, number) if is_told else Site.plan
+    act = _told(session, number) if is_told else _planned
     outcome = carry_out(session, request, act)
     return finish(session, outcome, form) if matrix is None else _sharded(session, outcome, FORMS[matrix])
+
+
+def _planned(site: Site) -> Outcome:
+    return seen(site, site.plan())
 
 
 def _sharded(session: Session, outcome: Outcome, write: Callable[[Shards, Shards], str]) -> ExitCode:
@@ -84,4 +89,4 @@ def _told(session: Session, asked: int | None) -> Callable[[Site], Outcome]:
     except Faults as error:
         telling.comment_faults(session, error, number)
         raise
-    return lambda site: telling.comment_plan(site, site.plan(), number)
+    return lambda site: telling.comment_plan(site, _planned(site), number)

@@ -7,21 +7,22 @@ from typing import TYPE_CHECKING
 
 import click
 
+from sslops.app.blocked import remembered, seen
 from sslops.app.dashboard import with_dashboard
 from sslops.app.entry import Request, carry_out
 from sslops.app.heartbeats import note_good_run
 from sslops.app.outcome import Outcome
-from sslops.app.site import Site
 from sslops.cli import options
 from sslops.cli.options import current
 from sslops.cli.output import Form, finish
 from sslops.errors import SslopsError
-from sslops.model.plan import Plan
+from sslops.model.plan import Plan, Verb
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from sslops.app.session import Session
+    from sslops.app.site import Site
     from sslops.errors import ExitCode
     from sslops.model.inventory import Consent
 
@@ -46,14 +47,30 @@ def command(
     session = current()
     request = Request(apply, fetch, accept, targets, is_partial=bool(targets))
     if not apply:
-        outcome = carry_out(session, request, Site.plan)
+        outcome = carry_out(session, request, lambda site: seen(site, site.plan()))
     else:
+        # Outside of a repository no stage has anything to say.
+        _ = session.folder
         outcome = Outcome(is_applied=True)
         for name, stage in STAGES.items():
             with session.section(name):
                 outcome += _attempt(session, request, stage)
+        with session.section("publish-again"):
+            outcome = _last(session, request, outcome)
         note_good_run(session, "run", request, outcome)
     return finish(session, outcome, Form(as_json=as_json, detailed=detailed_exitcode))
+
+
+def _last(session: Session, request: Request, before: Outcome) -> Outcome:
+    """Publish once more, and let the ledger remember what is blocked after all stages."""
+
+    def act(site: Site) -> Outcome:
+        return remembered(site, before + site.publish(), tuple(Verb), is_partial=request.is_partial)
+
+    try:
+        return carry_out(session, request, with_dashboard(act))
+    except SslopsError as error:
+        return before + Outcome(is_applied=True, failures=(error,))
 
 
 def _attempt(session: Session, request: Request, stage: Callable[[Site], Outcome]) -> Outcome:
@@ -73,10 +90,6 @@ def _publish_early(site: Site) -> Outcome:
     return replace(outcome, plan=Plan(outcome.plan.actions))
 
 
-def _publish(site: Site) -> Outcome:
-    return site.publish()
-
-
 def _roll(site: Site) -> Outcome:
     return site.roll(site.roll_options())
 
@@ -90,6 +103,5 @@ STAGES = {
     "publish": _publish_early,
     "roll": _roll,
     "deploy": _deploy,
-    "publish-again": with_dashboard(_publish),
 }
-"""The steps of a run in their order, by the name that the log of a job folds them under."""
+"""The steps of a run in their order but for the last, by the name that the log of a job folds them under."""

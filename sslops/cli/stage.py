@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from sslops.app.blocked import remembered, seen
 from sslops.app.entry import Request, carry_out
 from sslops.app.heartbeats import note_good_run
 from sslops.app.job_secrets import tell_missing_secrets
@@ -15,6 +16,7 @@ from sslops.app.outcome import Outcome
 from sslops.cli import options
 from sslops.cli.options import current
 from sslops.cli.output import Form, finish
+from sslops.model.plan import Verb
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -75,7 +77,9 @@ def conduct(asked: Asked, plan: Callable[[Site], Plan], apply: Callable[[Site], 
         tell_missing_secrets(session, verb)
 
     def act(site: Site) -> Outcome:
-        return apply(site) if asked.request.apply else Outcome(plan(site))
+        if not asked.request.apply:
+            return seen(site, Outcome(plan(site)))
+        return remembered(site, apply(site), (Verb(verb),), is_partial=asked.request.is_partial)
 
     outcome = carry_out(session, asked.request, act)
     note_good_run(session, verb, asked.request, outcome)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from sslops.model.cause import Cause
 from sslops.model.inventory import Endpoint
 
 if TYPE_CHECKING:
@@ -48,19 +49,19 @@ class FirstUse:
     services: tuple[Live, ...]
     addresses: tuple[AddressSeen, ...] = ()
 
-    def unproven_host(self) -> str | None:
-        """Return why it is not certain that every host serves what is live; null when it is."""
+    def unproven_host(self) -> tuple[str, Cause] | None:
+        """Return why it is not certain that every host serves what is live, and the cause; null when it is."""
         live = [each for each in self.services if not (each.is_new and each.curr is None)]
         if not live:
-            return "no certificate is live yet"
+            return "no certificate is live yet", Cause.EARLIER_STEP
         for each in live:
             if each.curr is None:
-                return f"no certificate of {each.service} is live any more"
+                return f"no certificate of {each.service} is live any more", Cause.EARLIER_STEP
             if not each.hosts:
-                return f"no host serves {each.curr}"
+                return f"no host serves {each.curr}", Cause.NO_HOST
             host = next((host for host, settled in sorted(each.hosts.items()) if settled != each.curr), None)
             if host is not None:
-                return f"{host} is not proven to serve {each.curr}"
+                return f"{host} is not proven to serve {each.curr}", Cause.EARLIER_STEP
         return None
 
     def unproven_address(self) -> str | None:

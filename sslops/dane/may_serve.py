@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from sslops.dane.evidence import free_at, gone_at, is_broken, proposals, ready_at
 from sslops.dane.names import covers
 from sslops.dane.records import CA_USAGES, Index
+from sslops.model.cause import Cause
 from sslops.model.ledger import ApexEntry
 from sslops.model.names import format_time
 from sslops.model.plan import Hazard, HazardName, Verb
@@ -30,15 +31,21 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Whether a step may happen now; if not, until when it waits (null: until something changes) and why."""
+    """Whether a step may happen now; if not, until when it waits (null: no date is known), why, and its cause."""
 
     allowed: bool
     until: datetime | None = None
     why: str = ""
     hazard: Hazard | None = None
+    cause: Cause = Cause.EARLIER_STEP
 
 
 YES = Verdict(allowed=True)
+
+
+def refused(why: str, cause: Cause, until: datetime | None = None, hazard: Hazard | None = None) -> Verdict:
+    """Return the verdict that a step may not happen now."""
+    return Verdict(allowed=False, until=until, why=why, hazard=hazard, cause=cause)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +77,7 @@ class Gate:
         With *host* also over the names given up whose port there *service* may take over.
         """
         if service in self.blind:
-            return Verdict(allowed=False, why=self.blind[service])
+            return refused(self.blind[service], Cause.DNS_UNOBSERVED)
         own = self.names_of(service)
         inherited = () if host is None else self._given_up_near(service, host)
         verdicts = [self._name(*name, service, generation) for name in own]
@@ -100,7 +107,8 @@ class Gate:
         verdict = self._name(apex, owner, service, generation)
         if verdict.hazard is None or verdict.hazard.name is not HazardName.TLSA_MISSING:
             return verdict
-        return Verdict(allowed=False, why=f"{owner} is given up and still has records, and {service} may come there")
+        why = f"{owner} is given up and still has records, and {service} may come there"
+        return refused(why, Cause.EARLIER_STEP)
 
     def _find_given_up(self) -> Iterable[tuple[tuple[str, str], frozenset[ServiceId]]]:
         """Yield the names that have or had records of ours and are asked for by nobody; where DNS is mute, all had."""
@@ -155,7 +163,7 @@ class Gate:
     def _name(self, apex: str, owner: str, service: ServiceId, generation: GenerationId) -> Verdict:
         seen, entry = self.seen.get(apex), self.ledger.apex(apex) or ApexEntry()
         if seen is None:
-            return Verdict(allowed=False, why=f"DNS of {apex} could not be looked at")
+            return refused(f"DNS of {apex} could not be looked at", Cause.DNS_UNOBSERVED)
         refusal = _silent_server(owner, seen) or _unsigned(owner, seen)
         if refusal is not None:
             return refusal
@@ -171,7 +179,7 @@ class Gate:
         lost = {} if name is None else {params: gone_at(name, params) for params in name.gone}
         still = {params: until for params, until in lost.items() if until is None or until > self.now}
         return slowest(
-            Verdict(allowed=False, until=until, why=f"caches may still hold withdrawn {params} records of {owner}")
+            _held_by_caches(f"caches may still hold withdrawn {params} records of {owner}", until)
             for params, until in still.items()
         )
 
@@ -182,7 +190,7 @@ class Gate:
         if self._is_free(name):
             return YES
         why = f"caches may still hold withdrawn records of {owner}"
-        return Verdict(allowed=False, until=free_at(name), why=why)
+        return _held_by_caches(why, free_at(name))
 
     def _is_free(self, name: NameEntry) -> bool:
         free = free_at(name)
@@ -199,10 +207,11 @@ class Gate:
     ) -> Verdict:
         matching = self.keys.matching(owner, params, service, generation)
         if not matching:
-            return _missing(owner, f"{owner} has {params} records, and {service} cannot match them yet", service)
+            why = f"{owner} has {params} records, and {service} cannot match them yet"
+            return _missing(owner, why, service, Cause.UNMATCHABLE)
         if params.usage in CA_USAGES and not self.keys.is_named(owner, service, generation):
             why = f"the certificate of {generation} does not name the host of {owner}, which {params} asks for"
-            return _missing(owner, why, service)
+            return _missing(owner, why, service, Cause.UNMATCHABLE)
         return _soonest(self._record(record, service, generation, entry, seen) for record in sorted(matching))
 
     def _record(
@@ -217,7 +226,7 @@ class Gate:
         ready = ready_at(evidence)
         if ready > self.now:
             since = format_time(evidence.since)
-            return Verdict(allowed=False, until=ready, why=f"the record at {owner} is in DNS since {since} only")
+            return refused(f"the record at {owner} is in DNS since {since} only", Cause.CACHES, ready)
         return YES
 
 
@@ -263,19 +272,27 @@ def _not_everywhere(record: TlsaRecord, generation: GenerationId, service: Servi
     behind = sorted(server.server for server in seen.servers if not server.shows(record))
     if behind:
         why = f"{', '.join(behind)} does not show the record of {generation} at {record.owner} yet"
-        return Verdict(allowed=False, why=why)
-    return _missing(record.owner, f"the servers and the DNS base differ at {record.owner}", service)
+        return refused(why, Cause.NOT_LOADED)
+    why = f"the servers and the DNS base differ at {record.owner}"
+    return _missing(record.owner, why, service, Cause.NOT_LOADED)
 
 
-def _missing(owner: str, why: str, service: ServiceId) -> Verdict:
+def _held_by_caches(why: str, until: datetime | None) -> Verdict:
+    """Return the wait for caches; without a date some server still shows what the base has no more."""
+    return refused(why, Cause.NOT_LOADED if until is None else Cause.CACHES, until)
+
+
+def _missing(owner: str, why: str, service: ServiceId, cause: Cause = Cause.EARLIER_STEP) -> Verdict:
+    """Return the refusal for want of a record; publish adds it, unless the *cause* is another one."""
     hazard = Hazard(HazardName.TLSA_MISSING, owner, why, Verb.DEPLOY, service.group, service.name)
-    return Verdict(allowed=False, why=why, hazard=hazard)
+    return refused(why, cause, hazard=hazard)
 
 
 def _unsigned(owner: str, seen: ApexSeen) -> Verdict | None:
     """Return the refusal for a name that a validating resolver does not vouch for."""
     why = seen.unsigned.get(owner)
-    return None if why is None else Verdict(allowed=False, why=why, hazard=Hazard(HazardName.DNSSEC_BOGUS, owner, why))
+    hazard = Hazard(HazardName.DNSSEC_BOGUS, owner, why or "")
+    return None if why is None else refused(why, Cause.DNSSEC_BOGUS, hazard=hazard)
 
 
 def _silent_server(owner: str, seen: ApexSeen) -> Verdict | None:
@@ -283,10 +300,12 @@ def _silent_server(owner: str, seen: ApexSeen) -> Verdict | None:
     for server in seen.servers:
         if server.error is not None or owner not in server.answers:
             why = f"name server {server.server} gave no answer for {owner}: {server.error or 'not asked'}"
-            return Verdict(allowed=False, why=why, hazard=Hazard(HazardName.NS_UNREACHABLE, server.server, why))
+            hazard = Hazard(HazardName.NS_UNREACHABLE, server.server, why)
+            return refused(why, Cause.NS_UNREACHABLE, hazard=hazard)
         if owner in server.differing:
             why = f"the addresses of name server {server.server} disagree about {owner}"
-            return Verdict(allowed=False, why=why, hazard=Hazard(HazardName.NS_LAGGING, server.server, why))
+            hazard = Hazard(HazardName.NS_LAGGING, server.server, why)
+            return refused(why, Cause.NS_LAGGING, hazard=hazard)
     if not seen.servers:
-        return Verdict(allowed=False, why=f"no name server is known for {owner}")
+        return refused(f"no name server is known for {owner}", Cause.DNS_UNOBSERVED)
     return None

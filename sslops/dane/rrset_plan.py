@@ -16,6 +16,7 @@ from sslops.dane.records import CA_USAGES, Index, is_listed, standing
 from sslops.dane.rrset_inputs import needed, new_at, proven_hosts
 from sslops.dane.rrset_rules import AtName, Claim, Stay
 from sslops.inventory.reach import deliveries, hosts_serving
+from sslops.model.cause import Cause
 from sslops.model.names import CA_GROUP
 from sslops.model.plan import Hazard, HazardName, Verb, Wait
 from sslops.model.tlsa import EMPTY, Rrset, TlsaRecord
@@ -151,20 +152,22 @@ class Owner:
     def _stop(self) -> Stay | None:
         """Return why the name is left alone for now: a person's wish, or because not all could be looked at."""
         if self.apex not in self.world.seen:
-            return Stay("its DNS could not be looked at")
+            why = f": {self.world.failed[self.apex]}" if self.apex in self.world.failed else ""
+            return Stay(f"its DNS could not be looked at{why}", Cause.DNS_UNOBSERVED)
         inventory, former = self.world.inventory, self._former()
         for service in (*self._asked, *former):
             known = inventory.services.get(service)
             hold = inventory.hold_on(known, self.world.now) if known else None
             if hold is not None:
-                return Stay(f"held: {hold.reason}", hold.until)
+                return Stay(f"held: {hold.reason}", Cause.HOLD, hold.until)
         for service in former:
             group = inventory.groups.get(service.group)
             if group is not None and not group.active:
-                return Stay(f"the group of {service} is not active")
+                return Stay(f"the group of {service} is not active", Cause.FROZEN)
             # Which names it has comes from its MX; not to know is no reason to give one up.
             if service.group in self.world.failed:
-                return Stay(f"its DNS could not be looked at: {self.world.failed[service.group]}")
+                why = f"its DNS could not be looked at: {self.world.failed[service.group]}"
+                return Stay(why, Cause.DNS_UNOBSERVED)
         return None
 
     def _while_silent(self, found: Becomes) -> Becomes:
@@ -179,7 +182,8 @@ class Owner:
         current = self._current
         kept = Rrset(found.rrset.ttl_seconds or current.ttl_seconds, found.rrset.records | current.records)
         why = f"nothing is withdrawn: name server {silent[0]} gave no answer (--accept ns-unreachable={silent[0]})"
-        return replace(found, rrset=kept, waits=(*found.waits, self._wait(Stay(why))))
+        stay = Stay(why, Cause.NS_UNREACHABLE)
+        return replace(found, rrset=kept, waits=(*found.waits, self._wait(stay)))
 
     # A name that nobody asks for any more.
 
@@ -187,7 +191,8 @@ class Owner:
         if not self.seen.base:
             return Becomes(EMPTY)
         if self.world.failed and not self._former():
-            return self._unchanged(Stay("not every name of the inventory is known: some DNS could not be looked at"))
+            why = "not every name of the inventory is known: some DNS could not be looked at"
+            return self._unchanged(Stay(why, Cause.DNS_UNOBSERVED))
         stay = self._stay_of_retired()
         if stay is not None:
             return self._unchanged(stay)
@@ -209,7 +214,8 @@ class Owner:
             for service in services
             if service in entry.services and entry.serves(service).may_serve
         }
-        return next((Stay(f"{each} is retired, and {hosts[each]} may still serve it") for each in sorted(hosts)), None)
+        whys = (f"{each} is retired, and {hosts[each]} may still serve it" for each in sorted(hosts))
+        return next((Stay(why, Cause.STILL_SERVED) for why in whys), None)
 
     def _is_in_the_way(self) -> bool:
         """Whether something that is new to a host waits for this name: it comes in the place of what is retired."""
@@ -230,9 +236,10 @@ class Owner:
         if unsigned is not None:
             hazard = Hazard(HazardName.DNSSEC_BOGUS, self.owner, unsigned, Verb.PUBLISH, *self._who)
             return Becomes(EMPTY, (), (hazard,))
-        why = first.unproven_host()
-        if why is not None:
-            return Becomes(EMPTY, (self._wait(Stay(f"{why}, so {self.owner} gets no first record")),))
+        obstacle = first.unproven_host()
+        if obstacle is not None:
+            why, cause = obstacle
+            return Becomes(EMPTY, (self._wait(Stay(f"{why}, so {self.owner} gets no first record", cause)),))
         address = first.unproven_address()
         if address is None:
             return None
@@ -261,7 +268,7 @@ class Owner:
             why = self._still_served(service, shown)
             if why is not None:
                 claims.append(Claim(service, needed(service, self.world), is_asked=False))
-                stays.append(Stay(f"the records of {service} stay: {why}"))
+                stays.append(Stay(f"the records of {service} stay: {why}", Cause.STILL_SERVED))
         claims = self._with_forgotten(self._with_unknown(claims), shown, stays)
         strangers, others = self._strangers(), self._served_by_others(claims, shown)
         is_mixed = bool(strangers or self.seen.foreign)
@@ -301,7 +308,7 @@ class Owner:
         if shown is None or not forgotten or self.world.consents.cover(self._unproven(shown)):
             return claims
         why = f"{self._shown_words(shown)}, and the ledger that knew who serves what was lost"
-        stays.extend(Stay(f"the records of {service} stay: {why}") for service in sorted(forgotten))
+        stays.extend(Stay(f"the records of {each} stay: {why}", Cause.STILL_SERVED) for each in sorted(forgotten))
         known = {claim.service: claim for claim in claims}
         for service, ids in forgotten.items():
             claim = known.get(service) or Claim(service, needed(service, self.world), is_asked=False)
@@ -323,22 +330,22 @@ class Owner:
                 return f"{host} may still serve it"
         return None if shown is None else self._shown_words(shown)
 
-    def _served_by_others(self, claims: list[Claim], shown: str | None) -> str | None:
+    def _served_by_others(self, claims: list[Claim], shown: str | None) -> Stay | None:
         """Return why something that is not ours may still be served under this name; null when it certainly is not."""
         unknown = next((claim.needed.unknown[0] for claim in claims if claim.needed.unknown), None)
         if unknown is not None:
-            return f"{unknown} is not proven"
+            return Stay(f"{unknown} is not proven", Cause.EARLIER_STEP)
         new = next((service for service in self._asked if not self._is_served(service)), None)
         if new is not None:
-            return f"{new} is not served yet"
-        return None if shown is None else self._shown_words(shown)
+            return Stay(f"{new} is not served yet", Cause.EARLIER_STEP)
+        return None if shown is None else Stay(self._shown_words(shown), Cause.UNVERIFIED)
 
     def _kept_strangers(
-        self, strangers: frozenset[TlsaRecord], others: str | None, stays: list[Stay], hazards: list[Hazard]
+        self, strangers: frozenset[TlsaRecord], others: Stay | None, stays: list[Stay], hazards: list[Hazard]
     ) -> frozenset[TlsaRecord]:
         """Return those records of nobody that stay: all of them, until nothing can need them and a person says so."""
         if others is not None:
-            stays.append(Stay(f"records that are not ours stay: {others}"))
+            stays.append(replace(others, why=f"records that are not ours stay: {others.why}"))
             return strangers
         hazard = self._hazard(f"{self.owner} has records that no generation explains, and nothing needs")
         if self.world.consents.cover(hazard):
@@ -384,7 +391,7 @@ class Owner:
     def _wait(self, stay: Stay) -> Wait:
         group, service = self._who
         fatal = is_failure(self.names, self.world, stay.until)
-        return Wait(Verb.PUBLISH, group, service, self.owner, stay.until, stay.why, fatal=fatal)
+        return Wait(Verb.PUBLISH, group, service, self.owner, stay.until, stay.why, stay.cause, fatal=fatal)
 
     def _hazard(self, why: str) -> Hazard:
         return Hazard(HazardName.TLSA_FOREIGN, self.owner, why, Verb.PUBLISH, *self._who)

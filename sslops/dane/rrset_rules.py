@@ -10,10 +10,11 @@ False
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from sslops.dane.records import CA_USAGES
+from sslops.model.cause import Cause
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -115,15 +116,16 @@ class AtName:
     """Since when, or from when on, no cache can lack a record; for records with evidence."""
     nobodys: frozenset[TlsaRecord] = frozenset()
     """Records in base that are about no generation of ours, and stay."""
-    others: str | None = None
+    others: Stay | None = None
     """Why something that none of the claims knows may be served, so that no combination can be complete."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stay:
-    """Why something does not change now, and until when (null: until something else changes)."""
+    """Why something does not change now, the cause, and until when (null: no date is known)."""
 
     why: str
+    cause: Cause
     until: datetime | None = None
 
 
@@ -175,21 +177,30 @@ def target(at: AtName, seen: NameSeen, keys: Keys) -> Target:
     lacks = {params: lack(at, params, keys) for params in at.wanted | seen.combinations | _of(seen.base)}
     new = at.wanted - seen.combinations
     coming = frozenset(params for params in new if at.others is None and lacks[params] is None)
-    late = [Stay(f"no {params} records yet: {lacks[params] or at.others}") for params in sorted(new - coming)]
+    late = [_late(params, lacks[params] or at.others) for params in sorted(new - coming)]
     old, stays = _old(at, seen, lacks, keys)
     copied = _copied(at, seen, keys)
     late += [
-        Stay(f"no {params} records: others keep copies of ours beside the include file") for params in sorted(copied)
+        Stay(f"no {params} records: others keep copies of ours beside the include file", Cause.UNMANAGED_RECORDS)
+        for params in sorted(copied)
     ]
     there = (seen.combinations - copied) | coming
     required = frozenset(record for params in there - old for record in _required(at, params, keys))
     leaving = frozenset(record for record in seen.base - required - at.nobodys if record.params not in old)
     unknown = frozenset(record for record in leaving if lacks[record.params] is not None)
     if unknown:
+        reasons = {reason for record in unknown if (reason := lacks[record.params])}
         stays += [
-            Stay(f"nothing is withdrawn while {lack}") for lack in sorted({str(lacks[r.params]) for r in unknown})
+            replace(reason, why=f"nothing is withdrawn while {reason.why}")
+            for reason in sorted(reasons, key=lambda stay: stay.why)
         ]
     return Target(required | at.nobodys | unknown | (leaving & seen.underway), tuple(late + stays))
+
+
+def _late(params: TlsaParams, lack: Stay | None) -> Stay:
+    """Return why the records of a new combination do not come yet."""
+    lack = lack or Stay("not all of it can be published at once", Cause.EARLIER_STEP)
+    return replace(lack, why=f"no {params} records yet: {lack.why}")
 
 
 def _copied(at: AtName, seen: NameSeen, keys: Keys) -> frozenset[TlsaParams]:
@@ -208,24 +219,25 @@ def _required(at: AtName, params: TlsaParams, keys: Keys) -> frozenset[TlsaRecor
     return frozenset(record for record in made | standing if record is not None)
 
 
-def lack(at: AtName, params: TlsaParams, keys: Keys) -> str | None:
+def lack(at: AtName, params: TlsaParams, keys: Keys) -> Stay | None:
     """Return why the records of one combination are not complete: something may be served that has none."""
     for claim in at.claims:
         if claim.needed.unknown:
-            return f"{claim.needed.unknown[0]} is not proven"
+            return Stay(f"{claim.needed.unknown[0]} is not proven", Cause.EARLIER_STEP)
         for each in sorted(claim.needed.ids):
             if not keys.may_be_served(claim.service, each):
                 continue
             if params.usage in CA_USAGES and not keys.is_named(at.owner, claim.service, each):
-                return f"the certificate of {claim.service} {each} does not name the host"
+                why = f"the certificate of {claim.service} {each} does not name the host"
+                return Stay(why, Cause.UNMATCHABLE)
             if claim.record(at.owner, params, each, keys) is None:
                 issuers = "none of its tlsa_issuers is in the chain of" if claim.is_listed else "it cannot be told for"
-                return f"{issuers} {claim.service} {each}"
+                return Stay(f"{issuers} {claim.service} {each}", Cause.UNMATCHABLE)
     return None
 
 
 def _old(
-    at: AtName, seen: NameSeen, lacks: Mapping[TlsaParams, str | None], keys: Keys
+    at: AtName, seen: NameSeen, lacks: Mapping[TlsaParams, Stay | None], keys: Keys
 ) -> tuple[frozenset[TlsaParams], list[Stay]]:
     """Return the combinations that may go now, all their records at once, and why others stay.
 
@@ -238,26 +250,27 @@ def _old(
         return frozenset(), []
     why = _old_in_the_way(at, seen, lacks, unwanted)
     if why is not None:
-        return frozenset(), [Stay(f"{what} {why}")]
+        return frozenset(), [replace(why, why=f"{what} {why.why}")]
     ready = [at.ready.get(record) for params in at.wanted for record in _served(at, params, keys)]
     known = [moment for moment in ready if moment is not None]
     if len(known) < len(ready):
-        return frozenset(), [Stay(f"{what} until every server shows the new ones")]
+        return frozenset(), [Stay(f"{what} until every server shows the new ones", Cause.NOT_LOADED)]
     until = max(known, default=at.now)
     if until > at.now:
-        return frozenset(), [Stay(f"{what} until no cache can lack the new ones", until)]
+        return frozenset(), [Stay(f"{what} until no cache can lack the new ones", Cause.CACHES, until)]
     return unwanted, []
 
 
 def _old_in_the_way(
-    at: AtName, seen: NameSeen, lacks: Mapping[TlsaParams, str | None], unwanted: frozenset[TlsaParams]
-) -> str | None:
+    at: AtName, seen: NameSeen, lacks: Mapping[TlsaParams, Stay | None], unwanted: frozenset[TlsaParams]
+) -> Stay | None:
     """Return why the combinations *unwanted* cannot go whatever the age of the others is."""
     if not at.wanted <= _of(seen.base) & seen.combinations or any(lacks[params] for params in at.wanted):
-        return "until the new ones are published"
+        return Stay("until the new ones are published", Cause.EARLIER_STEP)
     if unwanted & (_of(seen.foreign) | _of(at.nobodys)):
-        return "beside those that are not ours"
-    return "because an open proposal has them" if unwanted & _of(seen.proposed) else None
+        return Stay("beside those that are not ours", Cause.UNMANAGED_RECORDS)
+    is_proposed = bool(unwanted & _of(seen.proposed))
+    return Stay("because an open proposal has them", Cause.REVIEW) if is_proposed else None
 
 
 def _served(at: AtName, params: TlsaParams, keys: Keys) -> frozenset[TlsaRecord]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from sslops.errors import UsageError
 from sslops.inventory.reach import deliveries
+from sslops.model.cause import Cause
 from sslops.model.names import ServiceId
 from sslops.model.plan import Action, Consents, Hazard, HazardName, Plan, Verb, Wait
 
@@ -133,7 +134,7 @@ def left_behind(world: World, closed: Mapping[str, frozenset[ServiceId]]) -> Ite
     for name, entry in sorted(world.ledger.hosts.items()):
         if name not in known and entry.services.keys() - closed.get(name, frozenset()):
             why = f"'{name}' left the inventory and may still serve; sslops deploy --forget {name} ends that"
-            yield Wait(Verb.DEPLOY, "", "", name, None, why)
+            yield Wait(Verb.DEPLOY, "", "", name, None, why, Cause.HOST_REMOVED)
 
 
 def former(delivery: Delivery, world: World) -> frozenset[ServiceId]:
@@ -252,7 +253,7 @@ class Judged:
         self._entry = world.ledger.host(delivery.host.name)
         self.waits: list[Wait] = []
         self.hazards: list[Hazard] = []
-        self._stopped: dict[ServiceId, str] = {}
+        self._stopped: dict[ServiceId, tuple[str, Cause]] = {}
         self._former = former(delivery, world)
         due = dict(self._due())
         while blocked := [service for service in due if self._is_blocked(service)]:
@@ -267,7 +268,8 @@ class Judged:
     def _left(self, service: ServiceId) -> Wait:
         now = "keeps copies of this only" if service in self._delivery.services else "gets this no more"
         why = f"it {now}, and may still serve it until its files are gone or its port shows something else"
-        return Wait(Verb.DEPLOY, service.group, service.name, self._delivery.host.name, None, why)
+        host = self._delivery.host.name
+        return Wait(Verb.DEPLOY, service.group, service.name, host, None, why, Cause.STILL_SERVED)
 
     def _due(self) -> Iterator[tuple[ServiceId, GenerationId]]:
         asked_for = services_for(self._delivery, self._options)
@@ -275,7 +277,7 @@ class Judged:
             if service in self._former or not is_due(service, self._world, self._entry):
                 continue
             if service not in asked_for:
-                self._stopped[service] = "it is not settled there, and not among the targets"
+                self._stopped[service] = "it is not settled there, and not among the targets", Cause.EARLIER_STEP
                 continue
             curr = self._world.branches.main[service].slots.curr
             if curr is not None and self._may(service, curr):
@@ -285,10 +287,10 @@ class Judged:
         inventory, served = self._world.inventory, self._entry.serves(service)
         hold = inventory.hold_on(inventory.services[service], self._world.now)
         if hold is not None:
-            return self._wait(service, hold.until, f"held: {hold.reason}")
+            return self._wait(service, hold.until, f"held: {hold.reason}", Cause.HOLD)
         if served.retry_at is not None and served.retry_at > self._world.now and not self._options.is_insistent:
             times = f"{served.failures} times" if served.failures > 1 else "once"
-            return self._wait(service, served.retry_at, f"restart or verification failed {times}")
+            return self._wait(service, served.retry_at, f"restart or verification failed {times}", Cause.BACKOFF)
         if service not in self._delivery.serving:
             return True
         verdict = self._verdicts(service, generation, self._delivery.host)
@@ -296,13 +298,13 @@ class Judged:
             return True
         if verdict.hazard is not None:
             self.hazards.append(verdict.hazard)
-        return self._wait(service, verdict.until, verdict.why)
+        return self._wait(service, verdict.until, verdict.why, verdict.cause)
 
-    def _wait(self, service: ServiceId, until: datetime | None, why: str) -> bool:
+    def _wait(self, service: ServiceId, until: datetime | None, why: str, cause: Cause) -> bool:
         host = self._delivery.host.name
         fatal = _outlives(self._entry.serves(service), service, self._world, until)
-        self.waits.append(Wait(Verb.DEPLOY, service.group, service.name, host, until, why, fatal=fatal))
-        self._stopped[service] = why
+        self.waits.append(Wait(Verb.DEPLOY, service.group, service.name, host, until, why, cause, fatal=fatal))
+        self._stopped[service] = why, cause
         return False
 
     def _unsettled_and_stopped(self, services: frozenset[ServiceId]) -> ServiceId | None:
@@ -320,7 +322,8 @@ class Judged:
         for part in self._delivery.parts:
             other = self._unsettled_and_stopped(part.services)
             if service in part.services and part.restart_cmd and other not in {None, service}:
-                return not self._wait(service, None, f"the restart would reach '{other}' too: {self._stopped[other]}")
+                why, cause = self._stopped[other]
+                return not self._wait(service, None, f"the restart would reach '{other}' too: {why}", cause)
         return False
 
     def _forced(self, due: dict[ServiceId, GenerationId]) -> frozenset[str]:
@@ -362,7 +365,8 @@ class Judged:
             if stopped is not None or (until > now and not self._options.is_insistent):
                 why = f"the restart would reach '{stopped}' too" if stopped else "the restart failed before"
                 host = self._delivery.host.name
-                self.waits.append(Wait(Verb.DEPLOY, apex, "", host, until if until > now else None, why))
+                cause = self._stopped[stopped][1] if stopped is not None else Cause.BACKOFF
+                self.waits.append(Wait(Verb.DEPLOY, apex, "", host, until if until > now else None, why, cause))
                 return True
         return False
 
@@ -437,7 +441,7 @@ def _without_files(world: World, options: DeployOptions) -> Iterator[Wait]:
                 f"'{main}' makes {state.slots.curr} live, and its files are not on '{main}' any more; "
                 f"revert the commit that deleted 'state/{service}/{state.slots.curr}'"
             )
-            yield Wait(Verb.DEPLOY, service.group, service.name, "serve", None, why, fatal=True)
+            yield Wait(Verb.DEPLOY, service.group, service.name, "serve", None, why, Cause.FILES_LOST, fatal=True)
 
 
 def plan_of(decision: Decision, branches: Branches) -> Plan:

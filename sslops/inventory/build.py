@@ -164,6 +164,7 @@ def settings(plain: Plain) -> Settings:
                 "clean_keep": "clean_keep",
                 "renew_expire_days_spread": "renew_expire_days_spread",
                 "dns_check_delay": "dns_check_delay_seconds",
+                "blocked_grace_mins": "blocked_grace_minutes",
             },
         ),
     )

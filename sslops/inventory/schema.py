@@ -123,6 +123,8 @@ class Globals(Table):
     """Name servers that are asked too before ACME validation."""
     post_copy_cmd: list[tuple[HostName, Words]] | None = None
     """`[host, command]`: run here as `command host` after something was copied to that host."""
+    blocked_grace_mins: Minutes | None = None
+    """Minutes until what is blocked is a failure, for every cause; without it docs/exit-codes.md says how long."""
     hold: HoldTable | None = None
     """Keeps the bot away from everything."""
 

@@ -21,12 +21,13 @@ from sslops.acme.order_rules import (
     retry_at,
 )
 from sslops.errors import AcmeError, NoIdentity, SslopsError, StateError
-from sslops.issue.rules import is_alarming, newest, renewal_time
+from sslops.issue.rules import blocked_since, is_alarming, newest, renewal_time
 from sslops.issue.steps import Drafter, Failure, Outcome, looked_at
 from sslops.model.acme import ChallengeType, OrderStatus, OrderWish
+from sslops.model.cause import Cause
 from sslops.model.change import Change, GenerationFiles
 from sslops.model.names import ServiceId
-from sslops.model.plan import Verb, Wait
+from sslops.model.plan import Obstacle, Verb, Wait
 from sslops.model.state import Order, Status
 from sslops.pki.certificate import names_ca, split_chain
 from sslops.pki.request import request_in
@@ -57,6 +58,8 @@ class Job:
     document: bytes | None = None
     """The encrypted key, while it has to be written."""
     is_stored: bool = False
+    begun_at: datetime | None = None
+    """Since when it could be issued if nothing blocked it; null: not known here."""
     is_alarming: bool = False
     """Whether the certificate in use ends so soon that a renewal which waits for somebody has failed."""
     order: OrderSeen | None = None
@@ -109,11 +112,15 @@ class Job:
             order = replace(self.generation.order, challenges=self._challenges())
             self.generation = replace(self.generation, order=order)
 
-    def waits(self, what: str, why: str) -> None:
-        """Leave it as it is for a later run, which has until the order's end; it is a failure where time is short."""
-        until = self.generation.order.expires if self.generation.order is not None else None
+    def waits(self, what: str, why: str, cause: Cause) -> None:
+        """Leave it as it is for a later run, which has until the order's end; it is a failure where time is short.
+
+        Only what the CA does by itself has the order's end as its date: nobody else has promised to be done by then.
+        """
+        order = self.generation.order
+        until = order.expires if order is not None and cause is Cause.ORDER_PENDING else None
         key = self.service.id
-        self.wait = Wait(Verb.RENEW, key.group, key.name, what, until, why, fatal=self.is_alarming)
+        self.wait = Wait(Verb.RENEW, key.group, key.name, what, until, why, cause, self.is_alarming, self.begun_at)
 
     def fail(self, error: SslopsError, now: datetime) -> None:
         """Count a failure: an order that came to nothing is forgotten, one that a weak server holds is kept."""
@@ -237,7 +244,7 @@ class Orders:
                 self.sleep(step)
                 waited, pause, active = waited + step, min(pause * _POLL_BACKOFF, _LONGEST_POLL), still
         for job in (job for job in active if not job.is_over):
-            job.waits("order", f"'{job.ca.name}' is still at work on the order")
+            job.waits("order", f"'{job.ca.name}' is still at work on the order", Cause.ORDER_PENDING)
 
     def _each(self, jobs: Sequence[Job], act: Callable[[Job], None]) -> None:
         def attempt(job: Job) -> None:
@@ -433,6 +440,8 @@ class Batch:
             is_stored=is_stored,
             is_alarming=not self.is_rehearsal
             and is_alarming(self.inventory, draft.service, found, self.outside.clock.now()),
+            begun_at=blocked_since(self.inventory, draft.service, found, self.outside.clock.now())
+            or (None if known is None else known.created_at),
             shown=frozenset(proof for one in (known, found.next) if one is not None for proof in proofs_of(one.order)),
             written=written,
         )
@@ -467,7 +476,7 @@ class Batch:
                 accounts[ca] = known
             except NoIdentity as error:
                 for job in _at(ca, jobs):
-                    job.waits("account", error.what)
+                    job.waits("account", error.what, Cause.KEY_NOT_HERE)
             except SslopsError as error:
                 self._stumble(_at(ca, jobs), error)
         if made:
@@ -581,7 +590,9 @@ class Batch:
         for job in jobs:
             lacking = {proof: missing[proof] for proof in job.proofs if proof in missing}
             if lacking:
-                job.waits("challenge", solver.obstacle or f"{_first(lacking)}; the next run looks again")
+                why = f"{_first(lacking)}; the next run looks again"
+                obstacle = solver.obstacle or Obstacle("challenge", why, Cause.CHALLENGE_NOT_SHOWN)
+                job.waits(obstacle.what, obstacle.why, obstacle.cause)
 
     def _clean(self, jobs: Sequence[Job]) -> None:
         """Take away what nobody looks at any more; what a later run still needs stays."""

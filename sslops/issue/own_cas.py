@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 
 from sslops.errors import NoIdentity, SslopsError, StateError
 from sslops.issue.rules import obstacle, signing_generation
+from sslops.model.cause import Cause
 from sslops.model.certificates import Validity
 from sslops.model.names import CA_GROUP, ServiceId
+from sslops.model.plan import Obstacle
 from sslops.pki import certificate
 
 if TYPE_CHECKING:
@@ -23,14 +25,6 @@ if TYPE_CHECKING:
 
 
 KEY_FILE = "privkey.pem.sops"
-
-
-@dataclass(frozen=True, slots=True)
-class Obstacle:
-    """Why a step cannot be taken yet: *what* is waited for, and the sentence for a person."""
-
-    what: str
-    why: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +112,7 @@ class OwnCas:
         try:
             return self._vault.decrypt(key_path(ca, generation), document or self._file(ca, generation, KEY_FILE))
         except NoIdentity:
-            return Obstacle("ca-key", f"the key of '{ca}' cannot be opened here")
+            return Obstacle("ca-key", f"the key of '{ca}' cannot be opened here", Cause.KEY_NOT_HERE)
 
     def _open(self, ca: ServiceId) -> OpenCa | Obstacle:
         made = self._made.get(ca)
@@ -126,7 +120,7 @@ class OwnCas:
         why = obstacle(ca, generation, self._now, None)
         service = self._inventory.services.get(ca)
         if why is not None or generation is None or generation.issued is None or service is None or service.ca is None:
-            return Obstacle("signer", why or f"the inventory has no own CA '{ca}'")
+            return Obstacle("signer", why or f"the inventory has no own CA '{ca}'", Cause.SIGNER)
         key = self.key(ca, generation.id)
         if isinstance(key, Obstacle):
             return key

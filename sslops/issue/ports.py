@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from sslops.model.change import AccountChange, Change
     from sslops.model.inventory import KeySpec
     from sslops.model.names import GenerationId, ServiceId
+    from sslops.model.plan import Obstacle
     from sslops.model.secret import Secret
 
 
@@ -149,7 +150,7 @@ class Solver(Protocol):
     """Shows proofs by one challenge type. Another type (dns-persist-01, say) is another class with these methods."""
 
     @property
-    def obstacle(self) -> str | None:
+    def obstacle(self) -> Obstacle | None:
         """Why it is of no use to wait for what was published last: a person has to act first; null when it is."""
         ...
 

@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from sslops.acme.limits import Budget
+from sslops.model.cause import Cause
 from sslops.model.certificates import Validity
 from sslops.model.inventory import CaType, KeyLifecycle
 from sslops.model.names import ServiceId, format_time
@@ -212,6 +213,19 @@ def is_alarming(inventory: Inventory, service: Service, state: ServiceState, now
     return now >= ends - max(ends - due, timedelta()) / 3
 
 
+def blocked_since(inventory: Inventory, service: Service, state: ServiceState, now: datetime) -> datetime | None:
+    """Return since when a step of renew that is blocked now should have happened; null when that is not known here.
+
+    A renewal is blocked since it was due, what was begun for another reason since its key was made.
+    """
+    present = newest(state)
+    due = None if present is None else renewal_time(inventory, service, present, state.slots)
+    if due is not None and due <= now:
+        return due
+    begun = state.next
+    return begun.created_at if begun is not None and begun.issued is None and begun.reason in _BEGINNINGS else None
+
+
 def _by_rule(settings: Settings, service: Service, generation: GenerationId, validity: Validity) -> datetime:
     return renew_at(validity, settings, service, generation, service.renew_expire_days)
 
@@ -234,14 +248,17 @@ def _blocked(view: _View) -> Wait | None:
     hold = inventory.hold_on(service, view.now)
     ca = inventory.cas.get(service.signing_ca)
     if not inventory.groups[service.id.group].active:
-        return _wait(view, "inactive", None, f"group '{service.id.group}' is not active")
+        # Only the command line can have asked for it.
+        return _wait(view, "inactive", None, f"group '{service.id.group}' is not active", Cause.IMPOSSIBLE)
     if hold is not None:
-        return _wait(view, "hold", hold.until, f"on hold: {hold.reason}")
+        return _wait(view, "hold", hold.until, f"on hold: {hold.reason}", Cause.HOLD)
     if view.options.staging and (ca is None or ca.staging_directory is None or ca.type is not CaType.ACME):
-        return _wait(view, "staging", None, f"there is no staging for CA '{service.signing_ca}'")
+        cause = Cause.NOT_REHEARSED if view.options.targets is None else Cause.IMPOSSIBLE
+        return _wait(view, "staging", None, f"there is no staging for CA '{service.signing_ca}'", cause)
     if slots.retry_at is not None and slots.retry_at > view.now and not view.options.force:
         reason = view.standing.failure if view.standing is not None and view.standing.failure else ""
-        return _wait(view, "retry", slots.retry_at, f"failed {slots.failures} times{reason and ': '}{reason}")
+        why = f"failed {slots.failures} times{reason and ': '}{reason}"
+        return _wait(view, "retry", slots.retry_at, why, Cause.BACKOFF)
     return None
 
 
@@ -298,7 +315,8 @@ def _standing_key(view: _View) -> Action | Wait:
     """Make the following generation's key once the roll to the present one is live."""
     if view.live is not None and view.live == view.state.slots.curr:
         return _action(view, What.KEY, Reason.STANDING_KEY)
-    return _wait(view, "key", None, f"the roll to {view.state.slots.curr} is not on the main branch yet")
+    why = f"the roll to {view.state.slots.curr} is not on the main branch yet"
+    return _wait(view, "key", None, why, Cause.REVIEW)
 
 
 def _issue(view: _View, reason: Reason, key_of: Generation | None) -> Action | Wait:
@@ -307,9 +325,8 @@ def _issue(view: _View, reason: Reason, key_of: Generation | None) -> Action | W
         key_of = view.state.curr
         if key_of is None or key_of.csr_sha256 != view.fingerprint:
             why = "the key of curr cannot be used again: its CSR does not say what the inventory says"
-            return _wait(
-                view, "reuse-key", None, why if key_of else "there is no curr whose key could be used", fatal=True
-            )
+            why = why if key_of else "there is no curr whose key could be used"
+            return _wait(view, "reuse-key", None, why, Cause.IMPOSSIBLE, fatal=True)
     if key_of is None or key_of.csr_sha256 != view.fingerprint:
         return _action(view, What.ISSUE, reason)
     return _action(view, What.ISSUE if key_of is view.standing else What.REISSUE, reason, key_of.id)
@@ -348,13 +365,19 @@ def _signer_wait(
         return None
     signer = view.inventory.signer_of(view.service)
     if signer is None:
-        return _wait(view, "signer", None, f"no own CA '{view.service.signing_ca}' in the inventory", fatal=True)
+        unknown = f"no own CA '{view.service.signing_ca}' in the inventory"
+        return _wait(view, "signer", None, unknown, Cause.SIGNER, fatal=True)
     step = decided.get(signer)
     if isinstance(step, Action) and What(step.what).signs:
         return None
     ends = view.newest.issued.not_after if reason is Reason.DUE and view.newest and view.newest.issued else None
     why = obstacle(signer, signing_generation(branches.next[signer]), view.now, ends)
-    return None if why is None else _wait(view, "signer", None, why)
+    if why is None:
+        return None
+    # What keeps the signer keeps what it signs.
+    if isinstance(step, Wait):
+        return _wait(view, "signer", step.until, f"{why} ({step.why})", step.cause)
+    return _wait(view, "signer", None, why, Cause.SIGNER)
 
 
 def _charge(
@@ -378,19 +401,20 @@ def _charge(
             cost = budget.order(view.service, inventory, view.state)
             if cost.until is not None:
                 why = f"'{ca.name}' allows no more than {budget.why(view.service, inventory)}"
-                decided[key] = _wait(view, "limit", cost.until, why)
+                decided[key] = _wait(view, "limit", cost.until, why, Cause.CA_LIMIT)
             else:
                 decided[key] = replace(outcome, why=f"{outcome.why}; {cost.words}")
 
 
-def _wait(view: _View, what: str, until: datetime | None, why: str, *, fatal: bool = False) -> Wait:
+def _wait(view: _View, what: str, until: datetime | None, why: str, cause: Cause, *, fatal: bool = False) -> Wait:
     """Return a wait; one that would outlive the certificate, or may do so, is a failure."""
     key, issued = view.service.id, view.newest.issued if view.newest is not None else None
     if until is None and not view.options.staging:
         fatal = fatal or is_alarming(view.inventory, view.service, view.state, view.now)
     elif until is not None and issued is not None:
         fatal = fatal or until >= issued.not_after
-    return Wait(Verb.RENEW, key.group, key.name, what, until, why, fatal=fatal)
+    since = blocked_since(view.inventory, view.service, view.state, view.now)
+    return Wait(Verb.RENEW, key.group, key.name, what, until, why, cause, fatal, since)
 
 
 def _action(view: _View, what: What, reason: Reason, key_of: GenerationId | None = None) -> Action:

@@ -7,11 +7,12 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from sslops.errors import SslopsError, StateError
-from sslops.issue.own_cas import KEY_FILE, Draft, Obstacle, OwnCas, SignedBy
+from sslops.issue.own_cas import KEY_FILE, Draft, OwnCas, SignedBy
 from sslops.issue.rules import (
     ASKED,
     Reason,
     What,
+    blocked_since,
     ends_no_later,
     is_alarming,
     is_root,
@@ -20,9 +21,10 @@ from sslops.issue.rules import (
     signers_above,
     signing_generation,
 )
+from sslops.model.cause import Cause
 from sslops.model.change import Change, GenerationFiles
 from sslops.model.names import ServiceId, format_time, generation_id
-from sslops.model.plan import Verb, Wait
+from sslops.model.plan import Obstacle, Verb, Wait
 from sslops.model.state import Generation, Issued, Status
 from sslops.pki import certificate
 from sslops.pki.lifetime import validity
@@ -124,12 +126,12 @@ class Drafter:
         """Let the signer sign; what it signed is looked at before it counts."""
         signer = self._inventory.signer_of(draft.service)
         if signer is None:
-            return Obstacle("signer", f"no own CA '{draft.service.signing_ca}' in the inventory")
+            return Obstacle("signer", f"no own CA '{draft.service.signing_ca}' in the inventory", Cause.SIGNER)
         ca = self._cas.opened(signer)
         if isinstance(ca, Obstacle):
             return ca
         if draft.action.reason == Reason.DUE and not self._would_last_longer(draft.service, ca):
-            return Obstacle("signer", ends_no_later(ca.service, ca.validity.not_after))
+            return Obstacle("signer", ends_no_later(ca.service, ca.validity.not_after), Cause.SIGNER)
         request = request_in(self._inventory, draft.service)
         cert = ca.signer.sign(request, _csr(draft), validity(self._now, ca.sign_end_days, ca.validity))
         signed_by = SignedBy(ca.service, ca.generation)
@@ -382,7 +384,8 @@ def _wait(action: Action, obstacle: Obstacle, present: _Present) -> Wait:
     ends = None if known is None or known.issued is None else known.issued.not_after
     why = obstacle.why if ends is None else f"{obstacle.why}; the newest certificate ends on {format_time(ends)}"
     fatal = is_alarming(present.inventory, service, state, present.now)
-    return Wait(Verb.RENEW, action.group, action.service, obstacle.what, None, why, fatal=fatal)
+    since = blocked_since(present.inventory, service, state, present.now)
+    return Wait(Verb.RENEW, action.group, action.service, obstacle.what, None, why, obstacle.cause, fatal, since)
 
 
 def _service(action: Action) -> ServiceId:

@@ -305,6 +305,8 @@ class Settings:
     renew_targets: RenewTargets = RenewTargets()
     dns_check_delay_seconds: int = 0
     dns_xtra_ns: tuple[str, ...] = ()
+    blocked_grace_minutes: int | None = None
+    """Null: each cause has its own (`sslops.model.cause`)."""
     post_copy_cmd: tuple[tuple[str, tuple[str, ...]], ...] = ()
     hold: Hold | None = None
 

@@ -123,6 +123,8 @@ class Ledger:
 
     hosts: Mapping[str, HostEntry] = field(default_factory=dict)
     apexes: Mapping[str, ApexEntry] = field(default_factory=dict)
+    blocked: Mapping[str, datetime] = field(default_factory=dict)
+    """What is blocked (`Wait.key`), and since when; what its own dates tell is not here."""
 
     def host(self, name: str) -> HostEntry:
         """Return the entry of host *name*, everything unknown when there is none."""

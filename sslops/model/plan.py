@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from sslops.errors import Refused
+from sslops.model.cause import MEANINGS, Cause, Kind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -49,9 +50,11 @@ class Action:
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """A step that may not happen yet: for what, until when (null: not known), why.
+    """A step that may not happen now: which one, until when (null: no date is known), why, and its *cause*.
 
-    *fatal*: the wait would outlive the certificate, which makes it a failure.
+    The cause says whether it waits or is blocked. *fatal*: the wait would outlive the certificate, or it has been
+    blocked *since* longer than its cause has grace, which makes it a failure from *deadline* on. Both are null until
+    `sslops.model.blocked` has looked them up.
     """
 
     verb: Verb
@@ -60,7 +63,35 @@ class Wait:
     what: str
     until: datetime | None
     why: str
+    cause: Cause
     fatal: bool = False
+    since: datetime | None = None
+    deadline: datetime | None = None
+
+    @property
+    def is_blocked(self) -> bool:
+        """Whether somebody has to act; what has a date waits, whatever its cause."""
+        return self.until is None and MEANINGS[self.cause].kind is Kind.BLOCKED
+
+    @property
+    def end(self) -> str:
+        """What ends it: for what waits until when, in words; for what is blocked what to do next."""
+        target = f"{self.group}:{self.service}" if self.service else self.group
+        return MEANINGS[self.cause].end.format(target=target, what=self.what, verb=self.verb)
+
+    @property
+    def key(self) -> str:
+        """What tells it from every other one, the same in each run that meets it."""
+        return f"{self.verb} {self.group}/{self.service} {self.what} {self.cause}"
+
+
+@dataclass(frozen=True, slots=True)
+class Obstacle:
+    """Why a step cannot be taken yet: *what* is waited for, the sentence for a person, and the cause."""
+
+    what: str
+    why: str
+    cause: Cause
 
 
 class HazardName(StrEnum):

@@ -10,6 +10,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from sslops.model.cause import Cause
 from sslops.model.proposal import WITHDRAWN, RequestState, marked
 
 if TYPE_CHECKING:
@@ -78,6 +79,11 @@ class Proposed:
     """Null: a person merges it."""
 
     @property
+    def cause(self) -> Cause:
+        """Whether somebody is known to be at it."""
+        return Cause.DECLINED if self.is_declined else Cause.REVIEW
+
+    @property
     def why(self) -> str:
         """What is waited for, in words, with the address of the request."""
         if self.is_declined:
@@ -98,6 +104,11 @@ class Asked:
     merging: Merging | None = None
     """Null: a person merges it."""
     is_declined: bool = False
+
+    @property
+    def cause(self) -> Cause:
+        """Whether somebody is known to be at it; who may not ask the forge believes so."""
+        return Cause.DECLINED if self.is_declined else Cause.REVIEW
 
     @property
     def why(self) -> str:

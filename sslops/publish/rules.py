@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING
 from sslops.dane.records import Index
 from sslops.dane.rrset_inputs import World, active_apexes
 from sslops.dane.rrset_plan import Owner, is_failure
-from sslops.model.plan import Action, Plan, Verb, Wait, joined
+from sslops.model.cause import Cause
+from sslops.model.plan import Action, Hazard, HazardName, Plan, Verb, Wait, joined
 from sslops.model.tlsa import TlsaParams
 
 if TYPE_CHECKING:
     from sslops.dane.names import DaneName
+    from sslops.model.names import ServiceId
     from sslops.model.observations import Zone
     from sslops.model.tlsa import TlsaRecord
 
@@ -68,13 +70,13 @@ def to_propose(found: Publication) -> Publication:
     return Publication(replace(found.plan, actions=actions), proposals)
 
 
-def waiting(found: Publication, world: World, why: str) -> Plan:
+def waiting(found: Publication, world: World, why: str, cause: Cause = Cause.REVIEW) -> Plan:
     """Return the plan of *found* when all of it was proposed, and *why* it is not in the base yet."""
     names: dict[str, list[DaneName]] = {action.group: [] for action in found.plan.actions}
     for name in world.owners.names:
         names.get(name.apex, []).append(name)
     waits = tuple(
-        Wait(Verb.PUBLISH, apex, "", "tlsa", None, why, fatal=is_failure(here, world))
+        Wait(Verb.PUBLISH, apex, "", "tlsa", None, why, cause, fatal=is_failure(here, world))
         for apex, here in sorted(names.items())
     )
     return replace(found.plan, actions=(), waits=(*found.plan.waits, *waits))
@@ -149,7 +151,15 @@ def _difference(view: Zone, zone: Zone) -> list[tuple[str, TlsaRecord]]:
 def _outside(world: World) -> Plan:
     return Plan(
         waits=tuple(
-            Wait(Verb.PUBLISH, service.group, service.name, host, None, f"{host} lies outside every zone of ours")
-            for service, host in world.owners.outside
+            Wait(Verb.PUBLISH, each.group, each.service, each.subject, None, each.why, Cause.OUTSIDE_ZONES)
+            for each in (_outside_hazard(service, host) for service, host in world.owners.outside)
+            if not world.consents.cover(each)
         )
     )
+
+
+def _outside_hazard(service: ServiceId, host: str) -> Hazard:
+    """Return what a person consents to who knows that the records of *host* are somebody else's business."""
+    name = host.rstrip(".").lower()
+    why = f"{name} lies in no zone of ours: its TLSA records are for whoever runs that zone"
+    return Hazard(HazardName.NAME_UNPROVEN, name, why, Verb.PUBLISH, service.group, service.name)

@@ -18,6 +18,7 @@ from sslops.dane.records import Index, Keys
 from sslops.dane.rrset_inputs import World, ports_of
 from sslops.dane.zonefile import LISTED, LOST, render
 from sslops.errors import Moved
+from sslops.model.cause import Cause
 from sslops.model.change import Note
 from sslops.model.ledger import ApexEntry, Ledger, Pending
 from sslops.model.names import CA_GROUP
@@ -126,7 +127,7 @@ class Publisher:
         wanted = to_propose(found)
         stated = self.way.requests.look(digest(wanted.plan)) if asks_forge else None
         if stated is not None and (stated.is_declined or self._is_proposed(wanted)):
-            return waiting(wanted, world, stated.why)
+            return waiting(wanted, world, stated.why, stated.cause)
         if wanted.plan.actions and self._is_proposed(wanted):
             why = f"proposed on '{Kind.TLSA.branch}'; --fetch asks the forge what became of it"
             return waiting(wanted, world, why)
@@ -305,7 +306,7 @@ class Proposing:
         if refusal is not None:
             self._take_back()
             why = f"declined: {refusal.url} was closed; sslops publish --force opens it again"
-            return waiting(self.found, self.world, why)
+            return waiting(self.found, self.world, why, Cause.DECLINED)
         is_pushed = not self.stage.repository.brings(self._zones)
         snapshot = self._push() if is_pushed else self.snapshot
         stated = self.way.requests.propose(self._request(name))
@@ -315,7 +316,7 @@ class Proposing:
                 self._leased()
             self.stage.conclude(snapshot, self.found.plan)
             return self.found.plan
-        left = waiting(self.found, self.world, stated.why)
+        left = waiting(self.found, self.world, stated.why, stated.cause)
         return replace(left, actions=self.found.plan.actions) if is_pushed else left
 
     def _push(self) -> Snapshot:

@@ -51,6 +51,13 @@ def last_actions(git: GitProcess, commits: Sequence[str], limit: int) -> list[La
     return [found[verb] for verb in sorted(found)]
 
 
+def changed_at(git: GitProcess, commit: str, path: str) -> datetime | None:
+    """Return when *path* last changed in the history of *commit* (committer's clock); null: it never was there."""
+    words = ["log", "--no-show-signature", "--no-color", "--max-count=1", "--format=%ct", commit, "--", path]
+    text = git.read(*words).text
+    return datetime.fromtimestamp(int(text), UTC) if text else None
+
+
 def log(git: GitProcess, commit: str, since: Sequence[str], limit: int | None = None) -> list[LoggedCommit]:
     """Return *commit* and its ancestors, newest first and at most *limit*, without what *since* already contains."""
     arguments = ["log", "--no-show-signature", "--no-color", "--topo-order", f"--format={_LOG_FORMAT}"]

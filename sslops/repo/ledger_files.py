@@ -20,6 +20,7 @@ from sslops.repo.state_files import is_generation_id, time_or_null
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import datetime
 
     from sslops.repo.plain_yaml import Value
 
@@ -192,12 +193,15 @@ def _tlsa(record: Record, text: str) -> TlsaRecord:
 HOSTS = "hosts/"
 TLSA = "tlsa/"
 SUFFIX = ".yaml"
+BLOCKED = "blocked.yaml"
+"""What is blocked, and since when; there is none while nothing is."""
 
 
 def write_ledger(ledger: Ledger) -> dict[str, bytes]:
     """Return path to content of every file of *ledger*."""
     hosts = {_path(HOSTS, host): write_host(entry) for host, entry in ledger.hosts.items()}
-    return hosts | {_path(TLSA, apex): write_apex(entry) for apex, entry in ledger.apexes.items()}
+    apexes = {_path(TLSA, apex): write_apex(entry) for apex, entry in ledger.apexes.items()}
+    return hosts | apexes | ({BLOCKED: _write_blocked(ledger.blocked)} if ledger.blocked else {})
 
 
 def read_ledger(files: Mapping[str, bytes]) -> Ledger:
@@ -210,7 +214,19 @@ def read_ledger(files: Mapping[str, bytes]) -> Ledger:
             hosts[path.removeprefix(HOSTS).removesuffix(SUFFIX)] = read_host(content, path)
         elif path.startswith(TLSA):
             apexes[path.removeprefix(TLSA).removesuffix(SUFFIX)] = read_apex(content, path)
-    return Ledger(hosts, apexes)
+    blocked = _read_blocked(files[BLOCKED]) if BLOCKED in files else {}
+    return Ledger(hosts, apexes, blocked)
+
+
+def _write_blocked(blocked: Mapping[str, datetime]) -> bytes:
+    return write({"blocked": Block({key: format_time(since) for key, since in sorted(blocked.items())})})
+
+
+def _read_blocked(content: bytes) -> dict[str, datetime]:
+    record = Record.read(content, BLOCKED, known=("blocked",))
+    value = record.values.get("blocked")
+    entries = record.inner("blocked", known=tuple(value) if isinstance(value, dict) else ())
+    return {key: entries.moment(key) for key in entries.values}
 
 
 def _path(folder: str, name: str) -> str:

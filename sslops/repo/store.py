@@ -15,7 +15,7 @@ from sslops.errors import StateError
 from sslops.repo.foreign_commits import refuse_foreign
 from sslops.repo.git_checkout import Checkout, shown
 from sslops.repo.git_commits import NewCommit, Person, RefUpdate
-from sslops.repo.ledger_files import HOSTS, TLSA, write_ledger
+from sslops.repo.ledger_files import BLOCKED, HOSTS, TLSA, write_ledger
 from sslops.repo.next_branch import note_message, taking_in
 from sslops.repo.snapshot import INVENTORY, LEDGER_BRANCH, ROLL_BRANCH, Looker, Snapshot
 from sslops.repo.state_files import STATE
@@ -141,7 +141,7 @@ class OpsRepo:
     def write_ledger(self, snapshot: Snapshot, ledger: Ledger, note: Note) -> Snapshot:
         """Make `ledger` say *ledger*, in one commit and one push; nothing when it says so already. Raises Moved."""
         current = self.git.files(snapshot.ledger_commit) if snapshot.ledger_commit else {}
-        ours = {path: content for path, content in current.items() if path.startswith((HOSTS, TLSA))}
+        ours = {path: content for path, content in current.items() if path.startswith((HOSTS, TLSA, BLOCKED))}
         wanted = write_ledger(ledger)
         edits = {path: wanted.get(path) for path in {**ours, **wanted} if wanted.get(path) != ours.get(path)}
         if not edits:

@@ -10,10 +10,11 @@ import textwrap
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from sslops.model.cause import Kind
 from sslops.model.names import format_time
 from sslops.model.plan import Verb
 from sslops.report import outlook
-from sslops.report.text import as_code, columns, count, for_markdown, until, visible
+from sslops.report.text import as_code, clock, columns, count, for_markdown, until, visible
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,12 +37,17 @@ class ActionRow:
 
 @dataclass(frozen=True, slots=True)
 class WaitRow:
-    """One wait: about what, which step, until when in words, and why."""
+    """One wait: about what, which step, its class, until or since when in words, why, and what to do next.
+
+    *next* is empty where nobody has to act.
+    """
 
     subject: str
     what: str
-    until: str
+    kind: str
+    when: str
     why: str
+    next: str
     fatal: bool
 
 
@@ -101,9 +107,10 @@ def _stage(verb: Verb, plan: Plan, now: datetime) -> StageView:
     )
 
 
-def _urgency(wait: Wait) -> tuple[bool, bool, float]:
-    """Put first what fails, then what nobody knows the end of, then what ends soon."""
-    return not wait.fatal, wait.until is not None, wait.until.timestamp() if wait.until else 0.0
+def _urgency(wait: Wait) -> tuple[bool, int, float]:
+    """Put first what fails, then what is blocked, then what has no date, then what ends soon."""
+    rank = 0 if wait.is_blocked else 1 if wait.until is None else 2
+    return not wait.fatal, rank, wait.until.timestamp() if wait.until else 0.0
 
 
 def _action(action: Action) -> ActionRow:
@@ -120,10 +127,24 @@ def _wait(wait: Wait, now: datetime) -> WaitRow:
     return WaitRow(
         subject=subject(wait.group, wait.service),
         what=wait.what,
-        until=until(wait.until, now),
+        kind=str(Kind.BLOCKED if wait.is_blocked else Kind.WAITS),
+        when=_when(wait, now),
         why=wait.why,
+        next=wait.end if wait.is_blocked else "",
         fatal=wait.fatal,
     )
+
+
+def _when(wait: Wait, now: datetime) -> str:
+    """Say until when it waits or since when it is blocked, and what makes it a failure."""
+    words = until(wait.until, now) if wait.until is not None else f"until {wait.end}"
+    if wait.is_blocked:
+        words = "" if wait.since is None else f"since {clock(wait.since, now)}"
+    if wait.deadline is not None:
+        is_over = wait.deadline <= now
+        fails = "a failure" if is_over else f"a failure from {clock(wait.deadline, now)} on"
+        return f"{words}, {fails}" if is_over or not wait.fatal else f"{words}, too long for the certificate"
+    return f"{words}, too long for the certificate".removeprefix(", ") if wait.fatal else words
 
 
 def _hazard(hazard: Hazard) -> HazardRow:
@@ -135,7 +156,7 @@ _TARGETS_SHOWN = 6
 _WAITS_SHOWN = 12
 _WAITS_IN_MARKDOWN = 50
 _ACTION_HEADS = ("stage", "what for", "step", "generation", "why")
-_WAIT_HEADS = ("waits", "what for", "step", "until", "why")
+_WAIT_HEADS = ("not now", "what for", "step", "waits or blocked", "why")
 _HAZARD_HEADS = ("hazard", "what for", "why", "accept with")
 
 
@@ -188,8 +209,8 @@ def _stage_text(stage: StageView) -> str:
     for row in stage.actions:
         lines += [f"  {_head(row.subject, row.what, row.generation)}", *_prose(row.why), *_targets(row)]
     for wait in stage.waits[:_WAITS_SHOWN]:
-        fatal = ", too long for the certificate" if wait.fatal else ""
-        lines += [f"  {_head(wait.subject, f'{wait.what} waits', f'{wait.until}{fatal}')}", *_prose(wait.why)]
+        lines += [f"  {_head(wait.subject, f'{wait.what} {wait.kind}', wait.when)}", *_prose(wait.why)]
+        lines += [f"      next: {visible(wait.next)}"] if wait.next else []
     more = len(stage.waits) - _WAITS_SHOWN
     return "\n".join([*lines, f"  {_more_wait(more)}"] if more > 0 else lines)
 
@@ -229,8 +250,9 @@ def _action_cells(stage: StageView, row: ActionRow) -> tuple[str, ...]:
 
 
 def _wait_cells(stage: StageView, row: WaitRow) -> tuple[str, ...]:
-    when = f"**{for_markdown(row.until)}**" if row.fatal else for_markdown(row.until)
-    return stage.verb, as_code(row.subject), for_markdown(row.what), when, for_markdown(row.why)
+    words = for_markdown(f"{row.kind} {row.when}".rstrip())
+    why = for_markdown(row.why) + (f"<br>next: {for_markdown(row.next)}" if row.next else "")
+    return stage.verb, as_code(row.subject), for_markdown(row.what), f"**{words}**" if row.fatal else words, why
 
 
 def _hazard_cells(row: HazardRow) -> tuple[str, ...]:
@@ -250,7 +272,10 @@ def _action_json(action: Action) -> dict[str, str | None]:
 
 
 def _wait_json(wait: Wait) -> dict[str, str | None]:
-    """`for` is the verb that waits, `what` the step or host it would take."""
+    """`for` is the verb that waits, `what` the step or host it would take, `kind` whether it waits or is blocked.
+
+    What is blocked has `next`, what to do about it; it is a failure from `fails_at` on.
+    """
     return {
         "group": wait.group,
         "service": wait.service,
@@ -258,6 +283,11 @@ def _wait_json(wait: Wait) -> dict[str, str | None]:
         "what": wait.what,
         "until": None if wait.until is None else format_time(wait.until),
         "why": wait.why,
+        "kind": str(Kind.BLOCKED if wait.is_blocked else Kind.WAITS),
+        "cause": str(wait.cause),
+        "since": None if wait.since is None or not wait.is_blocked else format_time(wait.since),
+        "fails_at": None if wait.deadline is None else format_time(wait.deadline),
+        "next": wait.end if wait.is_blocked else None,
     }
 
 

@@ -81,7 +81,7 @@ def span(length: timedelta) -> str:
 def until(moment: datetime | None, now: datetime) -> str:
     """Say when *moment* is, seen from *now*: in how long, and at what time (with the date when it is another day)."""
     if moment is None:
-        return "until something changes"
+        return "without a date"
     if moment <= now:
         return f"since {clock(moment, now)}"
     return f"in {span(moment - now)} ({clock(moment, now)})"

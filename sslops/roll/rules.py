@@ -10,7 +10,8 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from sslops.dane.may_serve import YES, Verdict, slowest
+from sslops.dane.may_serve import YES, Verdict, refused, slowest
+from sslops.model.cause import Cause
 from sslops.model.names import ServiceId, format_time
 from sslops.model.plan import Action, HazardName, Plan, Verb, Wait, joined
 from sslops.model.state import Status
@@ -151,7 +152,7 @@ def request(rolled: Mapping[ServiceId, GenerationId]) -> Plan:
 
 
 def request_waits(
-    branches: Branches, rolled: Mapping[ServiceId, GenerationId], now: datetime, why: str
+    branches: Branches, rolled: Mapping[ServiceId, GenerationId], now: datetime, why: str, cause: Cause = Cause.REVIEW
 ) -> tuple[Wait, ...]:
     """Return the wait of each service whose roll a person has to merge.
 
@@ -165,6 +166,7 @@ def request_waits(
             "roll",
             None,
             why,
+            cause,
             fatal=_outlives(branches.main[service].curr, None, now),
         )
         for service in sorted(rolled)
@@ -222,9 +224,9 @@ class _Judge:
             passing = "" if curr is None else does_not_last(self.inventory, service.id, curr)
             why = f"{on_deck.id} was taken back on {self.inventory.repo.branch}; sslops roll --force takes it again"
             why += f"; {passing}" if passing else ""
-            return Verdict(allowed=False, why=why)
+            return refused(why, Cause.TAKEN_BACK)
         if on_deck.issued is not None and on_deck.issued.not_after <= self.gate.now:
-            return Verdict(allowed=False, why=f"{on_deck.id} has expired; sslops renew makes another one")
+            return refused(f"{on_deck.id} has expired; sslops renew makes another one", Cause.EARLIER_STEP)
         may_serve = self.gate.may_serve(service.id, on_deck.id)
         return slowest([self._signed(service, on_deck, rolled), self._aged(service, on_deck), may_serve])
 
@@ -236,7 +238,7 @@ class _Judge:
             return Plan(waits=(obstacle,) if obstacle is not None else ())
         refusal = self._free_to_move(service)
         if refusal is not None:
-            return Plan(waits=(self._back_wait(service, refusal.why, until=refusal.until),))
+            return Plan(waits=(self._back_wait(service, refusal.why, refusal.cause, until=refusal.until),))
         # The record of what was live may be withdrawn, and nobody publishes it before a slot needs it. Hosts are safe:
         # deploy asks the gate for each of them, as after a revert on main.
         verdict = self.gate.may_serve(service.id, former.id)
@@ -253,7 +255,7 @@ class _Judge:
         slots, former = state.slots, state.at(state.slots.prev)
         if slots.refused is not None and slots.curr is not None and slots.refused > slots.curr:
             why = f"the roll to {slots.refused} was taken back already; sslops roll --force takes it again"
-            return self._back_wait(service, why)
+            return self._back_wait(service, why, Cause.TAKEN_BACK)
         if slots.curr is None or former is None or former.issued is None:
             lacks = "nothing was live before" if slots.prev is None else f"{slots.prev} is not in state/ any more"
             why = f"there is nothing to go back to: {lacks}"
@@ -261,19 +263,23 @@ class _Judge:
             why = f"{former.id} has expired"
         else:
             return None
-        return self._back_wait(service, f"{why}; sslops renew --force --new-key replaces what is live", fatal=True)
+        why = f"{why}; sslops renew --force --new-key replaces what is live"
+        return self._back_wait(service, why, Cause.IMPOSSIBLE, fatal=True)
 
     @staticmethod
-    def _back_wait(service: Service, why: str, *, until: datetime | None = None, fatal: bool = False) -> Wait:
-        return Wait(Verb.ROLL, service.id.group, service.id.name, "back", until, why, fatal)
+    def _back_wait(
+        service: Service, why: str, cause: Cause, *, until: datetime | None = None, fatal: bool = False
+    ) -> Wait:
+        return Wait(Verb.ROLL, service.id.group, service.id.name, "back", until, why, cause, fatal)
 
     def _free_to_move(self, service: Service) -> Verdict | None:
         """Return the refusal of people: a hold, or a group that is not active; null where there is none."""
         hold = self.inventory.hold_on(service, self.gate.now)
         if hold is not None:
-            return Verdict(allowed=False, until=hold.until, why=f"held: {hold.reason}")
+            return refused(f"held: {hold.reason}", Cause.HOLD, hold.until)
         if not self.inventory.groups[service.id.group].active:
-            return Verdict(allowed=False, why=f"group '{service.id.group}' is not active, so nothing of it changes")
+            why = f"group '{service.id.group}' is not active, so nothing of it changes"
+            return refused(why, Cause.FROZEN)
         return None
 
     def action(self, service: Service, on_deck: Generation) -> Action:
@@ -286,7 +292,8 @@ class _Judge:
     def wait(self, service: Service, verdict: Verdict) -> Wait:
         # Where `next` is a roll ahead, that roll has a wait of its own, for whoever merges it.
         fatal = _outlives(self.branches.next[service.id].curr, verdict.until, self.gate.now)
-        return Wait(Verb.ROLL, service.id.group, service.id.name, "roll", verdict.until, verdict.why, fatal)
+        key = service.id
+        return Wait(Verb.ROLL, key.group, key.name, "roll", verdict.until, verdict.why, verdict.cause, fatal)
 
     def _slots(self, service: Service) -> Slots:
         return self.branches.next[service.id].slots
@@ -298,7 +305,7 @@ class _Judge:
         if until is None or until <= self.gate.now:
             return YES
         minutes = (until - on_deck.issued.issued_at).total_seconds() / 60
-        return Verdict(allowed=False, until=until, why=f"younger than min_roll_mins: {minutes:.0f}")
+        return refused(f"younger than min_roll_mins: {minutes:.0f}", Cause.MIN_ROLL, until)
 
     def _signed(self, service: Service, on_deck: Generation, rolled: set[ServiceId]) -> Verdict:
         """Return whether the own CA that signed is live: no service is rolled before its signer."""
@@ -308,4 +315,4 @@ class _Judge:
             return YES
         if self.branches.next[signer].slots.next != signed_by:
             return YES
-        return Verdict(allowed=False, why=f"its signer {signer} {signed_by} is not rolled yet")
+        return refused(f"its signer {signer} {signed_by} is not rolled yet", Cause.EARLIER_STEP)

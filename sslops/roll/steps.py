@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from sslops.dane.may_serve import Gate
 from sslops.dane.records import Keys
+from sslops.model.cause import Cause
 from sslops.model.change import Change, Note
 from sslops.model.names import ServiceId
 from sslops.model.plan import Plan, digest, require
@@ -95,13 +96,13 @@ class Roller:
                 # The request first: some forges close one whose branch brings nothing, as if a person declined it.
                 way.requests.withdraw()
             self.ops.write_roll(snapshot, changes, is_declined=True)
-            return () if refusal is None else self._waits(snapshot, rolled, _declined(refusal.url))
+            return () if refusal is None else self._waits(snapshot, rolled, _declined(refusal.url), Cause.DECLINED)
         snapshot = self.ops.write_roll(snapshot, changes)
         hold = rules.held(self.inventory, rolled, self.clock.now())
         stated = way.requests.propose(self._request(way, snapshot, name), may_merge=hold is None)
         if stated.merging is not None and self._is_merged(way, rolled):
             return ()
-        return self._waits(snapshot, rolled, f"{stated.why}; {hold}" if hold else stated.why)
+        return self._waits(snapshot, rolled, f"{stated.why}; {hold}" if hold else stated.why, stated.cause)
 
     def _proposed(self, snapshot: Snapshot, *, asks_forge: bool) -> tuple[Wait, ...]:
         """Return the waits for what was proposed before, told from the branches and, if it may be asked, the forge."""
@@ -110,12 +111,16 @@ class Roller:
             return ()
         stated = self.way.requests.look(digest(rules.request(rolled))) if asks_forge else None
         if stated is not None:
-            return self._waits(snapshot, rolled, stated.why)
-        told = "declined" if rolled != snapshot.proposed else f"proposed on '{Kind.ROLL.branch}'"
-        return self._waits(snapshot, rolled, f"{told}; --fetch asks the forge")
+            return self._waits(snapshot, rolled, stated.why, stated.cause)
+        is_declined = rolled != snapshot.proposed
+        told = "declined" if is_declined else f"proposed on '{Kind.ROLL.branch}'"
+        cause = Cause.DECLINED if is_declined else Cause.REVIEW
+        return self._waits(snapshot, rolled, f"{told}; --fetch asks the forge", cause)
 
-    def _waits(self, snapshot: Snapshot, rolled: Mapping[ServiceId, GenerationId], why: str) -> tuple[Wait, ...]:
-        return rules.request_waits(snapshot.branches, rolled, self.clock.now(), why)
+    def _waits(
+        self, snapshot: Snapshot, rolled: Mapping[ServiceId, GenerationId], why: str, cause: Cause
+    ) -> tuple[Wait, ...]:
+        return rules.request_waits(snapshot.branches, rolled, self.clock.now(), why, cause)
 
     def _request(self, way: ByRequest, snapshot: Snapshot, name: str) -> Proposal:
         text = way.describe(snapshot, name, way.requests.body_limit)

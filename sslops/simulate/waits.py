@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from sslops.model.cause import Cause
 from sslops.model.names import ServiceId
 from sslops.model.outlook import Event, LongWait
 from sslops.model.plan import Verb, Wait
@@ -105,7 +106,7 @@ def _all(plan: Plan) -> Iterator[Wait]:
     """Yield the waits, and the hazards: nobody consents in a play, so each is a wait without an end."""
     yield from plan.waits
     for each in plan.hazards:
-        yield Wait(each.verb, each.group, each.service, each.subject, None, f"{each.name}: {each.why}")
+        yield Wait(each.verb, each.group, each.service, each.subject, None, f"{each.name}: {each.why}", Cause.CONSENT)
 
 
 def _who(wait: Wait) -> str:

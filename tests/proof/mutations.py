@@ -18,7 +18,7 @@ from sslops.dane.first_use import FirstUse
 from sslops.dane.may_serve import YES
 from sslops.dane.records import CA_USAGES
 from sslops.dane.rrset_plan import Owner
-from sslops.dane.rrset_rules import Needed
+from sslops.dane.rrset_rules import Needed, Stay
 from sslops.model.ledger import NameEntry
 from sslops.model.observations import BaseCommit
 from sslops.model.tlsa import EMPTY
@@ -199,7 +199,7 @@ def _yes_where_nothing_is_seen(self: gate.Gate, apex: str, *about: object) -> ga
 _NAME = gate.Gate._name
 
 
-def _lacks_nothing_of_a_list(at: transitions.AtName, params: TlsaParams, keys: Keys) -> str | None:
+def _lacks_nothing_of_a_list(at: transitions.AtName, params: TlsaParams, keys: Keys) -> Stay | None:
     is_listed = any(claim.is_listed for claim in at.claims)
     return None if params.usage in CA_USAGES and is_listed else _LACK(at, params, keys)
 

@@ -128,7 +128,8 @@ def test_challenges_are_asked_for_by_the_push_and_a_second_run_says_nothing(desk
     first.publish(frozenset({wanted}))
     request, heads = the_open_one(desk.zones), desk.heads()
 
-    assert "the token may only push" in str(first.obstacle)
+    assert first.obstacle is not None
+    assert "the token may only push" in first.obstacle.why
     assert "mail.example.com" in request.body
 
     solver(desk, (2, wanted)).publish(frozenset({wanted}))

@@ -12,6 +12,7 @@ from sslops.acme.dns01 import ByRequest, Dns01
 from sslops.app import descriptions
 from sslops.errors import Refused
 from sslops.model.acme import ChallengeType, Proof
+from sslops.model.cause import Cause
 from sslops.model.inventory import MergePolicy
 from sslops.model.proposal import Kind
 from sslops.model.state import Order, Status
@@ -90,7 +91,8 @@ def test_a_challenge_waits_for_its_reviewer_and_is_taken_away_the_same_way(desk:
     first.publish(frozenset({wanted}))
     writes = list(desk.zones.writes)
 
-    assert desk.zones.web_url in str(first.obstacle)
+    assert first.obstacle is not None
+    assert (Cause.REVIEW, True) == (first.obstacle.cause, desk.zones.web_url in first.obstacle.why)
     assert {wanted} == first.missing(frozenset({wanted})).keys()
 
     solver(desk, (2, wanted)).publish(frozenset({wanted}))
@@ -130,7 +132,8 @@ def test_a_closed_request_declines_the_generation_and_no_other(desk: Desk) -> No
     again = solver(desk, (2, proof("b")))
     again.publish(frozenset({proof("b")}))
 
-    assert str(again.obstacle).startswith("declined: ")
+    assert again.obstacle is not None
+    assert (Cause.DECLINED, True) == (again.obstacle.cause, again.obstacle.why.startswith("declined: "))
     assert "" == remotes.git(desk.zones.path, "diff", "main", BRANCH)
 
     solver(desk, (3, proof("c"))).publish(frozenset({proof("c")}))

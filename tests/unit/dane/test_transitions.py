@@ -9,6 +9,7 @@ import pytest
 from sslops.dane.first_use import AddressSeen, FirstUse, Live
 from sslops.dane.records import Der, Keys, Material
 from sslops.dane.rrset_rules import AtName, Claim, NameSeen, Needed, Target, needed, target
+from sslops.model.cause import Cause
 from sslops.model.ledger import HostEntry, Ledger, Served
 from sslops.model.names import ServiceId
 from sslops.model.observations import PortSeen
@@ -294,9 +295,10 @@ def first(*addresses: AddressSeen, hosts: dict[str, object] | None = None, other
 )
 def test_every_host_is_proven_before_the_first_record(hosts: dict[str, object], expected: str | None) -> None:
     """No host, one never asked, one on something else; or all of them on `curr`."""
-    why = first(hosts=hosts).unproven_host()
-    assert (expected is None) == (why is None)
-    assert (expected or "") in (why or "")
+    why, _ = first(hosts=hosts).unproven_host() or ("", None)
+
+    assert (expected is None) == (not why)
+    assert (expected or "") in why
 
 
 def test_every_service_of_a_name_is_proven_before_its_first_record() -> None:
@@ -305,7 +307,7 @@ def test_every_service_of_a_name_is_proven_before_its_first_record() -> None:
     unproven = Live(RSA, gen(11), "cc", {"smtp1": None})
     whys = [first(others=(each,)).unproven_host() is None for each in (new, gone, unproven)]
     assert [True, False, False] == whys
-    assert FirstUse((new,)).unproven_host() == "no certificate is live yet"
+    assert FirstUse((new,)).unproven_host() == ("no certificate is live yet", Cause.EARLIER_STEP)
 
 
 def test_a_port_may_show_the_certificate_of_any_service_of_the_name() -> None:

@@ -8,11 +8,12 @@ from dataclasses import replace
 import pytest
 
 from sslops.errors import Refused
+from sslops.model.cause import Cause
 from sslops.model.names import GenerationId
 from sslops.model.plan import Action, Hazard, HazardName, Plan, Verb, Wait, digest, joined, require
 
 ACTION = Action(Verb.ROLL, "example.com", "mail-ec", "roll", "ready", GenerationId("g"), ("b",), "because")
-WAIT = Wait(Verb.ROLL, "example.com", "mail-ec", "roll", None, "later")
+WAIT = Wait(Verb.ROLL, "example.com", "mail-ec", "roll", None, "later", Cause.REVIEW)
 HAZARD = Hazard(HazardName.SERVED, "smtp1", "still served")
 
 

@@ -11,7 +11,7 @@ from sslops.dane.rrset_inputs import World, active_apexes, ports_of
 from sslops.model.inventory import Hold, Host, ServerClass, Verify
 from sslops.model.ledger import ApexEntry, HostEntry, Ledger, Pending, Served
 from sslops.model.observations import ApexSeen, BaseCommit, PortSeen, ServerSeen
-from sslops.model.plan import Plan, Verb
+from sslops.model.plan import Consents, Plan, Verb
 from sslops.publish.rules import Publication, owners_to_ask, publication, waiting
 from tests.unit.dane.builders import (
     APEX,
@@ -178,9 +178,14 @@ def test_a_held_service_is_left_alone() -> None:
 
 
 def test_a_host_outside_every_zone_waits() -> None:
-    """It is somebody else's machine."""
-    found = publication(world(plain(1, 2), owners=Owners((name(),), ((SERVICE, "mx.example.org."),))))
-    assert ["mx.example.org."] == [wait.what for wait in found.plan.waits]
+    """It is somebody else's machine: blocked, until a person says so, in the words that it offers."""
+    there = world(plain(1, 2), owners=Owners((name(),), ((SERVICE, "mx.example.org."),)))
+    found = publication(there)
+    told = Consents(frozenset({("name-unproven", "mx.example.org")}))
+
+    assert [("mx.example.org", True)] == [(wait.what, wait.is_blocked) for wait in found.plan.waits]
+    assert "--accept name-unproven=mx.example.org" in found.plan.waits[0].end
+    assert () == publication(replace(there, consents=told)).plan.waits
 
 
 def test_folders_that_differ_become_the_same() -> None:

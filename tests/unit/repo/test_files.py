@@ -53,7 +53,10 @@ APEXES = st.builds(
     st.none() | MOMENTS,
 )
 LEDGERS = st.builds(
-    Ledger, st.dictionaries(LABELS, HOSTS, max_size=3), st.dictionaries(LABELS.map("{}.com".format), APEXES, max_size=2)
+    Ledger,
+    st.dictionaries(LABELS, HOSTS, max_size=3),
+    st.dictionaries(LABELS.map("{}.com".format), APEXES, max_size=2),
+    st.dictionaries(LABELS.map("deploy example.com/mail-ec {} not-loaded".format), MOMENTS, max_size=2),
 )
 
 
@@ -66,7 +69,9 @@ def test_the_ledger_comes_back(ledger: Ledger) -> None:
 @given(LEDGERS)
 def test_equal_ledgers_are_equal_files(ledger: Ledger) -> None:
     """The order in which entries were made does not show, so nothing new is no commit."""
-    turned = Ledger(dict(reversed(list(ledger.hosts.items()))), dict(reversed(list(ledger.apexes.items()))))
+    turned = Ledger(
+        dict(reversed(list(ledger.hosts.items()))), dict(reversed(list(ledger.apexes.items()))), ledger.blocked
+    )
 
     assert write_ledger(ledger) == write_ledger(turned)
 

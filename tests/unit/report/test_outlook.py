@@ -32,7 +32,7 @@ dane
 
 def test_a_step_without_a_moment_says_so() -> None:
     """Something else has to change first."""
-    assert "roll until something changes: a server lags" in as_text(
+    assert "roll without a date: a server lags" in as_text(
         [NameOutlook(OWNER, (), (), (), (Step("roll", None, "a server lags"),))], NOW
     )
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+from sslops.model.cause import Cause
 from sslops.model.names import GenerationId
 from sslops.model.plan import Action, Hazard, HazardName, Plan, Verb, Wait
 from sslops.report.plan import as_json, as_markdown, as_text, view
@@ -26,8 +28,16 @@ PLAN = Plan(
         ),
     ),
     waits=(
-        Wait(Verb.ROLL, "example.com", "web-ec", "roll", NOW + timedelta(hours=2, minutes=10), "min_roll_mins is 130"),
-        Wait(Verb.DEPLOY, "example.com", "web-ec", "serve", None, "smtp2 is down", fatal=True),
+        Wait(
+            Verb.ROLL,
+            "example.com",
+            "web-ec",
+            "roll",
+            NOW + timedelta(hours=2, minutes=10),
+            "min_roll_mins is 130",
+            Cause.MIN_ROLL,
+        ),
+        Wait(Verb.DEPLOY, "example.com", "web-ec", "serve", None, "smtp2 is down", Cause.EARLIER_STEP, fatal=True),
     ),
     hazards=(Hazard(HazardName.NS_UNREACHABLE, "192.0.2.9", "no answer from 192.0.2.9"),),
 )
@@ -50,7 +60,7 @@ roll
       min_roll_mins is 130
 
 deploy
-  example.com/web-ec  serve waits  until something changes, too long for the certificate
+  example.com/web-ec  serve waits  until that step is done, too long for the certificate
       smtp2 is down
 
 hazards
@@ -77,7 +87,7 @@ def test_markdown_carries_the_digest_where_nobody_sees_it() -> None:
 
 def test_markdown_rows_have_as_many_cells_as_their_heads() -> None:
     """A table that a forge cannot read is no table."""
-    hostile = Wait(Verb.ROLL, "a|b", "c`d", "e|f", None, "why | not\n| at all")
+    hostile = Wait(Verb.ROLL, "a|b", "c`d", "e|f", None, "why | not\n| at all", Cause.REVIEW)
     rows = [
         line
         for line in as_markdown(view(PLAN + Plan(waits=(hostile,)), DIGEST, NOW)).splitlines()
@@ -100,12 +110,41 @@ def test_json_has_the_keys_of_the_design() -> None:
         "what": "roll",
         "until": "2026-11-24T16:40:00Z",
         "why": "min_roll_mins is 130",
+        "kind": "waits",
+        "cause": "min-roll",
+        "since": None,
+        "fails_at": None,
+        "next": None,
     } == document["waits"][0]
     assert {
         "name": "ns-unreachable",
         "subject": "192.0.2.9",
         "why": "no answer from 192.0.2.9",
     } == document["hazards"][0]
+
+
+def test_what_is_blocked_says_since_when_and_what_to_do() -> None:
+    """The grace is over in the second row: who reads it knows that it is a failure, and the next command."""
+    row = Wait(
+        Verb.PUBLISH, "example.com", "", "ns2", None, "ns2 lags", Cause.NOT_LOADED, since=NOW - timedelta(minutes=10)
+    )
+    waiting, over = (replace(row, deadline=NOW + timedelta(minutes=minutes)) for minutes in (50, -1))
+    text = as_text(view(Plan(waits=(waiting, replace(over, fatal=True))), DIGEST, NOW))
+
+    assert (
+        f"""\
+publish
+  example.com  ns2 blocked  since 14:20 UTC, a failure
+      ns2 lags
+      next: {over.end}
+  example.com  ns2 blocked  since 14:20 UTC, a failure from 15:20 UTC on
+      ns2 lags
+      next: {over.end}
+
+plan {DIGEST}"""
+        == text
+    )
+    assert "tlsa.example.com" in over.end
 
 
 def test_a_long_list_of_targets_is_cut_for_a_person_only() -> None:
@@ -116,12 +155,15 @@ def test_a_long_list_of_targets_is_cut_for_a_person_only() -> None:
 
 
 def test_the_most_urgent_waits_are_shown_and_the_rest_is_counted() -> None:
-    """Five hundred renewals that lie far ahead hide nothing: what fails comes first, then what has no end."""
-    later = tuple(Wait(Verb.RENEW, "g", f"s{n:02}", "renewal", NOW + timedelta(days=90 - n), "due") for n in range(20))
-    endless = Wait(Verb.RENEW, "g", "endless", "renewal", None, "no signer")
-    fatal = Wait(Verb.RENEW, "g", "fatal", "renewal", NOW + timedelta(days=99), "too late", fatal=True)
+    """Five hundred renewals that lie far ahead hide nothing: what fails comes first, then what is blocked."""
+    later = tuple(
+        Wait(Verb.RENEW, "g", f"s{n:02}", "renewal", NOW + timedelta(days=90 - n), "due", Cause.BACKOFF)
+        for n in range(20)
+    )
+    endless = Wait(Verb.RENEW, "g", "endless", "renewal", None, "no signer", Cause.SIGNER)
+    fatal = Wait(Verb.RENEW, "g", "fatal", "renewal", NOW + timedelta(days=99), "too late", Cause.CACHES, fatal=True)
     lines = as_text(view(Plan(waits=(*later, endless, fatal)), DIGEST, NOW)).splitlines()
-    subjects = [line.split()[0] for line in lines if " waits  " in line]
+    subjects = [line.split()[0] for line in lines if " waits" in line or " blocked" in line]
 
     assert ["g/fatal", "g/endless", "g/s19"] == subjects[:3]
     assert "  and 10 more wait, for longer; --json has them all" in lines
@@ -129,6 +171,6 @@ def test_the_most_urgent_waits_are_shown_and_the_rest_is_counted() -> None:
 
 def test_hostile_prose_cannot_move_the_cursor() -> None:
     """Escape sequences in a reason are shown, not obeyed."""
-    wait = Wait(Verb.ROLL, "a", "b", "roll", None, "\x1b[2Jgone")
+    wait = Wait(Verb.ROLL, "a", "b", "roll", None, "\x1b[2Jgone", Cause.REVIEW)
 
     assert "\x1b" not in as_text(view(Plan(waits=(wait,)), DIGEST, NOW))
