@@ -13,7 +13,7 @@ from sslops.deploy import ledger_entries as entries
 from sslops.deploy import session_plan as session
 from sslops.deploy.at_once import in_threads
 from sslops.deploy.ledger_entries import Proven
-from sslops.deploy.session_plan import Shown
+from sslops.deploy.session_plan import Shown, start_hint
 from sslops.errors import SshError, SslopsError
 from sslops.model.ledger import COPY
 from sslops.model.shipment import Answer, Outcome, Shipment
@@ -258,7 +258,7 @@ class HostSession:
                 return self._verify(shipment, answer, proven, restarted)
             case Outcome.WENT_BACK | Outcome.NOT_SWITCHED:
                 return self._returned(shipment, proven, sent | restarted)
-            case Outcome.STUCK:
+            case Outcome.STUCK | Outcome.STAYED:
                 return self._ended(proven=proven, failed=self._blamed(shipment, sent | restarted))
             case outcome if outcome.is_untouched:
                 self._restored |= sent
@@ -276,14 +276,29 @@ class HostSession:
             well = session.reached(self._work.delivery, shipment.restarts) | sent
             return self._ended(proven={**proven, **good}, well=well, includes=self._work.includes, was_copied=True)
         reasons = [shown[service].why if service in shown else "a file is not what was sent" for service in sorted(bad)]
-        self._troubles.append(SshError(f"'{self._host.name}': {'; '.join(dict.fromkeys(reasons))}"))
-        if not sent:
-            return self._ended(proven={**proven, **good}, failed=frozenset(bad), includes=self._work.includes)
+        first = answer.first | {service for service in restarted if self._was_never_verified(service)}
+        hint = start_hint(self._host, bad) if bad <= first else None
+        self._troubles.append(SshError(f"'{self._host.name}': {'; '.join(dict.fromkeys(reasons))}", hint=hint))
+        if not sent or bad <= first:
+            # Nothing could refer to what came for the first time, so the rest of the session is not to blame for it.
+            well = (session.reached(self._work.delivery, shipment.restarts) | sent) - bad
+            return self._ended(
+                proven={**proven, **good},
+                failed=frozenset(bad),
+                includes=self._work.includes,
+                well=frozenset(well) if sent else frozenset(),
+                was_copied=bool(sent),
+            )
         returned = self._receiver.back(self._host, self._given.seq, shipment)
         if returned.trouble is not None:
             self._troubles.append(returned.trouble)
             return self._ended(proven=proven, failed=frozenset(sent | bad), was_copied=True)
         return self._returned(shipment, proven, frozenset(sent | bad), was_copied=True)
+
+    def _was_never_verified(self, service: ServiceId) -> bool:
+        """Whether the ledger knows of nothing but the due generation, and not that it was ever served here."""
+        served = self._given.before.serves(service)
+        return served.settled is None and set(served.may_serve) <= {None, self._work.due[service]}
 
     def _returned(
         self,

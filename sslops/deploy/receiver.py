@@ -10,12 +10,13 @@ import io
 import re
 import shlex
 import tarfile
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Protocol
 
+from sslops.deploy.session_plan import start_hint
 from sslops.errors import SshError
 from sslops.model.names import GenerationId, ServiceId, format_time
 from sslops.model.secret import Secret
@@ -227,6 +228,8 @@ class Heard:
     complaints: tuple[str, ...] = ()
     clock: datetime | None = None
     """What time it was there as the receiver began."""
+    first: frozenset[ServiceId] = frozenset()
+    """Services of which nothing lay there before."""
 
 
 def hear(stdout: bytes) -> Heard:
@@ -247,6 +250,7 @@ def hear(stdout: bytes) -> Heard:
         unfinished=frozenset(name for word, rest in pairs if word == "unfinished" and (name := _service(rest))),
         restarted=tuple(rest for word, rest in pairs if word == "restarted"),
         complaints=_complaints(pairs),
+        first=frozenset(name for word, rest in pairs if word == "first" and (name := _service(rest))),
         clock=next((_moment(rest) for word, rest in pairs if word == "clock"), None),
     )
 
@@ -319,6 +323,7 @@ _EXITS = {
     24: Outcome.WENT_BACK,
     25: Outcome.STUCK,
     26: Outcome.NOT_SWITCHED,
+    27: Outcome.STAYED,
 }
 _UNPRINTABLE = re.compile(r"[^\x20-\x7e]+")
 
@@ -354,7 +359,7 @@ class Receivers:
         if answer.outcome is not Outcome.DONE:
             return answer
         held = {parcel.service: _as_sent(parcel, answer.holds(parcel.service)) for parcel in shipment.parcels}
-        return Answer(Outcome.DONE, answer.seq, held, answer.includes, answer.unfinished, answer.restarted)
+        return replace(answer, services=held, drift=None)
 
     def back(self, host: Host, seq: int, shipment: Shipment) -> Answer:
         """Return to where the `put` of the same *seq* would have gone back to, and restart."""
@@ -379,6 +384,7 @@ class Receivers:
             heard.restarted,
             trouble,
             None if heard.clock is None else _drift(heard.clock, begun, ended),
+            heard.first,
         )
 
 
@@ -415,7 +421,10 @@ def _outcome(finished: Finished, heard: Heard) -> Outcome:
 def _trouble(host: Host, outcome: Outcome, finished: Finished, heard: Heard) -> SshError:
     said = "; ".join([*heard.complaints, *_last_lines(finished.stderr)])
     detail = f": {said}" if said else ""
-    return SshError(f"'{host.name}': {outcome}{detail}", hint=_hint(host, outcome))
+    hint = (
+        start_hint(host, heard.first) if heard.first and outcome is not Outcome.NOT_SWITCHED else _hint(host, outcome)
+    )
+    return SshError(f"'{host.name}': {outcome}{detail}", hint=hint)
 
 
 def _last_lines(stderr: str) -> list[str]:

@@ -3,12 +3,12 @@
 #
 #   look    say what is here; takes no lock and changes nothing
 #   ask     the same under the lock, after the fence: nothing older can act afterwards
-#   put     stage, check, switch, restart; go back once when a restart fails
+#   put     stage, check, switch, restart; go back once when a restart fails; what is here for the first time stays
 #   back    return to where that put would have gone back to
 #
 # Exit codes: 20 an older number than the highest seen, 21 another receiver holds the lock, 22 a program is missing,
 # 23 the payload is not complete, 24 a restart failed and all went back, 25 the way back failed too, 26 the switch
-# failed and all went back.
+# failed and all went back, 27 a restart failed and all of it is here for the first time, so that it stays.
 
 set -eu
 LC_ALL=C
@@ -230,7 +230,9 @@ NAMES
 # Sets the way back of service $1, which is about to get generation $2: what is there now; while the restarts of an
 # earlier session are not through, what was there before the first of those. $3 are the generations that the ledger
 # names for this host, or `any`. Whatever else is there has perhaps no records any more, so from there no way leads
-# back, nor to other files of the same generation: then the new ones stay.
+# back, nor to other files of the same generation: then the new ones stay. Where nothing lay here before nothing could
+# refer to it: a daemon that is to read it cannot start without it, so it stays too, and `.first` says so until the
+# restarts of a session that brought it are through.
 remember() {
     find_current "$1"
     way_back=$current
@@ -243,9 +245,18 @@ remember() {
         if [ -e "$1/.prev" ]; then
             kept=$(readlink -- "$1/.prev")
             way_back=$kept
+        elif [ -d "$1/.first" ]; then
+            way_back=
         fi
         ;;
     esac
+    if [ -z "$way_back" ]; then
+        rm -f -- "$1/.prev"
+        [ -d "$1/.first" ] || mkdir -- "$1/.first"
+        tell "first $1"
+        return 0
+    fi
+    forget_first "$1"
     generation=${way_back#.generations/}
     generation=${generation%%.*}
     case " $3 " in
@@ -253,11 +264,11 @@ remember() {
     *) generation=$2 ;;
     esac
     if [ "$generation" = "$2" ]; then way_back=.generations/$2.$number; fi
-    if [ -z "$way_back" ]; then
-        rm -f -- "$1/.prev"
-    elif [ "$way_back" != "$kept" ]; then
-        ln -sfn -- "$way_back" "$1/.prev"
-    fi
+    if [ "$way_back" != "$kept" ]; then ln -sfn -- "$way_back" "$1/.prev"; fi
+}
+
+forget_first() {
+    if [ -d "$1/.first" ]; then rmdir -- "$1/.first"; fi
 }
 
 switch() {
@@ -294,20 +305,32 @@ point_at_previous() {
         mv -fT -- "$1/.curr.new" "$1/curr"
 }
 
-# Goes on after a failure: the more that is as it was, the better. Called where `set -e` does not count.
+# Goes on after a failure: the more that is as it was, the better. Called where `set -e` does not count. What has nothing
+# to go back to stays; `returned` and `stayed` say whether there was any of either.
 go_back() {
     phase=returning
     lost=0
+    returned=0
+    stayed=0
     while IFS= read -r name; do
         step "return $name"
-        if [ -e "$name/.prev" ]; then point_at_previous "$name"; else rm -f -- "$name/curr"; fi || lost=1
-        tell "returned $name"
+        if [ -e "$name/.prev" ]; then
+            returned=1
+            if point_at_previous "$name"; then tell "returned $name"; else lost=1; fi
+        else
+            stayed=1
+        fi
         step "returned $name"
     done <"$stage/switched"
     while IFS= read -r name; do
         hidden=${name%/*}/.${name##*/}.prev
         step "return $name"
-        if [ -f "$hidden" ]; then mv -f -- "$hidden" "$name"; else rm -f -- "$name"; fi || lost=1
+        if [ -f "$hidden" ]; then
+            returned=1
+            mv -f -- "$hidden" "$name" || lost=1
+        else
+            stayed=1
+        fi
         step "returned $name"
     done <"$stage/included"
     flush_all
@@ -355,7 +378,11 @@ restart_again() {
     return "$again"
 }
 
+# Whether there was something, and none of it had anything to go back to: then the same files need no other restart.
+all_stayed() { [ "$stayed" = 1 ] && [ "$returned" = 0 ]; }
+
 finish() {
+    while IFS= read -r name; do forget_first "$name"; done <"$stage/names"
     end_journal
     sweep
     flush_all
@@ -372,7 +399,11 @@ put() {
         finish
     else
         result=25
-        if go_back && restart_again; then
+        if ! go_back; then
+            :
+        elif all_stayed; then
+            result=27
+        elif restart_again; then
             result=24
             finish
         fi
@@ -390,7 +421,7 @@ back() {
         esac
     done <"$stage/manifest"
     begin_journal
-    if go_back && restart_again; then finish; else result=25; fi
+    if go_back && { all_stayed || restart_again; }; then finish; else result=25; fi
 }
 
 tell "sslops-receiver 1"

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from sslops.deploy.host_plan import Work
     from sslops.inventory.reach import Delivery
-    from sslops.model.inventory import Service, Verify
+    from sslops.model.inventory import Host, Service, Verify
     from sslops.model.ledger import HostEntry
     from sslops.model.names import GenerationId, ServiceId
     from sslops.model.shipment import Answer
@@ -196,3 +196,10 @@ def _others(
     parts = [part for part in delivery.parts if part.verify == verify and service in part.services]
     others = {other for part in parts for other in part.services} - {service}
     return [right[other] for other in sorted(others) if other in right]
+
+
+def start_hint(host: Host, services: Iterable[ServiceId]) -> str:
+    """Return what to do on *host* where files of *services* lie for the first time and no daemon reads them yet."""
+    folders = ", ".join(f"{host.prod_cert_dir}/{service}/curr/" for service in sorted(services))
+    again = f"sslops deploy --host {host.name} --apply"
+    return f"let the daemon on '{host.name}' read {folders} and start or reload it, then {again}"

@@ -103,6 +103,7 @@ class Outcome(StrEnum):
     BUSY = "another receiver is at work"
     WENT_BACK = "a restart failed, everything went back"
     STUCK = "a restart failed, and so did the way back"
+    STAYED = "a restart failed; the files are there for the first time, and stay"
     NOT_SWITCHED = "the files could not be switched, everything went back"
     REFUSED = "the receiver refused"
     TIMEOUT = "no answer in time"
@@ -131,6 +132,8 @@ class Answer:
     """What to tell a person; set unless the outcome is `DONE`."""
     drift: timedelta | None = None
     """How far the host's clock is ahead of ours, as far as the time that the call took lets tell; null: not known."""
+    first: frozenset[ServiceId] = frozenset()
+    """Services of which nothing lay there before the `put`: they have nothing to go back to, and stay."""
 
     def holds(self, service: ServiceId) -> Held:
         """Return what it holds of *service*."""

@@ -52,6 +52,8 @@ class SimulatedHost:
     unfinished: set[ServiceId] = field(default_factory=set)
     former: dict[ServiceId, GenerationId] = field(default_factory=dict)
     """The way back of each service."""
+    first: set[ServiceId] = field(default_factory=set)
+    """Services that came where nothing was before, in a session whose restarts are not through."""
     damaged: set[ServiceId] = field(default_factory=set)
     """Services of which somebody touched a file."""
     is_unseen: bool = False
@@ -95,20 +97,26 @@ class SimulatedHost:
         """Set the way back of a service, as the receiver does."""
         service, way_back = parcel.service, self.files.get(parcel.service)
         if service in self.unfinished:
-            way_back = self.former.get(service, way_back)
+            way_back = self.former.get(service, None if service in self.first else way_back)
+        if way_back is None:
+            self.former.pop(service, None)
+            self.first.add(service)
+            return
+        self.first.discard(service)
         if parcel.returns_to is not None and way_back not in parcel.returns_to:
             way_back = parcel.generation
-        self.former.pop(service, None)
-        if way_back is not None:
-            self.former[service] = way_back
+        self.former[service] = way_back
 
-    def go_back(self, shipment: Shipment) -> None:
-        """Put every service of the shipment back to what it was, and restart as it came."""
-        for service in (parcel.service for parcel in shipment.parcels):
-            self.files.pop(service, None)
-            if service in self.former:
-                self.files[service] = self.former[service]
-        self.end(shipment)
+    def go_back(self, shipment: Shipment) -> bool:
+        """Put every service of the shipment back to what it was, and restart; whether there was one that could.
+
+        What came where nothing was stays. Where that is all, nothing restarts.
+        """
+        returning = {parcel.service for parcel in shipment.parcels} & self.former.keys()
+        self.files |= {service: self.former[service] for service in returning}
+        if returning:
+            self.end(shipment)
+        return bool(returning)
 
     def restart(self) -> None:
         """Let every daemon load what is there."""
@@ -178,11 +186,19 @@ class Receivers:
         if self.fate is Fate.KILLED_AFTER:
             raise Killed
         if self.fate is Fate.FAILS:
-            found.go_back(shipment)
+            goes_back = found.go_back(shipment)
+            if not goes_back:
+                found.unfinished |= {parcel.service for parcel in shipment.parcels}
             self.witness()
-            return Answer(Outcome.WENT_BACK, found.seq, trouble=SshError(f"the restart failed on '{host.name}'"))
+            return Answer(
+                Outcome.WENT_BACK if goes_back else Outcome.STAYED,
+                found.seq,
+                trouble=SshError(f"the restart failed on '{host.name}'"),
+            )
         found.is_unseen = self.fate is Fate.UNSEEN
-        return self.look(host)
+        first = found.first & {parcel.service for parcel in shipment.parcels}
+        found.first -= first
+        return replace(self.look(host), first=frozenset(first))
 
     def back(self, host: Host, seq: int, shipment: Shipment) -> Answer:
         """Go back, and show what is there."""

@@ -306,15 +306,62 @@ class TestGoingBack:
         assert "restart\nrestart\n" == log.read_text()
         assert frozenset() == receivers.look(host).unfinished
 
-    def test_the_first_certificate_goes_away_again(
+    def test_what_comes_where_nothing_was_stays(self, receivers: Receivers, host: Host, root: Path, log: Path) -> None:
+        """A daemon that is to read it cannot start without it; the command runs once, and says what to do next."""
+        log.parent.joinpath("broken").touch()
+        failing = noting(log, fails_while=log.parent / "broken")
+        answer = receivers.put(host, 1, shipment(MAIL, generation=OLD, include="new\n", restart=failing))
+
+        assert (Outcome.STAYED, frozenset({MAIL})) == (answer.outcome, answer.first)
+        assert (f"cert {OLD}", "restart\n") == (served(root), log.read_text())
+        assert "new\n" == (root / "example.com/tlsa.example.com").read_text()
+        assert frozenset({MAIL}) == receivers.look(host).unfinished
+        assert answer.trouble is not None
+        assert f"{root}/{MAIL}/curr/" in (answer.trouble.hint or "")
+        assert "sslops deploy --host here --apply" in (answer.trouble.hint or "")
+
+        # It stays so until the daemon runs, whatever generation comes; then there is a way back.
+        assert Outcome.STAYED == receivers.put(host, 2, shipment(MAIL, generation=NEW, restart=failing)).outcome
+        assert f"cert {NEW}" == served(root)
+        log.parent.joinpath("broken").unlink()
+        assert Outcome.DONE == receivers.put(host, 3, shipment(MAIL, generation=NEW, restart=failing)).outcome
+        bad = shipment(MAIL, generation=LATER, restart=failing_with(log, root, LATER))
+        assert Outcome.WENT_BACK == receivers.put(host, 4, bad).outcome
+        assert f"cert {NEW}" == served(root)
+
+    def test_a_second_key_stays_while_the_first_goes_back(
         self, receivers: Receivers, host: Host, root: Path, log: Path
     ) -> None:
-        """Without anything before, nothing is there afterwards, and no key is left."""
-        restart = Restart("x", (("sh", "-c", f'echo restart >> {log}; test ! -e "{root}/example.com/mail-ec/curr"'),))
-        answer = receivers.put(host, 1, shipment(MAIL, generation=NEW, restart=restart))
+        """EC has what was served before, RSA has nothing: the daemon runs again with the old one, RSA is there."""
+        receivers.put(host, 1, shipment(MAIL, generation=OLD))
+        answer = receivers.put(host, 2, shipment(MAIL, WEB, generation=NEW, restart=failing_with(log, root, NEW)))
 
-        assert Outcome.WENT_BACK == answer.outcome
-        assert [] == list(root.rglob("*.pem"))
+        assert (Outcome.WENT_BACK, frozenset({WEB})) == (answer.outcome, answer.first)
+        assert [f"cert {OLD}", f"cert {NEW}"] == [served(root), served(root, WEB)]
+        assert "restart\nrestart\n" == log.read_text()
+
+    def test_what_is_not_shown_at_first_stays_too(
+        self, receivers: Receivers, host: Host, root: Path, log: Path
+    ) -> None:
+        """The daemon runs and reads something else: the way back is none, and no further restart."""
+        going = shipment(MAIL, generation=OLD, restart=noting(log))
+        receivers.put(host, 1, going)
+
+        assert Outcome.DONE == receivers.back(host, 1, going).outcome
+        assert (f"cert {OLD}", "restart\n") == (served(root), log.read_text())
+        assert frozenset() == receivers.look(host).unfinished
+
+    def test_killed_in_the_first_session_it_still_stays(
+        self, receivers: Receivers, host: Host, root: Path, log: Path
+    ) -> None:
+        """The next run finds files that nothing has loaded yet; they are no way back."""
+        text = stopping_at(f"'switched {MAIL}'", "kill -9 $$")
+        run_script(text, root, "put", 1, pack(shipment(MAIL, generation=OLD), 1).reveal()).wait(120)
+        log.parent.joinpath("broken").touch()
+        failing = noting(log, fails_while=log.parent / "broken")
+
+        assert Outcome.STAYED == receivers.put(host, 2, shipment(MAIL, generation=NEW, restart=failing)).outcome
+        assert f"cert {NEW}" == served(root)
 
     def test_a_restart_that_never_works_is_tried_twice_only(
         self, receivers: Receivers, host: Host, root: Path, log: Path
@@ -373,7 +420,8 @@ class TestGoingBack:
         log.parent.joinpath("broken").touch()
         going = shipment(MAIL, WEB, generation=NEW, restart=failing, returns_to={NEW})
 
-        assert Outcome.STUCK == receivers.put(host, 2, going).outcome
+        expected = Outcome.STAYED if brought == "nothing" else Outcome.STUCK
+        assert expected == receivers.put(host, 2, going).outcome
         assert (f"cert {NEW}", frozenset({MAIL, WEB})) == (served(root), receivers.look(host).unfinished)
         log.parent.joinpath("broken").unlink()
         assert Outcome.DONE == receivers.put(host, 3, going).outcome
