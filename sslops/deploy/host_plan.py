@@ -37,6 +37,7 @@ class Reason(StrEnum):
 
     ROLLED = "rolled"
     UNPROVEN = "unproven"
+    FILES = "files-changed"
     INCLUDE = "include-changed"
     FORCED = "forced-restart"
     REMOVED = "host-removed"
@@ -83,6 +84,8 @@ class Work:
     """Classes to restart whatever changes."""
     former: frozenset[ServiceId] = frozenset()
     """Services that the host gets no more and may still serve; their entries close when it is seen not to."""
+    chmod: frozenset[ServiceId] = frozenset()
+    """Those of `due` that are verified already, and whose files only get another owner, group or mode."""
 
     @property
     def host(self) -> Host:
@@ -262,8 +265,17 @@ class Judged:
         restart = self._forced(due)
         unproven = frozenset(service for service in due if not is_certain(self._entry.serves(service)))
         left = frozenset[ServiceId]() if options.targets is not None else self._former
-        self.work = Work(delivery, due, unproven, dict(self._includes()), restart, left)
+        self.work = Work(delivery, due, unproven, dict(self._includes()), restart, left, self._chmod(due))
         self.waits += [self._left(service) for service in sorted(left)]
+
+    def _chmod(self, due: Mapping[ServiceId, GenerationId]) -> frozenset[ServiceId]:
+        """Return the services of *due* whose files only get another owner, group or mode."""
+        served = {service: self._entry.serves(service) for service in due}
+        return frozenset(
+            service
+            for service, each in served.items()
+            if is_certain(each) and each.settled == due[service] and each.files != self._delivery.files
+        )
 
     def _left(self, service: ServiceId) -> Wait:
         now = "keeps copies of this only" if service in self._delivery.services else "gets this no more"
@@ -274,7 +286,7 @@ class Judged:
     def _due(self) -> Iterator[tuple[ServiceId, GenerationId]]:
         asked_for = services_for(self._delivery, self._options)
         for service in self._delivery.services:
-            if service in self._former or not is_due(service, self._world, self._entry):
+            if service in self._former or not is_due(service, self._world, self._delivery):
                 continue
             if service not in asked_for:
                 self._stopped[service] = "it is not settled there, and not among the targets", Cause.EARLIER_STEP
@@ -376,18 +388,18 @@ def is_certain(served: Served) -> bool:
     return served.settled is not None and served.proof is not None
 
 
-def is_due(service: ServiceId, world: World, entry: HostEntry) -> bool:
-    """Whether the host is not proven to serve `main`'s curr, which is issued.
+def is_due(service: ServiceId, world: World, delivery: Delivery) -> bool:
+    """Whether the host is not proven to serve `main`'s curr, which is issued, from files as the inventory has them.
 
     A proof from before the roll counts no more: between a roll that was taken back and the next one of the same
     generation the service may have left the inventory, and its files the host.
     """
     state = world.branches.main[service]
-    curr, served, rolled_at = state.curr, entry.serves(service), state.slots.rolled_at
+    curr, served, rolled_at = state.curr, world.ledger.host(delivery.host.name).serves(service), state.slots.rolled_at
     if curr is None or curr.issued is None:
         return False
     is_older = served.at is not None and rolled_at is not None and served.at < rolled_at
-    return served.settled != curr.id or not is_certain(served) or is_older
+    return served.settled != curr.id or not is_certain(served) or is_older or served.files != delivery.files
 
 
 def _outlives(served: Served, service: ServiceId, world: World, until: datetime | None) -> bool:
@@ -410,7 +422,7 @@ def candidates(world: World, options: DeployOptions) -> frozenset[ServiceId]:
         service
         for delivery in _chosen(world, options)
         for service in delivery.services
-        if is_due(service, world, world.ledger.host(delivery.host.name))
+        if is_due(service, world, delivery)
     )
 
 
@@ -451,7 +463,7 @@ def plan_of(decision: Decision, branches: Branches) -> Plan:
     for work in decision.works:
         name = work.host.name
         for service, generation in work.due.items():
-            reason = Reason.UNPROVEN if service in work.unproven else Reason.ROLLED
+            reason = _reason(service, work)
             targets.setdefault((service, generation, reason), []).append(name)
         why = "the DNS repository has another one"
         actions += [_action(apex, "", "include", Reason.INCLUDE, (name,), why) for apex in work.includes]
@@ -484,11 +496,21 @@ def _check_names(world: World, options: DeployOptions) -> None:
             raise UsageError(message, hint="sslops status shows the hosts that are known")
 
 
+def _reason(service: ServiceId, work: Work) -> Reason:
+    if service in work.unproven:
+        return Reason.UNPROVEN
+    return Reason.FILES if service in work.chmod else Reason.ROLLED
+
+
 def _serve(
     service: ServiceId, generation: GenerationId, reason: Reason, hosts: tuple[str, ...], branches: Branches
 ) -> Action:
     rolled = branches.main[service].slots.curr == generation
-    why = "not proven to serve it" if reason is Reason.UNPROVEN else "it is curr" if rolled else "restarted with it"
+    why = "it is curr" if rolled else "restarted with it"
+    if reason is Reason.UNPROVEN:
+        why = "not proven to serve it"
+    elif reason is Reason.FILES:
+        why = "owner, group or key mode of its files changed in the inventory"
     return Action(Verb.DEPLOY, service.group, service.name, "serve", reason, generation, hosts, why)
 
 

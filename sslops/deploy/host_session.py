@@ -218,8 +218,13 @@ class HostSession:
     def _sort(self, there: frozenset[ServiceId]) -> tuple[dict[ServiceId, Proven], frozenset[ServiceId]]:
         """Return which services, whose files are *there*, are served as well, and which need a restart first."""
         shown = self._prover.prove(self._host, self._questions(there), is_patient=False)
-        proven = {s: Proven(self._work.due[s], each.proof) for s, each in shown.items() if each.proof is not None}
+        proven = self._proven(shown)
         return proven, there - proven.keys()
+
+    def _proven(self, shown: Mapping[ServiceId, Shown]) -> dict[ServiceId, Proven]:
+        """Return what *shown* proves of due services, whose files are there as they should be."""
+        files = self._work.delivery.files
+        return {s: Proven(self._work.due[s], each.proof, files) for s, each in shown.items() if each.proof is not None}
 
     def _shipment(self, send: frozenset[ServiceId], stale: frozenset[ServiceId]) -> Shipment:
         includes = tuple(include for include in self._given.includes if include.apex in self._work.includes)
@@ -234,7 +239,13 @@ class HostSession:
         """
         named = frozenset(self._given.before.serves(service).may_serve or (None,))
         known = frozenset(key for key in named if key is not None)
-        return replace(self._given.parcels[service], returns_to=None if None in named else known)
+        held, generation = self._answer.holds(service), self._work.due[service]
+        is_there = held.is_exactly(generation, self._given.cert_sha256[service])
+        return replace(
+            self._given.parcels[service],
+            returns_to=None if None in named else known,
+            returns_to_same=is_there and service not in self._answer.unfinished,
+        )
 
     def _refuse(self, send: frozenset[ServiceId], other: ServiceId, proven: Mapping[ServiceId, Proven]) -> Ended:
         what = f"'{self._host.name}': the restart would reach '{other}', which is not settled there"
@@ -270,7 +281,7 @@ class HostSession:
         sent = {parcel.service for parcel in shipment.parcels}
         broken = {service for service in sent if not answer.holds(service).intact}
         shown = self._prover.prove(self._host, self._questions((sent | restarted) - broken))
-        good = {s: Proven(self._work.due[s], each.proof) for s, each in shown.items() if each.proof is not None}
+        good = self._proven(shown)
         bad = (sent | restarted) - good.keys()
         if not bad:
             well = session.reached(self._work.delivery, shipment.restarts) | sent

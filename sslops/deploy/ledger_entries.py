@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
     from datetime import datetime
 
+    from sslops.model.inventory import FileModes
     from sslops.model.names import GenerationId, ServiceId
 
 
@@ -34,6 +35,8 @@ class Proven:
 
     generation: GenerationId
     proof: str
+    files: FileModes | None = None
+    """Owner, group and key mode that its files have; null: those that the entry tells."""
 
 
 def intend(
@@ -62,7 +65,10 @@ def settle(entry: HostEntry, seq: int, proven: Mapping[ServiceId, Proven], *, at
     """Return the entry after the host was shown to serve exactly *proven*; unchanged when *seq* is no longer ours."""
     if entry.seq != seq:
         return entry
-    settled = {service: Served((fact.generation,), at, fact.proof) for service, fact in proven.items()}
+    settled = {
+        service: Served((fact.generation,), at, fact.proof, files=fact.files or entry.serves(service).files)
+        for service, fact in proven.items()
+    }
     return replace(entry, services={**entry.services, **settled})
 
 

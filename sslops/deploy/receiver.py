@@ -20,7 +20,7 @@ from sslops.deploy.session_plan import start_hint
 from sslops.errors import SshError
 from sslops.model.names import GenerationId, ServiceId, format_time
 from sslops.model.secret import Secret
-from sslops.model.shipment import Answer, Held, Outcome
+from sslops.model.shipment import Answer, Held, KeyAccess, Outcome
 from sslops.system.effects import NO_EFFECTS
 from sslops.system.ssh import SSH_FAILED, is_host_key_trouble, is_login_trouble
 
@@ -111,15 +111,16 @@ class _Archive:
         """Add a service's files below *source*, and the link that will be its `curr`."""
         self.name_service(source, parcel)
         self._folders.append(f"{self._names[-1].rstrip()}/.generations\n")
+        at = int(parcel.issued_at.timestamp())
         folder = tarfile.TarInfo(source)
-        folder.type, folder.mode = tarfile.DIRTYPE, 0o755
+        folder.type, folder.mode, folder.mtime = tarfile.DIRTYPE, 0o755, at
         self._tar.addfile(folder)
         files = contents(parcel)
         sums = "".join(_sum_line(name, content) for name, content in files.items())
         for name, content in {**files, "sums": sums.encode()}.items():
-            self._file(f"{source}/{name}", content, _mode(name, parcel.modes))
+            self._file(f"{source}/{name}", content, _mode(name, parcel.modes), at)
         link = tarfile.TarInfo(f"links/{number}")
-        link.type, link.linkname = tarfile.SYMTYPE, f".generations/{parcel.generation}.{seq}"
+        link.mtime, link.type, link.linkname = at, tarfile.SYMTYPE, f".generations/{parcel.generation}.{seq}"
         self._tar.addfile(link)
 
     def add_rest(self, shipment: Shipment) -> None:
@@ -152,16 +153,17 @@ class _Archive:
         self._file(f"include/{number}", include.content, 0o644)
         self.say("include", f"include/{number}", path)
 
-    def _file(self, path: str, content: bytes, mode: int) -> None:
+    def _file(self, path: str, content: bytes, mode: int, at: int = 0) -> None:
         entry = tarfile.TarInfo(path)
-        entry.size, entry.mode = len(content), mode
+        entry.size, entry.mode, entry.mtime = len(content), mode, at
         self._tar.addfile(entry, io.BytesIO(content))
         self._sums.append(_sum_line(path, content))
 
 
 def _named(parcel: Parcel) -> str:
     """Return the generations that the host may go back to, as the receiver reads them."""
-    return "any" if parcel.returns_to is None else " ".join(map(_safe, sorted(parcel.returns_to)))
+    named = ["any"] if parcel.returns_to is None else [_safe(each) for each in sorted(parcel.returns_to)]
+    return " ".join([*named, *(["same"] if parcel.returns_to_same else [])])
 
 
 def _sum_line(path: str, content: bytes) -> str:
@@ -210,6 +212,7 @@ FILES = frozenset(
 _WORD = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,252}")
 _HASHED = re.compile(r"([0-9a-f]{64}) [ *](.+)")
 _GENERATION = re.compile(r'generation: "([0-9]{8}T[0-9]{6}Z-[0-9a-f]{4})"')
+_ACCESS = re.compile(r"([0-7]{3,4}) (\S+) ([0-9]+) (\S+) ([0-9]+) (\S+)")
 _SECONDS = re.compile(r"[0-9]{1,11}")
 _MOST_COMPLAINTS = 12
 
@@ -245,7 +248,7 @@ def hear(stdout: bytes) -> Heard:
         greeted=True,
         is_complete=bool(lines) and lines[-1] == "done",
         seq=max((int(rest) for word, rest in pairs if word == "seq" and rest.isdecimal()), default=0),
-        services=_services(hashes, texts),
+        services=_services(hashes, texts, [rest for word, rest in pairs if word == "access"]),
         includes={apex: digest for digest, path in hashes if (apex := _apex(path))},
         unfinished=frozenset(name for word, rest in pairs if word == "unfinished" and (name := _service(rest))),
         restarted=tuple(rest for word, rest in pairs if word == "restarted"),
@@ -266,7 +269,10 @@ def _complaints(pairs: list[tuple[str, str]]) -> tuple[str, ...]:
     return tuple(said[:_MOST_COMPLAINTS])
 
 
-def _services(hashes: Sequence[tuple[str, ...]], texts: Sequence[tuple[str, ...]]) -> dict[ServiceId, Held]:
+def _services(
+    hashes: Sequence[tuple[str, ...]], texts: Sequence[tuple[str, ...]], accesses: Iterable[str]
+) -> dict[ServiceId, Held]:
+    access = dict(pair for text in accesses if (pair := _access(text)) is not None)
     found: dict[ServiceId, dict[str, str]] = {}
     listed: dict[ServiceId, dict[str, str]] = {}
     generations: dict[ServiceId, GenerationId] = {}
@@ -283,9 +289,20 @@ def _services(hashes: Sequence[tuple[str, ...]], texts: Sequence[tuple[str, ...]
         if name == "sums" and (match := _HASHED.fullmatch(line)):
             listed.setdefault(service, {})[match[2]] = match[1]
     return {
-        service: Held(generations.get(service), digests, intact=_is_intact(digests, listed.get(service, {})))
+        service: Held(
+            generations.get(service), digests, _is_intact(digests, listed.get(service, {})), access.get(service)
+        )
         for service, digests in found.items()
     }
+
+
+def _access(text: str) -> tuple[ServiceId, KeyAccess] | None:
+    """Read mode, owner, group and path of a key."""
+    match = _ACCESS.fullmatch(text)
+    service, name = _place(match[6]) if match else (None, "")
+    if match is None or service is None or name != "privkey.pem":
+        return None
+    return service, KeyAccess(int(match[1], 8), frozenset(match.group(2, 3)), frozenset(match.group(4, 5)))
 
 
 def _is_intact(found: Mapping[str, str], listed: Mapping[str, str]) -> bool:

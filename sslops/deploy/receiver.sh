@@ -155,6 +155,9 @@ tell_all() {
     for file in */*/curr/* */tlsa.*; do
         if [ -f "$file" ]; then printf '%s\0' "$file"; fi
     done | tell_files
+    for file in */*/curr/privkey.pem; do
+        if [ -f "$file" ]; then printf '%s\0' "$file"; fi
+    done | { xargs -0 -r stat -L -c 'access %a %U %u %G %g %n' -- 2>/dev/null || :; }
     { grep -sH '' */*/curr/info */*/curr/sums || :; } | sed 's/^/text /' 2>/dev/null || :
 }
 
@@ -166,8 +169,16 @@ unpack() {
     (cd -- "$stage" && sha256sum -c sums >/dev/null 2>&1) || refuse 23 "the payload is not what was sent"
     while IFS=$tab read -r kind first second third; do
         case $kind in
-        owner) chown -R -- "$second" "$stage/$first" || refuse 23 "files cannot be given to '$second'" ;;
-        service | include) check_name "$second" ;;
+        owner)
+            said=$(chown -R -- "$second" "$stage/$first" 2>&1) ||
+                refuse 23 "files cannot be given to '$second': ${said%%"$newline"*}"
+            ;;
+        service) check_name "$second" ;;
+        include)
+            check_name "$second"
+            # A name server that goes by the time of the last change has to see that it is a new one.
+            touch -- "$stage/$first"
+            ;;
         esac
     done <"$stage/manifest"
     : >"$stage/switched"
@@ -230,7 +241,7 @@ NAMES
 # Sets the way back of service $1, which is about to get generation $2: what is there now; while the restarts of an
 # earlier session are not through, what was there before the first of those. $3 are the generations that the ledger
 # names for this host, or `any`. Whatever else is there has perhaps no records any more, so from there no way leads
-# back, nor to other files of the same generation: then the new ones stay. Where nothing lay here before nothing could
+# back, nor to other files of the same generation, unless $3 says `same`: then the new ones stay. Where nothing lay here before nothing could
 # refer to it: a daemon that is to read it cannot start without it, so it stays too, and `.first` says so until the
 # restarts of a session that brought it are through.
 remember() {
@@ -260,10 +271,14 @@ remember() {
     generation=${way_back#.generations/}
     generation=${generation%%.*}
     case " $3 " in
-    *" any "* | *" ${generation:-nothing} "*) ;;
-    *) generation=$2 ;;
+    *" any "* | *" ${generation:-nothing} "*)
+        case "$generation $3 " in
+        "$2 "*" same "*) ;;
+        "$2 "*) way_back=.generations/$2.$number ;;
+        esac
+        ;;
+    *) way_back=.generations/$2.$number ;;
     esac
-    if [ "$generation" = "$2" ]; then way_back=.generations/$2.$number; fi
     if [ "$way_back" != "$kept" ]; then ln -sfn -- "$way_back" "$1/.prev"; fi
 }
 

@@ -60,12 +60,15 @@ class Shown:
 def to_send(work: Work, answer: Answer, cert_sha256: Mapping[ServiceId, str]) -> frozenset[ServiceId]:
     """Return the services to send to the host that gave *answer*; *cert_sha256* hashes each due `cert.pem`.
 
-    What the host has already, untouched and with its restarts done, need not be sent, only proven.
+    What the host has already, untouched, readable by whom it should, and with its restarts done, need not be sent, only
+    proven.
     """
     return frozenset(
         service
         for service, generation in work.due.items()
-        if service in answer.unfinished or not answer.holds(service).is_exactly(generation, cert_sha256[service])
+        if service in answer.unfinished
+        or not answer.holds(service).is_exactly(generation, cert_sha256[service])
+        or not answer.holds(service).is_open_as(work.delivery.files)
     )
 
 

@@ -295,6 +295,7 @@ class Deployer:
                     facts.issued.serial,
                     facts.issued.not_after,
                     state.slots.rolled_at,
+                    facts.issued.issued_at,
                     work.delivery.files,
                 )
         return found

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from sslops.model.inventory import FileModes
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
@@ -30,6 +32,8 @@ class Served:
     """`port`, `files`, `copy`, or null while it is not settled."""
     failures: int = 0
     retry_at: datetime | None = None
+    files: FileModes = field(default_factory=FileModes)
+    """Owner, group and key mode that its files were last given."""
 
     @property
     def settled(self) -> GenerationId | None:

@@ -44,10 +44,15 @@ class Parcel:
     serial: str
     not_after: datetime
     rolled_at: datetime | None
+    issued_at: datetime
+    """What the files carry as the time of their last change: copies and reloads that go by it see a new key."""
     modes: FileModes = field(default_factory=FileModes)
     returns_to: frozenset[GenerationId] | None = None
     """The generations that the host may go back to when a restart fails; null: whatever it has. Where it has no other
     one of them it stays with this one."""
+    returns_to_same: bool = False
+    """Whether the host holds this very generation, whole, and may go back to those files: only their owner, group or
+    mode are other ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +81,28 @@ class Shipment:
 
 
 @dataclass(frozen=True, slots=True)
+class KeyAccess:
+    """Who may read a key on a host: its mode, owner and group, each as a name and as a number."""
+
+    mode: int
+    owners: frozenset[str]
+    groups: frozenset[str]
+
+    def is_as(self, wanted: FileModes) -> bool:
+        """Whether it is what *wanted* says; an owner or a group that it does not name is right as it is.
+
+        >>> access = KeyAccess(0o640, frozenset({"root", "0"}), frozenset({"postfix", "103"}))
+        >>> access.is_as(FileModes(group="103", key_mode="0640"))
+        True
+        """
+        return (
+            self.mode == int(wanted.key_mode, 8)
+            and (wanted.owner is None or wanted.owner in self.owners)
+            and (wanted.group is None or wanted.group in self.groups)
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Held:
     """What a host has below `curr` of one service: the generation it names, and SHA-256 (hex) of each file."""
 
@@ -83,10 +110,16 @@ class Held:
     files: Mapping[str, str] = field(default_factory=dict)
     intact: bool = False
     """Whether every file is still what was put there, by the list that came with it."""
+    access: KeyAccess | None = None
+    """Who may read its key; null: the host did not say."""
 
     def is_exactly(self, generation: str, cert_sha256: str) -> bool:
         """Whether it is *generation*, untouched, with the `cert.pem` whose content hashes to *cert_sha256*."""
         return self.intact and self.generation == generation and self.files.get("cert.pem") == cert_sha256
+
+    def is_open_as(self, wanted: FileModes) -> bool:
+        """Whether its key may be read as *wanted* says, as far as the host told."""
+        return self.access is None or self.access.is_as(wanted)
 
 
 NOTHING = Held(None)

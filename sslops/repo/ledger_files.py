@@ -8,9 +8,11 @@ services: {}
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from sslops.errors import StateError
+from sslops.model.inventory import FileModes
 from sslops.model.ledger import ApexEntry, Evidence, HostEntry, Ledger, Lowered, NameEntry, Pending, Served
 from sslops.model.names import GenerationId, ServiceId, format_time
 from sslops.model.tlsa import TlsaParams, TlsaRecord
@@ -26,7 +28,9 @@ if TYPE_CHECKING:
 
 
 HOST_KEYS = ("seq", "services", "tlsa")
-_SERVED_KEYS = ("may_serve", "at", "proof", "failures", "retry_at")
+_SERVED_KEYS = ("may_serve", "at", "proof", "failures", "retry_at", "files")
+_FILES = re.compile(r"([A-Za-z0-9_.$-]*):([A-Za-z0-9_.$-]*) ([0-7]{3,4})")
+"""Owner and group, each empty where nobody said, and the mode of the key."""
 
 
 def write_host(entry: HostEntry) -> bytes:
@@ -54,13 +58,16 @@ def read_host(content: bytes, file: str) -> HostEntry:
 
 
 def _served(served: Served) -> Value:
-    return {
+    values: dict[str, Value] = {
         "may_serve": list(served.may_serve),
         "at": time_or_null(served.at),
         "proof": served.proof,
         "failures": str(served.failures),
         "retry_at": time_or_null(served.retry_at),
     }
+    if served.files != FileModes():
+        values["files"] = f"{served.files.owner or ''}:{served.files.group or ''} {served.files.key_mode}"
+    return values
 
 
 def _read_served(record: Record) -> Served:
@@ -70,7 +77,15 @@ def _read_served(record: Record) -> Served:
         proof=record.text_or_null("proof"),
         failures=record.count("failures", 0),
         retry_at=record.moment_or_null("retry_at"),
+        files=_read_files(record) if record.has("files") else FileModes(),
     )
+
+
+def _read_files(record: Record) -> FileModes:
+    found = _FILES.fullmatch(record.text("files"))
+    if found is None:
+        record.fail("files", f"'{record.text('files')}' is not owner:group and a mode")
+    return FileModes(found[1] or None, found[2] or None, found[3])
 
 
 def _generation(record: Record, text: str | None) -> GenerationId | None:

@@ -335,10 +335,11 @@ def _prepared(
 def _parcel(before: decision.World, service: ServiceId, generation: GenerationId) -> Parcel:
     state = before.branches.main[service]
     facts = state.generations[generation]
-    not_after = before.now if facts.issued is None else facts.issued.not_after
-    return Parcel(
-        service, generation, ServiceFiles(b"", b"", b""), Secret(b""), "", not_after, state.slots.rolled_at
-    )  # fmt: skip
+    issued_at, not_after = before.now, before.now
+    if facts.issued is not None:
+        issued_at, not_after = facts.issued.issued_at, facts.issued.not_after
+    files, rolled_at = ServiceFiles(b"", b"", b""), state.slots.rolled_at
+    return Parcel(service, generation, files, Secret(b""), "", not_after, rolled_at, issued_at)
 
 
 def _gone(world: World, work: Work, before: decision.World, answer: Answer) -> frozenset[ServiceId]:

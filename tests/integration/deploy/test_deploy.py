@@ -19,6 +19,7 @@ from tests.world.site import HOSTS, MAIL_EC, RESTART
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tests.world.ops import Finished
     from tests.world.site import Site
 
 ONE, TWO = HOSTS
@@ -153,6 +154,29 @@ def test_a_port_that_goes_on_showing_the_old_one_goes_back(served: Site) -> None
     assert f'may_serve: ["{before}"], ' in entry(served, ONE)
     assert 'failures: "1"' in entry(served, ONE)
     assert is_settled(served, TWO)
+
+
+def test_other_modes_of_files_reach_a_settled_host(plain: Site) -> None:
+    """The next deploy carries them out, and finds a group that does not exist before anything changes."""
+    plain.sslops("deploy", "--apply").succeeded()
+    inventory = plain.ops.show("main", "inventory/sslops.yaml")
+
+    def deploy(files: str) -> Finished:
+        text = inventory.replace("    restart_cmd:", f"    files: {{{files}}}\n    restart_cmd:", 1)
+        plain.ops.edit({"inventory/sslops.yaml": text})
+        return plain.sslops("deploy", "--apply")
+
+    refused = deploy("group: nobody-has-this")
+    assert 1 == refused.exit_code
+    assert "invalid group: ':nobody-has-this'" in refused.stderr
+    assert [True, True] == [is_settled(plain, host) for host in HOSTS]
+
+    deploy('key_mode: "0640"').succeeded()
+    keys = [plain.hosts[host].prod_cert_dir / "example.com/mail-ec/curr/privkey.pem" for host in HOSTS]
+    assert [0o640, 0o640] == [key.stat().st_mode & 0o777 for key in keys]
+    assert 'files: ": 0640"' in entry(plain, ONE)
+    assert [True, True] == [is_settled(plain, host) for host in HOSTS]
+    assert "nothing to do" in plain.sslops("deploy", "--apply").succeeded().stdout
 
 
 def test_a_host_that_is_down_delays_only_itself(served: Site) -> None:

@@ -10,6 +10,7 @@ import subprocess
 import threading
 import time
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,7 +24,19 @@ from sslops.model.shipment import Include, Outcome, Restart, Shipment
 from sslops.system.clock import SystemClock
 from sslops.system.processes import Finished
 from sslops.system.ssh import LocalShell, Ssh
-from tests.unit.deploy.shipments import KEY_WORD, LATER, MAIL, NEW, OLD, WEB, failing_with, noting, parcel, shipment
+from tests.unit.deploy.shipments import (
+    ISSUED_AT,
+    KEY_WORD,
+    LATER,
+    MAIL,
+    NEW,
+    OLD,
+    WEB,
+    failing_with,
+    noting,
+    parcel,
+    shipment,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -157,6 +170,30 @@ class TestPut:
 
         assert "daemon" == (root / "example.com/mail-ec/curr/privkey.pem").group()
         assert "daemon" != (root / "example.com/web-ec/curr/privkey.pem").group()
+
+    def test_files_carry_the_time_of_issue(self, receivers: Receivers, host: Host, root: Path) -> None:
+        """rsync, backups and reloads that go by it see a new key; an include file is as new as its arrival."""
+        begun = time.time()
+        receivers.put(host, 1, shipment(MAIL, generation=OLD, include="new\n"))
+
+        curr = root / str(MAIL) / "curr"
+        assert {int(ISSUED_AT.timestamp())} == {int(path.stat().st_mtime) for path in [curr, *curr.iterdir()]}
+        assert int(begun) <= (root / "example.com/tlsa.example.com").stat().st_mtime
+
+    @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files to a group it is not a member of")
+    def test_other_modes_of_the_same_generation_go_back_when_the_restart_fails(
+        self, receivers: Receivers, host: Host, root: Path, log: Path
+    ) -> None:
+        """The files of before are whole, and their daemon can read them."""
+        receivers.put(host, 1, Shipment((parcel(MAIL, OLD, modes=FileModes(group="mail", key_mode="0640")),)))
+        held = receivers.look(host).holds(MAIL)
+        assert [True, False] == [held.is_open_as(FileModes(None, group, "0640")) for group in ("mail", "daemon")]
+
+        narrow = replace(parcel(MAIL, OLD, returns_to={OLD}), returns_to_same=True)
+        answer = receivers.put(host, 2, Shipment((narrow,), (), (noting(log, fails_once=True),)))
+
+        assert Outcome.WENT_BACK == answer.outcome
+        assert "mail" == (root / str(MAIL) / "curr/privkey.pem").group()
 
     def test_restarts_each_class_once_after_all_files(
         self, receivers: Receivers, host: Host, root: Path, log: Path

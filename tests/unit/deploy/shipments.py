@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 OLD = GenerationId("20261124T143000Z-9b1c")
 NEW = GenerationId("20261125T021705Z-77aa")
 LATER = GenerationId("20261126T031500Z-1d2f")
+ISSUED_AT = dt.datetime(2026, 11, 24, 14, 31, 7, tzinfo=dt.UTC)
+"""When every certificate here was issued."""
 MAIL = ServiceId("example.com", "mail-ec")
 WEB = ServiceId("example.com", "web-ec")
 KEY_WORD = "the-private-key-of"
@@ -39,6 +41,7 @@ def parcel(
         serial="0a",
         not_after=dt.datetime(2027, 2, 22, tzinfo=dt.UTC),
         rolled_at=None,
+        issued_at=ISSUED_AT,
         modes=modes or FileModes(),
         returns_to=None if returns_to is None else frozenset(returns_to),
     )

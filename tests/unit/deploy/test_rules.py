@@ -16,6 +16,7 @@ from sslops.errors import UsageError
 from sslops.model.inventory import (
     DaneOwners,
     DaneSpec,
+    FileModes,
     Group,
     Hold,
     Host,
@@ -97,6 +98,19 @@ def test_a_settled_host_is_left_alone() -> None:
     decision = decide(world(ledger=entry(mail=SETTLED, web=SETTLED)))
 
     assert ((), ()) == (decision.works, decision.waits)
+
+
+def test_a_settled_host_gets_another_owner_group_or_mode() -> None:
+    """What changed in the inventory is carried out now, not with the next certificate, and only where it differs."""
+    files = FileModes(group="postfix", key_mode="0640")
+    classes = (ServerClass("smtp", (Host("smtp1", "10.0.0.1"),), files=files, restart_cmd=RESTART),)
+    found = world(ledger=entry(mail=SETTLED, web=replace(SETTLED, files=files)), classes=classes)
+    decision = decide(found)
+
+    assert [({MAIL: NEW}, frozenset({MAIL}), frozenset())] == [
+        (dict(work.due), work.chmod, work.unproven) for work in decision.works
+    ]
+    assert ["files-changed"] == [action.reason for action in rules.plan_of(decision, found.branches).actions]
 
 
 def test_a_proof_from_before_the_roll_counts_no_more() -> None:

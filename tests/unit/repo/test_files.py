@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sslops.errors import StateError
+from sslops.model.inventory import FileModes
 from sslops.model.ledger import ApexEntry, Evidence, HostEntry, Ledger, Lowered, NameEntry, Pending, Served
 from sslops.model.names import GenerationId, ServiceId
 from sslops.model.tlsa import TlsaParams, TlsaRecord
@@ -29,6 +30,7 @@ SERVED = st.builds(
     st.sampled_from([None, "port", "files"]),
     COUNTS,
     st.none() | MOMENTS,
+    st.sampled_from([FileModes(), FileModes("root", "postfix", "0640"), FileModes(None, "ssl-cert")]),
 )
 HOSTS = st.builds(
     HostEntry,
