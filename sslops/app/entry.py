@@ -20,6 +20,7 @@ from sslops.model.inventory import RepoSettings
 from sslops.model.plan import consents
 from sslops.repo.git import Git, Person
 from sslops.repo.retrying import retrying
+from sslops.repo.snapshot import INVENTORY
 from sslops.repo.store import OpsRepo
 
 if TYPE_CHECKING:
@@ -63,7 +64,8 @@ def carry_out(session: Session, request: Request, act: Callable[[Site], Result])
         inventory = load(ops.inventory_files(snapshot))
         if inventory.repo == ops.settings:
             return act(_site(session, request, ops, snapshot, inventory))
-        # A work tree that is behind, or broken, must not decide who merges.
+        # A work tree that is behind, or broken, must not decide who merges; nor which branch is the reviewed one.
+        inventory = replace(inventory, repo=replace(inventory.repo, branch=ops.settings.branch))
         own = replace(ops, git=ops_clone(ops.git, inventory.repo), settings=inventory.repo)
         return act(_site(session, request, own, own.snapshot(), inventory))
 
@@ -86,8 +88,30 @@ def ops_repository(session: Session) -> OpsRepo:
     """Return the ops repository of *session*, acting as its bot."""
     git = Git.discover(session.folder, effects=session.effects)
     author = Person(*session.author) if session.author else None
-    settings = _repo_settings(session)
+    settings = reviewed_settings(session, git)
     return OpsRepo(ops_clone(git, settings), settings, author, _run_name())
+
+
+def reviewed_settings(session: Session, git: Git) -> RepoSettings:
+    """Return the settings of the working tree, with the branch that people review as its `branch`.
+
+    Which one that is says the job, else the remote's HEAD, and then the inventory there: a branch that could name
+    itself would be its own judge, and be shown the tokens. Without a remote the working tree is the truth.
+    """
+    settings = _repo_settings(session)
+    default = session.job.default_branch or git.default_branch
+    if default is None or settings.branch == default:
+        return settings
+    commit = git.branch(default)
+    try:
+        reviewed = load(git.files(commit, INVENTORY)).repo.branch if commit else default
+    except Faults:
+        reviewed = default
+    if reviewed != settings.branch:
+        session.say_once(
+            f"'{settings.branch}' is the live branch by this working tree only; '{reviewed}' is, by the remote"
+        )
+    return replace(settings, branch=reviewed)
 
 
 def _repo_settings(session: Session) -> RepoSettings:

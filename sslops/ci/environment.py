@@ -32,6 +32,7 @@ _URL = re.compile(r"https?://[^\s<>\"'`\\]+")
 _LINE = re.compile(r"[^\x00-\x1f\x7f-\x9f\u2028\u2029]{1,500}")
 """What can stand in a trailer without beginning another."""
 _PROJECT = re.compile(r"[\w.-]+(?:/[\w.-]+)+")
+_BRANCH = re.compile(r"[A-Za-z0-9_][\w./-]{0,200}")
 _NUMBER = re.compile(r"[1-9][0-9]{0,9}")
 _PULL_REF = re.compile(r"refs/pull/([1-9][0-9]{0,9})/(?:merge|head)")
 
@@ -65,7 +66,8 @@ class Environment:
     """What a job knows of itself; null is what it was not told, or was told in no sound form.
 
     *url* is the job's page, *server* and *project* (`owner/name`) where it runs, *merge_request* the number of the
-    request it was started for, *is_from_fork* whether that comes from another project, whose jobs may only read,
+    request it was started for, *source_branch* what that asks to merge, *is_from_fork* whether it comes from another
+    project, whose jobs may only read, *default_branch* the one that the forge protects and people review,
     *summary_file* takes Markdown for people, *run* is what stands in `Sslops-Run`.
     """
 
@@ -75,7 +77,9 @@ class Environment:
     server: str | None = None
     project: str | None = None
     merge_request: int | None = None
+    source_branch: str | None = None
     is_from_fork: bool = False
+    default_branch: str | None = None
     summary_file: Path | None = None
     run: str | None = None
 
@@ -128,7 +132,9 @@ def _gitlab(environ: Mapping[str, str], told: str | None) -> Environment:
         server=_url(environ.get("CI_SERVER_URL")),
         project=_matching(_PROJECT, environ.get("CI_PROJECT_PATH")),
         merge_request=_number(environ.get("CI_MERGE_REQUEST_IID")),
+        source_branch=_matching(_BRANCH, environ.get("CI_MERGE_REQUEST_SOURCE_BRANCH_NAME")),
         is_from_fork=environ.get("CI_MERGE_REQUEST_SOURCE_PROJECT_ID") != environ.get("CI_MERGE_REQUEST_PROJECT_ID"),
+        default_branch=_matching(_BRANCH, environ.get("CI_DEFAULT_BRANCH")),
         run=told or url,
     )
 
@@ -147,7 +153,9 @@ def _actions(environ: Mapping[str, str], event: Mapping[str, Any], forge: Forge,
         server=server,
         project=project,
         merge_request=_pull_number(environ, event),
+        source_branch=_matching(_BRANCH, environ.get("GITHUB_HEAD_REF")),
         is_from_fork=_is_from_fork(event),
+        default_branch=_default_branch(event),
         summary_file=Path(summary) if summary else None,
         run=told or url,
     )
@@ -188,6 +196,13 @@ def _is_from_fork(event: Mapping[str, Any]) -> bool:
         return False
     homes = [_home(request.get(end)) for end in ("head", "base")]
     return homes[0] != homes[1]
+
+
+def _default_branch(event: Mapping[str, Any]) -> str | None:
+    """Return the default branch of the repository that the job runs in."""
+    repository = event.get("repository")
+    name = repository.get("default_branch") if isinstance(repository, dict) else None
+    return _matching(_BRANCH, name) if isinstance(name, str) else None
 
 
 def _home(end: object) -> object:

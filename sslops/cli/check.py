@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from sslops.ci.environment import Event
 from sslops.cli import options
 from sslops.cli.options import current
 from sslops.errors import ExitCode, Faults, UsageError
@@ -19,6 +20,7 @@ from sslops.report.text import as_code, count, for_markdown
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from sslops.app.session import Session
     from sslops.errors import SslopsError
     from sslops.model.inventory import Inventory
 
@@ -36,7 +38,7 @@ def command(*, as_json: bool, report: Path | None) -> ExitCode:
     """
     session = current()
     try:
-        inventory = _checked(session.folder)
+        inventory = _checked(session)
     except Faults as faults:
         _write(report, faults.faults)
         session.summarise(_as_markdown(faults.faults))
@@ -52,12 +54,16 @@ def command(*, as_json: bool, report: Path | None) -> ExitCode:
     return ExitCode.DONE
 
 
-def _checked(top: Path) -> Inventory:
-    """Return the inventory at *top*; `Faults` when it is not sound, or `state/` does not fit it."""
-    from sslops.pki.state_check import state_faults
+def _checked(session: Session) -> Inventory:
+    """Return the inventory of *session*; `Faults` when it is not sound, or `state/` does not fit it."""
+    from sslops.app.entry import reviewed_settings
+    from sslops.pki.state_check import Review, state_faults
+    from sslops.repo.git import Git
 
-    inventory = load(read_folder(top))
-    found = state_faults(top, inventory)
+    inventory = load(read_folder(session.folder))
+    branch = reviewed_settings(session, Git.discover(session.folder)).branch
+    review = Review(branch, session.job.source_branch, is_required=session.job.event is Event.MERGE_REQUEST)
+    found = state_faults(session.folder, inventory, review)
     if found:
         raise Faults(found)
     return inventory

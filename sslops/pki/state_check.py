@@ -261,21 +261,43 @@ def _fault(path: str, what: str, content: bytes = b"", key: str = "") -> StateEr
     return StateError(what, where=Location(path, line, 1), hint=_RESTORE.format(path=path))
 
 
-def state_faults(folder: Path, inventory: Inventory) -> tuple[StateError, ...]:
+def state_faults(folder: Path, inventory: Inventory, reviewed: Review) -> tuple[StateError, ...]:
     """Return what is wrong with the checkout at *folder*, the top of an ops repository; nothing is fetched.
 
-    What main has issued must be unchanged, and a checkout of the roll branch may differ from main below `state/` only.
+    What the reviewed branch has issued must be unchanged, and a checkout of the roll branch may differ from it below
+    `state/` only.
     """
     files = read_state(folder)
     found = faults(files, inventory)
     git = Git.discover(folder)
-    main = git.branch(inventory.repo.branch)
+    main = git.branch(reviewed.branch)
     if main is None:
-        return found
+        return (*found, *reviewed.missing)
     found += changed_issued(git.files(main, f"{STATE}/"), files)
-    if git.head_branch() == ROLL_BRANCH:
+    if ROLL_BRANCH in {git.head_branch(), reviewed.source}:
         found += outside_state(git.touched(main, "HEAD"))
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class Review:
+    """What a checkout is compared with: the branch that people review, and the one that a merge request asks to merge.
+
+    Both are the job's or the remote's word: a forge checks out a commit, and a branch says what it likes of itself.
+    """
+
+    branch: str
+    source: str | None = None
+    is_required: bool = False
+    """Whether a clone without the reviewed branch is a fault: a job's."""
+
+    @property
+    def missing(self) -> tuple[StateError, ...]:
+        """The fault of a clone that lacks the reviewed branch."""
+        if not self.is_required:
+            return ()
+        what = f"this clone has no branch '{self.branch}', so nobody can tell whether what it has issued is unchanged"
+        return (StateError(what, hint="let the job fetch all of it: fetch-depth: 0, or GIT_DEPTH: 0"),)
 
 
 def read_state(folder: Path) -> dict[str, bytes]:

@@ -212,6 +212,15 @@ class Git:
         head, dot, rest = section.partition(".")
         return self._config.get(f"{head.lower()}{dot}{rest}.{name.lower()}")
 
+    @property
+    def default_branch(self) -> str | None:
+        """The branch that the remote's HEAD named when it was cloned; null without a remote, or where none is noted."""
+        if self.remote is None:
+            return None
+        prefix = f"refs/remotes/{self.remote}/"
+        found = self.process.read("symbolic-ref", "--quiet", f"{prefix}HEAD", allowed=(0, 1)).text
+        return found.removeprefix(prefix) or None
+
     def head_branch(self) -> str | None:
         """Return the branch that is checked out; null when HEAD is detached."""
         return self.process.read("symbolic-ref", "--quiet", "--short", "HEAD", allowed=(0, 1)).text or None

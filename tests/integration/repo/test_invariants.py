@@ -17,7 +17,7 @@ from sslops.model.inventory import Inventory, RepoSettings, Settings
 from sslops.model.names import GenerationId, generation_id
 from sslops.model.secret import Secret
 from sslops.model.state import Generation, Issued, Order, Slots, Status
-from sslops.pki.state_check import changed_issued, faults, outside_state, state_faults
+from sslops.pki.state_check import Review, changed_issued, faults, outside_state, state_faults
 from sslops.repo.state_files import generation_path, slots_path, write_generation, write_slots
 from sslops.secrets.identities import make_identity
 from sslops.secrets.sops import Sops
@@ -218,7 +218,7 @@ def test_a_checkout_is_checked_against_main_and_as_a_roll(tmp_path: Path) -> Non
     git(clone, "commit", "--quiet", "-am", "sneaky")
     (first,) = [path for path in (clone / f"state/{MAIL}").glob("*/cert.pem") if made not in str(path)]
     first.write_text("changed\n")
-    found = {fault.what for fault in state_faults(clone, INVENTORY)}
+    found = {fault.what for fault in state_faults(clone, INVENTORY, Review("main"))}
 
     assert any("inventory/sslops.yaml" in what for what in found)
     assert any("never does" in what for what in found)
