@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from _pytest.mark import ParameterSet
 
-DIALECTS = ("gitlab", "github", "forgejo")
+DIALECTS = ("gitlab", "github", "forgejo", "gitea")
 
 
 def rows(names: Collection[str], always: Collection[str]) -> list[ParameterSet]:

@@ -105,11 +105,11 @@ def schema(name: str) -> str:
 
 def secrets(forge: str) -> str:
     """Return the table of each job's secrets, by the names they have on *forge* (none: the variables)."""
-    from sslops.ci.environment import Forge
     from sslops.ci.secrets import ROWS
+    from sslops.model.forges import Forge
 
     rows = (
-        (job, f"`{row.name_on(Forge(forge), job) if forge else row.name}`", row.content, row.when)
+        (job, f"`{row.name_on(Forge.of(forge), job) if forge else row.name}`", row.content, row.when)
         for job, held in ROWS.items()
         for row in held
     )

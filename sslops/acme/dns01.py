@@ -201,12 +201,13 @@ class Dns01:
             self.obstacle = Obstacle("challenge", why, Cause.DECLINED)
             return
         if not way.branch.brings(changed):
+            way.requests.unschedule()
             way.branch.propose(changed, _subject(what, changed))
         places = {proof: record[0] for proof in self.shown if (record := self._record(proof)) is not None}
         text = way.describe(places, there, name, way.requests.body_limit)
         proposal = Proposal(Kind.ACME, way.requests.target, way.branch.head or "", name, text.title, text.body)
         stated = way.requests.propose(proposal)
-        if stated.merging is not None and self._is_merged(way, changed):
+        if stated.is_merging and self._is_merged(way, changed):
             self.reload()
         else:
             self.obstacle = Obstacle("challenge", stated.why, stated.cause)

@@ -10,9 +10,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from sslops.app.descriptions import keep_overflow
-from sslops.app.forges import NO_FORGE, Project, ops_project
+from sslops.app.forges import Project, ops_project
 from sslops.errors import Moved, SslopsError, UsageError
 from sslops.inventory.loading import load
+from sslops.model.forges import NO_FORGE
 from sslops.model.plan import Verb
 from sslops.model.proposal import Kind
 from sslops.repo.git_history import last_actions
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from sslops.errors import Faults
     from sslops.model.inventory import Inventory
     from sslops.model.proposal import MergeRequest
-    from sslops.proposals.ports import Forge
+    from sslops.proposals.ports import ForgeProject
     from sslops.repo.snapshot import Snapshot
     from sslops.report.dashboard import LastRun
     from sslops.report.text import Written
@@ -110,7 +111,7 @@ def request_number(session: Session, asked: int | None) -> int:
 # The dashboard.
 
 
-def _tell(site: Site, forge: Forge) -> None:
+def _tell(site: Site, forge: ForgeProject) -> None:
     from sslops.inventory.reach import deliveries
     from sslops.report.dashboard import ARTIFACT, MARKER, TITLE, dashboard, dashboard_view
     from sslops.report.status import receivers, status_report
@@ -126,7 +127,7 @@ def _tell(site: Site, forge: Forge) -> None:
     forge.put_issue(MARKER, TITLE, written.text)
 
 
-def _requests(site: Site, forge: Forge) -> Iterator[MergeRequest]:
+def _requests(site: Site, forge: ForgeProject) -> Iterator[MergeRequest]:
     """Yield the requests of both projects; those of a DNS project whose token is not at hand are left out."""
     yield from forge.requests(Kind.ROLL, site.inventory.repo.branch)
     _, project = site.projects
@@ -185,7 +186,7 @@ def _is_mute(session: Session, project: Project) -> bool:
     return True
 
 
-def _remark(session: Session, forge: Forge, number: int, written: Written) -> None:
+def _remark(session: Session, forge: ForgeProject, number: int, written: Written) -> None:
     from sslops.report.plan_comment import ARTIFACT, MARKER
 
     keep_overflow(written, ARTIFACT)

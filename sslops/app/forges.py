@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from sslops.errors import Faults, ForgeError
 from sslops.inventory.loading import load
+from sslops.model.forges import NO_FORGE, Forge
 from sslops.model.inventory import MergePolicy
 from sslops.repo.git import Git
 from sslops.system.clock import SystemClock
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from sslops.model.inventory import DnsSettings, Inventory, RepoSettings
     from sslops.model.proposal import Kind
     from sslops.proposals.forges.tokens import Role, Token
-    from sslops.proposals.ports import Forge, Requests
+    from sslops.proposals.ports import ForgeProject, Requests
     from sslops.repo.git_process import GitCredential
     from sslops.repo.snapshot import Snapshot
     from sslops.repo.store import OpsRepo
@@ -76,9 +77,6 @@ class Reviewed:
         return ops_project(self.inventory.repo, self.ops_remote), dns
 
 
-NO_FORGE = "none"
-
-
 @dataclass(frozen=True, slots=True)
 class Project:
     """One project on a forge; *remote* is its git URL, which tells where the forge is unless *url* says so."""
@@ -107,7 +105,7 @@ class Project:
 
         policy = self.merge.get(kind, MergePolicy.REVIEW)
         proposer = Proposer(cache(self.open), kind, self.target, policy, force)
-        if self.forge != "gitlab":
+        if self.forge != Forge.GITLAB:
             return proposer
         from sslops.proposals.branch import RequestBranch
         from sslops.proposals.engine import OrByPush
@@ -123,7 +121,7 @@ class Project:
 
         return forge_address(self.forge, self.remote, os.environ, self.url)
 
-    def open(self) -> Forge:
+    def open(self) -> ForgeProject:
         """Return the project as its token may see and change it; ForgeError without a token."""
         from sslops.proposals.forges.registry import open_forge
         from sslops.proposals.forges.wire import Patience
@@ -176,10 +174,10 @@ def ops_clone(ops: Git, settings: RepoSettings) -> Git:
 
 def _credentials(role: Role, settings: DnsSettings | RepoSettings, remote: str | None) -> tuple[GitCredential, ...]:
     """Return what git shows *remote* over http; none without a token: git is as the job or the person set it up."""
-    from sslops.proposals.forges.tokens import GIT_USERS, find_token
+    from sslops.proposals.forges.tokens import find_token, git_user
     from sslops.repo.git_process import GitCredential
 
     if remote is None or not remote.startswith(("https://", "http://")):
         return ()
     secret = find_token(settings.forge, role, settings.project or "", os.environ).secret
-    return (GitCredential(remote, GIT_USERS[settings.forge], secret),) if secret else ()
+    return (GitCredential(remote, git_user(settings.forge), secret),) if secret else ()

@@ -1,4 +1,4 @@
-"""Which job of which forge this is, read from the variables that GitLab CI, GitHub Actions and Forgejo Actions set.
+"""Which job of which forge this is, read from the variables that GitLab CI and the Actions of the others set.
 
 Everything here was written by somebody else (a fork's merge request names its own branch), so only what has the
 expected form is taken; the rest counts as not said.
@@ -19,6 +19,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sslops.model.forges import JOBS, Forge
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -35,19 +37,6 @@ _PROJECT = re.compile(r"[\w.-]+(?:/[\w.-]+)+")
 _BRANCH = re.compile(r"[A-Za-z0-9_][\w./-]{0,200}")
 _NUMBER = re.compile(r"[1-9][0-9]{0,9}")
 _PULL_REF = re.compile(r"refs/pull/([1-9][0-9]{0,9})/(?:merge|head)")
-
-
-class Forge(StrEnum):
-    """Whose job it is; the words of `forge:` in the inventory."""
-
-    GITLAB = "gitlab"
-    GITHUB = "github"
-    FORGEJO = "forgejo"
-
-    @property
-    def label(self) -> str:
-        """Its name as it writes it."""
-        return {"gitlab": "GitLab", "github": "GitHub", "forgejo": "Forgejo"}[self]
 
 
 class Event(StrEnum):
@@ -94,19 +83,18 @@ NO_JOB = Environment()
 
 
 def environment(environ: Mapping[str, str], event: Mapping[str, Any] | None = None) -> Environment:
-    """Return what *environ* says of this job; *event* is the document that GitHub and Forgejo put beside it."""
+    """Return what *environ* says of this job; *event* is the document that Actions put beside it."""
     told = _matching(_LINE, environ.get(RUN_OVERRIDE))
-    if environ.get("GITLAB_CI"):
+    forge = next((each for each in JOBS if any(environ.get(name) for name in each.row.job_variables)), None)
+    if forge is Forge.GITLAB:
         return _gitlab(environ, told)
-    if environ.get("FORGEJO_ACTIONS") or environ.get("GITEA_ACTIONS"):
-        return _actions(environ, event or {}, Forge.FORGEJO, told)
-    if environ.get("GITHUB_ACTIONS"):
-        return _actions(environ, event or {}, Forge.GITHUB, told)
+    if forge is not None:
+        return _actions(environ, event or {}, forge, told)
     return Environment(run=told or _url(environ.get("CI_JOB_URL")))
 
 
 def event_document(environ: Mapping[str, str]) -> Mapping[str, Any]:
-    """Return the event that started a job of GitHub or Forgejo; empty when there is none or it cannot be read."""
+    """Return the event that started a job of Actions; empty when there is none or it cannot be read."""
     path = environ.get("GITHUB_EVENT_PATH")
     if not path:
         return {}
@@ -142,10 +130,9 @@ def _gitlab(environ: Mapping[str, str], told: str | None) -> Environment:
 def _actions(environ: Mapping[str, str], event: Mapping[str, Any], forge: Forge, told: str | None) -> Environment:
     server = _url(environ.get("GITHUB_SERVER_URL"))
     project = _matching(_PROJECT, environ.get("GITHUB_REPOSITORY"))
-    # Forgejo's pages count the runs of a repository; GitHub's are found by the id of the run.
-    run = _number(environ.get("GITHUB_RUN_NUMBER" if forge is Forge.FORGEJO else "GITHUB_RUN_ID"))
+    run = _number(environ.get(forge.row.run_variable))
     url = f"{server.rstrip('/')}/{project}/actions/runs/{run}" if server and project and run else None
-    summary = environ.get("GITHUB_STEP_SUMMARY")
+    summary = environ.get("GITHUB_STEP_SUMMARY") if forge.row.shows_summaries else None
     return Environment(
         forge=forge,
         event=_ACTIONS_EVENTS.get(environ.get("GITHUB_EVENT_NAME", ""), Event.OTHER),

@@ -2,6 +2,7 @@
 
 Read by `init`, which names them, by `doctor`, by the jobs themselves, who say which one is missing, and by the docs.
 
+>>> from sslops.model.forges import Forge
 >>> [row.name for row in ROWS["publish"]]
 ['SSLOPS_FORGE_TOKEN', 'SSLOPS_DNS_TOKEN', 'SSLOPS_SIGNING_KEY']
 >>> ROWS["renew"][0].name_on(Forge.FORGEJO, "renew")
@@ -14,11 +15,10 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from sslops.ci.environment import Forge
-
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from sslops.model.forges import Forge
     from sslops.model.inventory import Inventory
 
 
@@ -50,7 +50,7 @@ class Row:
 
     def name_on(self, forge: Forge, job: str) -> str:
         """Return its name on *forge*: where secrets belong to no environment, the name says whose it is."""
-        return f"{job.upper()}_{self.name}" if forge is Forge.FORGEJO else self.name
+        return self.name if forge.row.has_environments else f"{job.upper()}_{self.name}"
 
 
 _FORGE_TOKEN = Row("SSLOPS_FORGE_TOKEN", "a token that pushes here and opens merge requests", Need.HTTPS_REMOTE)

@@ -1,6 +1,6 @@
 """The CI files that `sslops init --forge` writes: the very files that this project has at its own top.
 
->>> from sslops.ci.environment import Forge
+>>> from sslops.model.forges import Forge
 >>> sorted(files(Forge.GITLAB))
 ['.ci/sslops', '.gitlab-ci.yml']
 """
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from sslops.ci.environment import Forge
+    from sslops.model.forges import Forge
 
 
 PROGRAM = ".ci/sslops"

@@ -1,7 +1,7 @@
 r"""How a job speaks so that its forge shows it to people: annotations, folded sections, and what must not be obeyed.
 
-GitHub and Forgejo read commands out of a job's log (`::error file=...::`). Names, DNS answers and what peers say end up
-in that log, so a line of theirs that looks like a command is written so that no runner takes it for one.
+Runners of Actions read commands out of a job's log (`::add-mask::...`). Names, DNS answers and what peers say end up in
+that log, so a line of theirs that looks like a command is written so that no runner takes it for one.
 
 >>> from sslops.errors import InventoryError, Location
 >>> fault = InventoryError("no CA 'le'", where=Location("inventory/cas.yaml", 3, 5), hint="add it")
@@ -17,7 +17,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from sslops.ci.environment import Forge
+from sslops.model.forges import Forge
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -30,7 +30,7 @@ SUMMARY_BYTES = 1_000_000
 MOST_ANNOTATIONS = 10
 """GitHub shows ten errors of a step, and takes the others silently away."""
 
-_ACTIONS = frozenset({Forge.GITHUB, Forge.FORGEJO})
+_ACTIONS = frozenset(Forge) - {Forge.GITLAB}
 _COMMAND = re.compile(r"^(\s*)(?=::)", re.MULTILINE)
 _OLD_COMMAND = "##["
 """GitHub's runner looks for this one anywhere in a line (`ActionCommand.TryParse`), for `::` at its beginning only."""
@@ -47,7 +47,7 @@ def defused(forge: Forge | None, text: str) -> str:
 
 def annotation(forge: Forge | None, fault: SslopsError) -> str | None:
     """Return the line that shows *fault* at its place in the changes of a merge request; null where there is none."""
-    if forge not in _ACTIONS:
+    if forge is None or not forge.row.shows_annotations:
         return None
     properties = {"title": "sslops"}
     if fault.where is not None:

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from sslops.ci.environment import Forge
 from sslops.ci.secrets import ROWS
 from sslops.cli.options import current
 from sslops.errors import ExitCode
+from sslops.model.forges import Forge
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,7 +36,7 @@ def command(directory: Path, forge: str | None) -> ExitCode:
     from sslops.init.repository import make_repository, require_empty
 
     session = current()
-    wanted = Forge(forge) if forge else None
+    wanted = Forge.of(forge) if forge else None
     folder = (session.start / directory).absolute()
     require_empty(folder)
     found = identities(os.environ)
@@ -67,8 +67,8 @@ def _told(directory: Path, identities: Sequence[Identity]) -> str:
 def _secrets(forge: Forge, identities: Sequence[Identity]) -> str:
     """Name every secret of every job, and for the identities the file whose content it is."""
     files = dict(zip(("renew", "deploy"), (each.path for each in identities), strict=True))
-    place = "in the repository, for the job '{}'" if forge is Forge.FORGEJO else "in the environment '{}'"
-    lines = ["", f"Then push it to {forge.label}, with these secrets (docs/ci-{forge}.md):"]
+    place = "in the environment '{}'" if forge.row.has_environments else "in the repository, for the job '{}'"
+    lines = ["", f"Then push it to {forge.label}, with these secrets ({forge.guide}):"]
     width = max(len(row.name_on(forge, job)) for job, rows in ROWS.items() for row in rows)
     for job, rows in ROWS.items():
         lines += ["", f"  {place.format(job)}"]

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 
 from sslops.doctor.findings import Finding, Health
 from sslops.errors import ForgeError, MayNotCall, SslopsError
+from sslops.model.forges import NO_FORGE, Forge
 from sslops.model.inventory import MergePolicy
 from sslops.proposals.forges.address import forge_address
-from sslops.proposals.forges.tokens import GIT_USERS, Role, Token, find_token
+from sslops.proposals.forges.tokens import Role, Token, find_token, git_user
 from sslops.repo.git import Git
 from sslops.repo.git_process import GitCredential
 from sslops.system.clock import SystemClock
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from sslops.proposals.forges.standing import Standing
 
 
-_NONE = "none"
 _DOCS = "docs/forges.md"
 _BY_PUSH = "merge requests are asked for by push options"
 _SOON = timedelta(days=14)
@@ -55,9 +55,9 @@ def uses(patient: Patient) -> Iterator[Use]:
     if patient.inventory is None or patient.folder is None:
         return
     repo, dns = patient.inventory.repo, patient.inventory.dns
-    if repo.forge != _NONE:
+    if repo.forge != NO_FORGE:
         yield _use(Role.OPS, ("roll", "run"), repo, _ops_remote(patient))
-    if dns is not None and dns.forge != _NONE:
+    if dns is not None and dns.forge != NO_FORGE:
         verbs = ("renew", "publish", "run") if dns.acme_dir else ("publish", "run")
         yield _use(Role.DNS, verbs, dns, dns.url)
 
@@ -70,7 +70,7 @@ def credentials(role: Role, patient: Patient) -> tuple[GitCredential, ...]:
                 secret = _token(use, patient).secret
             except ForgeError:
                 return ()
-            return (GitCredential(use.remote or "", GIT_USERS[use.kind], secret),) if secret else ()
+            return (GitCredential(use.remote or "", git_user(use.kind), secret),) if secret else ()
     return ()
 
 
@@ -117,7 +117,7 @@ def _forge(use: Use, patient: Patient) -> Iterator[Finding]:
 
 
 def _rights(use: Use, token: Token, standing: Standing) -> Finding:
-    if use.kind == "gitlab" and standing.scopes is not None and _may_only_push(standing.scopes):
+    if use.kind == Forge.GITLAB and standing.scopes is not None and _may_only_push(standing.scopes):
         what = f"the token in {token.source} may push to '{use.project}' and read it; {_BY_PUSH}"
         return Finding("forge", Health.NOTE, what, use.verbs, f"'Push options' in {_DOCS}")
     if standing.can_propose is False:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sslops.ci.environment import Forge, environment
+from sslops.ci.environment import environment
 from sslops.ci.secrets import ROWS, missing
 from sslops.doctor.findings import Finding, Health
 from sslops.errors import SslopsError
+from sslops.model.forges import Forge
 from sslops.repo.git import Git
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ def secrets(patient: Patient) -> Iterator[Finding]:
     if patient.inventory is None or patient.folder is None:
         return
     wanted = patient.inventory.repo.forge
-    forge = here or (Forge(wanted) if wanted in set(Forge) else None)
+    forge = here or (Forge.of(wanted) if wanted in set(Forge) else None)
     if forge is None:
         return
     url = _remote_url(patient)
@@ -34,8 +35,8 @@ def secrets(patient: Patient) -> Iterator[Finding]:
 
 def _finding(row: Row, job: str, forge: Forge, *, is_here: bool) -> Finding:
     name = row.name_on(forge, job)
-    place = "the secrets of the repository" if forge is Forge.FORGEJO else f"the environment '{job}'"
-    fix = f"docs/ci-{forge}.md says where on {forge.label}"
+    place = f"the environment '{job}'" if forge.row.has_environments else "the secrets of the repository"
+    fix = f"{forge.guide} says where on {forge.label}"
     if is_here:
         return Finding("secret", Health.MISSING, f"the job '{job}' was not given '{name}': {row.content}", (job,), fix)
     return Finding("secret", Health.NOTE, f"the job '{job}' needs '{name}' in {place}: {row.content}", (job,), fix)

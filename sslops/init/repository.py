@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from importlib.resources.abc import Traversable
 
-    from sslops.ci.environment import Forge
+    from sslops.model.forges import Forge
 
 
 BRANCH = "main"
@@ -43,7 +43,7 @@ _SETTINGS = "inventory/sslops.yaml"
 # How the example names each repository's forge, and what stands there instead when there is one.
 _FORGES = (
     (
-        "forge: none        # none: the engine merges. Later: gitlab, github, forgejo, and a person reviews",
+        "forge: none        # none: the engine merges. With a forge a person reviews",
         "infra/certs",
     ),
     ("forge: none}", "infra/dns"),

@@ -6,11 +6,12 @@ JSON Schemas anew; see `shape`.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, RootModel, Tag
 
 from sslops.inventory import names as patterns
+from sslops.model import forges
 
 TEXT, LIST, TABLE = "<text>", "<list>", "<table>"
 """How a value was written, where several ways are good. Angle brackets keep them apart from keys of the file."""
@@ -56,7 +57,10 @@ DayCount = Annotated[int, Field(ge=1, le=36500)]
 Days = Annotated[float, Field(ge=0, le=36500)]
 Minutes = Annotated[int, Field(ge=0, le=100_000)]
 Merge = Literal["auto", "review"]
-Forge = Literal["none", "gitlab", "github", "forgejo"]
+if TYPE_CHECKING:
+    Forge = str
+else:
+    Forge = Literal[(forges.NO_FORGE, *map(str, forges.Forge))]
 Knots = dict[Annotated[str, Field(pattern=patterns.DAYS)], Annotated[float, Field(ge=-36500, le=36500)]]
 
 Commands = Annotated[

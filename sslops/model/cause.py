@@ -65,6 +65,7 @@ class Cause(StrEnum):
     HOST_REMOVED = "host-removed"
     FILES_LOST = "files-lost"
     DECLINED = "declined"
+    NOT_MERGEABLE = "not-mergeable"
     TAKEN_BACK = "taken-back"
     CONSENT = "consent"
 
@@ -179,6 +180,11 @@ MEANINGS = {
     ),
     Cause.FILES_LOST: _blocked(
         "the files of what is live were deleted on main", AT_ONCE, "git revert the commit that deleted them"
+    ),
+    Cause.NOT_MERGEABLE: _blocked(
+        "the forge was asked to merge and does not, for a reason that no check or approval to come will end",
+        PEOPLE,
+        "do what the line says on the page of the merge request, or set merge: review",
     ),
     Cause.DECLINED: _blocked(
         "a person closed the merge request",

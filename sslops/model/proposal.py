@@ -46,6 +46,16 @@ class Merging(StrEnum):
     MERGED = "merged"
     SCHEDULED = "scheduled"
     """The forge merges by itself once its own conditions hold, or did so already in between."""
+    BLOCKED = "blocked"
+    """Neither: somebody has to do something about it first."""
+
+
+@dataclass(frozen=True, slots=True)
+class MergeAnswer:
+    """What a forge made of being asked to merge; *why* it is not merged: what is waited for, or what is in the way."""
+
+    merging: Merging
+    why: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from sslops.errors import MayNotCall, Moved
 from sslops.model.inventory import MergePolicy
-from sslops.model.proposal import Merging, RequestState
+from sslops.model.proposal import MergeAnswer, Merging, RequestState
 from sslops.proposals.rules import (
     Asked,
     Declined,
@@ -23,7 +23,6 @@ from sslops.proposals.rules import (
     Withdraw,
     decide,
     declined,
-    is_to_be_merged,
     withdrawn,
 )
 
@@ -31,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from sslops.model.proposal import Kind, MergeRequest, Proposal
-    from sslops.proposals.ports import Forge, RequestBranch
+    from sslops.proposals.ports import ForgeProject, RequestBranch
     from sslops.proposals.rules import Decision
 
 
@@ -42,7 +41,7 @@ class Proposer:
     Its methods raise what the forge raises: ForgeError, and Moved when the branch moved before the merge.
     """
 
-    open_forge: Callable[[], Forge]
+    open_forge: Callable[[], ForgeProject]
     """Gives the forge, always the same; it is called when the forge has to be asked, and not before."""
     kind: Kind
     target: str
@@ -61,8 +60,8 @@ class Proposer:
         if refusal is not None:
             return Proposed(refusal, is_declined=True)
         request = next((each for each in requests if each.state is RequestState.OPEN), None)
-        merging = Merging.SCHEDULED if self.policy is MergePolicy.AUTO else None
-        return None if request is None else Proposed(request, merging=merging)
+        answer = MergeAnswer(Merging.SCHEDULED) if self.policy is MergePolicy.AUTO else None
+        return None if request is None else Proposed(request, answer=answer)
 
     def refusal(self, digest: str) -> MergeRequest | None:
         """Return the request by whose closing a person declined *digest*; null when nobody did, or it is forced."""
@@ -82,9 +81,17 @@ class Proposer:
             return Proposed(request)
         if request.is_draft:
             return Proposed(request)
-        if not is_to_be_merged(request, proposal.head):
-            return Proposed(request, merging=Merging.SCHEDULED)
-        return Proposed(request, merging=self.open_forge().merge(request, proposal.head))
+        return Proposed(request, answer=self.open_forge().merge(request, proposal.head))
+
+    def unschedule(self) -> None:
+        """Take back every merge that anybody asked the forge for, before the branch gets another content.
+
+        A schedule that survives a push merges what nobody reviewed. ForgeError when the forge does not let us, Moved
+        when it merged first.
+        """
+        for request in self._requests():
+            if request.state is RequestState.OPEN and request.is_scheduled:
+                self.open_forge().unschedule(request)
 
     def withdraw(self) -> None:
         """Close what is open, for nothing is left to propose; closing it like this declines nothing."""
@@ -112,6 +119,8 @@ class Proposer:
 
     def _withdraw(self, requests: Iterable[MergeRequest]) -> None:
         for request in requests:
+            if request.is_scheduled:
+                self.open_forge().unschedule(request)  # it would hold again when somebody reopens the request
             body = withdrawn(request)
             if body is not None:
                 self.open_forge().edit(request, title=request.title, body=body)
@@ -165,6 +174,13 @@ class OrByPush:
             refusal = self.refusal(proposal.digest)
             return Proposed(refusal, is_declined=True) if refusal else self._ask(proposal, may_merge=may_merge)
 
+    def unschedule(self) -> None:
+        """Take back every merge that was asked for; where the API is closed GitLab does so at the push itself."""
+        try:
+            self.proposer.unschedule()
+        except MayNotCall:
+            return
+
     def withdraw(self) -> None:
         """Close what is open; where that may not be, the branch, which brings nothing then, has to tell."""
         try:
@@ -180,8 +196,7 @@ class OrByPush:
         return self._asked(words)
 
     def _asked(self, words: str) -> Asked:
-        merging = Merging.SCHEDULED if words.endswith(_MERGE) else None
-        return Asked(self.place, self.proposer.kind.branch, merging)
+        return Asked(self.place, self.proposer.kind.branch, is_merging=words.endswith(_MERGE))
 
 
 _MERGE = " merge"

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sslops.model.proposal import Kind, MergeRequest, Merging, Proposal
+    from sslops.model.proposal import Kind, MergeAnswer, MergeRequest, Proposal
     from sslops.proposals.rules import Asked, Proposed
 
 
-class Forge(Protocol):
-    """One project on GitLab, GitHub or Forgejo, as one token may see and change it.
+class ForgeProject(Protocol):
+    """One project on a forge, as one token may see and change it.
 
     Every method may raise ForgeError: what was refused and which right is missing, or what could not be reached after a
     bounded number of tries. Retry-After and rate limits are honoured below this port.
@@ -46,15 +46,18 @@ class Forge(Protocol):
         """Close it unmerged."""
         ...
 
-    def merge(self, request: MergeRequest, head: str) -> Merging:
-        """Merge, now or when the forge's own conditions hold, only while the branch is at *head*.
+    def merge(self, request: MergeRequest, head: str) -> MergeAnswer:
+        """Merge now, only while the branch is at *head*; where checks or approvals are missing, when they come.
 
-        Raises Moved when the branch is at another commit, ForgeError when the project allows neither.
+        Raises Moved when the branch is at another commit, ForgeError when the token may not.
         """
         ...
 
     def unschedule(self, request: MergeRequest) -> None:
-        """Take back that the forge was asked to merge *request*; nothing happens when it is not to be merged."""
+        """Take back that the forge was asked to merge *request*, and be certain of it.
+
+        Raises Moved when it was merged in between, ForgeError when it is still to be merged.
+        """
         ...
 
     def put_remark(self, number: int, marker: str, text: str) -> bool:
@@ -94,6 +97,13 @@ class Requests(Protocol):
         """Let one open request say *proposal*, merged where that is the policy (and *may_merge*).
 
         Raises Moved when the branch moved before the merge.
+        """
+        ...
+
+    def unschedule(self) -> None:
+        """Take back every merge that the forge was asked for: to be called before the branch gets another content.
+
+        Raises Moved when the forge merged first, ForgeError when it would still merge.
         """
         ...
 

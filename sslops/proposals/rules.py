@@ -11,16 +11,16 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from sslops.model.cause import Cause
-from sslops.model.proposal import WITHDRAWN, RequestState, marked
+from sslops.model.proposal import WITHDRAWN, Merging, RequestState, marked
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sslops.model.proposal import MergeRequest, Merging, Proposal
+    from sslops.model.proposal import MergeAnswer, MergeRequest, Proposal
 
 
 _DRAFT = re.compile(r"\s*(\[draft\]|\(draft\)|draft:|\[wip\]|wip:)\s*", re.IGNORECASE)
-"""What GitLab and Forgejo read at the start of a title as the mark of a draft; GitHub keeps it apart."""
+"""What GitLab, Forgejo and Gitea read at the start of a title as the mark of a draft; GitHub keeps it apart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,24 +75,36 @@ class Proposed:
 
     request: MergeRequest
     is_declined: bool = False
-    merging: Merging | None = None
-    """Null: a person merges it."""
+    answer: MergeAnswer | None = None
+    """What the forge said to being asked to merge; null: a person merges it."""
+
+    @property
+    def is_merging(self) -> bool:
+        """Whether the forge merged it, or does so by itself."""
+        return self.answer is not None and self.answer.merging is not Merging.BLOCKED
 
     @property
     def cause(self) -> Cause:
         """Whether somebody is known to be at it."""
-        return Cause.DECLINED if self.is_declined else Cause.REVIEW
+        if self.is_declined:
+            return Cause.DECLINED
+        is_blocked = self.answer is not None and self.answer.merging is Merging.BLOCKED
+        return Cause.NOT_MERGEABLE if is_blocked else Cause.REVIEW
 
     @property
     def why(self) -> str:
         """What is waited for, in words, with the address of the request."""
+        url = self.request.url
         if self.is_declined:
-            return f"declined: {self.request.url} was closed; --force opens it again"
+            return f"declined: {url} was closed; --force opens it again"
         if self.request.is_draft:
-            return f"{self.request.url} is a draft; mark it as ready, and it is merged as others are"
-        if self.merging is not None:
-            return f"{self.request.url} is to be merged by the forge, which did not do so yet"
-        return f"{self.request.url} waits for a person to merge it"
+            return f"{url} is a draft; mark it as ready, and it is merged as others are"
+        if self.answer is None:
+            return f"{url} waits for a person to merge it"
+        if self.answer.merging is Merging.BLOCKED:
+            return f"the forge does not merge {url}: {self.answer.why}"
+        waits = f": {self.answer.why}" if self.answer.why else ""
+        return f"{url} is to be merged by the forge, which did not do so yet{waits}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +113,8 @@ class Asked:
 
     place: str
     branch: str
-    merging: Merging | None = None
-    """Null: a person merges it."""
+    is_merging: bool = False
+    """Whether the forge was asked to merge it; else a person does."""
     is_declined: bool = False
 
     @property
@@ -113,7 +125,7 @@ class Asked:
     @property
     def why(self) -> str:
         """What is waited for, in words."""
-        wish = "a merge request" if self.merging is None else "a merge request that the forge merges"
+        wish = "a merge request that the forge merges" if self.is_merging else "a merge request"
         unknown = "the token may only push, so whether it is open, declined or scheduled is to be seen there"
         return f"{self.place} was asked for {wish} by the push of '{self.branch}'; {unknown}; --force asks again"
 
@@ -148,11 +160,6 @@ def declined(digest: str, requests: Sequence[MergeRequest]) -> MergeRequest | No
     """
     newest = next((each for each in requests if each.digest == digest), None)
     return newest if newest is not None and newest.state is RequestState.CLOSED else None
-
-
-def is_to_be_merged(request: MergeRequest, head: str) -> bool:
-    """Whether the forge has to be asked to merge *request* at *head*; not again for one that it has scheduled."""
-    return request.state is RequestState.OPEN and not (request.is_scheduled and request.head == head)
 
 
 def withdrawn(request: MergeRequest) -> str | None:

@@ -310,7 +310,7 @@ class Proposing:
         is_pushed = not self.stage.repository.brings(self._zones)
         snapshot = self._push() if is_pushed else self.snapshot
         stated = self.way.requests.propose(self._request(name))
-        if stated.merging is not None and self._is_merged():
+        if stated.is_merging and self._is_merged():
             if not is_pushed and self.stage.stale(snapshot.ledger):
                 # It was a run that is gone which pushed this; should it only sleep, its lease is still good.
                 self._leased()
@@ -322,6 +322,7 @@ class Proposing:
     def _push(self) -> Snapshot:
         """Move the branch to what is wanted, announced on the ledger before and taken off it after."""
         stage, repository = self.stage, self.stage.repository
+        self.way.requests.unschedule()
         head, base = self._leased(), repository.base
         snapshot = stage.intend(self.snapshot, self.look, self.found, head)
         files = stage.files(self.found.proposals, self.snapshot.branches, self.look)

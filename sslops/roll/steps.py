@@ -97,10 +97,12 @@ class Roller:
                 way.requests.withdraw()
             self.ops.write_roll(snapshot, changes, is_declined=True)
             return () if refusal is None else self._waits(snapshot, rolled, _declined(refusal.url), Cause.DECLINED)
+        if rolled != snapshot.proposed:
+            way.requests.unschedule()
         snapshot = self.ops.write_roll(snapshot, changes)
         hold = rules.held(self.inventory, rolled, self.clock.now())
         stated = way.requests.propose(self._request(way, snapshot, name), may_merge=hold is None)
-        if stated.merging is not None and self._is_merged(way, rolled):
+        if stated.is_merging and self._is_merged(way, rolled):
             return ()
         return self._waits(snapshot, rolled, f"{stated.why}; {hold}" if hold else stated.why, stated.cause)
 

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from sslops.ci import shipped
-from sslops.ci.environment import Forge
 from sslops.ci.secrets import ROWS
+from sslops.model.forges import Forge
 from tests.system.test_cycle import both, certificate, record
 from tests.world.forge import Rights
 from tests.world.forge_site import BOT, ForgeSite

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def start_forge(world_folder: Path) -> Iterator[Callable[[str], Forge]]:
+def start_forge(world_folder: Path) -> Iterator[Callable[..., Forge]]:
     """Yield a function that starts a forge of a dialect, `main` and `sslops/tlsa` (one commit ahead) in `infra/dns`."""
     started: list[Forge] = []
 
-    def start(dialect: str) -> Forge:
-        forge = Forge(world_folder / f"forge{len(started)}", dialect, ["infra/dns"])
+    def start(dialect: str, **switches: Any) -> Forge:
+        forge = Forge(world_folder / f"forge{len(started)}", dialect, ["infra/dns"], **switches)
         started.append(forge)
         project = forge.project("infra/dns")
         project.edit({"zone": "; empty\n"}, "First", start=None)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import requests
 from pyforgejo import PyforgejoApi
 from pyforgejo.core.api_error import ApiError
 
@@ -21,9 +22,9 @@ ONCE: dict[str, Any] = {"request_options": {"max_retries": 0}}
 
 
 @pytest.fixture
-def forge(start_forge: Callable[[str], Forge]) -> Forge:
-    """Return a forge that speaks Forgejo."""
-    return start_forge("forgejo")
+def forge(start_forge: Callable[..., Forge]) -> Forge:
+    """Return a forge that speaks Forgejo, and has made up its mind about each request."""
+    return start_forge("forgejo", unsettled_merges=0)
 
 
 @pytest.fixture
@@ -150,12 +151,60 @@ def test_auto_merge_waits_for_checks_and_approvals(forge: Forge, api: PyforgejoA
     assert (True, True) == (was_open, shown.request(1).is_merged)
 
 
-def test_auto_merge_of_what_lacks_nothing_merges_at_once(forge: Forge, api: PyforgejoApi) -> None:
-    """200 instead of 201."""
+@pytest.mark.parametrize(
+    ("dialect", "version", "before", "after"),
+    [("forgejo", None, False, True), ("forgejo", "7.0.8", True, True), ("gitea", None, True, True)],
+)
+def test_a_schedule_of_what_lacks_nothing(
+    start_forge: Callable[..., Forge], dialect: str, version: str | None, before: bool, after: bool
+) -> None:
+    """Forgejo since 7.0.9 waits for something that comes later; before it, and on Gitea, it is merged soon."""
+    forge = start_forge(dialect, version=version, unsettled_merges=0)
+    client = PyforgejoApi(base_url=forge.api_url, api_key=forge.token("bot"))
+    head = opened(client).head
+    client.repository.repo_merge_pull_request(*HERE, 1, do="merge", merge_when_checks_succeed=True)
+    found = [forge.project("infra/dns").request(1).is_merged]
+    forge.project("infra/dns").pipeline(str(head and head.sha), "success", "anything")
+    found.append(forge.project("infra/dns").request(1).is_merged)
+    client._client_wrapper.httpx_client.httpx_client.close()
+
+    assert [before, after] == found
+
+
+def test_a_schedule_survives_a_push_that_may_set_it_off(forge: Forge, api: PyforgejoApi) -> None:
+    """What nobody saw when it was scheduled is merged: the order that sslops must not push in."""
+    shown = forge.project("infra/dns")
+    shown.protection().required_checks = ("check",)
     opened(api)
     api.repository.repo_merge_pull_request(*HERE, 1, do="merge", merge_when_checks_succeed=True)
+    shown.watchers.append(lambda branch: shown.pipeline(shown.repository.head(branch) or "", "success", "check"))
+    pushed = shown.edit({"tlsa": "; not reviewed\n"}, "Another plan", branch="sslops/tlsa", by="bot")
 
-    assert forge.project("infra/dns").request(1).is_merged
+    assert shown.repository.contains("main", pushed)
+
+
+def test_a_schedule_in_a_forbidden_style_comes_to_nothing_without_a_trace(forge: Forge, api: PyforgejoApi) -> None:
+    """201, and later neither a merge nor a schedule nor a word."""
+    shown = forge.project("infra/dns")
+    shown.protection().required_checks = ("check",)
+    shown.merge_methods = {"fast-forward-only"}
+    head = opened(api).head
+    api.repository.repo_merge_pull_request(*HERE, 1, do="merge", merge_when_checks_succeed=True)
+    shown.pipeline(str(head and head.sha), "success", "check")
+    happened = [one.type for one in api.issue.get_comments_and_timeline(*HERE, 1)]
+
+    assert (True, None) == (shown.request(1).is_open, shown.request(1).auto_merge)
+    assert ["pull_scheduled_merge"] == happened
+
+
+def test_a_list_ends_in_null(start_forge: Callable[..., Forge]) -> None:
+    """What the time line of a request says after its last page."""
+    forge = start_forge("gitea")
+    forge.project("infra/dns").open(forge.user("bot"), "sslops/tlsa", "main", "Records", "")
+    url = f"{forge.api_url}/repos/infra/dns/issues/1/timeline?page=2"
+    answer = requests.get(url, headers={"Authorization": f"token {forge.token('bot')}"}, timeout=10)
+
+    assert (200, None) == (answer.status_code, answer.json())
 
 
 @pytest.mark.parametrize("kind", ["draft", "conflict", "approval", "check", "method"])

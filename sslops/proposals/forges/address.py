@@ -15,16 +15,11 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from sslops.errors import ForgeError
+from sslops.model.forges import Forge
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-
-_SERVER_VARIABLES = {
-    "gitlab": ("CI_SERVER_URL",),
-    "github": ("GITHUB_SERVER_URL",),
-    "forgejo": ("FORGEJO_SERVER_URL", "GITHUB_SERVER_URL"),
-}
 _SSH_ONLY = {"ssh.github.com": "github.com", "altssh.gitlab.com": "gitlab.com"}
 """Hosts that answer ssh on port 443 for those whose network lets nothing else out."""
 _SCP_LIKE = re.compile(r"(?:[^@/:]+@)?(?P<host>\[[0-9A-Fa-f:.]+\]|[^@/:\[\]]+):(?!//)")
@@ -40,7 +35,7 @@ def forge_address(kind: str, remote: str | None, environ: Mapping[str, str], con
     if configured:
         return _plain(configured)
     host = _host(remote or "")
-    for name in _SERVER_VARIABLES.get(kind, ()):
+    for name in Forge.of(kind).row.server_variables:
         server = environ.get(name, "")
         if server and host in {None, urlsplit(server).hostname}:
             return _plain(server)
@@ -51,17 +46,6 @@ def forge_address(kind: str, remote: str | None, environ: Mapping[str, str], con
     if split.scheme in _WEB:
         return _plain(f"{split.scheme}://{split.netloc}")
     return f"https://[{host}]" if ":" in host else f"https://{host}"
-
-
-def api_address(kind: str, address: str) -> str:
-    """Return where the API is that goes with *address*.
-
-    >>> api_address("github", "https://github.com"), api_address("github", "https://ghe.example.com")
-    ('https://api.github.com', 'https://ghe.example.com/api/v3')
-    """
-    if kind == "github":
-        return "https://api.github.com" if urlsplit(address).hostname == "github.com" else f"{address}/api/v3"
-    return f"{address}/api/v1" if kind == "forgejo" else address
 
 
 def _host(remote: str) -> str | None:

@@ -1,4 +1,4 @@
-"""What all three clients share: a refusal as a sentence that helps, and writes that must not happen twice."""
+"""What all clients share: a refusal as a sentence that helps, and writes that must not happen twice."""
 
 from __future__ import annotations
 
@@ -8,26 +8,29 @@ from itertools import islice
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from sslops.errors import ForgeError, MayNotCall, Moved
-from sslops.model.proposal import MergeRequest, Merging, RequestState
+from sslops.model.proposal import MergeAnswer, MergeRequest, Merging, RequestState
+from sslops.proposals.forges.answer import same_prose
+from sslops.proposals.forges.merging import Fate, Obstacle
+from sslops.proposals.forges.rest import LOOKED_THROUGH
 from sslops.proposals.forges.wire import Refusal, Unclear
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
+    from sslops.model.forges import Forge
     from sslops.model.proposal import Kind, Proposal
+    from sslops.proposals.forges.standing import Standing
     from sslops.proposals.forges.tokens import Token
     from sslops.proposals.forges.wire import Patience
 
 
 Result = TypeVar("Result")
 
-NAMES = {"gitlab": "GitLab", "github": "GitHub", "forgejo": "Forgejo"}
 DOCS = "docs/forges.md"
 SETTLE_SECONDS = 2.0
 """How long a forge may take to show what it has just done."""
 SETTLE_TRIES = 10
 
-_LIBRARIES = frozenset({"gitlab", "github", "requests"})
 _SCOPE = "insufficient_scope"
 """How GitLab begins when the scopes of a token are not enough (RFC 6750 section 3.1)."""
 _UNKNOWN_TOKEN, _FORBIDDEN, _NOT_THERE, _NOT_ALLOWED = 401, 403, 404, 405
@@ -37,7 +40,7 @@ _UNKNOWN_TOKEN, _FORBIDDEN, _NOT_THERE, _NOT_ALLOWED = 401, 403, 404, 405
 class Desk:
     """*kind* of forge, *project* there, and the *token* we show."""
 
-    kind: str
+    kind: Forge
     project: str
     token: Token
     patience: Patience
@@ -45,7 +48,7 @@ class Desk:
     @property
     def place(self) -> str:
         """The project and the forge, as every message begins."""
-        return f"'{self.project}' on {NAMES[self.kind]}"
+        return f"'{self.project}' on {self.kind.label}"
 
     @contextmanager
     def calling(self, call: str, right: str) -> Iterator[None]:
@@ -58,18 +61,13 @@ class Desk:
             raise kind(self._sentence(call, refusal), hint=refusal.hint or self._hint(refusal, right)) from None
         except Unclear as error:
             raise ForgeError(f"{self.place}: could not {call}: {error.what}", hint=error.hint) from None
-        except Exception as error:
-            if not _is_of_a_library(error):
-                raise
-            what = f"{self.place}: could not {call}: the answer is none of {NAMES[self.kind]}'s"
-            raise ForgeError(what, hint="is 'forge' the right kind, and 'forge_url' the right address?") from error
 
     def once(self, act: Callable[[], Result], look: Callable[[], Result | None]) -> Result:
         """Return what *act* made; where nobody knows whether it did, what *look* finds, and only then try again."""
         try:
             return act()
         except Unclear:
-            self.patience.sleep(SETTLE_SECONDS)
+            self.settle()
             found = look()
             return act() if found is None else found
 
@@ -80,8 +78,12 @@ class Desk:
             if found is not None:
                 return found
             if attempt < SETTLE_TRIES - 1:
-                self.patience.sleep(SETTLE_SECONDS)
+                self.settle()
         return None
+
+    def settle(self) -> None:
+        """Give the forge the time to show what it is doing."""
+        self.patience.sleep(SETTLE_SECONDS)
 
     def moved(self, source: str) -> Moved:
         """Return the answer that the branch of a request is at another commit than the one we decided about."""
@@ -90,6 +92,11 @@ class Desk:
     def wont_merge(self, number: int, why: str, hint: str) -> ForgeError:
         """Return the error that the project neither merges nor keeps the request for later."""
         return ForgeError(f"{self.place}: request {number} is neither merged nor waits for it: {why}", hint=hint)
+
+    def still_scheduled(self, number: int) -> ForgeError:
+        """Return the error that the forge would merge whatever is pushed to the branch of a request now."""
+        what = f"{self.place}: request {number} is still to be merged by the forge, so nothing was pushed to its branch"
+        return ForgeError(what, hint="cancel the scheduled merge on its page")
 
     def _sentence(self, call: str, refusal: Refusal) -> str:
         if refusal.status == _UNKNOWN_TOKEN:
@@ -111,27 +118,7 @@ class Desk:
         return f"it needs {right}; {DOCS}"
 
 
-def _is_of_a_library(error: Exception) -> bool:
-    """Whether a forge library stumbled, as it does over an answer of another shape than its forge's."""
-    frame = error.__traceback__
-    while frame is not None and frame.tb_next is not None:
-        frame = frame.tb_next
-    return frame is not None and str(frame.tb_frame.f_globals.get("__name__")).partition(".")[0] in _LIBRARIES
-
-
-def same_text(one: str | None, other: str | None) -> bool:
-    """Whether two texts are the same to a reader: forges change line ends and cut white space at the end."""
-    return unified(one) == unified(other)
-
-
-def unified(text: str | None) -> str:
-    """Return *text* with line feeds only; a forge's null is an empty text."""
-    return (text or "").replace("\r\n", "\n").replace("\r", "\n").strip()
-
-
 ENDED_REQUESTS = 100
-LOOKED_THROUGH = 1000
-"""The most requests and comments that are looked through for ours, among those of other people."""
 _EXISTS = frozenset({409, 422})
 
 
@@ -157,6 +144,11 @@ class Text:
 
 class Api(Protocol):
     """What one forge's API can do; every method may raise Refusal and Unclear."""
+
+    @property
+    def desk(self) -> Desk:
+        """The project, and how its refusals are told."""
+        ...
 
     @property
     def body_limit(self) -> int:
@@ -192,12 +184,16 @@ class Api(Protocol):
         """Close it unmerged."""
         ...
 
-    def merge(self, number: int, head: str) -> Merging:
-        """Merge or schedule; Moved when it is not at *head*, ForgeError when neither is allowed."""
+    def merge(self, request: MergeRequest, head: str) -> Obstacle | None:
+        """Merge it at once, only at *head*; return what stands against it, null when it is merged."""
         ...
 
-    def unschedule(self, number: int) -> None:
-        """Take back that it is to be merged; Refusal where that is not so."""
+    def schedule(self, request: MergeRequest, head: str) -> None:
+        """Ask the forge to merge it by itself when checks and approvals are there; Refusal when it will not."""
+        ...
+
+    def unschedule(self, number: int) -> bool:
+        """Take that back; whether there was anything to take back, which may have just come true."""
         ...
 
     def comments(self, number: int) -> Iterator[Text]:
@@ -222,6 +218,10 @@ class Api(Protocol):
 
     def edit_issue(self, number: int, title: str, body: str) -> None:
         """Replace both."""
+        ...
+
+    def standing(self, branch: str) -> Standing:
+        """Return what the token, the project and the protection of *branch* allow."""
         ...
 
 
@@ -274,27 +274,79 @@ class Client:
         with self.desk.calling(f"close request {request.number}", self.api.rights.propose):
             self.api.close(request.number)
 
-    def merge(self, request: MergeRequest, head: str) -> Merging:
-        """Merge it at *head*, now or when the forge's conditions hold."""
+    def merge(self, request: MergeRequest, head: str) -> MergeAnswer:
+        """Merge it at *head* now; where only checks or approvals are missing, have the forge do so when they come.
+
+        It is asked to merge now whatever was scheduled before: no forge shows everybody a schedule that will never come
+        true, and every one says what is missing to whoever asks now.
+        """
         with self.desk.calling(f"merge request {request.number}", self.api.rights.merge):
             shown = self.desk.until(lambda: self._ready(request, head))
             if shown is None:
-                raise self.desk.wont_merge(request.number, "the forge does not show its newest commit yet", "run again")
+                return _blocked("the forge does not show its newest commit yet", "the next run asks again")
             if shown.state is RequestState.CLOSED:
                 raise self.desk.wont_merge(request.number, "it is closed", "open it again")
             if shown.state is RequestState.MERGED:
-                return Merging.MERGED
-            return self.desk.once(lambda: self.api.merge(request.number, head), lambda: self._merging(request.number))
+                return MergeAnswer(Merging.MERGED)
+            return self._merged_or_scheduled(shown, head)
 
     def unschedule(self, request: MergeRequest) -> None:
-        """Take back that the forge was asked to merge it; one that ended or is not to be merged is left alone."""
+        """Take back that the forge was asked to merge it, and return when that is certain; Moved when it did so."""
         with self.desk.calling(f"take back the merge of request {request.number}", self.api.rights.merge):
-            try:
+            if not self.api.unschedule(request.number):
+                # What was scheduled is gone: dropped, or about to come true.
+                self.desk.settle()
+            shown = self.api.request(request.number)
+            if shown.state is RequestState.MERGED:
+                raise self.desk.moved(request.target)
+            if shown.state is RequestState.OPEN and shown.is_scheduled and self.api.unschedule(request.number):
+                raise self.desk.still_scheduled(request.number)
+
+    def _merged_or_scheduled(self, request: MergeRequest, head: str) -> MergeAnswer:
+        obstacle = self._merge_now(request, head)
+        if obstacle is not None and obstacle.fate is Fate.WAITS:
+            obstacle = self._schedule(request, head, obstacle)
+        if obstacle is None:
+            return MergeAnswer(Merging.MERGED)
+        shown = self.api.request(request.number)
+        if shown.state is RequestState.MERGED:
+            return MergeAnswer(Merging.MERGED)
+        if shown.head != head:
+            if shown.is_scheduled:
                 self.api.unschedule(request.number)
-            except Refusal:
-                shown = self.api.request(request.number)
-                if shown.is_scheduled and shown.state is RequestState.OPEN:
-                    raise
+            raise self.desk.moved(shown.source)
+        if obstacle.fate is Fate.WAITS:
+            return MergeAnswer(Merging.SCHEDULED, obstacle.why)
+        return _blocked(obstacle.why, obstacle.hint)
+
+    def _merge_now(self, request: MergeRequest, head: str) -> Obstacle | None:
+        """Ask to merge it now, again for a bounded time while the forge is making up its mind."""
+        found: Obstacle | None = None
+
+        def asked() -> bool | None:
+            nonlocal found
+            (found,) = self.desk.once(
+                lambda: (self.api.merge(request, head),),
+                lambda: (None,) if self.api.request(request.number).state is RequestState.MERGED else None,
+            )
+            return None if found is not None and found.fate is Fate.PASSES else True
+
+        self.desk.until(asked)
+        return found
+
+    def _schedule(self, request: MergeRequest, head: str, obstacle: Obstacle) -> Obstacle | None:
+        """Have the forge wait for what *obstacle* says; return why it still is not merged, null when it is."""
+        try:
+            self.api.schedule(request, head)
+        except Refusal as refusal:
+            again = self._merge_now(request, head)  # what was missing may have come in between
+            if again is None or again.fate is not Fate.WAITS:
+                return again
+            why = f"{obstacle.why}, and the forge does not wait for it: {refusal.said or 'without a reason'}"
+            return Obstacle(
+                Fate.BLOCKS, why, f"allow auto-merge in the project's settings, or set merge: review; {DOCS}"
+            )
+        return obstacle
 
     def put_remark(self, number: int, marker: str, text: str) -> bool:
         """Let the request have one comment of ours with *marker*."""
@@ -302,7 +354,7 @@ class Client:
             found = _marked(self.api.comments(number), marker)
             if found is None:
                 self._add_comment(number, text)
-            elif not same_text(found.body, text):
+            elif not same_prose(found.body, text):
                 self.api.edit_comment(number, found.number, text)
             else:
                 return False
@@ -314,7 +366,7 @@ class Client:
             found = _marked(self.api.issues(), marker)
             if found is None:
                 self._once(lambda: self.api.add_issue(title, body), lambda: _marked(self.api.issues(), marker))
-            elif not (same_text(found.body, body) and same_text(found.title, title)):
+            elif not (same_prose(found.body, body) and same_prose(found.title, title)):
                 self.api.edit_issue(found.number, title, body)
             else:
                 return False
@@ -335,17 +387,10 @@ class Client:
             raise self.desk.moved(shown.source)
         return None
 
-    def _merging(self, number: int) -> Merging | None:
-        """Return what became of a merge that nobody answered."""
-        shown = self.api.request(number)
-        if shown.state is RequestState.MERGED:
-            return Merging.MERGED
-        return Merging.SCHEDULED if shown.is_scheduled else None
-
     def _add_comment(self, number: int, text: str) -> None:
         def there() -> Text | None:
             found = islice(self.api.comments(number), LOOKED_THROUGH)
-            return next((each for each in found if each.is_ours and same_text(each.body, text)), None)
+            return next((each for each in found if each.is_ours and same_prose(each.body, text)), None)
 
         self._once(lambda: self.api.add_comment(number, text), there)
 
@@ -362,10 +407,5 @@ def _marked(texts: Iterable[Text], marker: str) -> Text | None:
     return next((each for each in islice(texts, LOOKED_THROUGH) if each.is_ours and marker in each.body), None)
 
 
-def field(found: object, *names: str) -> object:
-    """Return what a JSON document has at *names*; ForgeError when it has another shape."""
-    for name in names:
-        if not isinstance(found, dict) or name not in found:
-            raise ForgeError(f"the forge's answer has no '{'.'.join(names)}'", hint="is forge the right kind?")
-        found = found[name]
-    return found
+def _blocked(why: str, hint: str | None) -> MergeAnswer:
+    return MergeAnswer(Merging.BLOCKED, why if hint is None else f"{why}; {hint}")

@@ -1,90 +1,26 @@
-"""PyGithub over our wire: it asks its connection class for each request, and a subclass may have its own."""
+"""GitHub's REST API, and the one part that only GraphQL has: auto-merge."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import islice
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
-
-from github import Auth
-from github.Requester import HTTPRequestsConnectionClass, HTTPSRequestsConnectionClass, Requester, RequestsResponse
+from urllib.parse import quote, urlsplit
 
 from sslops.errors import ForgeError
-from sslops.model.proposal import MergeRequest, Merging, RequestState
-from sslops.proposals.forges.client import LOOKED_THROUGH, Rights, Text, unified
+from sslops.model.proposal import MergeRequest, RequestState
+from sslops.proposals.forges.answer import document, flag, listed, number, prose, required, table, text
+from sslops.proposals.forges.client import Rights, Text
+from sslops.proposals.forges.merging import CheckState, Fate, Obstacle, checks, moment
+from sslops.proposals.forges.rest import Rest
 from sslops.proposals.forges.standing import Standing
-from sslops.proposals.forges.wire import AGENT, Refusal, Wire, without_mark_up
+from sslops.proposals.forges.wire import Refusal, without_mark_up
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    import requests
-    from github.IssueComment import IssueComment
-    from github.PullRequest import PullRequest
-    from github.Repository import Repository
+    from collections.abc import Iterator, Mapping
 
     from sslops.model.proposal import Proposal
     from sslops.proposals.forges.client import Desk
-
-
-def requester(desk: Desk, address: str) -> Requester:
-    """Return PyGithub's way to *address*, with the patience and the caution of our wire instead of its own."""
-    split = urlsplit(address)
-    origin = f"{split.scheme}://{split.netloc}"
-    session = Wire(address, desk.patience).session()
-
-    class OverHttps(HTTPSRequestsConnectionClass):
-        def __init__(self, *_: Any, **__: Any) -> None:  # noqa: ANN401
-            self.host = split.hostname or ""
-
-        def getresponse(self) -> RequestsResponse:
-            return _sent(session, origin, self)
-
-        def close(self) -> None:
-            """Keep the session: PyGithub closes a connection class that is not its own after every request."""
-
-    class OverHttp(HTTPRequestsConnectionClass):
-        def __init__(self, *_: Any, **__: Any) -> None:  # noqa: ANN401
-            self.host = split.hostname or ""
-
-        def getresponse(self) -> RequestsResponse:
-            return _sent(session, origin, self)
-
-        def close(self) -> None:
-            """As above."""
-
-    class OverWire(Requester):
-        """A class of its own, so that nobody else's PyGithub is changed."""
-
-    OverWire.injectConnectionClasses(OverHttp, OverHttps)
-    secret = desk.token.secret
-    return OverWire(
-        auth=Auth.Token(secret.reveal().decode()) if secret else None,
-        base_url=address,
-        timeout=60,
-        user_agent=AGENT,
-        per_page=100,
-        verify=True,
-        retry=None,
-        pool_size=None,
-        seconds_between_requests=0,
-        seconds_between_writes=1 if split.hostname == "api.github.com" else 0,
-        lazy=True,
-    )
-
-
-def _sent(
-    session: requests.Session,
-    origin: str,
-    asked: HTTPSRequestsConnectionClass | HTTPRequestsConnectionClass,
-) -> RequestsResponse:
-    response = session.request(
-        asked.verb, f"{origin}{asked.url}", headers=asked.headers, data=asked.input, allow_redirects=False
-    )
-    return RequestsResponse(response)
-
 
 RIGHTS = Rights(
     read="'Pull requests: read' and 'Contents: read'",
@@ -92,10 +28,26 @@ RIGHTS = Rights(
     merge="'Contents: write', and whatever the branch's rules ask of who merges",
     issue="'Issues: write'",
 )
-_METHODS = ("merge", "rebase", "squash")
-"""In the order of preference: a merge commit keeps our commits with their signatures."""
-_NOTHING_TO_WAIT_FOR = ("clean status", "unstable status")
+_METHODS = {"merge": "allow_merge_commit", "rebase": "allow_rebase_merge", "squash": "allow_squash_merge"}
+"""Ways to merge, the best first (a merge commit keeps our signed commits), and the settings that allow them."""
+_PUBLIC = "api.github.com"
+_VERSION = "2022-11-28"
+_LATER = ("base branch was modified",)
+_READY_WORDS = ("clean status", "unstable status", "has_hooks status")
 """GitHub's answer to auto-merge when it could merge right now."""
+_CONCLUSIONS = {"success": CheckState.GOOD, "neutral": CheckState.GOOD, "skipped": CheckState.GOOD}
+_STATUSES = {"success": CheckState.GOOD, "pending": CheckState.RUNNING}
+
+_ENABLE = """
+mutation ($request: ID!, $method: PullRequestMergeMethod!, $head: GitObjectID!) {
+  enablePullRequestAutoMerge(input: {pullRequestId: $request, mergeMethod: $method, expectedHeadOid: $head}) {
+    clientMutationId
+  }
+}
+"""
+_DISABLE = """
+mutation ($request: ID!) { disablePullRequestAutoMerge(input: {pullRequestId: $request}) { clientMutationId } }
+"""
 
 
 @dataclass(frozen=True)
@@ -108,34 +60,40 @@ class GitHubApi:
     rights: Rights = RIGHTS
 
     @cached_property
-    def _repository(self) -> Repository:
-        from github.Repository import Repository
-
-        return Repository(requester(self.desk, self.address), url=f"/repos/{self.desk.project}")
+    def _rest(self) -> Rest:
+        secret = self.desk.token.secret
+        shown = {"Authorization": f"Bearer {secret.reveal().decode()}"} if secret else {}
+        headers = {"Accept": "application/vnd.github+json", "X-GitHub-Api-Version": _VERSION, **shown}
+        # "Best practices for using the REST API": a second between writes, or a secondary rate limit comes.
+        pause = 1.0 if urlsplit(self.address).hostname == _PUBLIC else 0.0
+        return Rest(self.address, self.desk.patience, headers, pause_seconds=pause)
 
     @cached_property
     def _login(self) -> str | None:
         """The account behind the token; null for an app's, which may not ask for it."""
         try:
-            _, found = self._repository.requester.requestJsonAndCheck("GET", "/user")
+            return required(self._rest.call("GET", "/user"), "login")
         except Refusal as refusal:
             if refusal.status in {403, 404}:
                 return None
             raise
-        return str(found.get("login")) if isinstance(found, dict) else None
+
+    @cached_property
+    def _facts(self) -> dict[str, Any]:
+        return document(self._call("GET", ""))
 
     def requests(self, source: str, target: str, *, is_open: bool) -> Iterator[MergeRequest]:
         """Yield the requests; GitHub filters by owner and branch, and a fork may belong to the same owner."""
-        found = self._repository.get_pulls(
-            state="open" if is_open else "closed",
-            head=f"{self.desk.project.partition('/')[0]}:{source}",
-            base=target,
-            sort="created",
-            direction="desc",
-        )
-        for pull in islice(found, LOOKED_THROUGH):
-            if _is_of(pull, self.desk.project, source):
-                yield self._read(pull)
+        wishes = {
+            "state": "open" if is_open else "closed",
+            "head": f"{self.desk.project.partition('/')[0]}:{source}",
+            "base": target,
+            "sort": "created",
+            "direction": "desc",
+        }
+        for facts in self._pages("/pulls", wishes):
+            if _is_of(facts, self.desk.project, source):
+                yield self._read(facts)
 
     def request(self, number: int) -> MergeRequest:
         """Return one request."""
@@ -144,7 +102,7 @@ class GitHubApi:
     def branch_head(self, branch: str) -> str | None:
         """Return where *branch* is."""
         try:
-            return self._repository.get_git_ref(f"heads/{branch}").object.sha
+            return required(self._call("GET", f"/git/ref/heads/{quote(branch)}"), "object", "sha")
         except Refusal as refusal:
             if refusal.status == 404:  # noqa: PLR2004
                 return None
@@ -152,183 +110,214 @@ class GitHubApi:
 
     def create(self, proposal: Proposal) -> MergeRequest:
         """Open a request."""
-        wishes = {"title": proposal.title, "body": proposal.body, "maintainer_can_modify": False}
-        pull = self._repository.create_pull(base=proposal.target, head=proposal.kind.branch, **wishes)  # type: ignore[arg-type]
-        return _request(pull)
+        wishes = {
+            "title": proposal.title,
+            "body": proposal.body,
+            "base": proposal.target,
+            "head": proposal.kind.branch,
+            "maintainer_can_modify": False,
+        }
+        return _request(document(self._call("POST", "/pulls", wishes)))
 
     def edit(self, number: int, *, title: str, body: str) -> None:
         """Set both."""
-        self._pull(number).edit(title=title, body=body)
+        self._call("PATCH", f"/pulls/{number}", {"title": title, "body": body})
 
     def close(self, number: int) -> None:
         """Close it."""
-        self._pull(number).edit(state="closed")
+        self._call("PATCH", f"/pulls/{number}", {"state": "closed"})
 
-    def merge(self, number: int, head: str) -> Merging:
-        """Ask for auto-merge; where there is nothing to wait for, or it is switched off, merge at once if that works.
-
-        GitHub knows a request's state only some moments after it was asked for first.
-        """
-        self.desk.until(lambda: None if self._pull(number).mergeable_state == "unknown" else True)
-        pull = self._pull(number)
+    def merge(self, request: MergeRequest, head: str) -> Obstacle | None:
+        """Merge at *head* now; GitHub knows a request's state only some moments after it was asked for first."""
+        if _state(self._pull(request.number)) == "unknown":
+            return Obstacle(Fate.PASSES, "GitHub is still finding out whether it can be merged")
         method = self._method()
-        why = self._schedule(pull, method, head)
-        if why is None:
-            return self._became(number)
-        if self._pull(number).head.sha != head:
-            raise self.desk.moved(pull.head.ref)
-        return self._merge_now(pull, method, head, why)
-
-    def unschedule(self, number: int) -> None:
-        """Take auto-merge back."""
-        from github import GithubException
-
+        if method is None:
+            return Obstacle(Fate.BLOCKS, "its settings allow no way to merge", "allow merge commits")
         try:
-            self._pull(number).disable_automerge()
-        except GithubException as error:
-            raise Refusal(422, _graphql_words(error.data)) from None
+            self._call("PUT", f"/pulls/{request.number}/merge", {"merge_method": method, "sha": head})
+        except Refusal as refusal:
+            if refusal.status not in {405, 409, 422}:
+                raise
+            return self._obstacle(request, head, refusal.said)
+        return None
+
+    def schedule(self, request: MergeRequest, head: str) -> None:
+        """Turn auto-merge on; Refusal with GitHub's reason when it will not."""
+        pull, method = self._pull(request.number), self._method() or "merge"
+        wishes = {"request": required(pull, "node_id"), "method": method.upper(), "head": head}
+        self._graphql(_ENABLE, wishes)
+
+    def unschedule(self, number: int) -> bool:
+        """Turn auto-merge off; whether it was on."""
+        pull = self._pull(number)
+        if not pull.get("auto_merge"):
+            return False
+        self._graphql(_DISABLE, {"request": required(pull, "node_id")})
+        return True
 
     def comments(self, number: int) -> Iterator[Text]:
         """Yield the comments, oldest first: GitHub knows no other order here."""
-        for comment in self._repository.get_issue(number).get_comments():
-            yield Text(comment.id, self._is_ours(comment), unified(comment.body))
+        for facts in self._pages(f"/issues/{number}/comments", {}):
+            yield self._text(facts, "id")
 
     def add_comment(self, number: int, text: str) -> None:
         """Add one."""
-        self._repository.requester.requestJsonAndCheck("POST", f"{self._issue(number)}/comments", input={"body": text})
+        self._call("POST", f"/issues/{number}/comments", {"body": text})
 
     def edit_comment(self, number: int, comment: int, text: str) -> None:  # noqa: ARG002  (GitHub numbers all comments)
         """Replace one."""
-        where = f"/repos/{self.desk.project}/issues/comments/{comment}"
-        self._repository.requester.requestJsonAndCheck("PATCH", where, input={"body": text})
+        self._call("PATCH", f"/issues/comments/{comment}", {"body": text})
 
     def issues(self) -> Iterator[Text]:
         """Yield the open issues; GitHub counts pull requests among them."""
-        for issue in self._repository.get_issues(state="open", sort="created", direction="desc"):
-            if issue.pull_request is None:
-                yield Text(issue.number, self._is_ours(issue), unified(issue.body), issue.title)
+        for facts in self._pages("/issues", {"state": "open", "sort": "created", "direction": "desc"}):
+            if not facts.get("pull_request"):
+                yield self._text(facts, "number")
 
     def add_issue(self, title: str, body: str) -> None:
         """Open one."""
-        self._repository.create_issue(title, body)
+        self._call("POST", "/issues", {"title": title, "body": body})
 
     def edit_issue(self, number: int, title: str, body: str) -> None:
         """Replace both."""
-        self._repository.requester.requestJsonAndCheck(
-            "PATCH", self._issue(number), input={"title": title, "body": body}
-        )
+        self._call("PATCH", f"/issues/{number}", {"title": title, "body": body})
 
     def standing(self, branch: str) -> Standing:
         """Return what the token and the repository allow; only classic tokens tell their scopes."""
-        facts = self._facts
-        scopes: list[str] | None = self._repository.requester.oauth_scopes
-        permissions = facts.get("permissions")
-        allowed = [name for name in ("rebase", "squash") if facts.get(_key(name))]
+        scopes = self._rest.headers_of(f"/repos/{quote(self.desk.project)}").get("X-OAuth-Scopes")
+        permissions = table(self._facts, "permissions")
         return Standing(
-            scopes=tuple(filter(None, scopes)) if scopes else None,
+            scopes=tuple(filter(None, (each.strip() for each in scopes.split(",")))) if scopes else None,
             expires_at=None,
-            can_propose=bool(permissions.get("push")) if isinstance(permissions, dict) else None,
+            can_propose=flag(permissions, "push") if permissions else None,
             is_protected=self._is_protected(branch),
-            can_wait=bool(facts["allow_auto_merge"]) if "allow_auto_merge" in facts else None,
-            unsigning=tuple(allowed),
+            can_wait=flag(self._facts, "allow_auto_merge") if "allow_auto_merge" in self._facts else None,
+            unsigning=tuple(name for name in ("rebase", "squash") if flag(self._facts, _METHODS[name])),
         )
-
-    @cached_property
-    def _facts(self) -> dict[str, Any]:
-        _, found = self._repository.requester.requestJsonAndCheck("GET", f"/repos/{self.desk.project}")
-        return found if isinstance(found, dict) else {}
 
     def _is_protected(self, branch: str) -> bool | None:
         try:
-            return self._repository.get_branch(branch).protected
+            return flag(self._call("GET", f"/branches/{quote(branch, safe='')}"), "protected")
         except Refusal:
             return None
 
-    def _issue(self, number: int) -> str:
-        return f"/repos/{self.desk.project}/issues/{number}"
+    def _pull(self, number: int) -> dict[str, Any]:
+        return document(self._call("GET", f"/pulls/{number}"))
 
-    def _pull(self, number: int) -> PullRequest:
-        return self._repository.get_pull(number)
+    def _method(self) -> str | None:
+        """Return the best way to merge that the repository allows; it does not tell everybody."""
+        if not any(key in self._facts for key in _METHODS.values()):
+            return "merge"
+        return next((name for name, key in _METHODS.items() if flag(self._facts, key)), None)
 
-    def _method(self) -> str:
-        """Return the first way to merge that the repository allows; it does not tell everybody."""
-        return next((name for name in _METHODS if self._facts.get(_key(name), name == "merge")), "merge")
+    def _obstacle(self, request: MergeRequest, head: str, said: str) -> Obstacle:
+        """Return what a refusal to merge now means, by the state that GitHub computes (`mergeable_state`)."""
+        state = _state(self._pull(request.number))
+        if state == "unknown" or any(each in said.lower() for each in _LATER):
+            return Obstacle(Fate.PASSES, "GitHub is still finding out whether it can be merged")
+        if state == "dirty":
+            return Obstacle(Fate.BLOCKS, "it conflicts with the target", "see the pull request")
+        if state == "behind":
+            return Obstacle(Fate.BLOCKS, said or "the branch is behind its target", "press 'Update branch'")
+        if state == "blocked":
+            found = self._checks(request, head)
+            return found or Obstacle(Fate.WAITS, said or "GitHub says it is blocked")
+        return Obstacle(Fate.BLOCKS, said or "GitHub says it cannot be merged", "see the pull request")
 
-    def _schedule(self, pull: PullRequest, method: str, head: str) -> str | None:
-        """Turn auto-merge on; return GitHub's reason (lower case) when it will not."""
-        from github import GithubException
-
+    def _checks(self, request: MergeRequest, head: str) -> Obstacle | None:
+        """Return what the required checks lack; null when that cannot be told, or approvals are what is missing."""
         try:
-            pull.enable_automerge(merge_method=method.upper(), expected_head_oid=head)
-        except GithubException as error:
-            return _graphql_words(error.data).lower()
-        return None
-
-    def _became(self, number: int) -> Merging:
-        return Merging.MERGED if self._pull(number).merged else Merging.SCHEDULED
-
-    def _merge_now(self, pull: PullRequest, method: str, head: str, why: str) -> Merging:
-        try:
-            pull.merge(merge_method=method, sha=head)
+            rules = listed(self._call("GET", f"/rules/branches/{quote(request.target, safe='')}"))
+            branch = self._call("GET", f"/branches/{quote(request.target, safe='')}")
+            runs = listed(table(self._call("GET", f"/commits/{head}/check-runs?per_page=100")).get("check_runs"))
+            statuses = listed(table(self._call("GET", f"/commits/{head}/status?per_page=100")).get("statuses"))
+            commit = self._call("GET", f"/commits/{head}")
         except Refusal as refusal:
-            if refusal.status == 409:  # noqa: PLR2004  (the head is another)
-                raise self.desk.moved(pull.head.ref) from None
-            if refusal.status not in {405, 422}:
-                raise
-            is_clean = any(words in why for words in _NOTHING_TO_WAIT_FOR)
-            reason = refusal.said or "not mergeable"
-            hint = None if is_clean else f"allow auto-merge in the repository's settings (GitHub says: {why})"
-            raise self.desk.wont_merge(pull.number, reason, hint or "see the pull request") from None
-        return Merging.MERGED
+            if refusal.status in {403, 404}:
+                return None
+            raise
+        names = [
+            text(each, "context")
+            for rule in rules
+            for each in listed(table(rule, "parameters").get("required_status_checks"))
+        ]
+        classic = table(branch, "protection", "required_status_checks").get("contexts")
+        names += [each for each in classic if isinstance(each, str)] if isinstance(classic, list) else []
+        reported = {text(each, "context"): _STATUSES.get(text(each, "state"), CheckState.FAILED) for each in statuses}
+        reported |= {text(each, "name"): _run_state(each) for each in runs}
+        committed_at = moment(text(commit, "commit", "committer", "date"))
+        wanted = [_literal(name) for name in names if name]
+        return checks(wanted, reported, committed_at, self.desk.patience.now())
 
-    def _read(self, pull: PullRequest) -> MergeRequest:
-        """Return what *pull* says, and whether it was we who turned auto-merge on."""
-        request = _request(pull)
-        if not request.is_scheduled:
-            return request
-        who = (pull.raw_data.get("auto_merge") or {}).get("enabled_by") or {}
-        is_ours = who.get("login") == self._login if self._login else who.get("type") == "Bot"
-        return replace(request, is_our_schedule=is_ours)
+    def _graphql(self, query: str, variables: Mapping[str, str]) -> None:
+        """Ask GraphQL; Refusal with its words when it says no (with HTTP 200)."""
+        root = self.address.removesuffix("/v3") if self.address.endswith("/api/v3") else self.address
+        found = self._rest.at(f"{root}/graphql", {"query": query, "variables": dict(variables)})
+        errors = [text(each, "message") for each in listed(table(found).get("errors"))]
+        if errors:
+            raise Refusal(422, without_mark_up("; ".join(filter(None, errors))))
 
-    def _is_ours(self, written: IssueComment | Any) -> bool:  # noqa: ANN401  (an issue has the same author field)
-        user = written.user
-        if user is None:
-            return False
-        return user.login == self._login if self._login else user.type == "Bot"
+    def _read(self, facts: dict[str, Any]) -> MergeRequest:
+        """Return what *facts* say, and whether it was we who turned auto-merge on."""
+        request, who = _request(facts), table(facts, "auto_merge", "enabled_by")
+        is_ours = text(who, "login") == self._login if self._login else text(who, "type") == "Bot"
+        return replace(request, is_our_schedule=request.is_scheduled and is_ours)
 
+    def _text(self, facts: dict[str, Any], key: str) -> Text:
+        return Text(number(facts, key), self._is_ours(facts), prose(facts, "body"), text(facts, "title"))
 
-def _request(pull: PullRequest) -> MergeRequest:
-    from github.GithubException import BadAttributeException
+    def _is_ours(self, facts: dict[str, Any]) -> bool:
+        """Whether we wrote it; a token that may not ask who it is takes a bot with our marker for itself."""
+        user = table(facts, "user")
+        return text(user, "login") == self._login if self._login else text(user, "type") == "Bot"
 
-    try:
-        ended = RequestState.MERGED if pull.merged_at else RequestState.CLOSED
-        return MergeRequest(
-            number=pull.number,
-            url=pull.html_url,
-            state=RequestState.OPEN if pull.state == "open" else ended,
-            source=pull.head.ref,
-            target=pull.base.ref,
-            head=pull.head.sha,
-            title=pull.title,
-            body=unified(pull.body),
-            is_scheduled=pull.auto_merge is not None,
-            is_draft=bool(pull.draft),
-        )
-    except BadAttributeException:
-        raise ForgeError("GitHub's answer is no pull request", hint="is forge the right kind?") from None
+    def _call(self, method: str, path: str, body: Mapping[str, object] | None = None) -> Any:  # noqa: ANN401  (JSON)
+        return self._rest.call(method, f"/repos/{quote(self.desk.project)}{path}", body)
+
+    def _pages(self, path: str, wishes: Mapping[str, object]) -> Iterator[dict[str, Any]]:
+        return self._rest.pages(f"/repos/{quote(self.desk.project)}{path}", wishes)
 
 
-def _is_of(pull: PullRequest, project: str, branch: str) -> bool:
+def _request(facts: dict[str, Any]) -> MergeRequest:
+    if not table(facts, "head"):
+        raise ForgeError("the forge's answer is no pull request", hint="is forge the right kind?")
+    ended = RequestState.MERGED if text(facts, "merged_at") else RequestState.CLOSED
+    return MergeRequest(
+        number=number(facts, "number"),
+        url=text(facts, "html_url"),
+        state=RequestState.OPEN if required(facts, "state") == "open" else ended,
+        source=required(facts, "head", "ref"),
+        target=required(facts, "base", "ref"),
+        head=text(facts, "head", "sha") or None,
+        title=text(facts, "title"),
+        body=prose(facts, "body"),
+        is_scheduled=bool(facts.get("auto_merge")),
+        is_draft=flag(facts, "draft"),
+    )
+
+
+def _is_of(facts: dict[str, Any], project: str, branch: str) -> bool:
     """Whether it comes from the very repository; a fork that was deleted has no repository at all."""
-    home: Repository | None = pull.head.repo
-    return home is not None and home.full_name.lower() == project.lower() and pull.head.ref == branch
+    home = text(facts, "head", "repo", "full_name")
+    return required(facts, "head", "ref") == branch and home.lower() == project.lower()
 
 
-def _key(method: str) -> str:
-    return {"merge": "allow_merge_commit", "rebase": "allow_rebase_merge", "squash": "allow_squash_merge"}[method]
+def _state(pull: dict[str, Any]) -> str:
+    return text(pull, "mergeable_state") or "unknown"
 
 
-def _graphql_words(found: object) -> str:
-    errors = found.get("errors") if isinstance(found, dict) else None
-    said = [each.get("message") for each in errors if isinstance(each, dict)] if isinstance(errors, list) else []
-    return without_mark_up("; ".join(each for each in said if isinstance(each, str))) or "no reason"
+def _run_state(run: dict[str, Any]) -> CheckState:
+    if text(run, "status") != "completed":
+        return CheckState.RUNNING
+    return _CONCLUSIONS.get(text(run, "conclusion"), CheckState.FAILED)
+
+
+def _literal(name: str) -> str:
+    """Return a pattern that is *name* and nothing else: on GitHub a check is required by its name."""
+    return name.replace("[", "[[]").replace("*", "[*]").replace("?", "[?]")
+
+
+def is_ready(said: str) -> bool:
+    """Whether GitHub refuses auto-merge because nothing is left to wait for."""
+    return any(words in said.lower() for words in _READY_WORDS)

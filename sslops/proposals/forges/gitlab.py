@@ -1,27 +1,25 @@
-"""GitLab's REST API v4, through python-gitlab."""
+"""GitLab's REST API v4, over our own wire."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import islice
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from sslops.model.proposal import MergeRequest, Merging, RequestState
-from sslops.proposals.forges.client import LOOKED_THROUGH, Rights, Text, field, unified
+from sslops.model.proposal import MergeRequest, RequestState
+from sslops.proposals.forges.answer import document, flag, number, prose, required, table, text
+from sslops.proposals.forges.client import Rights, Text
+from sslops.proposals.forges.merging import Fate, Obstacle
+from sslops.proposals.forges.rest import Rest
 from sslops.proposals.forges.standing import Standing
-from sslops.proposals.forges.wire import AGENT, Refusal, Wire
+from sslops.proposals.forges.wire import Refusal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from gitlab import Gitlab
-    from gitlab.v4.objects import Project
+    from collections.abc import Iterator, Mapping
 
     from sslops.model.proposal import Proposal
     from sslops.proposals.forges.client import Desk
-
 
 RIGHTS = Rights(
     read="the scope 'read_api'",
@@ -32,6 +30,28 @@ RIGHTS = Rights(
 _STATES = {"merged": RequestState.MERGED, "closed": RequestState.CLOSED}
 _PENDING = frozenset({"unchecked", "checking", "preparing", "approvals_syncing"})
 """What `detailed_merge_status` says while GitLab has not made up its mind."""
+_WAITS = frozenset(
+    {
+        "not_approved",
+        "ci_still_running",
+        "ci_must_pass",
+        "status_checks_must_pass",
+        "discussions_not_resolved",
+        "merge_request_blocked",
+        "requested_changes",
+        "security_policy_pipeline_check",
+        "policies_denied",
+        "external_status_checks",
+        "jira_association_missing",
+        "locked_paths",
+        "locked_lfs_files",
+        "merge_time",
+        "title_regex",
+    }
+)
+"""What it says when something is missing that may still come: GitLab merges by itself when it does."""
+_RUNNING = frozenset({"created", "waiting_for_resource", "preparing", "waiting_for_callback", "pending", "running"})
+_DEAD = frozenset({"failed", "canceled", "canceling"})
 _STRIPPING = {
     "rebase_merge": "a rebase in the web interface",
     "ff": "a rebase in the web interface",
@@ -41,7 +61,7 @@ _STRIPPING = {
 
 @dataclass(frozen=True)
 class GitLabApi:
-    """One project on the GitLab at *address*."""
+    """One project behind the API at *address*."""
 
     desk: Desk
     address: str
@@ -49,60 +69,42 @@ class GitLabApi:
     rights: Rights = RIGHTS
 
     @cached_property
-    def _gitlab(self) -> Gitlab:
-        import gitlab
-
-        token = (self.desk.token.secret.reveal() if self.desk.token.secret else b"").decode()
-        return gitlab.Gitlab(
-            self.address,
-            oauth_token=token,
-            session=Wire(self.address, self.desk.patience).session(),
-            user_agent=AGENT,
-            keep_base_url=True,
-            per_page=100,
-        )
-
-    @property
-    def _project(self) -> Project:
-        return self._gitlab.projects.get(self.desk.project, lazy=True)
+    def _rest(self) -> Rest:
+        secret = self.desk.token.secret
+        shown = {"Authorization": f"Bearer {secret.reveal().decode()}"} if secret else {}
+        return Rest(self.address, self.desk.patience, {"Accept": "application/json", **shown})
 
     @cached_property
     def _settings(self) -> dict[str, Any]:
-        return self._gitlab.projects.get(self.desk.project).attributes
+        return document(self._call("GET", ""))
 
     @cached_property
-    def _user_id(self) -> object:
-        return field(self._gitlab.http_get("/user"), "id")
+    def _user_id(self) -> int:
+        return number(self._rest.call("GET", "/user"), "id")
 
     def requests(self, source: str, target: str, *, is_open: bool) -> Iterator[MergeRequest]:
         """Yield the requests; those from forks have another source project."""
-        found = self._project.mergerequests.list(
-            source_branch=source,
-            target_branch=target,
-            state="opened" if is_open else "all",
-            order_by="created_at",
-            sort="desc",
-            iterator=True,
-        )
-        for each in islice(found, LOOKED_THROUGH):
-            facts = each.attributes
-            if field(facts, "source_project_id") == field(facts, "target_project_id"):
+        wishes = {
+            "source_branch": source,
+            "target_branch": target,
+            "state": "opened" if is_open else "all",
+            "order_by": "created_at",
+            "sort": "desc",
+        }
+        for facts in self._pages("/merge_requests", wishes):
+            if number(facts, "target_project_id") == facts.get("source_project_id"):
                 request = self._read(facts)
                 if is_open or request.state is not RequestState.OPEN:
                     yield request
 
     def request(self, number: int) -> MergeRequest:
         """Return one request."""
-        return self._read(self._project.mergerequests.get(number).attributes)
+        return self._read(self._facts(number))
 
     def branch_head(self, branch: str) -> str | None:
         """Return where *branch* is."""
-        try:
-            return str(field(self._project.branches.get(branch).attributes, "commit", "id"))
-        except Refusal as refusal:
-            if refusal.status == 404:  # noqa: PLR2004
-                return None
-            raise
+        found = self._branch(branch)
+        return None if found is None else required(found, "commit", "id")
 
     def create(self, proposal: Proposal) -> MergeRequest:
         """Open a request whose branch stays after the merge: the engine's fence stands on it."""
@@ -114,174 +116,176 @@ class GitLabApi:
             "remove_source_branch": False,
             "squash": False,
         }
-        return _request(self._project.mergerequests.create(wishes).attributes)
+        return _request(document(self._call("POST", "/merge_requests", wishes)))
 
     def edit(self, number: int, *, title: str, body: str) -> None:
         """Set both."""
-        self._project.mergerequests.update(number, {"title": title, "description": body})
+        self._call("PUT", f"/merge_requests/{number}", {"title": title, "description": body})
 
     def close(self, number: int) -> None:
         """Close it."""
-        self._project.mergerequests.update(number, {"state_event": "close"})
+        self._call("PUT", f"/merge_requests/{number}", {"state_event": "close"})
 
-    def merge(self, number: int, head: str) -> Merging:
-        """Ask for auto-merge once GitLab has made up its mind and the pipeline exists: before, it would merge at once.
+    def merge(self, request: MergeRequest, head: str) -> Obstacle | None:
+        """Merge at *head* now, unless its pipeline runs: GitLab merges unchecked where pipelines need not succeed.
 
-        `merge_when_pipeline_succeeds` is what GitLab before 17.11 calls `auto_merge`.
+        So it waits, a bounded time, until GitLab has made up its mind and the pipeline exists, if one is to.
         """
-        self.desk.until(lambda: True if self._is_settled(number) else None)
+        self.desk.until(lambda: True if self._is_settled(request.number) else None)
+        facts = self._facts(request.number)
+        if text(facts, "head_pipeline", "status") in _RUNNING:
+            return Obstacle(Fate.WAITS, f"its pipeline runs: {text(facts, 'head_pipeline', 'web_url')}")
         try:
-            answer = self._ask_to_merge(number, head, waits=True)
+            answer = self._ask_to_merge(request.number, head, later=False)
         except Refusal as refusal:
-            if refusal.status not in {405, 422} or not self._is_ready(number):
-                raise self._merge_error(number, refusal) from None
-            answer = self._merge_at_once(number, head)
-        return Merging.MERGED if field(answer, "state") == "merged" else self._confirmed(number)
+            return self._obstacle(request.number, refusal)
+        if text(answer, "state") in {"merged", "locked"}:
+            return None
+        return self._obstacle(request.number, Refusal(405, ""))
 
-    def unschedule(self, number: int) -> None:
-        """Take auto-merge back."""
-        self._request_ref(number).cancel_merge_when_pipeline_succeeds()
+    def schedule(self, request: MergeRequest, head: str) -> None:
+        """Turn auto-merge on (`merge_when_pipeline_succeeds` before 17.11); Refusal when GitLab will not."""
+        self._ask_to_merge(request.number, head, later=True)
+        facts = self._facts(request.number)
+        if text(facts, "state") == "opened" and not flag(facts, "merge_when_pipeline_succeeds"):
+            raise Refusal(405, _status(facts))
+
+    def unschedule(self, number: int) -> bool:
+        """Turn auto-merge off; whether it was on."""
+        if not flag(self._facts(number), "merge_when_pipeline_succeeds"):
+            return False
+        self._call("POST", f"/merge_requests/{number}/cancel_merge_when_pipeline_succeeds")
+        return True
 
     def comments(self, number: int) -> Iterator[Text]:
         """Yield the comments, newest first."""
-        notes = self._request_ref(number).notes.list(order_by="created_at", sort="desc", iterator=True)
-        for note in notes:
-            facts = note.attributes
-            yield Text(_number(facts, "id"), self._is_ours(facts), unified(str(field(facts, "body"))))
+        for facts in self._pages(f"/merge_requests/{number}/notes", {"order_by": "created_at", "sort": "desc"}):
+            yield Text(_number(facts, "id"), self._is_ours(facts), prose(facts, "body"))
 
     def add_comment(self, number: int, text: str) -> None:
         """Add one."""
-        self._request_ref(number).notes.create({"body": text})
+        self._call("POST", f"/merge_requests/{number}/notes", {"body": text})
 
     def edit_comment(self, number: int, comment: int, text: str) -> None:
         """Replace one."""
-        self._request_ref(number).notes.update(comment, {"body": text})
+        self._call("PUT", f"/merge_requests/{number}/notes/{comment}", {"body": text})
 
     def issues(self) -> Iterator[Text]:
         """Yield our open issues."""
-        for issue in self._project.issues.list(state="opened", author_id=self._user_id, iterator=True):
-            facts = issue.attributes
-            body, title = unified(facts.get("description")), str(field(facts, "title"))
-            yield Text(_number(facts, "iid"), self._is_ours(facts), body, title)
+        for facts in self._pages("/issues", {"state": "opened", "author_id": self._user_id}):
+            yield Text(_number(facts, "iid"), self._is_ours(facts), prose(facts, "description"), text(facts, "title"))
 
     def add_issue(self, title: str, body: str) -> None:
         """Open one."""
-        self._project.issues.create({"title": title, "description": body})
+        self._call("POST", "/issues", {"title": title, "description": body})
 
     def edit_issue(self, number: int, title: str, body: str) -> None:
         """Replace both."""
-        self._project.issues.update(number, {"title": title, "description": body})
+        self._call("PUT", f"/issues/{number}", {"title": title, "description": body})
 
     def standing(self, branch: str) -> Standing:
         """Return what the token and the project allow."""
-        facts = self._token_facts()
-        settings = self._settings
-        access = [found for found in (settings.get("permissions") or {}).values() if isinstance(found, dict)]
+        facts, settings = self._token_facts(), self._settings
+        access = [found for found in table(settings, "permissions").values() if isinstance(found, dict)]
         level = max((found.get("access_level") or 0 for found in access), default=0)
-        method = str(settings.get("merge_method") or "merge")
-        squash = settings.get("squash_option") in {"always", "default_on"}
+        method = text(settings, "merge_method") or "merge"
+        squash = text(settings, "squash_option") in {"always", "default_on"}
         scopes = facts.get("scopes")
+        found = self._branch(branch)
         return Standing(
             scopes=tuple(map(str, scopes)) if isinstance(scopes, list) else None,
-            expires_at=str(facts["expires_at"]) if facts.get("expires_at") else None,
+            expires_at=text(facts, "expires_at") or None,
             can_propose=_has(scopes, "api") and (level >= 30 if level else None),  # noqa: PLR2004  (Developer)
-            is_protected=self._is_protected(branch),
+            is_protected=None if found is None else flag(found, "protected"),
             can_wait=True,
             unsigning=tuple(_STRIPPING[each] for each in (method, "squash" if squash else "") if each in _STRIPPING),
         )
 
     def _token_facts(self) -> dict[str, Any]:
         try:
-            found = self._gitlab.http_get("/personal_access_tokens/self")
+            return table(self._rest.call("GET", "/personal_access_tokens/self"))
         except Refusal:
             return {}
-        return found if isinstance(found, dict) else {}
 
-    def _is_protected(self, branch: str) -> bool | None:
+    def _branch(self, branch: str) -> dict[str, Any] | None:
         try:
-            return bool(self._project.branches.get(branch).attributes.get("protected"))
-        except Refusal:
-            return None
+            return document(self._call("GET", f"/repository/branches/{quote(branch, safe='')}"))
+        except Refusal as refusal:
+            if refusal.status == 404:  # noqa: PLR2004
+                return None
+            raise
+
+    def _facts(self, number: int) -> dict[str, Any]:
+        return document(self._call("GET", f"/merge_requests/{number}"))
 
     def _is_settled(self, number: int) -> bool:
-        facts = self._project.mergerequests.get(number).attributes
-        if facts.get("detailed_merge_status") in _PENDING:
+        facts = self._facts(number)
+        if text(facts, "detailed_merge_status") in _PENDING:
             return False
-        return bool(facts.get("head_pipeline")) or self._settings.get("builds_access_level") == "disabled"
+        return bool(table(facts, "head_pipeline")) or text(self._settings, "builds_access_level") == "disabled"
 
-    def _is_ready(self, number: int) -> bool:
-        """Whether nothing is missing; with no pipeline to wait for, GitLab refuses to merge "when it is ready"."""
-        return self._project.mergerequests.get(number).attributes.get("detailed_merge_status") == "mergeable"
-
-    def _merge_at_once(self, number: int, head: str) -> object:
-        try:
-            return self._ask_to_merge(number, head, waits=False)
-        except Refusal as refusal:
-            raise self._merge_error(number, refusal) from None
-
-    def _ask_to_merge(self, number: int, head: str, *, waits: bool) -> object:
+    def _ask_to_merge(self, number: int, head: str, *, later: bool) -> Any:  # noqa: ANN401  (JSON)
         wishes = {"sha": head, "squash": False, "should_remove_source_branch": False}
-        later = {"auto_merge": True, "merge_when_pipeline_succeeds": True} if waits else {}
-        path = f"/projects/{quote(self.desk.project, safe='')}/merge_requests/{number}/merge"
-        return self._gitlab.http_put(path, post_data=wishes | later)
+        when = {"auto_merge": True, "merge_when_pipeline_succeeds": True} if later else {}
+        return self._call("PUT", f"/merge_requests/{number}/merge", wishes | when)
 
-    def _confirmed(self, number: int) -> Merging:
-        """Return what GitLab made of it, asked a second time: an accepted call may have changed nothing."""
-        facts = self._project.mergerequests.get(number).attributes
-        if facts.get("state") in {"merged", "locked"}:
-            return Merging.MERGED if facts["state"] == "merged" else Merging.SCHEDULED
-        if facts.get("merge_when_pipeline_succeeds"):
-            return Merging.SCHEDULED
-        raise self.desk.wont_merge(number, _status(facts), "see the merge request")
-
-    def _merge_error(self, number: int, refusal: Refusal) -> Exception:
-        if refusal.status == 409:  # noqa: PLR2004  (the commit is not the one we named)
-            return self.desk.moved(f"request {number}")
+    def _obstacle(self, number: int, refusal: Refusal) -> Obstacle:
+        """Return what a refusal to merge now means, by the reason that GitLab computes; *refusal* again when none."""
         if refusal.status == 401:  # noqa: PLR2004  (GitLab's word for a role that may not merge)
-            return Refusal(403, "its role may not merge into this branch")
-        if refusal.status in {405, 406, 422}:
-            facts = self._project.mergerequests.get(number).attributes
-            hint = "approve it, or set merge: review; GitLab 17.7 and newer wait for approvals by themselves"
-            return self.desk.wont_merge(number, _status(facts), hint)
-        return refusal
+            raise Refusal(403, "its role may not merge into this branch")
+        if refusal.status not in {405, 406, 409, 422}:
+            raise refusal
+        facts = self._facts(number)
+        reason = text(facts, "detailed_merge_status") or text(facts, "merge_status")
+        if reason in _PENDING:
+            return Obstacle(Fate.PASSES, _status(facts))
+        pipeline = text(facts, "head_pipeline", "status")
+        if reason in {"ci_must_pass", "ci_still_running"} and pipeline in _DEAD:
+            why = f"its pipeline has {pipeline}: {text(facts, 'head_pipeline', 'web_url')}"
+            return Obstacle(Fate.BLOCKS, why, "mend what it says, and run it again")
+        if reason in _WAITS:
+            return Obstacle(Fate.WAITS, _status(facts))
+        if reason == "need_rebase":
+            return Obstacle(Fate.BLOCKS, _status(facts), "press 'Rebase'")
+        return Obstacle(Fate.BLOCKS, _status(facts), "see the merge request")
 
     def _is_ours(self, facts: dict[str, Any]) -> bool:
-        return field(facts, "author", "id") == self._user_id
+        return table(facts, "author").get("id") == self._user_id
 
     def _read(self, facts: dict[str, Any]) -> MergeRequest:
         """Return what *facts* say, and whether it was we who asked for the merge that they announce."""
-        request, asked = _request(facts), facts.get("merge_user")
-        if not request.is_scheduled or not isinstance(asked, dict):
+        request = _request(facts)
+        if not request.is_scheduled:
             return request
-        return replace(request, is_our_schedule=asked.get("id") == self._user_id)
+        return replace(request, is_our_schedule=table(facts, "merge_user").get("id") == self._user_id)
 
-    def _request_ref(self, number: int) -> Any:  # noqa: ANN401  (python-gitlab's objects are dynamic)
-        return self._project.mergerequests.get(number, lazy=True)
+    def _call(self, method: str, path: str, body: Mapping[str, object] | None = None) -> Any:  # noqa: ANN401  (JSON)
+        return self._rest.call(method, f"/projects/{quote(self.desk.project, safe='')}{path}", body)
+
+    def _pages(self, path: str, wishes: Mapping[str, object]) -> Iterator[dict[str, Any]]:
+        return self._rest.pages(f"/projects/{quote(self.desk.project, safe='')}{path}", wishes)
+
+
+_number = number
 
 
 def _request(facts: dict[str, Any]) -> MergeRequest:
-    head = facts.get("sha")
     return MergeRequest(
-        number=_number(facts, "iid"),
-        url=str(field(facts, "web_url")),
-        state=_STATES.get(str(field(facts, "state")), RequestState.OPEN),
-        source=str(field(facts, "source_branch")),
-        target=str(field(facts, "target_branch")),
-        head=str(head) if head else None,
-        title=str(field(facts, "title")),
-        body=unified(facts.get("description")),
-        is_scheduled=bool(facts.get("merge_when_pipeline_succeeds")),
-        is_draft=bool(facts.get("draft")),
+        number=number(facts, "iid"),
+        url=text(facts, "web_url"),
+        state=_STATES.get(required(facts, "state"), RequestState.OPEN),
+        source=required(facts, "source_branch"),
+        target=required(facts, "target_branch"),
+        head=text(facts, "sha") or None,
+        title=text(facts, "title"),
+        body=prose(facts, "description"),
+        is_scheduled=flag(facts, "merge_when_pipeline_succeeds"),
+        is_draft=flag(facts, "draft"),
     )
 
 
-def _number(facts: dict[str, Any], name: str) -> int:
-    found = field(facts, name)
-    return found if isinstance(found, int) else 0
-
-
 def _status(facts: dict[str, Any]) -> str:
-    status = str(facts.get("detailed_merge_status") or facts.get("merge_status") or "unknown")
+    status = text(facts, "detailed_merge_status") or text(facts, "merge_status") or "unknown"
     return f"GitLab says '{status[:40]}'" if status.isprintable() else "GitLab gives no reason"
 
 

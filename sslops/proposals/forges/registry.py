@@ -1,26 +1,28 @@
-"""Opening a project on a forge: the one place that knows which client goes with which kind."""
+"""Opening a project on a forge: each kind's API is the module of its name."""
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from sslops.errors import ForgeError
-from sslops.proposals.forges.address import api_address
+from sslops.model.forges import Forge
 
 if TYPE_CHECKING:
-    from sslops.proposals.forges.client import Client
-    from sslops.proposals.forges.forgejo import ForgejoApi
-    from sslops.proposals.forges.github import GitHubApi
-    from sslops.proposals.forges.gitlab import GitLabApi
+    from sslops.proposals.forges.client import Api, Client
     from sslops.proposals.forges.standing import Standing
     from sslops.proposals.forges.tokens import Token
     from sslops.proposals.forges.wire import Patience
+
+_PUBLIC_APIS = {"github.com": "https://api.github.com"}
+"""Where the API is not below the address of the forge."""
 
 
 def open_forge(kind: str, project: str, token: Token, url: str, patience: Patience) -> Client:
     """Return *project* on the forge of *kind* at *url* (`forge_address`), spoken to with *token*; asks nothing yet.
 
-    ForgeError when there is no token, or no client for *kind*.
+    ForgeError when there is no token.
     """
     from sslops.proposals.forges.client import Client
 
@@ -35,23 +37,24 @@ def examine(kind: str, project: str, token: Token, url: str, patience: Patience,
         return api.standing(branch)
 
 
-def _api(kind: str, project: str, token: Token, url: str, patience: Patience) -> ForgejoApi | GitHubApi | GitLabApi:
-    from sslops.proposals.forges.client import DOCS, NAMES, Desk
+def api_address(kind: str, address: str) -> str:
+    """Return where the API is that goes with *address*.
 
+    >>> api_address("github", "https://github.com"), api_address("gitea", "https://git.example.com/gitea")
+    ('https://api.github.com', 'https://git.example.com/gitea/api/v1')
+    """
+    known = _PUBLIC_APIS.get(urlsplit(address).hostname or "") if kind == Forge.GITHUB else None
+    return known or f"{address}{Forge.of(kind).row.api}"
+
+
+def _api(kind: str, project: str, token: Token, url: str, patience: Patience) -> Api:
+    from sslops.proposals.forges.client import DOCS, Desk
+
+    forge = Forge.of(kind)
     if token.secret is None:
-        message = f"no token for '{project}' on {NAMES.get(kind, kind)}: {token.role} is not set"
+        message = f"no token for '{project}' on {forge.label}: {token.role} is not set"
         raise ForgeError(message, hint=f"which token it takes: {DOCS}")
-    desk, address = Desk(kind, project, token, patience), api_address(kind, url)
-    if kind == "gitlab":
-        from sslops.proposals.forges.gitlab import GitLabApi
-
-        return GitLabApi(desk, address)
-    if kind == "github":
-        from sslops.proposals.forges.github import GitHubApi
-
-        return GitHubApi(desk, address)
-    if kind == "forgejo":
-        from sslops.proposals.forges.forgejo import ForgejoApi
-
-        return ForgejoApi(desk, address)
-    raise ForgeError(f"no client for a forge of kind '{kind}'", hint="gitlab, github or forgejo")
+    api: Api = getattr(import_module(f"sslops.proposals.forges.{forge}"), f"{forge.label}Api")(
+        Desk(forge, project, token, patience), api_address(kind, url)
+    )
+    return api

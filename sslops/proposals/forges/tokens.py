@@ -14,17 +14,13 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from sslops.errors import ForgeError
+from sslops.model.forges import NO_FORGE, Forge
 from sslops.model.secret import Secret
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-
-_JOB_TOKENS = {"github": ("GITHUB_TOKEN",), "forgejo": ("FORGEJO_TOKEN", "GITHUB_TOKEN")}
-"""What a job of the forge holds by itself; GitLab's `CI_JOB_TOKEN` may not call what we need."""
-
-GIT_USERS = {"gitlab": "oauth2", "github": "x-access-token", "forgejo": "oauth2", "none": "x-access-token"}
-"""The user name that goes with a token as git's password; most forges take any, GitHub Apps this one."""
+_ANY_GIT_USER = "x-access-token"
 
 
 class Role(StrEnum):
@@ -48,6 +44,11 @@ class Token:
         return self.source is not None and self.source != self.role
 
 
+def git_user(kind: str) -> str:
+    """Return the user name that goes with a token as git's password, on a forge of *kind* or on none."""
+    return _ANY_GIT_USER if kind == NO_FORGE else Forge.of(kind).row.git_user
+
+
 def find_token(kind: str, role: Role, project: str, environ: Mapping[str, str]) -> Token:
     """Return the token for *project* on a forge of *kind*.
 
@@ -55,7 +56,8 @@ def find_token(kind: str, role: Role, project: str, environ: Mapping[str, str]) 
     ForgeError when what the variable holds is no token.
     """
     is_own = environ.get("GITHUB_REPOSITORY", "").lower() == project.lower()
-    for name in (role.value, *(_JOB_TOKENS.get(kind, ()) if is_own else ())):
+    of_the_job = Forge.of(kind).row.job_tokens if is_own and kind != NO_FORGE else ()
+    for name in (role.value, *of_the_job):
         text = environ.get(name, "").strip()
         if text:
             _check(name, text)

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from sslops.ci.environment import Forge
 from sslops.ci.secrets import ROWS
 from sslops.ci.shipped import PROGRAM, files
+from sslops.model.forges import Forge
 from tests.world.ops import PROJECT
 
 VENV = Path(sys.executable).parent
@@ -29,6 +29,7 @@ WORKFLOWS = sorted(
     str(path.relative_to(PROJECT)) for path in PROJECT.glob(".*/workflows/*.yml") if path.is_relative_to(PROJECT)
 )
 ENGINE = ("renew", "publish", "roll", "deploy")
+ACTIONS = tuple(forge for forge in Forge if forge is not Forge.GITLAB)
 
 
 def check(*words: str | Path, text: str | None = None) -> str:
@@ -50,7 +51,7 @@ def job(workflow: str) -> dict[str, object]:
 def test_what_init_ships_is_what_this_project_has_at_its_top() -> None:
     """Byte for byte, and there is nothing else beside the project's own."""
     shipped = {name: content for forge in Forge for name, content in files(forge).items()}
-    folders = (".ci", ".github", ".forgejo")
+    folders = (".ci", *(f".{forge}" for forge in ACTIONS))
     top = {
         str(path.relative_to(PROJECT))
         for folder in folders
@@ -73,7 +74,7 @@ def test_zizmor_finds_nothing() -> None:
 
 
 def test_the_workflows_fit_the_schema() -> None:
-    """GitHub's, which Forgejo's follow."""
+    """GitHub's, which the others follow."""
     check(VENV / "check-jsonschema", "--builtin-schema", "vendor.github-workflows", *WORKFLOWS)
 
 
@@ -85,7 +86,7 @@ def test_the_gitlab_files_fit_the_schema(name: str, tmp_path: Path) -> None:
         check(VENV / "check-jsonschema", "--builtin-schema", "vendor.gitlab-ci", tmp_path / f"{number}.yml")
 
 
-@pytest.mark.parametrize("forge", [Forge.GITHUB, Forge.FORGEJO])
+@pytest.mark.parametrize("forge", ACTIONS)
 @pytest.mark.parametrize("verb", ENGINE)
 def test_a_job_holds_the_secrets_of_its_row_and_no_others(forge: Forge, verb: str) -> None:
     """What the table says, the workflow has; and no step but the verb's own sees any."""
@@ -97,7 +98,7 @@ def test_a_job_holds_the_secrets_of_its_row_and_no_others(forge: Forge, verb: st
     assert not any("env" in step for step in steps[:-1])
 
 
-@pytest.mark.parametrize("forge", [Forge.GITHUB, Forge.FORGEJO])
+@pytest.mark.parametrize("forge", ACTIONS)
 def test_what_a_merge_request_starts_holds_at_most_a_token_that_reads(forge: Forge) -> None:
     """check has nothing, plan the job's own token, to comment, and what reads a private DNS repository."""
     jobs = yaml.safe_load((PROJECT / f".{forge}/workflows/sslops-check.yml").read_text())["jobs"]

@@ -11,10 +11,10 @@ import pytest
 
 from sslops import __version__
 from sslops.ci import shipped
-from sslops.ci.environment import Forge
 from sslops.ci.secrets import ROWS
 from sslops.cli.main import run
 from sslops.errors import ExitCode
+from sslops.model.forges import Forge
 from sslops.model.secret import Secret
 from sslops.secrets.sops import Sops
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sslops.model.proposal import Kind, Proposal, mark
 from sslops.model.secret import Secret
@@ -29,10 +29,10 @@ OTHER = "sha256:" + "b" * 64
 class Bench:
     """A *kind* of forge with a `main`, a branch `sslops/tlsa` one commit ahead, and what the client waited for."""
 
-    def __init__(self, folder: Path, kind: str) -> None:
+    def __init__(self, folder: Path, kind: str, **switches: Any) -> None:
         """Start the forge."""
         self.kind = kind
-        self.forge = Forge(folder, kind)
+        self.forge = Forge(folder, kind, **switches)
         self.project = self.forge.project(PROJECT)
         self.waits: list[float] = []
         self.base = self.commit("main", "first", None)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from sslops.errors import ForgeError
+from sslops.model.forges import Forge
 from sslops.model.proposal import Kind, RequestState
 from tests.integration.forges.bench import DIGEST, OTHER, Bench
 from tests.world.forge import Rights, Role
@@ -111,7 +112,9 @@ def test_a_refusal_names_project_call_right_and_variable(bench: Bench) -> None:
     with pytest.raises(ForgeError) as refused:
         bench.client(Rights.READ).open(bench.proposal())
 
-    assert f"'infra/dns' on {NAMES[bench.kind]}: the token in SSLOPS_DNS_TOKEN may not open" in refused.value.what
+    assert (
+        f"'infra/dns' on {Forge.of(bench.kind).label}: the token in SSLOPS_DNS_TOKEN may not open" in refused.value.what
+    )
     assert PROPOSE[bench.kind] in (refused.value.hint or "")
     assert "docs/forges.md" in (refused.value.hint or "")
 
@@ -122,7 +125,10 @@ def test_an_expired_token_is_told(bench: Bench) -> None:
     with pytest.raises(ForgeError) as refused:
         bench.with_token(secret).requests(Kind.TLSA, "main")
 
-    assert f"'infra/dns' on {NAMES[bench.kind]}: the token in SSLOPS_DNS_TOKEN is not accepted" == refused.value.what
+    assert (
+        f"'infra/dns' on {Forge.of(bench.kind).label}: the token in SSLOPS_DNS_TOKEN is not accepted"
+        == refused.value.what
+    )
     assert secret not in refused.value.render()
 
 
@@ -156,9 +162,9 @@ def test_the_client_of_another_forge_says_so(start_bench: Callable[[str], Bench]
     assert "'infra/dns' on GitLab" in refused.value.what
 
 
-NAMES = {"gitlab": "GitLab", "github": "GitHub", "forgejo": "Forgejo"}
 PROPOSE = {
     "gitlab": "the scope 'api' and the role Developer",
     "github": "'Pull requests: write' and 'Contents: write'",
     "forgejo": "'write:repository' and 'write:issue'",
+    "gitea": "'write:repository' and 'write:issue'",
 }

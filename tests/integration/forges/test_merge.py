@@ -8,7 +8,7 @@ import pytest
 
 from sslops.errors import ForgeError, Moved
 from sslops.model.proposal import Kind, Merging, RequestState
-from tests.world.forge import Status
+from tests.world.forge import Rights, Role, Status
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,7 +27,7 @@ def test_with_nothing_to_wait_for_it_is_merged_at_once(bench: Bench) -> None:
     client = bench.client()
     merging = client.merge(client.open(bench.proposal()), bench.head)
 
-    assert (Merging.MERGED, RequestState.MERGED) == (merging, listed(bench).state)
+    assert (Merging.MERGED, RequestState.MERGED) == (merging.merging, listed(bench).state)
     assert bench.project.repository.contains("main", bench.head)
     assert bench.head == bench.project.repository.head("sslops/tlsa")
 
@@ -41,7 +41,7 @@ def test_with_a_check_to_wait_for_it_is_scheduled(bench: Bench) -> None:
     waiting = listed(bench)
     bench.project.pipeline(bench.head, Status.SUCCESS, "sslops")
 
-    assert (Merging.SCHEDULED, RequestState.OPEN, True) == (merging, waiting.state, waiting.is_scheduled)
+    assert (Merging.SCHEDULED, RequestState.OPEN, True) == (merging.merging, waiting.state, waiting.is_scheduled)
     assert RequestState.MERGED is listed(bench).state
 
 
@@ -53,9 +53,9 @@ def test_asking_again_is_harmless(bench: Bench) -> None:
     request = client.open(bench.proposal())
     client.merge(request, bench.head)
 
-    assert Merging.SCHEDULED is client.merge(request, bench.head)
+    assert Merging.SCHEDULED is client.merge(request, bench.head).merging
     bench.project.pipeline(bench.head, Status.SUCCESS, "sslops")
-    assert Merging.MERGED is client.merge(request, bench.head)
+    assert Merging.MERGED is client.merge(request, bench.head).merging
 
 
 def test_another_commit_is_not_merged(bench: Bench) -> None:
@@ -86,14 +86,15 @@ def test_a_merge_that_nobody_answered_is_looked_at(bench: Bench) -> None:
     bench.project.pipeline(bench.head, Status.SUCCESS, "sslops")
     client = bench.client()
     request = client.open(bench.proposal())
+    bench.project.request(request.number).unsettled = 0
     bench.forge.faults.drop(path="/merge", after=True)
     merging = client.merge(request, bench.head)
     asked = [call for call in bench.project.calls if call.path.endswith("/merge")]
 
-    assert (Merging.MERGED, 1) == (merging, len(asked))
+    assert (Merging.MERGED, 1) == (merging.merging, len(asked))
 
 
-def test_gitlab_waits_for_the_pipeline_to_exist(start_bench: Callable[[str], Bench]) -> None:
+def test_gitlab_waits_for_the_pipeline_to_exist(start_bench: Callable[..., Bench]) -> None:
     """Asked before, GitLab would merge at once, unchecked."""
     bench = start_bench("gitlab")
     bench.project.protection().required_checks = ("sslops",)
@@ -107,11 +108,11 @@ def test_gitlab_waits_for_the_pipeline_to_exist(start_bench: Callable[[str], Ben
 
     object.__setattr__(client.desk.patience, "sleep", appears)
 
-    assert Merging.SCHEDULED is client.merge(request, bench.head)
+    assert Merging.SCHEDULED is client.merge(request, bench.head).merging
     assert [2.0] == looks
 
 
-def test_github_without_auto_merge_merges_or_says_how_to_allow_it(start_bench: Callable[[str], Bench]) -> None:
+def test_github_without_auto_merge_merges_or_says_how_to_allow_it(start_bench: Callable[..., Bench]) -> None:
     """Switched off, with a required check missing: neither is possible, and the hint names the setting."""
     bench = start_bench("github")
     bench.project.allows_auto_merge = False
@@ -119,26 +120,147 @@ def test_github_without_auto_merge_merges_or_says_how_to_allow_it(start_bench: C
     bench.project.pipeline(bench.head, Status.PENDING, "sslops")
     client = bench.client()
     request = client.open(bench.proposal())
-    with pytest.raises(ForgeError) as refused:
-        client.merge(request, bench.head)
+    answer = client.merge(request, bench.head)
 
-    assert "neither merged nor waits" in refused.value.what
-    assert "allow auto-merge" in (refused.value.hint or "")
+    assert Merging.BLOCKED is answer.merging
+    assert "check 'sslops' is not done yet, and the forge does not wait for it: Auto merge is not allowed" in answer.why
+    assert "allow auto-merge" in answer.why
     bench.project.pipeline(bench.head, Status.SUCCESS, "sslops")
-    assert Merging.MERGED is client.merge(request, bench.head)
+    assert Merging.MERGED is client.merge(request, bench.head).merging
 
 
-def test_only_an_allowed_method_is_used(start_bench: Callable[[str], Bench]) -> None:
+def test_only_an_allowed_method_is_used(start_bench: Callable[..., Bench]) -> None:
     """A repository that wants a linear history gets a rebase."""
     bench = start_bench("github")
     bench.project.merge_methods = {"rebase", "squash"}
     client = bench.client()
 
-    assert Merging.MERGED is client.merge(client.open(bench.proposal()), bench.head)
+    assert Merging.MERGED is client.merge(client.open(bench.proposal()), bench.head).merging
     assert 1 == len(bench.project.repository.log("-1", "main")[0].parents)
 
 
-def test_forgejo_takes_back_a_schedule_of_another_head(start_bench: Callable[[str], Bench]) -> None:
+FAMILY = pytest.mark.parametrize("dialect", ["forgejo", "gitea"])
+
+
+@FAMILY
+@pytest.mark.parametrize("style", ["fast-forward-only", "rebase-merge", "rebase", "squash"])
+def test_a_style_that_the_project_allows_is_asked_for(
+    start_bench: Callable[..., Bench], dialect: str, style: str
+) -> None:
+    """With a check to wait for too: a schedule in a style that it forbids would come to nothing in silence."""
+    bench = start_bench(dialect)
+    bench.project.merge_methods = {style}
+    bench.project.protection().required_checks = ("sslops",)
+    bench.project.pipeline(bench.head, Status.PENDING, "sslops")
+    client = bench.client()
+    answer = client.merge(client.open(bench.proposal()), bench.head)
+    bench.project.pipeline(bench.head, Status.SUCCESS, "sslops")
+
+    assert (Merging.SCHEDULED, "check 'sslops' is not done yet") == (answer.merging, answer.why)
+    assert bench.project.request(1).is_merged
+
+
+@FAMILY
+def test_what_was_green_before_it_was_asked_for_is_merged(start_bench: Callable[..., Bench], dialect: str) -> None:
+    """A schedule alone would wait for something that comes later, for ever."""
+    bench = start_bench(dialect)
+    bench.project.protection().required_checks = ("sslops",)
+    bench.project.pipeline(bench.head, Status.SUCCESS, "sslops")
+    client = bench.client()
+
+    assert Merging.MERGED is client.merge(client.open(bench.proposal()), bench.head).merging
+
+
+@FAMILY
+def test_a_schedule_that_came_to_nothing_is_found_out(start_bench: Callable[..., Bench], dialect: str) -> None:
+    """Its time line still says scheduled; asked again, the forge says why it does not merge."""
+    bench = start_bench(dialect)
+    bench.project.protection().required_checks = ("sslops",)
+    client = bench.client()
+    request = client.open(bench.proposal())
+    first = client.merge(request, bench.head)
+    bench.project.merge_methods = set()
+    bench.project.pipeline(bench.head, Status.SUCCESS, "sslops")
+    again = bench.client().merge(request, bench.head)
+
+    assert [Merging.SCHEDULED, Merging.BLOCKED] == [first.merging, again.merging]
+    assert listed(bench).is_scheduled
+    assert "its settings allow no way to merge; allow merge commits" == again.why
+
+
+def test_a_check_that_failed_blocks(bench: Bench) -> None:
+    """The forge would wait for it for ever; a person has to do something."""
+    bench.project.protection().required_checks = ("sslops",)
+    bench.project.pipeline(bench.head, Status.FAILED, "sslops")
+    client = bench.client()
+    answer = client.merge(client.open(bench.proposal()), bench.head)
+
+    assert Merging.BLOCKED is answer.merging
+    assert "failed" in answer.why
+    assert answer.why.endswith("mend what it says, and run it again")
+
+
+def test_a_missing_approval_is_waited_for_and_named(bench: Bench) -> None:
+    """In the words of the forge."""
+    bench.project.protection().required_approvals = 1
+    bench.project.pipeline(bench.head, Status.SUCCESS, "anything")
+    client = bench.client()
+    answer = client.merge(client.open(bench.proposal()), bench.head)
+    bench.project.approve(1)
+
+    assert Merging.SCHEDULED is answer.merging
+    assert "approv" in answer.why
+    assert bench.project.request(1).is_merged
+
+
+def test_a_conflict_blocks_after_a_bounded_wait(bench: Bench) -> None:
+    """Gitea and Forgejo say "try again later" to it, for ever."""
+    bench.commit("other", "other")
+    client = bench.client()
+    request = client.open(bench.proposal())
+    bench.project.edit({"sslops-tlsa": "mine"}, "By hand")
+    answer = client.merge(request, bench.head)
+
+    assert Merging.BLOCKED is answer.merging
+    assert "conflict" in answer.why
+    assert sum(bench.waits) <= 60
+
+
+def test_a_schedule_is_taken_back_for_certain(bench: Bench) -> None:
+    """The call returns when the forge no longer merges by itself; twice is once."""
+    bench.project.protection().required_checks = ("sslops",)
+    bench.project.pipeline(bench.head, Status.PENDING, "sslops")
+    client = bench.client()
+    request = client.open(bench.proposal())
+    client.merge(request, bench.head)
+    client.unschedule(request)
+    client.unschedule(request)
+    bench.project.pipeline(bench.head, Status.SUCCESS, "sslops")
+
+    assert bench.project.request(1).is_open
+
+
+def test_a_schedule_that_came_true_meanwhile_is_told(bench: Bench) -> None:
+    """The plan was made for a base that is another one now."""
+    client = bench.client()
+    request = client.open(bench.proposal())
+    bench.project.merge(1)
+    with pytest.raises(Moved):
+        client.unschedule(request)
+
+
+@FAMILY
+def test_a_schedule_that_may_not_be_taken_back_is_told(start_bench: Callable[..., Bench], dialect: str) -> None:
+    """A person asked for it, and the bot is no administrator."""
+    bench = start_bench(dialect)
+    bench.project.protection().required_checks = ("sslops",)
+    request = bench.client().open(bench.proposal())
+    bench.client().merge(request, bench.head)
+    with pytest.raises(ForgeError, match="may not take back the merge of request 1"):
+        bench.client(Rights.ALL, Role.DEVELOPER).unschedule(request)
+
+
+def test_forgejo_takes_back_a_schedule_of_another_head(start_bench: Callable[..., Bench]) -> None:
     """Forgejo does not tie a scheduled merge to a commit; we look again."""
     bench = start_bench("forgejo")
     bench.project.protection().required_checks = ("sslops",)
@@ -147,7 +269,7 @@ def test_forgejo_takes_back_a_schedule_of_another_head(start_bench: Callable[[st
     api, merge = client.api, client.api._call  # type: ignore[attr-defined]
 
     def pushed_before(method: str, path: str, *rest: object, **options: object) -> object:
-        if path.endswith("/merge") and method == "POST":
+        if path.endswith("/merge") and rest[0]["merge_when_checks_succeed"]:  # type: ignore[index]
             bench.commit("sslops/tlsa", "somebody else's records")
         return merge(method, path, *rest, **options)
 

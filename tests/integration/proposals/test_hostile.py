@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from sslops.errors import ForgeError
 from sslops.model.inventory import Hold, MergePolicy
 from sslops.model.proposal import Kind
 from tests.integration.proposals.desk import INCLUDE, Desk, waits
@@ -15,6 +16,7 @@ from tests.integration.proposals.test_publishing import the_open_one
 from tests.rows import DIALECTS, rows
 from tests.unit.repo.yard import BOT
 from tests.world import remotes
+from tests.world.forge import Role
 from tests.world.forge.requests import AutoMerge
 
 if TYPE_CHECKING:
@@ -212,3 +214,51 @@ def test_a_hold_takes_the_request_back_and_declines_nothing(start: Callable[...,
     desk.publish()
 
     assert number + 1 == the_open_one(desk).number
+
+
+@pytest.mark.parametrize("dialect", rows(DIALECTS, ("forgejo", "github")))
+def test_no_old_schedule_merges_a_plan_that_nobody_reviewed(start: Callable[..., Desk], dialect: str) -> None:
+    """The check of the new commit is green the moment it is pushed; a schedule of before would merge it at once."""
+    desk = start(dialect)
+    desk.policy = MergePolicy.AUTO
+    desk.zones.protection().required_checks = ("sslops",)
+    watch_green(desk, "pending")
+    desk.publish()
+    assert desk.zones.request(the_open_one(desk).number).auto_merge is not None
+    desk.policy = MergePolicy.REVIEW
+    desk.renew(2)
+    watch_green(desk, "success")
+    plan = desk.publish()
+
+    assert not desk.base()
+    assert 2 == remotes.git(desk.zones.path, "show", f"{BRANCH}:{INCLUDE}").count("TLSA")
+    assert "waits for a person to merge it" in waits(plan)[0]
+
+
+def watch_green(desk: Desk, status: str) -> None:
+    """Let the check of whatever is pushed to the bot's branch stand at *status* in the same moment."""
+    project = desk.zones
+
+    def report(branch: str) -> None:
+        head = project.repository.head(branch)
+        if branch == BRANCH and head is not None:
+            project.pipeline(head, status, "sslops")
+
+    project.watchers[:] = [report]
+
+
+@pytest.mark.parametrize("dialect", ["forgejo", "gitea"])
+def test_nothing_is_pushed_while_a_schedule_cannot_be_taken_back(start: Callable[..., Desk], dialect: str) -> None:
+    """A person asked the forge to merge, and the bot is no administrator: it stops, and says so."""
+    desk = start(dialect)
+    desk.publish()
+    number, heads = the_open_one(desk).number, desk.heads()
+    request = desk.zones.request(number)
+    desk.zones.protection().required_checks = ("sslops",)
+    desk.zones.schedule(request, AutoMerge(desk.forge.user("reviewer"), "merge", None, deletes_branch=False))
+    desk.secret = desk.forge.token("sslops", role=Role.DEVELOPER)
+    desk.renew(2)
+    with pytest.raises(ForgeError, match="may not take back the merge of request"):
+        desk.publish()
+
+    assert heads == desk.heads()

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from sslops.ci.environment import Environment, Event, Forge, current, environment
+from sslops.ci.environment import Environment, Event, current, environment
+from sslops.model.forges import Forge
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -11,10 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sslops.app.session import Session
-from sslops.ci.environment import Environment, Forge
+from sslops.ci.environment import Environment
 from sslops.ci.junit import junit
 from sslops.ci.speech import SUMMARY_BYTES, annotation, defused, fitting, section_end, section_start
 from sslops.errors import Faults, InventoryError, Location
+from sslops.model.forges import Forge
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -1,1 +1,1 @@
-"""Tests of sslops.propose."""
+"""Tests of sslops.proposals."""

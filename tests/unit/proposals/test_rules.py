@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sslops.model.proposal import WITHDRAWN, Kind, MergeRequest, Proposal, RequestState, mark, marked
-from sslops.proposals.rules import Declined, Edit, Keep, Nothing, Open, Withdraw, decide, is_to_be_merged, withdrawn
+from sslops.proposals.rules import Declined, Edit, Keep, Nothing, Open, Withdraw, decide, withdrawn
 
 THIS, OTHER = ("sha256:" + letter * 64 for letter in "ab")
 HEAD = "1" * 40
@@ -108,16 +108,6 @@ def test_what_the_bot_closed_declines_nothing() -> None:
 
     assert Open(WISH) == decide(WISH, [closed])
     assert withdrawn(closed) is None
-
-
-def test_a_forge_that_was_asked_to_merge_is_not_asked_again() -> None:
-    """Unless the branch moved since; what has ended is not merged at all."""
-    scheduled = replace(request(1), is_scheduled=True)
-
-    assert not is_to_be_merged(scheduled, HEAD)
-    assert is_to_be_merged(scheduled, "2" * 40)
-    assert is_to_be_merged(request(1), HEAD)
-    assert not is_to_be_merged(request(1, RequestState.MERGED), HEAD)
 
 
 @given(

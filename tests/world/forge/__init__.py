@@ -1,4 +1,4 @@
-"""A local forge for tests that behaves like GitLab, GitHub or Forgejo.
+"""A local forge for tests that behaves like GitLab, GitHub, Forgejo or Gitea.
 
 `with Forge(folder, "gitlab") as forge:` gives `forge.project("infra/certs")`, `forge.token("bot")`, `forge.api_url` and
 `forge.faults`; a project gives its clone URLs and what a person does there: `merge`, `close`, `approve`, `pipeline`.

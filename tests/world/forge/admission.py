@@ -95,7 +95,8 @@ class Admission:
             return None  # the first push makes the protected branch
         if user.name not in rules.pushers and (rules.may_push is None or user.role < rules.may_push):
             return Why.PROTECTED
-        if new == NOTHING or not (rules.may_force or self._is_forward(project, old, new, environment)):
+        may_force = rules.may_force and project.manners.rules_may_allow_force
+        if new == NOTHING or not (may_force or self._is_forward(project, old, new, environment)):
             return Why.FORCED
         is_bad = rules.signed_commits and not self.are_signed(project, f"{old}..{new}", environment)
         return Why.UNSIGNED if is_bad else None

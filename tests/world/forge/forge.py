@@ -1,11 +1,11 @@
-"""A forge on this machine: real repositories, the API of GitLab, GitHub or Forgejo, and git over http."""
+"""A forge on this machine: real repositories, the API of GitLab, GitHub, Forgejo or Gitea, and git over http."""
 
 from __future__ import annotations
 
 import secrets
 import threading
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from tests.world.forge import (
     forgejo,
@@ -23,7 +23,7 @@ from tests.world.forge import (
 from tests.world.forge.admission import Admission
 from tests.world.forge.calls import Refusal, Reply
 from tests.world.forge.faults import Faults
-from tests.world.forge.manners import MANNERS, Dialect
+from tests.world.forge.manners import Dialect, manners
 from tests.world.forge.people import People, Rights, Role, User
 from tests.world.forge.project import Project
 from tests.world.forge.repository import NOTHING
@@ -47,6 +47,7 @@ APIS: dict[Dialect, Callable[[Forge], Api]] = {
     Dialect.GITLAB: gitlab.Api,
     Dialect.GITHUB: github.Api,
     Dialect.FORGEJO: forgejo.Api,
+    Dialect.GITEA: forgejo.Api,
 }
 
 PROJECTS = ("infra/certs", "infra/dns")
@@ -58,10 +59,18 @@ class Forge:
     `clock` may be replaced by a test that lets days pass; all that the forge dates it dates by it, but not git commits.
     """
 
-    def __init__(self, folder: Path, dialect: str, projects: Iterable[str] = PROJECTS) -> None:
-        """Start it with empty *projects*."""
+    def __init__(
+        self,
+        folder: Path,
+        dialect: str,
+        projects: Iterable[str] = PROJECTS,
+        *,
+        version: str | None = None,
+        **switches: Any,
+    ) -> None:
+        """Start it with empty *projects*; *version* and *switches* change what it does by itself (`manners`)."""
         self.dialect = Dialect(dialect)
-        self.manners = MANNERS[self.dialect]
+        self.manners = manners(self.dialect, version, switches)
         self.clock: Callable[[], datetime] = lambda: datetime.now(UTC)
         self.lock = threading.RLock()
         self._is_closed = False

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from tests.world.forge import forgejo_shapes as shapes
 from tests.world.forge.calls import Reply
-from tests.world.forge.forgejo import READ_ISSUE, REPO, WRITE_ISSUE, paged, routes
+from tests.world.forge.forgejo import READ_ISSUE, REPO, WRITE_ISSUE, listed, paged, routes
 from tests.world.forge.people import Role
 from tests.world.forge.requests import MergeRequest
 
@@ -40,7 +40,7 @@ def _show(issue: Issue, within: Project, call: Call) -> dict[str, Any]:
 def _list(api: Api, call: Call, owner: str, repo: str) -> Reply:
     within = api.project(f"{owner}/{repo}")
     found = [issue for issue in _all(within) if _is_wanted(issue, call)]
-    return paged(call, found, lambda issue: _show(issue, within, call))
+    return paged(api, call, found, lambda issue: _show(issue, within, call))
 
 
 def _is_wanted(issue: Issue, call: Call) -> bool:
@@ -89,7 +89,7 @@ def _comments(api: Api, call: Call, owner: str, repo: str, number: str) -> Reply
     within = api.project(f"{owner}/{repo}")
     issue = _issue(api, within, number)
     # One answer without pages: `issueGetComments` takes neither page nor limit.
-    return Reply(200, [_comment_shape(comment, issue, within) for comment in issue.comments])
+    return listed(api, call, [_comment_shape(comment, issue, within) for comment in issue.comments])
 
 
 @routes.add("GET", ISSUE + "/timeline", *READ_ISSUE)
@@ -97,7 +97,7 @@ def _timeline(api: Api, call: Call, owner: str, repo: str, number: str) -> Reply
     issue = _issue(api, api.project(f"{owner}/{repo}"), number)
     shown = [(one.number, shapes.event(one)) for one in issue.events]
     shown += [(one.number, shapes.remark(one)) for one in issue.comments]
-    return paged(call, sorted(shown, key=lambda one: one[0]), lambda one: one[1])
+    return paged(api, call, sorted(shown, key=lambda one: one[0]), lambda one: one[1])
 
 
 @routes.add("POST", ISSUE + "/comments", *WRITE_ISSUE)

@@ -37,7 +37,7 @@ def _list(api: Api, call: Call, owner: str, repo: str) -> Reply:
         found.reverse()
     if call.argument("sort") == "recentupdate":
         found.sort(key=lambda one: one.updated_at, reverse=True)
-    return paged(call, found, lambda one: shapes.pull(one, within))
+    return paged(api, call, found, lambda one: shapes.pull(one, within))
 
 
 @routes.add("POST", PULLS, *WRITE)
@@ -98,7 +98,10 @@ def _merge(api: Api, call: Call, owner: str, repo: str, number: str) -> Reply:
     title, text = str(call.argument("MergeTitleField") or ""), str(call.argument("MergeMessageField") or "")
     message = f"{title}\n\n{text}".strip() if title else None
     deletes = call.flag("delete_branch_after_merge")
-    if waits and (missing or not _are_all_good(within, request)):
+    always = within.manners.always_schedules
+    if waits and (always or missing or not _are_all_good(within, request)):
+        if method not in within.merge_methods and not within.manners.schedules_any_style:
+            raise api.problem(405, f"{method} is not allowed an allowed merge style for this repository")
         if request.auto_merge is not None:
             said = f"pull request is already scheduled to auto merge when checks succeed [pull_id: {request.identity}]"
             raise api.problem(409, said)
@@ -119,6 +122,9 @@ def _check(api: Api, request: MergeRequest, missing: set[Unmet], *, waits: bool)
         raise api.not_found()
     if Unmet.DRAFT in missing:
         raise api.problem(405, "Work in progress PRs cannot be merged")
+    if request.unsettled:
+        request.unsettled -= 1
+        raise api.problem(405, "Please try again later")
     if missing & {Unmet.CONFLICT, Unmet.GONE}:
         raise api.problem(405, "Please try again later")
     if waits:
@@ -154,6 +160,8 @@ def _cancel(api: Api, call: Call, owner: str, repo: str, number: str) -> Reply:
     request = api.request(within, number)
     if request.auto_merge is None:
         raise api.not_found()
+    if request.auto_merge.user.name != call.user.name and call.user.role < Role.MAINTAINER:
+        raise api.problem(403, "user has no permission to cancel the scheduled auto merge")
     within.cancel(request, call.user)
     return Reply(204)
 
@@ -179,14 +187,14 @@ def _commits(api: Api, call: Call, owner: str, repo: str, number: str) -> Reply:
     within = api.project(f"{owner}/{repo}")
     request = api.request(within, number)
     found = within.repository.log(f"{request.target}..{request.head}")
-    return paged(call, found, lambda one: {"sha": one.sha, "commit": {"message": one.message}})
+    return paged(api, call, found, lambda one: {"sha": one.sha, "commit": {"message": one.message}})
 
 
 @routes.add("GET", PULL + "/files", *READ)
 def _files(api: Api, call: Call, owner: str, repo: str, number: str) -> Reply:
     within = api.project(f"{owner}/{repo}")
     request = api.request(within, number)
-    return paged(call, within.repository.changed_files(request.target, request.head), _file)
+    return paged(api, call, within.repository.changed_files(request.target, request.head), _file)
 
 
 def _file(change: tuple[str, str]) -> dict[str, Any]:
@@ -198,7 +206,7 @@ def _file(change: tuple[str, str]) -> dict[str, Any]:
 def _reviews(api: Api, call: Call, owner: str, repo: str, number: str) -> Reply:
     within = api.project(f"{owner}/{repo}")
     request = api.request(within, number)
-    return paged(call, request.approvals, lambda approval: shapes.review(approval, request, within))
+    return paged(api, call, request.approvals, lambda approval: shapes.review(approval, request, within))
 
 
 @routes.add("POST", PULL + "/reviews", *WRITE)
@@ -240,7 +248,7 @@ def _combined(api: Api, call: Call, owner: str, repo: str, ref: str) -> Reply:
 @routes.add("GET", REPO + "/statuses/{sha}", *READ)
 def _statuses(api: Api, call: Call, owner: str, repo: str, sha: str) -> Reply:
     found = [check for check in reversed(api.project(f"{owner}/{repo}").checks) if check.sha == sha]
-    return paged(call, found, shapes.status)
+    return paged(api, call, found, shapes.status)
 
 
 @routes.add("POST", REPO + "/statuses/{sha}", *WRITE)

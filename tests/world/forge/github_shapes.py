@@ -218,10 +218,14 @@ def commit(sha: str, within: Project, base: str) -> dict[str, Any]:
 
 def branch(name: str, sha: str, within: Project, base: str) -> dict[str, Any]:
     """Show a branch."""
+    names = list(within.protections[name].required_checks) if name in within.protections else []
+    level = "non_admins" if names else "off"
+    checks = {"enforcement_level": level, "contexts": names, "checks": [{"context": each} for each in names]}
     return {
         "name": name,
         "commit": commit(sha, within, base),
         "protected": name in within.protections,
+        "protection": {"enabled": name in within.protections, "required_status_checks": checks},
         "protection_url": f"{base}/repos/{within.name}/branches/{name}/protection",
     }
 

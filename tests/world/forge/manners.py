@@ -1,19 +1,24 @@
-"""How the three forges differ in what they do by themselves, apart from the words of their APIs.
+"""How the forges differ in what they do by themselves, apart from the words of their APIs.
 
-Sources: GitHub docs "About merge methods", "About protected branches"; GitLab docs "Merge methods", "Squash and
-merge", "Auto-merge", and `MergeRequests::RefreshService`; Gitea/Forgejo `services/pull/merge*.go` and `push.go`.
+What real servers were seen to do is a switch here, on by default for the dialect and version that it was seen on (the
+table in docs/forges.md); `Forge(folder, dialect, version=..., null_lists=("",))` sets one.
+
+Other sources: GitHub docs "About merge methods", "About protected branches"; GitLab docs "Merge methods", "Squash and
+merge", "Auto-merge", and `MergeRequests::RefreshService`; Gitea `services/pull/merge*.go`, `services/automerge`.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tests.world.forge.people import Rights
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from tests.world.forge.requests import MergeRequest
 
 
@@ -23,6 +28,12 @@ class Dialect(StrEnum):
     GITLAB = "gitlab"
     GITHUB = "github"
     FORGEJO = "forgejo"
+    GITEA = "gitea"
+
+    @property
+    def is_gitea_like(self) -> bool:
+        """Whether it speaks Gitea's API."""
+        return self in {Dialect.FORGEJO, Dialect.GITEA}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +63,20 @@ class Manners:
     body_limit: int
     """The most characters of a request's body."""
     scopes: dict[Rights, frozenset[str]]
+    version: str = ""
+    """What it says its version is."""
+    null_lists: tuple[str, ...] = ()
+    """Ends of the paths of lists that are `null` when empty, as Go writes a slice that nothing was put into."""
+    always_schedules: bool = False
+    """Asked to merge when checks succeed it only ever schedules (201); else it merges at once what is ready."""
+    fires_at_once: bool = True
+    """What is ready when it is scheduled is merged; else only something that comes later does it."""
+    schedules_any_style: bool = False
+    """A way to merge that the project forbids is accepted for a schedule, which comes to nothing in silence."""
+    unsettled_merges: int = 0
+    """How many calls to merge are answered with 405 "Please try again later" after a push, while it is thinking."""
+    rules_may_allow_force: bool = True
+    """Whether the protection of a branch can allow force pushes at all."""
 
     def is_draft(self, request: MergeRequest) -> bool:
         """Whether *request* is marked as not finished."""
@@ -118,7 +143,7 @@ FORGEJO = Manners(
     closes_when_emptied=False,
     merges_by_push=False,
     push_cancels_auto_merge=False,
-    waits_for_all_checks=True,
+    waits_for_all_checks=False,
     draft_title=re.compile(r"(WIP:|\[WIP\])", re.IGNORECASE),
     methods=("merge", "squash", "rebase", "rebase-merge", "fast-forward-only"),
     body_limit=16 * 1024 * 1024,
@@ -128,6 +153,25 @@ FORGEJO = Manners(
         Rights.PUSH: frozenset({"write:repository"}),
         Rights.JOB: frozenset({"read:repository"}),
     },
+    version="11.0.15+gitea-1.22.0",
+    null_lists=("/timeline",),
+    always_schedules=True,
+    fires_at_once=False,
+    schedules_any_style=True,
+    unsettled_merges=1,
+    rules_may_allow_force=False,
 )
 
-MANNERS = {manners.dialect: manners for manners in (GITLAB, GITHUB, FORGEJO)}
+GITEA = replace(FORGEJO, dialect=Dialect.GITEA, version="1.26.0", fires_at_once=True, rules_may_allow_force=True)
+
+_DEFAULTS = {manners.dialect: manners for manners in (GITLAB, GITHUB, FORGEJO, GITEA)}
+_OLDER: dict[tuple[Dialect, str], dict[str, Any]] = {
+    (Dialect.FORGEJO, "7.0.8"): {"always_schedules": False, "version": "7.0.8+gitea-1.21.11"},
+}
+"""Versions that were seen to act otherwise."""
+
+
+def manners(dialect: Dialect, version: str | None, switches: Mapping[str, Any]) -> Manners:
+    """Return the ways of *dialect* at *version* (null: the one that was measured), with *switches* set."""
+    older = _OLDER[dialect, version] if version is not None else {}
+    return replace(_DEFAULTS[dialect], **{**older, **switches})

@@ -2,7 +2,7 @@
 
 GitHub: the merger is the author of a merge commit, the request's author that of a squash, and GitHub itself commits
 both; a rebase makes every commit anew in the merger's name. GitLab: the merger commits; a squash is a commit on the
-merge base, merged in turn; "rebase" moves the source branch. Forgejo: the merger commits everything.
+merge base, merged in turn; "rebase" moves the source branch. Gitea, Forgejo: the merger commits everything.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ class Landing:
 
 def land(project: Workings, request: MergeRequest, method: str, user: User, message: str | None) -> Landing:
     """Make the commits of merging *request* by *method*; Conflict when git cannot. No ref is moved."""
-    forge = {Dialect.GITHUB: _on_github, Dialect.GITLAB: _on_gitlab, Dialect.FORGEJO: _on_forgejo}
+    forge = {Dialect.GITHUB: _on_github, Dialect.GITLAB: _on_gitlab}
     base = project.repository.head(request.target) or ""
-    return forge[project.manners.dialect](project, request, method, user, message, base)
+    return forge.get(project.manners.dialect, _on_gitea)(project, request, method, user, message, base)
 
 
 def _on_github(
@@ -88,7 +88,7 @@ def _on_gitlab(
     return Landing(made, merge_commit=made, squash_commit=squashed)
 
 
-def _on_forgejo(
+def _on_gitea(
     project: Workings, request: MergeRequest, method: str, user: User, message: str | None, base: str
 ) -> Landing:
     store = project.repository

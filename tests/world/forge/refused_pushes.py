@@ -35,6 +35,11 @@ WORDS = {
     (Dialect.FORGEJO, Why.FORCED): "Forgejo: branch {branch} is protected from force push",
     (Dialect.FORGEJO, Why.UNSIGNED): "Forgejo: branch {branch} is protected from unverified commit",
 }
+WORDS |= {
+    (Dialect.GITEA, why): said.replace("Forgejo:", "Gitea:")
+    for (dialect, why), said in WORDS.items()
+    if dialect is Dialect.FORGEJO
+}
 
 
 def words(dialect: Dialect, why: Why, branch: str) -> str:

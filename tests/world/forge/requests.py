@@ -92,6 +92,8 @@ class MergeRequest(Issue):
     squash_commit: str | None = None
     approvals: list[Approval] = field(default_factory=list)
     auto_merge: AutoMerge | None = None
+    unsettled: int = 0
+    """How many calls to merge find the forge still thinking about it."""
 
     @property
     def is_merged(self) -> bool:

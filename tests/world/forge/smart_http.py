@@ -30,11 +30,13 @@ READS = {
     Dialect.GITLAB: {"api", "read_api", "read_repository", "write_repository", "job"},
     Dialect.GITHUB: {"repo", "contents:read", "contents:write"},
     Dialect.FORGEJO: {"all", "read:repository", "write:repository"},
+    Dialect.GITEA: {"all", "read:repository", "write:repository"},
 }
 WRITES = {
     Dialect.GITLAB: {"api", "write_repository"},
     Dialect.GITHUB: {"repo", "contents:write"},
     Dialect.FORGEJO: {"all", "write:repository"},
+    Dialect.GITEA: {"all", "write:repository"},
 }
 """Scopes one of which lets git read, or write."""
 

@@ -92,6 +92,7 @@ class Workings:
         request = MergeRequest(number, count(), user, title, body, now, now)
         request.source, request.target, request.is_draft = source, target, is_draft
         request.head = self.repository.head(source) or ""
+        request.unsettled = self.manners.unsettled_merges
         self._requests[number] = request
         self._keep_head(request)
         return request
@@ -211,7 +212,8 @@ class Workings:
         """Merge when everything is there, which may be now."""
         request.auto_merge = wish
         self.note(request, "pull_scheduled_merge", wish.user)
-        self.try_auto_merges()
+        if self.manners.fires_at_once:
+            self.try_auto_merges()
 
     def cancel(self, request: MergeRequest, user: User) -> None:
         """Take the wish to merge back."""
@@ -227,13 +229,21 @@ class Workings:
         for request in list(self._requests.values()):
             wish = request.auto_merge
             if wish is not None and self._is_due(request):
+                # Taken off first: what comes of it leaves no trace when it fails.
+                request.auto_merge = None
+                if not self._allows(request, wish.method):
+                    continue
                 try:
                     self.land(request, wish.method, wish.user, wish.message, deletes=wish.deletes_branch)
                 except (Conflict, Raced):
-                    request.auto_merge = None
+                    continue
+
+    def _allows(self, request: MergeRequest, method: str) -> bool:
+        is_ahead = self.repository.contains(request.head, request.target)
+        return method in self.merge_methods and (method != "fast-forward-only" or is_ahead)
 
     def _is_due(self, request: MergeRequest) -> bool:
-        # GitHub waits for what is required; GitLab and Forgejo for what runs, required or not.
+        # GitHub and Gitea wait for what is required; GitLab for what runs, required or not.
         results = {check.status for check in self.checks_of(request.head).values()}
         is_waiting = self.manners.waits_for_all_checks and bool(results - {Status.SUCCESS})
         return not is_waiting and not self.unmet(request)
@@ -266,7 +276,7 @@ class Workings:
             if self.manners.closes_without_branch:
                 self.set_open(request, user, is_open=False)
             return
-        request.head, request.updated_at = new, self.now
+        request.head, request.updated_at, request.unsettled = new, self.now, self.manners.unsettled_merges
         self.note(request, "pull_push", user)
         self._keep_head(request)
         if self.protections.get(request.target, Protection()).resets_approvals:

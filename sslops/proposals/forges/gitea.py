@@ -1,0 +1,287 @@
+"""Gitea's API v1, which Forgejo shares: a dozen calls over our own wire.
+
+What servers do that their documents do not say was measured (`docs/forges.md`): a list may be `null`; a scheduled merge
+is shown nowhere, survives a push, and is dropped without a trace when the merge fails; and a merge style that the
+repository forbids is accepted for a schedule. So a merge is asked for at once first, whose answer says what is missing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from sslops.errors import ForgeError
+from sslops.model.proposal import MergeRequest, RequestState
+from sslops.proposals.forges.answer import document, flag, listed, number, prose, required, table, text
+from sslops.proposals.forges.client import Rights, Text
+from sslops.proposals.forges.merging import CheckState, Fate, Obstacle, checks, moment
+from sslops.proposals.forges.rest import Rest
+from sslops.proposals.forges.standing import Standing
+from sslops.proposals.forges.wire import Refusal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from sslops.model.proposal import Proposal
+    from sslops.proposals.forges.client import Desk
+
+RIGHTS = Rights(
+    read="the scope 'read:repository'",
+    propose="the scopes 'write:repository' and 'write:issue', and an account that may write to the repository",
+    merge="the scope 'write:repository', and an account that may merge into the protected branch",
+    issue="the scope 'write:issue'",
+)
+_SCHEDULED, _UNSCHEDULED = "pull_scheduled_merge", "pull_cancel_scheduled_merge"
+_PAGE = 50
+"""What a server gives at most, unless its administrator allows more."""
+_STYLES = {
+    "merge": "allow_merge_commits",
+    "fast-forward-only": "allow_fast_forward_only_merge",
+    "rebase-merge": "allow_rebase_explicit",
+    "rebase": "allow_rebase",
+    "squash": "allow_squash_merge",
+}
+"""`Do` of a merge, in the order of preference (the first two keep our commits), and the setting that allows it."""
+
+_LATER = "try again later"
+_CHECKS = "status checks"
+_PEOPLE = ("approvals", "review requests", "requested changes")
+_BEHIND = ("behind the base", "diverging")
+_STATES = {
+    "success": CheckState.GOOD,
+    "warning": CheckState.GOOD,
+    "skipped": CheckState.GOOD,
+    "failure": CheckState.FAILED,
+    "error": CheckState.FAILED,
+}
+
+
+@dataclass(frozen=True)
+class GiteaApi:
+    """One repository behind the API at *address*."""
+
+    desk: Desk
+    address: str
+    body_limit: int = 65_536
+    rights: Rights = RIGHTS
+
+    @cached_property
+    def _rest(self) -> Rest:
+        secret = self.desk.token.secret
+        shown = {"Authorization": f"token {secret.reveal().decode()}"} if secret else {}
+        headers = {"Accept": "application/json", **shown}
+        return Rest(self.address, self.desk.patience, headers, page_size=_PAGE, size_name="limit")
+
+    @cached_property
+    def _login(self) -> str | None:
+        """The account behind the token; null when the token may not ask for it (`read:user`)."""
+        try:
+            return required(self._rest.call("GET", "/user"), "login")
+        except Refusal as refusal:
+            if refusal.status in {403, 404}:
+                return None
+            raise
+
+    @cached_property
+    def _settings(self) -> dict[str, Any]:
+        return document(self._call("GET", ""))
+
+    def requests(self, source: str, target: str, *, is_open: bool) -> Iterator[MergeRequest]:
+        """Yield the requests; the list has no filter by branch."""
+        for facts in self._pages("/pulls", {"state": "open" if is_open else "closed"}):
+            if _is_of(facts, source, target):
+                yield self._with_schedule(_request(facts))
+
+    def request(self, number: int) -> MergeRequest:
+        """Return one request."""
+        return self._with_schedule(_request(document(self._call("GET", f"/pulls/{number}"))))
+
+    def branch_head(self, branch: str) -> str | None:
+        """Return where *branch* is."""
+        found = self._branch(branch)
+        return None if found is None else required(found, "commit", "id")
+
+    def create(self, proposal: Proposal) -> MergeRequest:
+        """Open a request."""
+        wishes = {"head": proposal.kind.branch, "base": proposal.target, "title": proposal.title, "body": proposal.body}
+        return _request(document(self._call("POST", "/pulls", wishes)))
+
+    def edit(self, number: int, *, title: str, body: str) -> None:
+        """Set both."""
+        self._call("PATCH", f"/pulls/{number}", {"title": title, "body": body})
+
+    def close(self, number: int) -> None:
+        """Close it."""
+        self._call("PATCH", f"/pulls/{number}", {"state": "closed"})
+
+    def merge(self, request: MergeRequest, head: str) -> Obstacle | None:
+        """Merge at *head* now."""
+        style = self._style()
+        if style is None:
+            return Obstacle(Fate.BLOCKS, "its settings allow no way to merge", "allow merge commits")
+        try:
+            self._ask_to_merge(request.number, head, style, later=False)
+        except Refusal as refusal:
+            if refusal.status not in {405, 409}:
+                raise
+            return self._obstacle(request, head, refusal.said)
+        return None
+
+    def schedule(self, request: MergeRequest, head: str) -> None:
+        """Ask that it be merged when checks and approvals are there; one that is scheduled stays so.
+
+        The commit is not compared: a schedule holds for whatever the branch has then.
+        """
+        try:
+            self._ask_to_merge(request.number, head, self._style() or "merge", later=True)
+        except Refusal as refusal:
+            if refusal.status != 409 or "already scheduled" not in refusal.said.lower():  # noqa: PLR2004
+                raise
+
+    def unschedule(self, number: int) -> bool:
+        """Take the wish to merge back; whether there was one."""
+        try:
+            self._call("DELETE", f"/pulls/{number}/merge")
+        except Refusal as refusal:
+            if refusal.status != 404:  # noqa: PLR2004
+                raise
+            return False
+        return True
+
+    def comments(self, number: int) -> Iterator[Text]:
+        """Yield the comments, oldest first; this list has no pages."""
+        for facts in listed(self._call("GET", f"/issues/{number}/comments")):
+            yield self._text(facts, "id")
+
+    def add_comment(self, number: int, text: str) -> None:
+        """Add one."""
+        self._call("POST", f"/issues/{number}/comments", {"body": text})
+
+    def edit_comment(self, number: int, comment: int, text: str) -> None:  # noqa: ARG002  (all comments share numbers)
+        """Replace one."""
+        self._call("PATCH", f"/issues/comments/{comment}", {"body": text})
+
+    def issues(self) -> Iterator[Text]:
+        """Yield the open issues, newest first."""
+        for facts in self._pages("/issues", {"state": "open", "type": "issues"}):
+            yield self._text(facts, "number")
+
+    def add_issue(self, title: str, body: str) -> None:
+        """Open one."""
+        self._call("POST", "/issues", {"title": title, "body": body})
+
+    def edit_issue(self, number: int, title: str, body: str) -> None:
+        """Replace both."""
+        self._call("PATCH", f"/issues/{number}", {"title": title, "body": body})
+
+    def standing(self, branch: str) -> Standing:
+        """Return what the token and the repository allow; the scopes of a token are told to nobody."""
+        settings = self._settings
+        found = self._branch(branch)
+        ways = {"allow_rebase": "rebase", "allow_rebase_explicit": "rebase", "allow_squash_merge": "squash"}
+        permissions = table(settings, "permissions")
+        return Standing(
+            scopes=None,
+            expires_at=None,
+            can_propose=flag(permissions, "push") if permissions else None,
+            is_protected=None if found is None else flag(found, "protected"),
+            can_wait=True,
+            unsigning=tuple(dict.fromkeys(way for key, way in ways.items() if flag(settings, key))),
+        )
+
+    def _ask_to_merge(self, number: int, head: str, style: str, *, later: bool) -> None:
+        wishes = {
+            "Do": style,
+            "head_commit_id": head,
+            "merge_when_checks_succeed": later,
+            "delete_branch_after_merge": False,
+            "force_merge": False,
+        }
+        self._call("POST", f"/pulls/{number}/merge", wishes)
+
+    def _style(self) -> str | None:
+        """Return the best way to merge that the repository allows."""
+        return next((style for style, key in _STYLES.items() if flag(self._settings, key)), None)
+
+    def _obstacle(self, request: MergeRequest, head: str, said: str) -> Obstacle:
+        """Return what a refusal to merge now means; *said* is the server's own English."""
+        words = said.lower()
+        if _LATER in words or "push out of date" in words:
+            return Obstacle(Fate.PASSES, "it conflicts with the target, or the forge is still finding that out")
+        if _CHECKS in words:
+            return self._checks(request, head) or Obstacle(Fate.WAITS, said)
+        if any(each in words for each in _PEOPLE):
+            return Obstacle(Fate.WAITS, said)
+        if any(each in words for each in _BEHIND):
+            return Obstacle(Fate.BLOCKS, said, "press 'update branch', by rebase where that is the only way to merge")
+        return Obstacle(Fate.BLOCKS, said or "the protection of the branch forbids it", "see the pull request")
+
+    def _checks(self, request: MergeRequest, head: str) -> Obstacle | None:
+        """Return what the required checks lack; null when that cannot be told."""
+        patterns = table(self._branch(request.target)).get("status_check_contexts")
+        found = table(self._call("GET", f"/commits/{head}/status"))
+        reported = {
+            text(each, "context"): _STATES.get(text(each, "status"), CheckState.RUNNING)
+            for each in listed(found.get("statuses"))
+        }
+        committed_at = moment(text(self._branch(request.source), "commit", "timestamp"))
+        wanted = [each for each in patterns if isinstance(each, str)] if isinstance(patterns, list) else []
+        return checks(wanted, reported, committed_at, self.desk.patience.now())
+
+    def _branch(self, branch: str) -> dict[str, Any] | None:
+        try:
+            return document(self._call("GET", f"/branches/{quote(branch, safe='')}"))
+        except Refusal as refusal:
+            if refusal.status == 404:  # noqa: PLR2004
+                return None
+            raise
+
+    def _with_schedule(self, request: MergeRequest) -> MergeRequest:
+        """Return *request* with what its time line says about a merge that was asked for, which may be gone since."""
+        if request.state is not RequestState.OPEN:
+            return request
+        events = list(self._pages(f"/issues/{request.number}/timeline", {}))
+        told = [event for event in events if event.get("type") in {_SCHEDULED, _UNSCHEDULED}]
+        if not told or told[-1].get("type") != _SCHEDULED:
+            return request
+        return replace(request, is_scheduled=True, is_our_schedule=self._is_ours(told[-1]))
+
+    def _call(self, method: str, path: str, body: Mapping[str, object] | None = None) -> Any:  # noqa: ANN401  (JSON)
+        return self._rest.call(method, f"/repos/{quote(self.desk.project)}{path}", body)
+
+    def _pages(self, path: str, wishes: Mapping[str, object]) -> Iterator[dict[str, Any]]:
+        return self._rest.pages(f"/repos/{quote(self.desk.project)}{path}", wishes)
+
+    def _text(self, facts: dict[str, Any], key: str) -> Text:
+        return Text(number(facts, key), self._is_ours(facts), prose(facts, "body"), text(facts, "title"))
+
+    def _is_ours(self, facts: dict[str, Any]) -> bool:
+        """Whether we wrote it; a token that may not ask who it is speaks for whoever wrote with our marker."""
+        return self._login is None or text(facts, "user", "login") == self._login
+
+
+def _is_of(facts: dict[str, Any], source: str, target: str) -> bool:
+    """Whether it is from branch *source* of the very repository; `label` keeps the name when the branch is gone."""
+    head, base = table(facts, "head"), table(facts, "base")
+    is_own = head.get("repo_id") is not None and head["repo_id"] == base.get("repo_id")
+    return required(base, "ref") == target and is_own and source in {text(head, "label"), text(head, "ref")}
+
+
+def _request(facts: dict[str, Any]) -> MergeRequest:
+    head = table(facts, "head")
+    if not head:
+        raise ForgeError("the forge's answer is no pull request", hint="is forge the right kind?")
+    ended = RequestState.MERGED if flag(facts, "merged") else RequestState.CLOSED
+    return MergeRequest(
+        number=number(facts, "number"),
+        url=text(facts, "html_url"),
+        state=RequestState.OPEN if required(facts, "state") == "open" else ended,
+        source=text(head, "label") or text(head, "ref"),
+        target=required(facts, "base", "ref"),
+        head=text(head, "sha") or None,
+        title=text(facts, "title"),
+        body=prose(facts, "body"),
+        is_draft=flag(facts, "draft"),
+    )
