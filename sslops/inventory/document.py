@@ -183,8 +183,12 @@ def _too_deep(file: str, mark: _Mark) -> InventoryError:
     return InventoryError(f"values nested more than {_DEEPEST} deep", where=_location(file, mark))
 
 
+# Nothing that is counted here is longer, and Python refuses to read thousands of digits.
+_MOST_DIGITS = 18
+
+
 def _integer(text: str) -> int | str:
-    return int(text) if _DECIMAL.match(text) else text
+    return int(text) if len(text) <= _MOST_DIGITS and _DECIMAL.match(text) else text
 
 
 def _float(text: str) -> float | str:

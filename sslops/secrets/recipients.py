@@ -10,9 +10,8 @@ Pure text in, values out; the program itself is run by `sslops.secrets.sops`. A 
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import yaml
 
@@ -23,13 +22,22 @@ if TYPE_CHECKING:
 
 
 CONFIG_NAME = ".sops.yaml"
+_MOST_SAID = 200
+
+
+class Pattern(Protocol):
+    """A compiled regular expression."""
+
+    def search(self, text: str) -> object | None:
+        """Return where it is found in *text*; null when it is nowhere."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
 class CreationRule:
     """One rule: the paths it is for (null: every path) and whom their files are encrypted to."""
 
-    pattern: re.Pattern[str] | None
+    pattern: Pattern | None
     recipients: frozenset[str]
 
     def is_for(self, path: str) -> bool:
@@ -41,8 +49,8 @@ def read_rules(text: str) -> tuple[CreationRule, ...]:
     """Read the `creation_rules` of a `.sops.yaml`, in order; SopsError when it is none."""
     try:
         content = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506  (safe loaders)
-    except yaml.YAMLError as error:
-        message = f"'{CONFIG_NAME}' is not YAML: {' '.join(str(error).split())}"
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        message = f"'{CONFIG_NAME}' is not YAML: {' '.join(str(error).split())[:_MOST_SAID]}"
         raise SopsError(message) from error
     rules = content.get("creation_rules") if isinstance(content, dict) else None
     if not isinstance(rules, list) or not all(isinstance(rule, dict) for rule in rules):
@@ -70,7 +78,7 @@ def recipients_of(document: bytes, path: str) -> frozenset[str]:
         recipients = frozenset(
             _word(kind, key) for group in groups for kind in _WRITTEN for key in group.get(kind) or []
         )
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise _no_document(path) from error
     if not is_encrypted or not metadata.get("mac") or not recipients:
         raise _no_document(path)
@@ -85,16 +93,26 @@ def _no_document(path: str) -> SopsError:
 
 def _read_rule(rule: dict[str, object]) -> CreationRule:
     pattern = rule.get("path_regex")
-    try:
-        compiled = None if pattern in {None, ""} else re.compile(str(pattern))
-    except re.error as error:
-        message = f"path_regex '{pattern}' of '{CONFIG_NAME}' is not a regular expression: {error}"
-        raise SopsError(message) from error
+    compiled = None if pattern in {None, ""} else _compiled(str(pattern))
     groups = rule.get("key_groups") or [rule]
     if not isinstance(groups, list) or not all(isinstance(group, dict) for group in groups):
         message = f"'key_groups' of '{CONFIG_NAME}' is not a list of groups"
         raise SopsError(message)
     return CreationRule(compiled, frozenset(_asked(groups)))
+
+
+def _compiled(pattern: str) -> Pattern:
+    """Return *pattern* as sops takes it: by RE2, as Go's expressions are, which needs time linear in the path."""
+    import re2
+
+    options = re2.Options()
+    options.log_errors = False
+    try:
+        compiled: Pattern = re2.compile(pattern, options)
+    except re2.error as error:
+        message = f"path_regex {pattern[:_MOST_SAID]!a} of '{CONFIG_NAME}' is not a regular expression: {error}"
+        raise SopsError(message, hint="sops takes RE2 syntax: no look-around, no back-references") from error
+    return compiled
 
 
 def _asked(groups: Iterable[dict[str, object]]) -> Iterable[str]:

@@ -57,6 +57,12 @@ def test_faults_are_inventory_errors_with_a_place() -> None:
             "1:26 'min_roll_mins' must be a whole number, not 'soon'",
         ),
         (SETTINGS, "min_roll_mins: 90", "min_roll_mins: 1.5", "1:26 'min_roll_mins' must be a whole number, not 1.5"),
+        (
+            SETTINGS,
+            "min_roll_mins: 90",
+            f"min_roll_mins: {'9' * 5000}",
+            f"1:26 'min_roll_mins' must be a whole number, not '{'9' * 57}...'",
+        ),
         (SETTINGS, "min_roll_mins: 90", "min_roll_mins: -1", "1:26 'min_roll_mins' must be at least 0, not -1"),
         (SETTINGS, "active: true", "active: yes", "4:35 'active' must be true or false, not 'yes'"),
         (SETTINGS, "active: true, ", "", "4:5 key 'active' is missing"),

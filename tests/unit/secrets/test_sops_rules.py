@@ -90,3 +90,36 @@ def test_a_file_that_is_no_document_is_an_error(content: bytes) -> None:
     """A document names at least one recipient and carries a MAC."""
     with pytest.raises(SopsError, match="'path' is not a whole sops document"):
         recipients_of(content, "path")
+
+
+@pytest.mark.parametrize(
+    "text", [f"creation_rules: {'9' * 5000}", f"creation_rules: {'[' * 3000}", "\x00", "- " * 3000]
+)
+def test_rules_that_nobody_wrote_by_hand_are_an_error(text: str) -> None:
+    """Whoever opens a merge request writes this file."""
+    with pytest.raises(SopsError, match=r"'\.sops\.yaml'"):
+        read_rules(text)
+
+
+@pytest.mark.parametrize("deep", [b'{"a":' * 5000, b"[" * 5000, b'{"sops": {"mac": ' + b"9" * 5000 + b"}}"])
+def test_a_document_that_is_too_deep_is_none(deep: bytes) -> None:
+    """And says so with its path."""
+    with pytest.raises(SopsError, match="'x' is not a whole sops document"):
+        recipients_of(deep, "x")
+
+
+def test_no_pattern_takes_longer_than_its_path() -> None:
+    """A person's machine, or a job with ten minutes, would hang in one that backtracks."""
+    (rule,) = read_rules("creation_rules: [{path_regex: '(.*)*(.*)*(.*)*$x', age: age1a}]")
+
+    assert not rule.is_for("state/" + "a" * 20_000)
+
+
+def test_a_pattern_is_what_sops_takes_it_for() -> None:
+    """Go's dialect: no look-around, and the end of text by its own escape."""
+    with pytest.raises(SopsError, match="not a regular expression"):
+        read_rules("creation_rules: [{path_regex: '(?=x)', age: age1a}]")
+
+    (rule,) = read_rules("creation_rules: [{path_regex: '^state/.*\\.sops\\z', age: age1a}]")
+
+    assert (True, False) == (rule.is_for("state/a.sops"), rule.is_for("state/a.sops.txt"))
