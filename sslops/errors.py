@@ -5,6 +5,7 @@
     |-- InventoryError           1  one fault of the inventory; `Faults` carries all of them at once
     |-- Faults                   1
     |-- StateError               1  `state/` or the ledger says something that cannot be
+    |-- Bug                      1  nobody foresaw it; it ends what is about one service, and its traceback is shown
     |-- PeerError                1  git, sops, ssh, DNS or a server did not do its part
     |   |-- GitError
     |   |-- SopsError
@@ -25,12 +26,13 @@ sslops: error: no service 'mail-rsa'
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
 
 class ExitCode(IntEnum):
@@ -120,6 +122,27 @@ class Faults(SslopsError):  # noqa: N818  (all of them, not one error)
 
 class StateError(SslopsError):
     """The repository's `state/` or the ledger says something that cannot be."""
+
+
+class Bug(SslopsError):  # noqa: N818  (it is one of sslops itself)
+    """An exception that nobody foresaw, in what is about one service or one peer: the others go on."""
+
+    def __init__(self, about: str, error: Exception) -> None:
+        """Keep the traceback of *error*; its own text may quote a peer, and is not repeated in `what`."""
+        what = f"{about}: unexpected {type(error).__name__}, which is a bug of sslops"
+        super().__init__(what, hint="report it with the traceback above")
+        self.error = error
+
+
+@contextmanager
+def bugs_of(about: str) -> Iterator[None]:
+    """Turn what nobody foresaw into a `Bug`, so that who goes on with others can tell it like any failure."""
+    try:
+        yield
+    except SslopsError:
+        raise
+    except Exception as error:
+        raise Bug(about, error) from error
 
 
 class PeerError(SslopsError):

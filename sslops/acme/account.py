@@ -1,7 +1,7 @@
 """The key of an ACME account: made here, kept as one JSON document, used through josepy's JWK.
 
 The document is a secret as a whole. It exists, encrypted and pushed, before the CA hears of the key; the account's URL
-is added when the CA has given one.
+is added when the CA has given one. The document also says to which server, by its directory, the account belongs.
 """
 
 from __future__ import annotations
@@ -29,18 +29,18 @@ if TYPE_CHECKING:
 _KIND = "ACME account key"
 
 
-def new_account() -> Account:
-    """Make an account with a key (P-256) that nobody has seen before."""
+def new_account(directory: str) -> Account:
+    """Make an account for the server at *directory*, with a key (P-256) that nobody has seen before."""
     from cryptography.hazmat.primitives.asymmetric import ec
     from josepy import jwk
 
     key = jwk.JWKEC(key=ec.generate_private_key(ec.SECP256R1()))
-    return Account(Secret(key.json_dumps().encode(), _KIND))
+    return Account(Secret(key.json_dumps().encode(), _KIND), directory=directory)
 
 
 def write_account(account: Account) -> Secret:
     """Return the document that is encrypted and stored."""
-    document = {"url": account.url, "key": json.loads(account.key.reveal())}
+    document = {"directory": account.directory, "url": account.url, "key": json.loads(account.key.reveal())}
     return Secret(json.dumps(document, indent=2).encode() + b"\n", _KIND)
 
 
@@ -49,7 +49,7 @@ def read_account(document: Secret, path: str) -> Account:
     try:
         content = json.loads(document.reveal())
         url, key = content["url"], json.dumps(content["key"]).encode()
-        account = Account(Secret(key, _KIND), url)
+        account = Account(Secret(key, _KIND), url, content.get("directory"))
         load_key(account)
     except Exception:  # noqa: BLE001  (whatever josepy raises could quote the key)
         raise StateError(f"'{path}' holds no ACME account", hint=f"git log -- {path}") from None
@@ -84,11 +84,11 @@ class StoredAccounts:
         document = self.ops.read(self.snapshot.next_commit or self.snapshot.main_commit, path)
         return None if document is None else read_account(self.sops.decrypt(path, document), path)
 
-    def new(self, ca: str) -> tuple[Account, AccountChange]:
+    def new(self, ca: str, why: str) -> tuple[Account, AccountChange]:
         """Make an account and the change that stores its key; SopsError when nothing here can be encrypted."""
-        account = new_account()
-        why = f"The first order from {ca} needs an account. Its key is stored before the CA hears of it."
-        return account, self._change(ca, account, "a new key", why)
+        account = new_account(self.inventory.cas[ca].directory)
+        text = f"{why} Its key is stored before the CA hears of it."
+        return account, self._change(ca, account, "a new key", text)
 
     def change(self, ca: str, account: Account) -> AccountChange:
         """Return the change that adds the account's URL."""

@@ -1,21 +1,25 @@
 """One ACME server with one account: orders, authorisations, certificates and renewal windows as plain values.
 
-Nothing is polled here and nothing sleeps: each method is one request, and the stage decides when to look again.
+Nothing is polled here and nothing sleeps: each method is one request, and the stage decides when to look again. What
+the server says is taken over as far as it has the form that RFC 8555 gives it, and no further: texts are one line of
+bounded length, moments lie within some two centuries, lists are no longer than an order can need.
 """
 
 from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from sslops.acme.account import load_key, thumbprint
-from sslops.acme.http import AcmeHttp, problem_text
-from sslops.errors import AcmeError
+from sslops.acme.http import LONGEST_URL, AcmeHttp, one_line, problem_text, quoted, safe_host
+from sslops.errors import AcmeError, StateError
 from sslops.model.acme import (
     Account,
+    AccountStatus,
     AuthorizationSeen,
     ChallengeSeen,
     ChallengeType,
@@ -37,6 +41,16 @@ if TYPE_CHECKING:
     from sslops.system.effects import Effects
 
 
+_YEARS = range(1970, 2200)
+"""Of these years a moment may be; any other is taken for none."""
+_MOST_CHAINS = 8
+_PROFILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_NOT_REFUSED = frozenset({"accountDoesNotExist", "badNonce", "rateLimited", "connection", "timeout", "garbled"})
+"""Problems of an order that another order, without `replaces`, would have as well."""
+_NOT_NOW = frozenset({429, 503})
+_CLOSED = frozenset({401, 403})
+
+
 class AcmeClient:
     """Speaks to the CA *name* at *directory_url*; nothing is asked before the first use."""
 
@@ -48,11 +62,16 @@ class AcmeClient:
         now: Callable[[], datetime],
         ca_bundle: str | None = None,
         effects: Effects = NO_EFFECTS,
+        say: Callable[[str], None] = lambda _: None,
     ) -> None:
-        """Trust *ca_bundle* (a file) instead of the system's certificates, when it is given."""
+        """Trust *ca_bundle* (a file) instead of the system's certificates, when it is given.
+
+        *say* tells a person what the server does that is no failure and worth a line.
+        """
         self.name = name
         self._directory_url = directory_url
         self._wanted = (ca_bundle, now, effects)
+        self._say = say
         self._account: Account | None = None
 
     # What needs no account.
@@ -63,15 +82,16 @@ class AcmeClient:
         meta = self._urls.get("meta")
         meta = meta if isinstance(meta, dict) else {}
         profiles = meta.get("profiles")
-        found = {str(name): str(text) for name, text in profiles.items()} if isinstance(profiles, dict) else {}
+        known = profiles.items() if isinstance(profiles, dict) else ()
+        found = {name: one_line(str(text)) for name, text in known if _PROFILE.fullmatch(name)}
         return Directory(found, has_renewal_info=isinstance(self._urls.get("renewalInfo"), str))
 
     def renewal_window(self, cert: bytes) -> RenewalWindow | None:
         """Return when the server wants the certificate (PEM) renewed; null when it gives no usable answer."""
-        url = self._urls.get("renewalInfo")
-        if not isinstance(url, str):
+        url, identifier = self._urls.get("renewalInfo"), certificate_id(cert)
+        if not isinstance(url, str) or identifier is None:
             return None
-        answer = self._http.get(f"{url.rstrip('/')}/{certificate_id(cert)}")
+        answer = self._http.get(f"{url.rstrip('/')}/{identifier}")
         said = answer.json()
         window = said.get("suggestedWindow")
         if not isinstance(window, dict):
@@ -82,6 +102,11 @@ class AcmeClient:
         return RenewalWindow(start, end, _web_address(said.get("explanationURL")), answer.retry_after_seconds)
 
     # The account.
+
+    @property
+    def account_url(self) -> str | None:
+        """The address of the account in use; null while there is none."""
+        return self._account.url if self._account is not None else None
 
     def use(self, account: Account) -> None:
         """Sign with *account* from now on."""
@@ -97,25 +122,45 @@ class AcmeClient:
             payload["externalAccountBinding"] = self._binding(external)
         url = self._endpoint("newAccount")
         answer = self._http.post(url, payload, self._key, None, effect="acme account")
-        account = Account(self._used.key, _location(answer))
+        account = Account(self._used.key, _location(answer), self._directory_url)
         self.use(account)
         return account
+
+    def account_status(self) -> AccountStatus:
+        """Ask whether the account in use is still good (RFC 8555 section 7.3.6); AcmeError without an answer."""
+        if self._used.url is None:
+            return AccountStatus.UNKNOWN
+        try:
+            said = _text(self._post(self._used.url, None).json().get("status"))
+        except AcmeError as error:
+            if error.problem == "accountDoesNotExist":
+                return AccountStatus.UNKNOWN
+            if error.problem != "unauthorized" and error.status not in _CLOSED:
+                raise
+            # An account that is closed may not even read itself.
+            said = "revoked" if "revoked" in error.what else "deactivated"
+        return AccountStatus(said) if said in set(AccountStatus) else AccountStatus.UNKNOWN
 
     # Orders.
 
     def order(self, wish: OrderWish) -> OrderSeen:
-        """Order a certificate; where the server says that *replaces* was replaced already, once more without it."""
+        """Order a certificate; where the server does not take what it *replaces*, once more without it.
+
+        What a CA may have against it is open: replaced already, another account's, forgotten, no such field
+        (RFC 9773 section 5). The order is what counts.
+        """
         identifiers = [{"type": "ip" if is_address(name) else "dns", "value": name} for name in wish.names]
         payload: dict[str, Any] = {"identifiers": identifiers}
         if wish.profile is not None:
             payload["profile"] = wish.profile
-        if wish.replaces is not None and self.directory.has_renewal_info:
+        replaced = certificate_id(wish.replaces) if wish.replaces is not None else None
+        if replaced is not None and self.directory.has_renewal_info:
             try:
-                return self._new_order(payload | {"replaces": certificate_id(wish.replaces)})
+                return self._new_order(payload | {"replaces": replaced})
             except AcmeError as error:
-                # Some servers answer 409 without the kind, some refuse the field itself; the order is what counts.
-                if error.problem not in {"alreadyReplaced", "malformed"} and error.status != 409:  # noqa: PLR2004
+                if not _is_refusal(error):
                     raise
+                self._say(f"{error.what}; the order is placed once more without saying which certificate it replaces")
         return self._new_order(payload)
 
     def look(self, url: str) -> OrderSeen:
@@ -151,7 +196,7 @@ class AcmeClient:
     def chains(self, order: OrderSeen, *, alternates: bool = False) -> tuple[bytes, ...]:
         """Return the certificate with its default chain (PEM), and with *alternates* those that the server also has."""
         answer = self._post(order.certificate or "", None)
-        others = answer.links.get("alternate", ()) if alternates else ()
+        others = answer.links.get("alternate", ())[:_MOST_CHAINS] if alternates else ()
         return (answer.body, *(self._post(url, None).body for url in others))
 
     def proof(self, group: str, authorization: AuthorizationSeen, challenge: ChallengeSeen) -> Proof:
@@ -174,19 +219,25 @@ class AcmeClient:
         return _order(_location(answer), answer)
 
     def _post(self, url: str, payload: object, *, effect: str | None = None) -> Answer:
+        self._endpoint("newNonce")
         return self._http.post(url, payload, self._key, self._used.url, effect=effect)
 
     def _binding(self, external: ExternalAccount) -> dict[str, Any]:
         from acme.messages import ExternalAccountBinding
 
-        hmac_key = external.hmac_key.reveal().decode().strip()
         urls: Any = {"newAccount": self._endpoint("newAccount")}
-        return ExternalAccountBinding.from_data(self._key.public_key(), external.kid, hmac_key, urls)
+        try:
+            hmac_key = external.hmac_key.reveal().decode().strip()
+            return ExternalAccountBinding.from_data(self._key.public_key(), external.kid, hmac_key, urls)
+        except Exception:  # noqa: BLE001  (whatever josepy raises could quote the key)
+            message = f"the MAC key of '{self.name}' is not base64url, as CAs give it"
+            raise StateError(message, hint=f"eab.hmac_key of '{self.name}' in inventory/cas.yaml") from None
 
     def _endpoint(self, name: str) -> str:
         url = self._urls.get(name)
         if not isinstance(url, str):
-            raise AcmeError(f"'{self._directory_url}' is no ACME directory: it has no '{name}'")
+            what = f"'{self._directory_url}' is no ACME directory: it has no '{name}'"
+            raise AcmeError(what, problem="garbled")
         return url
 
     @property
@@ -207,26 +258,44 @@ class AcmeClient:
     @cached_property
     def _http(self) -> AcmeHttp:
         ca_bundle, now, effects = self._wanted
-        return AcmeHttp(self.name, ca_bundle, now, effects)
+        return AcmeHttp(self.name, ca_bundle, now, effects, self._say)
 
     @cached_property
     def _urls(self) -> dict[str, Any]:
         urls = self._http.get(self._directory_url).json()
+        named = (self._directory_url, *(url for url in urls.values() if isinstance(url, str)))
+        self._http.known_hosts = {host for host in map(safe_host, named) if host is not None}
         if isinstance(urls.get("newNonce"), str):
             self._http.new_nonce_url = urls["newNonce"]
         return urls
 
 
-def certificate_id(cert: bytes) -> str:
-    """Return how renewal information names a certificate (PEM): authority key identifier and serial (RFC 9773 4.1)."""
+def certificate_id(cert: bytes) -> str | None:
+    """Return how renewal information names a certificate (PEM): authority key identifier and serial (RFC 9773 4.1).
+
+    Null for one without such an identifier, or one that cannot be read: its CA cannot be asked about it.
+    """
     from cryptography import x509
 
-    found = x509.load_pem_x509_certificate(cert)
-    identifier = found.extensions.get_extension_for_class(x509.AuthorityKeyIdentifier).value.key_identifier
+    try:
+        found = x509.load_pem_x509_certificate(cert)
+        identifier = found.extensions.get_extension_for_class(x509.AuthorityKeyIdentifier).value.key_identifier
+    except Exception:  # noqa: BLE001  (a CA wrote it, and the parser has many kinds of errors)
+        return None
+    if not identifier:
+        return None
     serial = found.serial_number
     # The content of a DER INTEGER: one byte more where the first bit would make it negative.
-    encoded = serial.to_bytes(serial.bit_length() // 8 + 1, "big")
-    return f"{_base64(identifier or b'')}.{_base64(encoded)}"
+    encoded = serial.to_bytes(serial.bit_length() // 8 + 1, "big", signed=serial < 0)
+    return f"{_base64(identifier)}.{_base64(encoded)}"
+
+
+def _is_refusal(error: AcmeError) -> bool:
+    """Whether the server has something against this very order, which it might not have against another.
+
+    That is also an internal error: pebble answers one for a certificate that it does not know.
+    """
+    return error.status is not None and error.status not in _NOT_NOW and error.problem not in _NOT_REFUSED
 
 
 def _order(url: str, answer: Answer) -> OrderSeen:
@@ -235,9 +304,9 @@ def _order(url: str, answer: Answer) -> OrderSeen:
     authorizations = said.get("authorizations")
     return OrderSeen(
         url=url,
-        status=str(said.get("status")),
+        status=_word(said.get("status")),
         finalize=_text(said.get("finalize")),
-        authorizations=tuple(map(str, authorizations)) if isinstance(authorizations, list) else (),
+        authorizations=tuple(map(_text, authorizations)) if isinstance(authorizations, list) else (),
         expires=_moment(said.get("expires")),
         certificate=_text(said.get("certificate")) or None,
         error=problem_text(error) if isinstance(error, dict) else None,
@@ -250,8 +319,8 @@ def _authorization(url: str, said: Mapping[str, Any]) -> AuthorizationSeen:
     name = identifier.get("value") if isinstance(identifier, dict) else None
     return AuthorizationSeen(
         url=url,
-        identifier=_text(name).lower(),
-        status=str(said.get("status")),
+        identifier=one_line(_text(name)).lower(),
+        status=_word(said.get("status")),
         expires=_moment(said.get("expires")),
         challenges=tuple(_challenge(each) for each in challenges if isinstance(each, dict))
         if isinstance(challenges, list)
@@ -262,18 +331,23 @@ def _authorization(url: str, said: Mapping[str, Any]) -> AuthorizationSeen:
 def _challenge(said: Mapping[str, Any]) -> ChallengeSeen:
     error = said.get("error")
     return ChallengeSeen(
-        type=_text(said.get("type")),
+        type=_word(said.get("type")),
         url=_text(said.get("url")),
-        status=_text(said.get("status")),
+        status=_word(said.get("status")),
         token=_text(said.get("token")),
         error=problem_text(error) if isinstance(error, dict) else None,
     )
 
 
 def _location(answer: Answer) -> str:
+    """Return the address of what was made: it is kept in the repository, and asked for by later runs."""
     url = answer.headers.get("Location")
     if not url:
-        raise AcmeError("the server's answer names no address")
+        raise AcmeError("the server's answer names no address", problem="garbled")
+    if safe_host(url) is None:
+        raise AcmeError(
+            f"the server's answer names an address that is no plain https one: {quoted(url)}", problem="garbled"
+        )
     return url
 
 
@@ -281,18 +355,25 @@ def _text(value: object) -> str:
     return value if isinstance(value, str) else ""
 
 
+def _word(value: object) -> str:
+    return one_line(_text(value))
+
+
 def _moment(value: object) -> datetime | None:
     """Read RFC 3339; null for what is none. Fractions of a second are cut: state keeps whole seconds."""
     try:
-        moment = datetime.fromisoformat(_text(value))
-    except ValueError:
+        told = datetime.fromisoformat(_text(value))
+        moment = told.astimezone(UTC).replace(microsecond=0)
+    except (ValueError, OverflowError):
         return None
-    return moment.astimezone(UTC).replace(microsecond=0) if moment.tzinfo else None
+    return moment if told.tzinfo is not None and moment.year in _YEARS else None
 
 
 def _web_address(value: object) -> str | None:
+    """Return the address of a page for people; null for what no browser should be led to, or no line can hold."""
     text = _text(value)
-    return text if text.startswith(("https://", "http://")) and text.isprintable() and " " not in text else None
+    is_plain = text.startswith(("https://", "http://")) and text.isprintable() and " " not in text
+    return text if is_plain and len(text) <= LONGEST_URL else None
 
 
 def _base64(content: bytes) -> str:

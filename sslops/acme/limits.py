@@ -84,16 +84,16 @@ class Budget:
         budget = cls(limits, now)
         for key, found in state.services.items():
             for generation in found.generations.values():
-                if generation.ca == ca.name and generation.issued is not None:
+                if generation.comes_from(ca) and generation.issued is not None:
                     budget._take(generation.issued.sans, inventory, generation.issued.issued_at)
             service = inventory.services.get(key)
-            if service is not None and found.next is not None and found.next.ca == ca.name:
+            if service is not None and found.next is not None and found.next.comes_from(ca):
                 budget._take_failures(service, found.slots)
         return budget
 
     def order(self, service: Service, inventory: Inventory, replaced: ServiceState) -> Cost:
         """Take one order of *service*, or say from when on there are tokens for it."""
-        if _is_exempt(service, replaced, self.now):
+        if _is_exempt(service, inventory, replaced, self.now):
             return Cost("a renewal in the suggested window, exempt from limits")
         full = [free_at for key in self._keys(service.sans, inventory) if (free_at := self._free_at(*key))]
         if full:
@@ -166,9 +166,9 @@ def _last_failure(slots: Slots, now: datetime) -> datetime:
     return now if slots.retry_at is None else min(now, slots.retry_at - backoff(max(1, slots.failures)))
 
 
-def _is_exempt(service: Service, replaced: ServiceState, now: datetime) -> bool:
-    window, present = replaced.slots.ari, _newest(replaced)
-    if window is None or present is None or present.issued is None or present.ca != service.signing_ca:
+def _is_exempt(service: Service, inventory: Inventory, replaced: ServiceState, now: datetime) -> bool:
+    window, present, ca = replaced.slots.ari, _newest(replaced), inventory.acme_ca(service)
+    if window is None or present is None or present.issued is None or ca is None or not present.comes_from(ca):
         return False
     return window.start <= now and not set(service.sans).isdisjoint(present.issued.sans)
 

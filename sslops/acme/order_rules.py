@@ -33,6 +33,11 @@ _DAILY = timedelta(days=1)
 _SHORTEST_WAIT = timedelta(minutes=1)
 _TRANSIENT = frozenset({"rateLimited", "serverInternal", "badNonce", "connection", "timeout", "garbled"})
 _CLIENT_ERROR, _SERVER_ERROR, _TOO_MANY = 400, 500, 429
+SHORTEST_LIFE = timedelta(hours=1)
+"""A certificate that ends sooner is over before every host has it."""
+_LONGEST_LIVES = {"classic": timedelta(days=90), "tlsserver": timedelta(days=90), "shortlived": timedelta(days=7)}
+"""What a certificate of these profiles lives at the most (https://letsencrypt.org/docs/profiles, 2026-07-14)."""
+_LONGEST_LIFE = timedelta(days=5 * 366)
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,6 +202,14 @@ def ask_again_at(now: datetime, asked_seconds: float | None) -> datetime | None:
 def is_too_early(now: datetime, appointment: datetime | None) -> bool:
     """Whether a CA does not want to be asked about a window yet; an appointment that nobody can have made is none."""
     return appointment is not None and now < appointment <= now + _DAILY
+
+
+def longest_life(profile: str | None) -> timedelta:
+    """Return how long a certificate of *profile* may live; five years where the name does not tell.
+
+    Such a one is of a CA of somebody's own, whose rules nobody else knows; one for decades is a mistake there too.
+    """
+    return _LONGEST_LIVES.get(profile or "", _LONGEST_LIFE)
 
 
 def as_slot(window: RenewalWindow) -> AriWindow:

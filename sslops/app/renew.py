@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from sslops.acme.client import AcmeClient
     from sslops.app.session import Session
+    from sslops.errors import Bug
     from sslops.issue.acme_steps import Batch, Outside
     from sslops.issue.ports import Solver, Workshop
     from sslops.issue.rules import RenewOptions
@@ -67,6 +68,7 @@ class SeenWindows:
 
     state: State
     changes: tuple[Change, ...]
+    bugs: tuple[Bug, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -102,14 +104,14 @@ class Renewal:
         local, ordered = rules.split(plan, self.inventory)
         made = steps.renew(local, self.inventory, seen.state, now, workshop, digest=digest_of(plan), said=options.said)
         others = (*seen.changes, *made.changes)
-        if ordered:
+        if ordered or options.new_accounts:
             made += self._batch(workshop, seen.state, digest_of(plan), options).run(ordered, others)
         else:
             self.ops.write_next(self.snapshot, others)
         self._appointments.store(now)
         done = {change.service for change in made.changes}
         actions = tuple(action for action in plan.actions if ServiceId(action.group, action.service) in done)
-        failures = tuple(failure.error for failure in made.failures)
+        failures = (*seen.bugs, *(failure.error for failure in made.failures))
         return Outcome(Plan(actions, plan.waits + made.waits, plan.hazards), is_applied=True, failures=failures)
 
     @cached_property
@@ -160,7 +162,7 @@ class Renewal:
         files = StoredFiles(self.ops, self.snapshot)
         windows = Windows(self.inventory, self._servers, files, self._appointments, self.session)
         found = windows.changes(state, wanted, now)
-        return SeenWindows(applied(state, found), found)
+        return SeenWindows(applied(state, found), found, tuple(windows.bugs))
 
     def _batch(self, workshop: Workshop, state: State, digest: str | None, options: RenewOptions) -> Batch:
         """Return the batch that carries out what ACME servers sign."""
@@ -169,7 +171,15 @@ class Renewal:
 
         others = open_proofs(state, SystemClock().now())
         outside = self._outside(workshop, others, force=options.force)
-        return Batch(outside, self.inventory, state, digest, is_rehearsal=self.is_rehearsal, said=options.said)
+        return Batch(
+            outside,
+            self.inventory,
+            state,
+            digest,
+            is_rehearsal=self.is_rehearsal,
+            said=options.said,
+            new_accounts=options.new_accounts,
+        )
 
     def _solver(self, kind: ChallengeType, others: frozenset[Proof], *, force: bool) -> Solver:
         if kind is ChallengeType.DNS_01:
@@ -197,7 +207,8 @@ class Renewal:
 
         bundle = self._bundle(ca)
         effects = self.session.effects
-        return AcmeClient(ca.name, ca.directory, now=SystemClock().now, ca_bundle=bundle, effects=effects)
+        now, say = SystemClock().now, self.session.say
+        return AcmeClient(ca.name, ca.directory, now=now, ca_bundle=bundle, effects=effects, say=say)
 
     def _bundle(self, ca: CertificateAuthority) -> str | None:
         """Return the file with the CAs to trust; one of the repository is put where requests can read it."""

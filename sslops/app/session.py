@@ -10,11 +10,12 @@ import sys
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from traceback import format_exception
 from typing import TYPE_CHECKING, Protocol, TextIO
 
 from sslops.ci import speech
 from sslops.ci.environment import NO_JOB, Environment
-from sslops.errors import Faults, UsageError
+from sslops.errors import Bug, Faults, UsageError
 from sslops.report.text import visible
 from sslops.system.effects import NO_EFFECTS
 from sslops.system.processes import without_secrets
@@ -86,6 +87,8 @@ class Session:
 
     def complain(self, error: SslopsError) -> None:
         """Say *error*, and in a job have each fault shown at its line of the merge request."""
+        if isinstance(error, Bug):
+            self.say("".join(format_exception(error.error)).rstrip())
         self.say(error.render())
         faults = error.faults if isinstance(error, Faults) else (error,)
         for fault in faults[: speech.MOST_ANNOTATIONS]:

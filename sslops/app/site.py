@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from sslops.app.forges import Project, Reviewed, dns_clone, dns_project, ops_project
 from sslops.app.outcome import Outcome
 from sslops.errors import DnsError, GitError, SslopsError, StateError, UsageError
+from sslops.model.inventory import CaType
 from sslops.model.plan import Plan
 from sslops.model.proposal import Kind
 from sslops.system.clock import SystemClock
@@ -82,11 +83,18 @@ class Site:
         reuse_key: bool = False,
         staging: bool = False,
         said: str = "",
+        new_accounts: Collection[str] = (),
     ) -> RenewOptions:
-        """Return the options of renew."""
+        """Return the options of renew; UsageError for a new account at what is no ACME CA."""
         from sslops.issue.rules import RenewOptions
 
-        return RenewOptions(self.targets, force, new_key, reuse_key, staging, said)
+        acme = sorted(name for name, ca in self.inventory.cas.items() if ca.type is CaType.ACME)
+        for name in new_accounts:
+            if name not in acme:
+                message = f"'{name}' is no ACME CA of the inventory"
+                raise UsageError(message, hint=f"ACME CAs: {', '.join(acme) or 'none'}")
+            self.session.say(f"a new account at '{name}' takes the place of the one in use")
+        return RenewOptions(self.targets, force, new_key, reuse_key, staging, said, frozenset(new_accounts))
 
     def rehearsing(self) -> Site:
         """Return the same site for a rehearsal: it orders from staging servers, and writes a branch nobody rolls."""

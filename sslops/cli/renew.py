@@ -28,9 +28,25 @@ def _flag(name: str, text: str) -> Decorator:
 @_flag("new-key", "Discard the key on deck (it leaked, say) and make a new one.")
 @_flag("reuse-key", "Certify the key that is live once more.")
 @_flag("staging", "Rehearse at the CAs' staging servers; nothing of it is ever rolled.")
+@click.option(
+    "--new-account",
+    "new_accounts",
+    metavar="CA",
+    multiple=True,
+    help="Leave the account at this ACME CA (it was deactivated, say) and make a new one.",
+)
 @options.reason("SSLOPS_RENEW_REASON")
 @stage.asked()
-def command(asked: stage.Asked, *, force: bool, new_key: bool, reuse_key: bool, staging: bool, reason: str) -> ExitCode:
+def command(
+    asked: stage.Asked,
+    *,
+    force: bool,
+    new_key: bool,
+    reuse_key: bool,
+    staging: bool,
+    new_accounts: tuple[str, ...],
+    reason: str,
+) -> ExitCode:
     """Renew what is due: keys, CSRs and certificates, signers first.
 
     Due is asked of the newest certificate, the one on deck or else the live one. What is on deck and due again, or
@@ -45,7 +61,14 @@ def command(asked: stage.Asked, *, force: bool, new_key: bool, reuse_key: bool, 
         raise UsageError(message, hint="the form's field 'reason', or --reason TEXT")
 
     def wanted(site: Site) -> RenewOptions:
-        return site.renew_options(force=force, new_key=new_key, reuse_key=reuse_key, staging=staging, said=reason)
+        return site.renew_options(
+            force=force,
+            new_key=new_key,
+            reuse_key=reuse_key,
+            staging=staging,
+            said=reason,
+            new_accounts=new_accounts,
+        )
 
     def place(site: Site) -> Site:
         return site.rehearsing() if staging else site

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from sslops.doctor.acme_accounts import acme_accounts
 from sslops.doctor.findings import admit
 from sslops.doctor.forges import forges
 from sslops.doctor.keys import keys
@@ -23,5 +24,5 @@ if TYPE_CHECKING:
 def examine(folder: Path | None, environ: Mapping[str, str], now: datetime) -> Iterator[Finding]:
     """Look at everything; *folder* is the ops repository, null when there is none."""
     patient = admit(folder, environ, now)
-    for look in (programs, repository, keys, secrets, network, forges):
+    for look in (programs, repository, keys, secrets, network, acme_accounts, forges):
         yield from look(patient)

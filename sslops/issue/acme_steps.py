@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from sslops.acme.order_rules import (
+    SHORTEST_LIFE,
     Failed,
     Show,
     as_slot,
@@ -15,18 +16,19 @@ from sslops.acme.order_rules import (
     chosen_time,
     deadline,
     is_transient,
+    longest_life,
     next_step,
     profile_for,
     proofs_of,
     retry_at,
 )
-from sslops.errors import AcmeError, NoIdentity, SslopsError, StateError
+from sslops.errors import AcmeError, Bug, NoIdentity, SslopsError, StateError, bugs_of
 from sslops.issue.rules import blocked_since, is_alarming, newest, renewal_time
 from sslops.issue.steps import Drafter, Failure, Outcome, looked_at
 from sslops.model.acme import ChallengeType, OrderStatus, OrderWish
 from sslops.model.cause import Cause
 from sslops.model.change import Change, GenerationFiles
-from sslops.model.names import ServiceId
+from sslops.model.names import ACCOUNTS, ServiceId
 from sslops.model.plan import Obstacle, Verb, Wait
 from sslops.model.state import Order, Status
 from sslops.pki.certificate import names_ca, split_chain
@@ -96,13 +98,14 @@ class Job:
             return self.document is not None and self.wait is None
         return self.is_counted and self.written != (self.generation, replace(self.slots, next=self.generation.id))
 
-    def ordered(self, order: OrderSeen, authorizations: Iterable[AuthorizationSeen], now: datetime) -> None:
-        """Note what the CA shows of the order."""
+    def ordered(
+        self, order: OrderSeen, authorizations: Iterable[AuthorizationSeen], now: datetime, account: str | None = None
+    ) -> None:
+        """Note what the CA shows of the order, and the *account* (its URL) that it belongs to."""
         self.order, self.authorizations = order, tuple(authorizations)
         end = deadline(order, self.authorizations, now)
-        self.generation = replace(
-            self.generation, status=Status.ORDERED, order=Order(order.url, end, self._challenges()), failure=None
-        )
+        known = Order(order.url, end, self._challenges(), account)
+        self.generation = replace(self.generation, status=Status.ORDERED, order=known, failure=None)
 
     def needs(self, proofs: Iterable[Proof]) -> None:
         """Note what has to be shown for it."""
@@ -195,6 +198,8 @@ POLL_SECONDS = 180
 """How long one run looks at orders that the CA works on; a later run goes on."""
 _FIRST_POLL, _LONGEST_POLL, _POLL_BACKOFF = 0.05, 5.0, 1.6
 _SILENCES = 2
+LEAST_IN_CHAIN, MOST_IN_CHAIN = 2, 10
+"""Certificates that a CA gives: the leaf, its issuer, and what stands above."""
 
 
 @dataclass(slots=True)
@@ -251,8 +256,11 @@ class Orders:
             if job.is_over:
                 return
             try:
-                self._require_voice(job.ca.name)
-                act(job)
+                with bugs_of(str(job.service.id)):
+                    self._require_voice(job.ca.name)
+                    act(job)
+            except Bug as error:
+                job.stumble(error)
             except SslopsError as error:
                 if isinstance(error, AcmeError) and error.problem == "timeout":
                     self._silent[job.ca.name] += 1
@@ -267,15 +275,32 @@ class Orders:
             raise AcmeError(message, hint="the next run tries again", problem="timeout")
 
     def _place(self, job: Job, replaced: bytes | None) -> OrderSeen:
-        server, known = self.servers[job.ca.name], job.generation.order
+        server = self.servers[job.ca.name]
+        known = self._known(job, server)
         if known is not None:
-            return server.look(known.url)
+            return known
         profile, _ = profile_for(job.ca, server.directory)
-        job.generation = replace(job.generation, profile=profile)
+        job.generation = replace(job.generation, status=Status.KEYED, profile=profile, order=None)
         return server.order(OrderWish(job.service.sans, profile, replaced))
+
+    def _known(self, job: Job, server: AcmeServer) -> OrderSeen | None:
+        """Return the order that an earlier run placed; null where there is none, or none of this account any more."""
+        known = job.generation.order
+        if known is None or known.account not in {None, server.account_url}:
+            return None
+        try:
+            return server.look(known.url)
+        except AcmeError as error:
+            if is_transient(error) or error.problem == "accountDoesNotExist":
+                raise
+            self.talk.say(f"{job.service.id}: the order of an earlier run is gone ({error.what}); a new one is placed")
+            return None
 
     def _read(self, job: Job, order: OrderSeen) -> None:
         server = self.servers[job.ca.name]
+        if len(order.authorizations) > len(job.service.sans):
+            message = f"'{job.ca.name}' wants {len(order.authorizations)} proofs for {len(job.service.sans)} names"
+            raise StateError(message)
         authorizations = tuple(server.authorization(url) for url in self._worth_a_look(order))
         foreign = {each.identifier for each in authorizations} - {_bare(name) for name in job.service.sans}
         if foreign:
@@ -285,7 +310,7 @@ class Orders:
         step = next_step(order, authorizations, kind)
         if isinstance(step, Failed):
             raise AcmeError(f"the order at '{job.ca.name}' came to nothing: {step.why}")
-        job.ordered(order, authorizations, self.clock.now())
+        job.ordered(order, authorizations, self.clock.now(), server.account_url)
         if isinstance(step, Show):
             shown = {server.proof(job.service.id.group, *each): each[1] for each in step.challenges}
             self._challenges.update(shown)
@@ -318,14 +343,15 @@ class Orders:
     def _fetch(self, job: Job, order: OrderSeen, server: AcmeServer) -> None:
         chosen = self._chain(job, server.chains(order, alternates=job.ca.preferred_chain is not None))
         certs = split_chain(chosen)
-        if len(certs) < 2:  # noqa: PLR2004  (a leaf and its issuer)
-            message = f"'{job.ca.name}' gave no chain for '{job.service.id}'"
+        if not LEAST_IN_CHAIN <= len(certs) <= MOST_IN_CHAIN:
+            message = f"'{job.ca.name}' gave no chain for '{job.service.id}', but {len(certs)} certificates"
             raise StateError(message)
         cert, chain = certs[0], b"".join(certs[1:])
         now = self.clock.now()
         request = request_in(self.inventory, job.service)
         # Whether clients trust the CA is theirs to say; that the chain it gave holds together is looked at here.
-        issued = looked_at(cert, b"".join(certs[1:-1]), certs[-1], job.generation, request, now)
+        lives = SHORTEST_LIFE, longest_life(job.generation.profile)
+        issued = looked_at(cert, b"".join(certs[1:-1]), certs[-1], job.generation, request, now, lives=lives)
         job.window = self._window(server, cert)
         job.cert, job.chain = cert, chain
         job.succeed(issued, self.inventory)
@@ -341,10 +367,11 @@ class Orders:
         return chains[0]
 
     def _window(self, server: AcmeServer, cert: bytes) -> RenewalWindow | None:
-        """Return the suggested window; the certificate counts without one."""
+        """Return the suggested window; the certificate counts without one, whatever became of the question."""
         try:
-            return server.renewal_window(cert)
-        except AcmeError:
+            with bugs_of("renewal window"):
+                return server.renewal_window(cert)
+        except SslopsError:
             return None
 
 
@@ -387,6 +414,8 @@ class Batch:
     is_rehearsal: bool = False
     said: str = ""
     """Why a person asked for it."""
+    new_accounts: frozenset[str] = frozenset()
+    """CAs whose account is left, for a new one, because a person asked for that."""
     _failures: list[Failure] = field(default_factory=list)
 
     def run(self, actions: Sequence[Action], others: Sequence[Change] = ()) -> Outcome:
@@ -418,7 +447,8 @@ class Batch:
             service = ServiceId(action.group, action.service)
             ca = self.inventory.acme_ca(self.inventory.services[service])
             try:
-                draft = drafter.keyed(action)
+                with bugs_of(str(service)):
+                    draft = drafter.keyed(action)
             except SslopsError as error:
                 self._failures.append(Failure(service, error))
                 continue
@@ -467,50 +497,68 @@ class Batch:
         accounts: dict[str, Account] = {}
         waiting: list[Change | AccountChange] = list(others)
         made: list[AccountChange] = []
-        for ca in sorted({job.ca.name for job in jobs}):
+        for ca in sorted({job.ca.name for job in jobs} | self.new_accounts):
             try:
-                known = self.outside.accounts.load(ca)
-                if known is None:
-                    known, change = self.outside.accounts.new(ca)
-                    made.append(change)
-                accounts[ca] = known
+                with bugs_of(ca):
+                    accounts[ca], change = self._account(ca)
+                made += [change] if change is not None else []
             except NoIdentity as error:
                 for job in _at(ca, jobs):
                     job.waits("account", error.what, Cause.KEY_NOT_HERE)
             except SslopsError as error:
-                self._stumble(_at(ca, jobs), error)
+                self._stumble_at(ca, jobs, error)
         if made:
             encrypted()
             self._write([*waiting, *made, *(job.change() for job in jobs if job.is_news)])
             waiting = []
         return waiting + [change for ca, account in accounts.items() for change in self._used(ca, account, jobs)]
 
+    def _account(self, ca: str) -> tuple[Account, AccountChange | None]:
+        """Return the account at *ca*, and the change that stores it where it is new."""
+        accounts, directory = self.outside.accounts, self.inventory.cas[ca].directory
+        if ca in self.new_accounts:
+            return accounts.new(ca, f"A new account at {ca} was asked for.")
+        known = accounts.load(ca)
+        if known is None:
+            return accounts.new(ca, f"The first order from {ca} needs an account.")
+        if known.belongs_to(directory):
+            return known, None
+        before = f"{known.directory or known.url} before"
+        self.outside.talk.say(f"'{ca}' is the server at '{directory}' now: a new account is made there")
+        return accounts.new(ca, f"{ca} is the server at {directory} now, it was {before}, and accounts belong to one.")
+
     def _used(self, ca: str, account: Account, jobs: Sequence[Job]) -> list[AccountChange]:
         """Use *account* from now on, registered first where the CA does not know it; the change that keeps its URL."""
         server, users = self.outside.servers[ca], _at(ca, jobs)
         server.use(account)
-        if not users:
+        if not users and ca not in self.new_accounts:
             return []
         try:
-            profile = profile_for(users[0].ca, server.directory)[1]
-            if profile is not None:
-                self.outside.talk.say(profile)
-            return [] if account.url is not None else [self._registered(ca, users)]
+            with bugs_of(ca):
+                profile = profile_for(self.inventory.cas[ca], server.directory)[1]
+                if profile is not None and users:
+                    self.outside.talk.say(profile)
+                return [] if account.url is not None else [self._registered(ca)]
         except AcmeError as error:
             for job in users:
                 job.fail(error, self.outside.clock.now())
+            if not users:
+                self._stumble_at(ca, users, error)
         except SslopsError as error:
-            self._stumble(users, error)
+            self._stumble_at(ca, users, error)
         return []
 
-    def _registered(self, ca: str, users: Sequence[Job]) -> AccountChange:
+    def _registered(self, ca: str) -> AccountChange:
         """Register the account in use; a CA that has it already gives the same one again."""
         external = self.outside.accounts.external(ca)
-        contact = min((job.service.subject.email for job in users if job.service.subject.email), default=None)
-        return self.outside.accounts.change(ca, self.outside.servers[ca].register(contact, external))
+        mails = (one.subject.email for one in self.inventory.active() if one.signing_ca == ca and one.subject.email)
+        return self.outside.accounts.change(ca, self.outside.servers[ca].register(min(mails, default=None), external))
 
     def _begun(self, jobs: Sequence[Job]) -> tuple[Orders, list[AccountChange]]:
-        """Begin every order; where the CA forgot the account, register its key once more and begin again."""
+        """Begin every order; where the CA forgot the account, register its key once more and begin again.
+
+        An account that is closed stays closed (RFC 8555 section 7.3.6): a person is told how to leave it.
+        """
         out = self.outside
         orders = Orders(out.servers, self.inventory, out.clock, out.sleep, out.talk)
         replaced = {} if self.is_rehearsal else self._replaced(jobs)
@@ -521,22 +569,43 @@ class Batch:
         for ca in sorted({job.ca.name for job in lost}):
             users = [job for job in lost if job.ca.name == ca]
             try:
-                changes.append(self._registered(ca, users))
+                with bugs_of(ca):
+                    changes.append(self._registered(ca))
             except SslopsError:
                 continue  # the failure that the jobs have says more
             for job in users:
                 job.failure, (job.generation, job.slots) = None, before[job.service.id]
             orders.begin(users, replaced)
+        for ca in sorted({job.ca.name for job in jobs if _is_denied(job)}):
+            closed = self._closed(ca)
+            if closed is None:
+                continue
+            for job in (job for job in jobs if job.ca.name == ca and _is_denied(job)):
+                job.generation, job.slots = before[job.service.id]
+                job.fail(closed, out.clock.now())
         return orders, changes
+
+    def _closed(self, ca: str) -> AcmeError | None:
+        """Return the failure of all that a closed account orders; null where the account is good, or nobody tells."""
+        try:
+            with bugs_of(ca):
+                status = self.outside.servers[ca].account_status()
+        except SslopsError:
+            return None
+        if not status.is_closed:
+            return None
+        command = f"sslops renew --new-account {ca} --apply"
+        what = f"the account at '{ca}' is {status}, and issues nothing any more; '{command}' makes a new one"
+        return AcmeError(what, hint=command, problem="unauthorized")
 
     def _replaced(self, jobs: Sequence[Job]) -> dict[ServiceId, bytes]:
         """Return the certificate that each new order replaces: the newest of the same CA, if a name stays."""
         found = {}
         for job in jobs:
             present = newest(self.state[job.service.id])
-            if job.generation.order is not None or present is None or present.issued is None:
+            if present is None or present.issued is None or not present.comes_from(job.ca):
                 continue
-            if present.ca == job.ca.name and not set(present.issued.sans).isdisjoint(job.service.sans):
+            if not set(present.issued.sans).isdisjoint(job.service.sans):
                 cert = self.outside.workshop.files.read(job.service.id, present.id, "cert.pem")
                 found.update({job.service.id: cert} if cert is not None else {})
         return found
@@ -548,9 +617,10 @@ class Batch:
         for kind in _kinds(jobs):
             mine = [job for job in jobs if any(proof.type == kind for proof in job.proofs)]
             try:
-                solver = self._solver(kind)
-                self._show(solver, mine)
-                self._wait(solver, [job for job in mine if not job.is_over])
+                with bugs_of(str(kind)):
+                    solver = self._solver(kind)
+                    self._show(solver, mine)
+                    self._wait(solver, [job for job in mine if not job.is_over])
             except SslopsError as error:
                 self._stumble([job for job in mine if not job.is_over], error)
         orders.answer([job for job in jobs if job.proofs])
@@ -600,7 +670,8 @@ class Batch:
         shown = frozenset(proof for job in over for proof in job.shown)
         for kind in sorted({proof.type for proof in shown}):
             try:
-                self._solver(kind).clean(frozenset(proof for proof in shown if proof.type == kind))
+                with bugs_of(str(kind)):
+                    self._solver(kind).clean(frozenset(proof for proof in shown if proof.type == kind))
             except SslopsError as error:
                 self._failures.append(Failure(over[0].service.id, error))
 
@@ -617,6 +688,13 @@ class Batch:
             if moment is not None:
                 self.outside.appointments.make(job.service.id, job.generation.id, moment)
 
+    def _stumble_at(self, ca: str, jobs: Sequence[Job], error: SslopsError) -> None:
+        """Tell what went wrong with the account at *ca*, of those who need it or else by itself."""
+        users = _at(ca, jobs)
+        self._stumble(users, error)
+        if not users:
+            self._failures.append(Failure(ServiceId(ACCOUNTS, ca), error))
+
     def _stumble(self, jobs: Sequence[Job], error: SslopsError) -> None:
         for job in jobs:
             job.stumble(error)
@@ -630,6 +708,13 @@ class Batch:
 
 def _lacks_account(job: Job) -> bool:
     return isinstance(job.failure, AcmeError) and job.failure.problem == "accountDoesNotExist"
+
+
+def _is_denied(job: Job) -> bool:
+    """Whether the CA had something against the account, or against this use of it."""
+    return isinstance(job.failure, AcmeError) and (
+        job.failure.problem in {"unauthorized", "accountDoesNotExist"} or job.failure.status in {401, 403}
+    )
 
 
 def _at(ca: str, jobs: Sequence[Job]) -> list[Job]:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from sslops.acme.order_rules import as_slot, ask_again_at, chosen_time, is_too_early
-from sslops.errors import AcmeError
+from sslops.errors import AcmeError, Bug, bugs_of
 from sslops.issue.rules import newest
 from sslops.model.change import Change
 from sslops.model.names import format_time
-from sslops.model.state import State
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
 
     from sslops.issue.ports import AcmeServer, Appointments, StoredFiles, Talk
     from sslops.model.inventory import Inventory, Service
-    from sslops.model.state import Generation
+    from sslops.model.state import Generation, State
 
 
 WORKERS = 8
@@ -34,6 +33,8 @@ class Windows:
     files: StoredFiles
     appointments: Appointments
     talk: Talk
+    bugs: list[Bug] = field(default_factory=list)
+    """What nobody foresaw about a window; its certificate is renewed by the lifetime rule."""
 
     def changes(self, state: State, services: Iterable[Service], now: datetime) -> tuple[Change, ...]:
         """Return what is new about the windows of *services*; a CA that does not answer is told once."""
@@ -42,7 +43,7 @@ class Windows:
             return ()
         silent: dict[str, str] = {}
         with ThreadPoolExecutor(WORKERS) as pool:
-            found = list(pool.map(lambda pair: self._change(pair[0], pair[1], state, now, silent), asked))
+            found = list(pool.map(lambda pair: self._asked(pair[0], pair[1], state, now, silent), asked))
         for ca, why in sorted(silent.items()):
             self.talk.say(f"no renewal windows from '{ca}': {why}")
         return tuple(change for change in found if change is not None)
@@ -50,11 +51,21 @@ class Windows:
     def _in_use(self, service: Service, state: State, now: datetime) -> Generation | None:
         """Return the newest certificate while its CA may be asked about it: not too early, and not after its end."""
         present, ca = newest(state[service.id]), self.inventory.acme_ca(service)
-        if present is None or present.issued is None or ca is None or present.ca != ca.name:
+        if present is None or present.issued is None or ca is None or not present.comes_from(ca):
             return None
         if is_too_early(now, self.appointments.at(service.id, present.id)):
             return None
         return present if now < present.issued.not_after else None
+
+    def _asked(
+        self, service: Service, present: Generation, state: State, now: datetime, silent: dict[str, str]
+    ) -> Change | None:
+        try:
+            with bugs_of(str(service.id)):
+                return self._change(service, present, state, now, silent)
+        except Bug as bug:
+            self.bugs.append(bug)
+            return None
 
     def _change(
         self, service: Service, present: Generation, state: State, now: datetime, silent: dict[str, str]
@@ -95,4 +106,4 @@ def applied(state: State, changes: Iterable[Change]) -> State:
     """Return *state* with the slots of *changes*."""
     slots = {change.service: change.slots for change in changes}
     services = {key: replace(found, slots=slots.get(key, found.slots)) for key, found in state.services.items()}
-    return State(services)
+    return replace(state, services=services)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from sslops.errors import SopsError
     from sslops.model.acme import (
         Account,
+        AccountStatus,
         AuthorizationSeen,
         ChallengeSeen,
         Directory,
@@ -105,8 +106,17 @@ class AcmeServer(Protocol):
         """What it offers."""
         ...
 
+    @property
+    def account_url(self) -> str | None:
+        """The address of the account in use; null while it has none."""
+        ...
+
     def use(self, account: Account) -> None:
         """Sign with *account* from now on."""
+        ...
+
+    def account_status(self) -> AccountStatus:
+        """Return what the CA says of the account in use."""
         ...
 
     def register(self, contact: str | None, external: ExternalAccount | None) -> Account:
@@ -114,7 +124,7 @@ class AcmeServer(Protocol):
         ...
 
     def order(self, wish: OrderWish) -> OrderSeen:
-        """Order; must order without `replaces` where the server does not take that."""
+        """Order; must order without `replaces` where the server does not take that, for whatever reason."""
         ...
 
     def look(self, url: str) -> OrderSeen:
@@ -174,8 +184,8 @@ class Accounts(Protocol):
         """Return the account at *ca*; null when there is none yet."""
         ...
 
-    def new(self, ca: str) -> tuple[Account, AccountChange]:
-        """Make an account with a new key; it must not be used before the change is pushed."""
+    def new(self, ca: str, why: str) -> tuple[Account, AccountChange]:
+        """Make an account with a new key, and say *why*; it must not be used before the change is pushed."""
         ...
 
     def change(self, ca: str, account: Account) -> AccountChange:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from sslops.model.inventory import Inventory, Service, Settings
     from sslops.model.names import GenerationId
-    from sslops.model.state import Branches, Generation, ServiceState, Slots
+    from sslops.model.state import Branches, Generation, ServiceState, Slots, State
 
 
 def is_root(inventory: Inventory, service: Service) -> bool:
@@ -110,6 +110,8 @@ class RenewOptions:
     """Rehearse: order from the staging of each CA, whatever is due."""
     said: str = ""
     """Why, in the words of whoever asks; it joins the reason of what is done for no other one."""
+    new_accounts: frozenset[str] = frozenset()
+    """ACME CAs at which a new account is made, whatever the old one is worth."""
 
 
 SCHEDULED = RenewOptions()
@@ -145,6 +147,11 @@ class _View:
     def newest(self) -> Generation | None:
         """The generation whose certificate is asked whether it is due."""
         return newest(self.state)
+
+    def is_of_another_ca(self, generation: Generation) -> bool:
+        """Whether *generation* is not of the CA that signs now: the entry is another, or names another server."""
+        ca = self.inventory.acme_ca(self.service)
+        return generation.ca != self.service.signing_ca if ca is None else not generation.comes_from(ca)
 
 
 def plan(inventory: Inventory, branches: Branches, now: datetime, options: RenewOptions = SCHEDULED) -> Plan:
@@ -255,7 +262,8 @@ def _blocked(view: _View) -> Wait | None:
     if view.options.staging and (ca is None or ca.staging_directory is None or ca.type is not CaType.ACME):
         cause = Cause.NOT_REHEARSED if view.options.targets is None else Cause.IMPOSSIBLE
         return _wait(view, "staging", None, f"there is no staging for CA '{service.signing_ca}'", cause)
-    if slots.retry_at is not None and slots.retry_at > view.now and not view.options.force:
+    is_asked = view.options.force or service.signing_ca in view.options.new_accounts
+    if slots.retry_at is not None and slots.retry_at > view.now and not is_asked:
         reason = view.standing.failure if view.standing is not None and view.standing.failure else ""
         why = f"failed {slots.failures} times{reason and ': '}{reason}"
         return _wait(view, "retry", slots.retry_at, why, Cause.BACKOFF)
@@ -305,7 +313,7 @@ def _choose_begun(view: _View, standing: Generation) -> Action | Wait | None:
         return None
     view = replace(view, options=replace(view.options, said=view.options.said or standing.said or ""))
     reason, order = Reason(standing.reason), standing.order
-    is_wanted = standing.csr_sha256 == view.fingerprint and standing.ca == view.service.signing_ca
+    is_wanted = standing.csr_sha256 == view.fingerprint and not view.is_of_another_ca(standing)
     if order is not None and is_wanted and order.expires > view.now:
         return _action(view, What.RESUME, reason, standing.id)
     return _issue(view, reason, standing)
@@ -340,7 +348,7 @@ def _asked_for(view: _View) -> Reason | None:
 
 def _reason(view: _View, newest: Generation) -> Reason | None:
     """Return why the certificate of *newest* has to be replaced, or null."""
-    if newest.ca != view.service.signing_ca:
+    if view.is_of_another_ca(newest):
         return Reason.CA_CHANGED
     if newest.csr_sha256 != view.fingerprint:
         return Reason.INVENTORY_CHANGED
@@ -387,7 +395,12 @@ def _charge(
     branches: Branches,
     now: datetime,
 ) -> None:
-    """Put what each new order costs into its action; one that its CA's limits have no room for waits."""
+    """Put what each new order costs into its action; one that its CA's limits have no room for waits.
+
+    A new account is part of what it costs.
+    """
+    is_rehearsal = any(view.options.staging for view in views.values())
+    left = {} if is_rehearsal else _left_servers(inventory, branches.next)
     budgets: dict[str, Budget | None] = {}
     for key, outcome in sorted(decided.items()):
         view = views[key]
@@ -402,8 +415,29 @@ def _charge(
             if cost.until is not None:
                 why = f"'{ca.name}' allows no more than {budget.why(view.service, inventory)}"
                 decided[key] = _wait(view, "limit", cost.until, why, Cause.CA_LIMIT)
-            else:
-                decided[key] = replace(outcome, why=f"{outcome.why}; {cost.words}")
+                continue
+            outcome = replace(outcome, why=f"{outcome.why}; {cost.words}")  # noqa: PLW2901
+        if ca.name in view.options.new_accounts:
+            outcome = replace(outcome, why=f"{outcome.why}; from a new account, as asked for")  # noqa: PLW2901
+        elif ca.name in left:
+            why = f"from a new account: '{ca.name}' was {left[ca.name]} before"
+            outcome = replace(outcome, why=f"{outcome.why}; {why}")  # noqa: PLW2901
+        decided[key] = outcome
+
+
+def _left_servers(inventory: Inventory, state: State) -> dict[str, str]:
+    """Return the ACME CAs that are another server than the last time they were asked for something, and which."""
+    last: dict[str, Generation] = {}
+    for found in state.services.values():
+        for generation in found.generations.values():
+            known = last.get(generation.ca)
+            if generation.directory is not None and (known is None or known.created_at < generation.created_at):
+                last[generation.ca] = generation
+    return {
+        name: generation.directory
+        for name, generation in last.items()
+        if name in inventory.cas and generation.directory not in {None, inventory.cas[name].directory}
+    }
 
 
 def _wait(view: _View, what: str, until: datetime | None, why: str, cause: Cause, *, fatal: bool = False) -> Wait:
@@ -429,6 +463,10 @@ def _why(view: _View, reason: Reason) -> str:
         return f"the CA asks for it, and explains at {ari.explanation_url}"
     if reason is Reason.DUE and issued is not None:
         return f"{_days(issued.not_after - view.now)} of {_days(issued.not_after - issued.not_before)} days left"
+    before = view.newest.directory if view.newest is not None else None
+    ca = view.inventory.acme_ca(view.service)
+    if reason is Reason.CA_CHANGED and before is not None and ca is not None and ca.directory != before:
+        return f"'{ca.name}' is the server at {ca.directory} now, and the certificate is of {before}"
     said = f": {view.options.said}" if view.options.said and reason in ASKED else ""
     return f"{_SENTENCES[reason]}{said}"
 

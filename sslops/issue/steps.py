@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from sslops.errors import SslopsError, StateError
+from sslops.errors import SslopsError, StateError, bugs_of
 from sslops.issue.own_cas import KEY_FILE, Draft, OwnCas, SignedBy
 from sslops.issue.rules import (
     ASKED,
@@ -89,7 +89,20 @@ class Drafter:
         generation = replace(source, said=self._words(action, source))
         if action.what == What.RESUME:
             return generation
-        return replace(generation, ca=service.signing_ca, reason=action.reason, order=None, failure=None)
+        return replace(
+            generation,
+            status=Status.KEYED,
+            ca=service.signing_ca,
+            directory=self._directory(service),
+            reason=action.reason,
+            order=None,
+            failure=None,
+        )
+
+    def _directory(self, service: Service) -> str | None:
+        """Return the ACME server that signs *service*; null for an own CA."""
+        ca = self._inventory.acme_ca(service)
+        return None if ca is None else ca.directory
 
     def _with_new_key(self, action: Action, service: Service) -> Draft:
         made = self._maker.make_key(service.key)
@@ -105,6 +118,7 @@ class Drafter:
             status=Status.KEYED,
             created_at=created_at,
             ca=service.signing_ca,
+            directory=self._directory(service),
             profile=None,
             reason=action.reason,
             said=self._words(action),
@@ -189,9 +203,16 @@ def looked_at(
     request: Request,
     now: datetime,
     signer: GenerationId | None = None,
+    *,
+    lives: tuple[timedelta, timedelta] | None = None,
 ) -> Issued:
-    """Return the facts of a certificate that *path* leads to *anchor*; StateError when it is not what was asked for."""
+    """Return the facts of a certificate that *path* leads to *anchor*; StateError when it is not what was asked for.
+
+    *lives* is how long it has to be valid at the least and at the most.
+    """
     found = certificate.faults(cert, path, anchor, spki_sha256=generation.spki_sha256, sans=request.sans, now=now)
+    if not request.is_ca:
+        found += certificate.leaf_faults(cert, request.eku, lives)
     if found:
         message = f"the new certificate '{generation.id}' is not used: {'; '.join(found)}"
         raise StateError(message)
@@ -295,7 +316,8 @@ def _drafts(drafter: Drafter, actions: Iterable[Action], made: _Made, present: _
     """Make one draft after the other, and note in *made* what came of each action."""
     for action in actions:
         try:
-            result = drafter.draft(action)
+            with bugs_of(str(_service(action))):
+                result = drafter.draft(action)
         except SslopsError as error:
             made.failures.append(Failure(_service(action), error))
             continue

@@ -57,12 +57,37 @@ class Directory:
     has_renewal_info: bool
 
 
+class AccountStatus(StrEnum):
+    """What a CA says of an account (RFC 8555 section 7.1.2); `unknown`: it has none with this key, or said nothing."""
+
+    VALID = "valid"
+    DEACTIVATED = "deactivated"
+    REVOKED = "revoked"
+    UNKNOWN = "unknown"
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether nothing will ever be issued by it again."""
+        return self in {AccountStatus.DEACTIVATED, AccountStatus.REVOKED}
+
+
 @dataclass(frozen=True, slots=True)
 class Account:
     """The account at one CA: its private key as a JWK, and its URL once the CA gave one."""
 
     key: Secret
     url: str | None = None
+    directory: str | None = None
+    """The directory of the server that it belongs to; null in documents that older releases wrote."""
+
+    def belongs_to(self, directory: str) -> bool:
+        """Whether it is one at the server with that *directory*.
+
+        Where only the account's own address tells, that is one on the same host.
+        """
+        if self.directory is not None:
+            return self.directory == directory
+        return self.url is None or self.url.split("/")[:3] == directory.split("/")[:3]
 
 
 @dataclass(frozen=True, slots=True)

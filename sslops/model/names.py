@@ -21,6 +21,9 @@ _MARKS = ("-", "-", "T", ":", ":", "Z")
 CA_GROUP = "ca"
 """The special group of own CAs; everything else is an apex domain."""
 
+ACCOUNTS = "accounts"
+"""Where ACME accounts lie below `state/`, beside the groups; no group has this name."""
+
 
 @dataclass(frozen=True, slots=True, order=True)
 class ServiceId:

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
+    from sslops.model.inventory import CertificateAuthority
     from sslops.model.names import GenerationId, ServiceId
 
 
@@ -28,6 +29,8 @@ class Order:
     url: str
     expires: datetime
     challenges: tuple[str, ...] = ()
+    account: str | None = None
+    """The URL of the account that ordered; null where an older release wrote it down."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +83,12 @@ class Generation:
     """Why the last order for it came to nothing; null once there is a certificate."""
     said: str | None = None
     """*reason* in the words of the person who asked; null where nobody gave any."""
+    directory: str | None = None
+    """The ACME server that it was ordered from; null for own CAs, and where an older release wrote it down."""
+
+    def comes_from(self, ca: CertificateAuthority) -> bool:
+        """Whether it is of that very *ca*: an entry that names another server now is another CA."""
+        return self.ca == ca.name and self.directory in {None, ca.directory}
 
 
 @dataclass(frozen=True, slots=True)

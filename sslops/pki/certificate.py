@@ -9,13 +9,14 @@ import hashlib
 import ipaddress
 import re
 from dataclasses import dataclass
+from datetime import timedelta
 from itertools import pairwise
 from typing import TYPE_CHECKING, TypeVar
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from cryptography.x509.oid import NameOID
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from sslops.dane.records import Der, Material
 from sslops.errors import SslopsError, StateError
@@ -30,6 +31,10 @@ if TYPE_CHECKING:
 
 
 _Extension = TypeVar("_Extension", bound=x509.ExtensionType)
+_LONGEST_REASON = 200
+_ROUNDING = timedelta(hours=1)
+"""By how much a CA may miss the life that it states."""
+_HOURS_SHOWN = 48
 _BLOCK = re.compile(rb"-----BEGIN CERTIFICATE-----\r?\n[A-Za-z0-9+/=\s]+-----END CERTIFICATE-----\r?\n?")
 
 
@@ -73,11 +78,11 @@ def certificate_spki(pem: bytes) -> bytes:
 def csr_spki(pem: bytes) -> bytes:
     """Return the DER form of a CSR's public key; StateError when *pem* is none."""
     try:
-        csr = x509.load_pem_x509_csr(pem)
-    except ValueError as error:
-        message = f"a CSR cannot be read: {error}"
+        key = x509.load_pem_x509_csr(pem).public_key()
+    except Exception as error:
+        message = f"a CSR cannot be read: {str(error)[:_LONGEST_REASON]}"
         raise StateError(message) from error
-    return csr.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    return key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
 
 
 def names_ca(chain: bytes, common_name: str) -> bool:
@@ -114,6 +119,31 @@ def faults(
     return (*found, *_path_faults(_without_repetition(path), now))
 
 
+def leaf_faults(
+    cert: bytes, purposes: Iterable[str], lives: tuple[timedelta, timedelta] | None = None
+) -> tuple[str, ...]:
+    """Return what keeps a certificate (PEM) from being that of a server: RFC 5280 sections 4.2.1.3, 4.2.1.9, 4.2.1.12.
+
+    It is no CA's, is for serverAuth where *purposes* have that, and is valid for *lives* (at least, at most), if given.
+    """
+    leaf, found = _load(cert), []
+    constraints, usage = _extension(leaf, x509.BasicConstraints), _extension(leaf, x509.KeyUsage)
+    if (constraints is not None and constraints.ca) or (usage is not None and usage.key_cert_sign):
+        found.append("the certificate is a CA's, which could sign others")
+    extended = _extension(leaf, x509.ExtendedKeyUsage)
+    if "serverAuth" in purposes and (extended is None or ExtendedKeyUsageOID.SERVER_AUTH not in extended):
+        found.append("the certificate is not for servers (serverAuth)")
+    life = leaf.not_valid_after_utc - leaf.not_valid_before_utc + timedelta(seconds=1)
+    if lives is not None and not lives[0] <= life <= lives[1] + _ROUNDING:
+        found.append(f"the certificate is valid for {_span(life)}, not between {_span(lives[0])} and {_span(lives[1])}")
+    return tuple(found)
+
+
+def _span(life: timedelta) -> str:
+    hours = life / timedelta(hours=1)
+    return f"{hours:.4g} hours" if hours < _HOURS_SHOWN else f"{hours / 24:.4g} days"
+
+
 def _path_faults(path: Sequence[x509.Certificate], now: datetime) -> list[str]:
     """Return what RFC 5280 section 6.1 would object to: dates, signatures, CA bits, path lengths."""
     found = []
@@ -139,17 +169,26 @@ def _without_repetition(path: list[x509.Certificate]) -> list[x509.Certificate]:
 def _is_signed_by(cert: x509.Certificate, issuer: x509.Certificate) -> bool:
     try:
         cert.verify_directly_issued_by(issuer)
-    except (InvalidSignature, ValueError, TypeError):
+    except (InvalidSignature, UnsupportedAlgorithm, ValueError, TypeError):
         return False
     return True
 
 
 def _load(pem: bytes) -> x509.Certificate:
+    """Return a certificate of which every part can be read; StateError for any other.
+
+    The parser reads parts when they are asked for, and has an error of its own for each: unknown curves, extensions
+    that are there twice, versions that do not exist, dates in no calendar.
+    """
     try:
-        return x509.load_pem_x509_certificate(pem)
-    except ValueError as error:
-        message = f"a certificate cannot be read: {error}"
+        cert = x509.load_pem_x509_certificate(pem)
+        cert.extensions  # noqa: B018  (read and kept by the parser)
+        cert.public_key(), cert.subject, cert.issuer, cert.not_valid_before_utc, cert.not_valid_after_utc
+        cert.signature_hash_algorithm  # noqa: B018
+    except Exception as error:
+        message = f"a certificate cannot be read: {str(error)[:_LONGEST_REASON]}"
         raise StateError(message) from error
+    return cert
 
 
 def _facts(cert: x509.Certificate) -> CertificateFacts:

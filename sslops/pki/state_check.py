@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING
 
 from sslops.errors import Location, SopsError, StateError
 from sslops.model.acme import Proof
+from sslops.model.names import ACCOUNTS
 from sslops.model.state import Status
 from sslops.repo.git import Git
 from sslops.repo.plain_yaml import line_of
 from sslops.repo.snapshot import ROLL_BRANCH
 from sslops.repo.state_files import (
-    ACCOUNTS,
     CERT,
     CSR,
     FACTS,

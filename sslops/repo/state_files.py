@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sslops.model.names import GenerationId, ServiceId, format_time
+from sslops.model.names import ACCOUNTS, GenerationId, ServiceId, format_time
 from sslops.model.state import AriWindow, Generation, Issued, Order, Slots, Status
 from sslops.repo.plain_yaml import write
 from sslops.repo.record import Record
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 
 STATE = "state"
-ACCOUNTS = "accounts"
 SLOTS = "slots.yaml"
 FACTS = "generation.yaml"
 CSR = "csr.pem"
@@ -156,6 +155,7 @@ FACT_KEYS = (
     "status",
     "created_at",
     "ca",
+    "directory",
     "profile",
     "reason",
     "said",
@@ -165,7 +165,7 @@ FACT_KEYS = (
     "spki_sha256",
     "csr_sha256",
 )
-ORDER_KEYS = ("order_url", "order_expires", "challenges", "failure")
+ORDER_KEYS = ("order_url", "order_expires", "order_account", "challenges", "failure")
 ISSUED_KEYS = ("issued_at", "serial", "issuer", "not_before", "not_after", "sans", "cert_sha256", "signer")
 GENERATION_KEYS = frozenset({*FACT_KEYS, *ORDER_KEYS, *ISSUED_KEYS})
 
@@ -176,6 +176,7 @@ def write_generation(generation: Generation) -> bytes:
         "status": str(generation.status),
         "created_at": format_time(generation.created_at),
         "ca": generation.ca,
+        **({"directory": generation.directory} if generation.directory is not None else {}),
         "profile": generation.profile,
         "reason": generation.reason,
         **({"said": generation.said} if generation.said is not None else {}),
@@ -220,6 +221,7 @@ def read_generation(content: bytes, file: str, generation: GenerationId) -> Gene
         issued=issued,
         failure=record.text_or_null("failure"),
         said=record.text_or_null("said"),
+        directory=record.text_or_null("directory"),
     )
 
 
@@ -227,6 +229,7 @@ def _order_values(order: Order) -> dict[str, Value]:
     return {
         "order_url": order.url,
         "order_expires": format_time(order.expires),
+        **({"order_account": order.account} if order.account is not None else {}),
         "challenges": list(order.challenges),
     }
 
@@ -252,7 +255,8 @@ def _status(record: Record) -> Status:
 
 
 def _read_order(record: Record) -> Order:
-    return Order(record.text("order_url"), record.moment("order_expires"), record.texts("challenges"))
+    expires, account = record.moment("order_expires"), record.text_or_null("order_account")
+    return Order(record.text("order_url"), expires, record.texts("challenges"), account)
 
 
 def _read_issued(record: Record) -> Issued:

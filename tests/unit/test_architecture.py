@@ -45,6 +45,7 @@ PURE_LIBRARIES = frozenset(
         "__future__",
         "bisect",
         "collections",
+        "contextlib",
         "dataclasses",
         "datetime",
         "difflib",

@@ -33,7 +33,7 @@ NAME = "example.com"
 def test_what_another_run_told_the_ca_before_is_no_failure(pebble: Pebble, dns_world: DnsWorld) -> None:
     """A challenge that is answered twice, and an order that is finalized twice, go on as if it had been once."""
     client = AcmeClient("le-dns", pebble.directory, now=lambda: datetime.now(UTC), ca_bundle=str(pebble.ca_bundle))
-    client.use(new_account())
+    client.use(new_account(pebble.directory))
     client.register(None, None)
     order = client.order(OrderWish((NAME,), None, None))
     authorization = client.authorization(order.authorizations[0])
@@ -57,7 +57,7 @@ def test_what_nobody_told_the_ca_is_a_failure(start_pebble: Callable[..., Pebble
     ca = start_pebble(Policy(nonce_rejection_percent=0))
     front = acme_faults.Front(ca.address, ca.endpoint_ca)
     client = AcmeClient("le-dns", front.directory, now=lambda: datetime.now(UTC), ca_bundle=str(front.ca_bundle))
-    client.use(new_account())
+    client.use(new_account(front.directory))
     client.register(None, None)
     order = client.order(OrderWish((NAME,), None, None))
     challenge = dns_challenge(client.authorization(order.authorizations[0]))
