@@ -28,6 +28,8 @@ quick: .venv/for-development ## the tests that need no server, in under a minute
 
 soak: .venv/for-development ## the long rows that `make test` has a part of, then DANE by chance for MINUTES=30, and a third of it live
 	@tools/install-debian-packages
+	@tools/install-debian-packages apache2 haproxy lighttpd lighttpd-mod-openssl
+	@tools/install-exim
 	@tools/install-pebble
 	.venv/bin/pytest -n $(WORKERS) --maxschedchunk 1 -o faulthandler_timeout=3600 -m soak $(ARGS)
 	.venv/bin/python -m tests.system.acme_soak
