@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from sslops.model.inventory import Inventory
     from sslops.model.ledger import Ledger, Served
     from sslops.model.names import GenerationId, ServiceId
-    from sslops.model.observations import ApexSeen, DnsRepoSeen
+    from sslops.model.observations import ApexSeen, DnsRepoSeen, Surroundings
     from sslops.model.state import Branches
     from sslops.model.tlsa import TlsaRecord
 
@@ -45,6 +45,8 @@ class World:
     now: datetime
     addresses: Mapping[str, tuple[AddressSeen, ...]] = field(default_factory=dict)
     """Owner name to what each address of its host shows; only needed for the owners of `to_be_asked`."""
+    surroundings: Mapping[str, Surroundings] = field(default_factory=dict)
+    """Owner name to what its existence decides; only needed for the owners of `is_to_be_surveyed`."""
     consents: Consents = Consents()
     failed: Mapping[str, str] = field(default_factory=dict)
     """Apex to the reason why it could not be looked at."""
@@ -77,6 +79,13 @@ class World:
             proposed=frozenset(proposed),
             underway=frozenset(r for r in pending.records if r.owner == owner) if pending else frozenset(),
             everywhere=frozenset.intersection(*shown) if shown else frozenset(),
+            synthesised=frozenset().union(
+                *(
+                    rrset.records
+                    for server in seen.servers
+                    if (rrset := server.answers.get(owner, EMPTY)).wildcard is not None
+                )
+            ),
             past=frozenset(r for commit in commits for rrset in commit.rrsets(owner) for r in rrset.records),
             views=tuple(rrset.combinations for rrset in seen.repo.base.rrsets(owner)),
         )

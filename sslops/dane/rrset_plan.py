@@ -15,6 +15,7 @@ from sslops.dane.names import covers
 from sslops.dane.records import CA_USAGES, Index, is_listed, standing
 from sslops.dane.rrset_inputs import needed, new_at, proven_hosts
 from sslops.dane.rrset_rules import AtName, Claim, Stay
+from sslops.dane.wildcards import beginning_words, ending_words
 from sslops.inventory.reach import deliveries, hosts_serving
 from sslops.model.cause import Cause
 from sslops.model.names import CA_GROUP
@@ -73,7 +74,7 @@ class Owner:
 
     def becomes(self) -> Becomes:
         """Decide."""
-        return self._while_silent(self._decided())
+        return self._in_its_surroundings(self._while_silent(self._decided()))
 
     def _decided(self) -> Becomes:
         stop = self._stop()
@@ -92,6 +93,10 @@ class Owner:
         if self.seen.is_empty or not wanted <= self.seen.combinations:
             return True
         return bool(self._strangers() or self._former() or self._forgotten())
+
+    def is_to_be_surveyed(self) -> bool:
+        """Whether the name would begin or cease to have records, which its surroundings have to be asked for first."""
+        return bool(self.becomes().rrset.records) != bool(self.seen.base)
 
     # Whose records are there.
 
@@ -184,6 +189,25 @@ class Owner:
         why = f"nothing is withdrawn: name server {silent[0]} gave no answer (--accept ns-unreachable={silent[0]})"
         stay = Stay(why, Cause.NS_UNREACHABLE)
         return replace(found, rrset=kept, waits=(*found.waits, self._wait(stay)))
+
+    def _in_its_surroundings(self, found: Becomes) -> Becomes:
+        """Return *found*, where nothing that somebody relies on begins or ends with the name's own records."""
+        near, begins = self.world.surroundings.get(self.owner), bool(found.rrset.records)
+        if near is None or begins == bool(self.seen.base):
+            return found
+        unchanged = replace(found, rrset=self._current)
+        if near.error is not None:
+            why = f"what a wildcard answers at and around {self.owner} could not be looked at: {near.error}"
+            return replace(unchanged, waits=(*found.waits, self._wait(Stay(why, Cause.DNS_UNOBSERVED))))
+        if begins and near.cut is not None:
+            return replace(unchanged, waits=(*found.waits, self._wait(Stay(near.cut, Cause.ZONE_CUT))))
+        why_not = ending_words(self.owner, near) if begins else beginning_words(self.owner, near)
+        if why_not is None:
+            return found
+        hazard = Hazard(HazardName.WILDCARD, self.owner, why_not, Verb.PUBLISH, *self._who)
+        if self.world.consents.cover(hazard):
+            return found
+        return replace(unchanged, hazards=(*found.hazards, hazard))
 
     # A name that nobody asks for any more.
 

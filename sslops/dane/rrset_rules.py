@@ -53,6 +53,8 @@ class NameSeen:
     """The part of it that a run is about to propose, and may be asleep over; an open proposal is ours to replace."""
     everywhere: frozenset[TlsaRecord] = frozenset()
     """What every server shows."""
+    synthesised: frozenset[TlsaRecord] = frozenset()
+    """What some server makes of a wildcard: it ends with the first record of the name's own."""
     past: frozenset[TlsaRecord] = frozenset()
     """What base ever had: a server that still shows it lags, and nobody else put it there."""
     views: tuple[frozenset[TlsaParams], ...] = ()
@@ -172,7 +174,8 @@ def target(at: AtName, seen: NameSeen, keys: Keys) -> Target:
     """Return the records that the name should have in the next base, and what has to wait.
 
     Everything needed is there: a record of a combination that is there already may always be added, a new combination
-    only as a whole. A record goes only when no slot, no host and no `pending` needs it, and every host is known.
+    only as a whole. A record goes only when no slot, no host and no `pending` needs it, and every host is known. What
+    a wildcard answered comes along, since it ends with the first record; after that it is like any other in the file.
     """
     lacks = {params: lack(at, params, keys) for params in at.wanted | seen.combinations | _of(seen.base)}
     new = at.wanted - seen.combinations
@@ -188,6 +191,8 @@ def target(at: AtName, seen: NameSeen, keys: Keys) -> Target:
     required = frozenset(record for params in there - old for record in _required(at, params, keys))
     leaving = frozenset(record for record in seen.base - required - at.nobodys if record.params not in old)
     unknown = frozenset(record for record in leaving if lacks[record.params] is not None)
+    if required or at.nobodys or unknown:
+        required |= seen.synthesised
     if unknown:
         reasons = {reason for record in unknown if (reason := lacks[record.params])}
         stays += [
@@ -208,8 +213,9 @@ def _copied(at: AtName, seen: NameSeen, keys: Keys) -> frozenset[TlsaParams]:
 
     Once they stood in base too nobody could tell any more that they would stay when ours are withdrawn.
     """
-    strange = _of(seen.foreign) - at.wanted - _of(seen.base)
-    return frozenset(params for params in strange if not seen.foreign.isdisjoint(_required(at, params, keys)))
+    copies = seen.foreign - seen.synthesised
+    strange = _of(copies) - at.wanted - _of(seen.base)
+    return frozenset(params for params in strange if not copies.isdisjoint(_required(at, params, keys)))
 
 
 def _required(at: AtName, params: TlsaParams, keys: Keys) -> frozenset[TlsaRecord]:

@@ -92,6 +92,7 @@ HazardName = Literal[
     "host-unproven",
     "host-removed",
     "name-unproven",
+    "wildcard",
     "served",
     "clock",
 ]

@@ -57,6 +57,7 @@ class Cause(StrEnum):
     DNS_UNOBSERVED = "dns-unobserved"
     ALIAS = "alias"
     OUTSIDE_ZONES = "outside-zones"
+    ZONE_CUT = "zone-cut"
     UNMATCHABLE = "unmatchable"
     UNMANAGED_RECORDS = "unmanaged-records"
     UNVERIFIED = "unverified"
@@ -153,6 +154,11 @@ MEANINGS = {
         "a name of the service lies in no zone of ours, so its records are not ours to publish",
         PEOPLE,
         "--accept name-unproven={what}, or take the name out of MX or sans",
+    ),
+    Cause.ZONE_CUT: _blocked(
+        "the zone delegates a name, or has a DNAME above it, so nobody would see records of ours",
+        AT_ONCE,
+        "make the delegated zone a group of its own, or take the name out of MX or sans",
     ),
     Cause.UNMATCHABLE: _blocked(
         "a name has records that the certificate cannot match",

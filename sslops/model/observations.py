@@ -38,6 +38,42 @@ class ServerSeen:
         return record.owner not in self.differing and record in self.answers[record.owner].records
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class WildcardAnswer:
+    """One RRset that a wildcard gives *name* as long as *name* does not exist (RFC 4592 section 3.3.1).
+
+    *name* is absolute and lower case; with `*.` in front it stands for every name below that has no records of its own.
+    *records* are in presentation format (RFC 1035 section 5.1), sorted.
+    """
+
+    name: str
+    rdtype: str
+    ttl_seconds: int
+    records: tuple[str, ...]
+    wildcard: str
+
+    def lines(self) -> tuple[str, ...]:
+        """Return the lines of a zone file that give *name* the same answer without the wildcard."""
+        return tuple(f"{self.name} {self.ttl_seconds} IN {self.rdtype} {record}" for record in self.records)
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What the existence of one owner decides about the answers of its zone, as its name servers tell.
+
+    *ending* are the answers at the names above it, and below those, that end when it begins to exist: they exist then
+    too, as empty non-terminals (RFC 4592 section 2.2.2). *beginning* are the TLSA answers that a wildcard would give
+    for the owner itself when its own records are gone.
+    """
+
+    ending: tuple[WildcardAnswer, ...] = ()
+    beginning: tuple[WildcardAnswer, ...] = ()
+    cut: str | None = None
+    """Why a record written into this zone would be seen by nobody: a zone cut or a DNAME above it; else null."""
+    error: str | None = None
+    """Why nothing of it is known; else null."""
+
+
 @dataclass(frozen=True, slots=True)
 class BaseCommit:
     """One commit of the DNS base: the include file of one apex in each of the `tlsa_dirs`."""

@@ -105,6 +105,7 @@ class HazardName(StrEnum):
     HOST_UNPROVEN = "host-unproven"
     HOST_REMOVED = "host-removed"
     NAME_UNPROVEN = "name-unproven"
+    WILDCARD = "wildcard"
     SERVED = "served"
     CLOCK = "clock"
 

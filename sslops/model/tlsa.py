@@ -48,6 +48,9 @@ class Rrset:
 
     ttl_seconds: int
     records: frozenset[TlsaRecord]
+    wildcard: str | None = None
+    """Where a name server made it of a wildcard's records (RFC 4592 section 3.3), that wildcard: the answer ends when
+    any record is created at the name. *ttl_seconds* then is the time for which a resolver may go on making it."""
 
     @property
     def combinations(self) -> frozenset[TlsaParams]:

@@ -7,8 +7,9 @@ Everything that comes back is hostile: it is bounded, and what breaks the rules 
 from __future__ import annotations
 
 import errno
+import secrets
 import socket
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Self
 
 from sslops.errors import DnsError
@@ -105,12 +106,14 @@ def ask(
     *,
     recursive: bool = False,
     is_checked: bool = True,
+    is_signed: bool = False,
     conversation: Conversation | None = None,
 ) -> dns.message.Message:
     """Return the answer of *endpoint*, whatever its rcode; DnsError when there is none that can be read.
 
-    *is_checked* false asks a validating resolver for what it would refuse (flag CD). A *conversation* with the
-    endpoint is asked by TCP only. SilentError when nothing came back that could be read.
+    *is_checked* false asks a validating resolver for what it would refuse (flag CD), *is_signed* for the signatures too
+    (flag DO). A *conversation* with the endpoint is asked by TCP only. SilentError when nothing came back that could be
+    read.
     """
     import dns.exception
     import dns.flags
@@ -120,7 +123,9 @@ def ask(
     # AD in a question asks for it in the answer (RFC 6840 section 5.7); who does not validate ignores it.
     flags = dns.flags.RD | dns.flags.AD if recursive else 0
     flags |= 0 if is_checked else dns.flags.CD
-    query = dns.message.make_query(name, rdtype, flags=flags, use_edns=0, payload=EDNS_PAYLOAD_BYTES)
+    query = dns.message.make_query(
+        name, rdtype, flags=flags, use_edns=0, payload=EDNS_PAYLOAD_BYTES, want_dnssec=is_signed
+    )
     failure: Exception | None = None
     for _ in range(patience.tries):
         try:
@@ -155,18 +160,97 @@ def authoritative_tlsa(
 ) -> Rrset:
     """Return the TLSA records that *endpoint* is authoritative for at *owner*; EMPTY when it says there are none.
 
-    DnsError for an answer that a resolver would not use: lame, refused, failed, or an alias (AliasError).
+    What it makes of a wildcard has that `wildcard`; so have the records at the end of an alias that a wildcard gives,
+    where the same zone has both. DnsError for an answer that a resolver would not use: lame, refused, failed, or an
+    alias of the owner's own (AliasError).
     """
     import dns.rcode
 
-    response = ask(endpoint, owner, "TLSA", patience, conversation=conversation)
+    response = ask(endpoint, owner, "TLSA", patience, is_signed=True, conversation=conversation)
     if response.rcode() not in (dns.rcode.NOERROR, dns.rcode.NXDOMAIN):
         raise DnsError(f"name server '{endpoint}' answers {dns.rcode.to_text(response.rcode())} for '{owner}'")
     if not is_authoritative(response):
         raise DnsError(f"name server '{endpoint}' is not authoritative for '{owner}'")
-    _refuse_alias(response, endpoint, owner)
+    if is_alias(response):
+        return _behind_wildcard_alias(response, endpoint, owner, patience)
     found = records_of(response, owner, "TLSA")
-    return EMPTY if found is None else _rrset(found, owner, endpoint)
+    if found is None:
+        return EMPTY
+    rrset = _rrset(found, owner, endpoint)
+    wildcard = wildcard_of(response, endpoint, owner, "TLSA", patience, conversation)
+    return rrset if wildcard is None else _synthesised(rrset, response, wildcard)
+
+
+def is_alias(response: dns.message.Message) -> bool:
+    """Whether the answer goes through a CNAME or DNAME."""
+    import dns.rdatatype
+
+    return any(rrset.rdtype in (dns.rdatatype.CNAME, dns.rdatatype.DNAME) for rrset in response.answer)
+
+
+def wildcard_of(
+    response: dns.message.Message,
+    endpoint: Endpoint,
+    name: str,
+    rdtype: str,
+    patience: Patience,
+    conversation: Conversation | None = None,
+) -> str | None:
+    """Return the wildcard that *endpoint* made the RRset of *name* in *response* of; null where the name has its own.
+
+    The signature counts the labels of the wildcard (RFC 4034 section 3.1.3). An RRset without one is compared with what
+    a name below *name*, which nobody can have made, is answered: only while *name* does not exist that is the same.
+    """
+    import dns.name
+    import dns.rdataclass
+    import dns.rdatatype
+
+    found = records_of(response, name, rdtype)
+    if found is None:
+        return None
+    owner, wanted = dns.name.from_text(name), dns.rdatatype.from_text(rdtype)
+    signatures = response.get_rrset(response.answer, owner, dns.rdataclass.IN, dns.rdatatype.RRSIG, wanted)
+    if signatures is None:
+        below = f"{stranger()}.{name}"
+        other = records_of(ask(endpoint, below, rdtype, patience, conversation=conversation), below, rdtype)
+        return UNKNOWN_WILDCARD if other is not None and set(other) == set(found) else None
+    labels = min(int(signature.labels) for signature in signatures)
+    above = owner.labels[:-1]
+    if labels >= len(above):
+        return None
+    return f"*.{dns.name.Name((*above[len(above) - labels :], b'')).to_text().lower()}"
+
+
+UNKNOWN_WILDCARD = "*"
+"""Some wildcard above: a zone without signatures does not tell which."""
+
+
+def stranger() -> str:
+    """Return a label that no zone has: what is answered for it comes from a wildcard."""
+    return f"sslops-{secrets.token_hex(8)}"
+
+
+def zone_cut(response: dns.message.Message, apex: str, name: str) -> str | None:
+    """Return why a record of *name* in the zone *apex* would be seen by nobody; null when it would be.
+
+    A referral names the cut, an answer from a zone of its own its SOA; below a DNAME nothing exists (RFC 6672 section
+    2.4).
+    """
+    import dns.name
+    import dns.rdatatype
+
+    owner, top = dns.name.from_text(name), dns.name.from_text(apex)
+    for rrset in response.answer:
+        if rrset.rdtype == dns.rdatatype.DNAME and owner != rrset.name and owner.is_subdomain(rrset.name):
+            return f"'{name}' lies below the DNAME of '{rrset.name.to_text().lower()}', and has no records of its own"
+    kinds = {dns.rdatatype.SOA} if is_authoritative(response) else {dns.rdatatype.SOA, dns.rdatatype.NS}
+    zones = [rrset.name for rrset in response.authority if rrset.rdtype in kinds]
+    zones += [each.signer for rrset in response.answer if rrset.rdtype == dns.rdatatype.RRSIG for each in rrset]
+    for zone in zones:
+        if owner.is_subdomain(zone) and zone.is_subdomain(top) and zone != top:
+            cut = zone.to_text().lower()
+            return f"'{name}' lies behind a zone cut: '{cut}' is a zone of its own, and '{apex}' does not answer for it"
+    return None
 
 
 def distrust(validator: Endpoint, owner: str, patience: Patience) -> str | None:
@@ -262,11 +346,36 @@ def _numeric(endpoint: Endpoint) -> Endpoint:
     return Endpoint(str(found[0][4][0]), endpoint.port)
 
 
-def _refuse_alias(response: dns.message.Message, endpoint: Endpoint, owner: str) -> None:
+def _behind_wildcard_alias(response: dns.message.Message, endpoint: Endpoint, owner: str, patience: Patience) -> Rrset:
+    """Return what stands at the end of an alias that a wildcard gives *owner*; AliasError for one of its own.
+
+    Such an alias ends with the first record at *owner*. Where it leads out of the zone nobody here can tell what is
+    lost then, so that is an AliasError too.
+    """
     import dns.rdatatype
 
-    if any(rrset.rdtype in (dns.rdatatype.CNAME, dns.rdatatype.DNAME) for rrset in response.answer):
+    wildcard = wildcard_of(response, endpoint, owner, "CNAME", patience)
+    found = [rrset for rrset in response.answer if rrset.rdtype == dns.rdatatype.TLSA]
+    is_whole = bool(found) or any(rrset.rdtype == dns.rdatatype.SOA for rrset in response.authority)
+    if wildcard is None or not is_whole:
         raise AliasError(f"'{owner}' is an alias on name server '{endpoint}'; its records would be somebody else's")
+    if not found:
+        return EMPTY
+    ttl_seconds = max(rrset.ttl for rrset in response.answer)
+    return _synthesised(replace(_rrset(found[0], owner, endpoint), ttl_seconds=ttl_seconds), response, wildcard)
+
+
+def _synthesised(rrset: Rrset, response: dns.message.Message, wildcard: str) -> Rrset:
+    """Return *rrset* as made of *wildcard*.
+
+    A resolver that keeps the proof that the name does not exist may go on making the answer by itself, of a wildcard it
+    asked for anew, for as long as that proof lives (RFC 8198 section 5.3): so its TTL counts too.
+    """
+    import dns.rdatatype
+
+    denials = (dns.rdatatype.NSEC, dns.rdatatype.NSEC3)
+    proof = max((each.ttl for each in response.authority if each.rdtype in denials), default=0)
+    return replace(rrset, ttl_seconds=max(rrset.ttl_seconds, proof), wildcard=wildcard)
 
 
 def _rrset(found: dns.rrset.RRset, owner: str, endpoint: Endpoint) -> Rrset:

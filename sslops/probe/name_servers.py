@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from sslops.errors import DnsError
 from sslops.model.inventory import Endpoint
 from sslops.model.names import is_address
-from sslops.model.observations import ServerSeen
+from sslops.model.observations import ServerSeen, Surroundings
 from sslops.model.tlsa import EMPTY, Rrset
 from sslops.probe.dns_question import (
     AliasError,
@@ -32,6 +32,7 @@ from sslops.probe.dns_question import (
     is_recursive,
     records_of,
 )
+from sslops.probe.surroundings import surroundings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -186,6 +187,43 @@ class Resolver:
         differing = frozenset(owner for owner, rrsets in seen.items() if len({each.records for each in rrsets}) > 1)
         return ServerSeen(name, {owner: _worst(rrsets) for owner, rrsets in seen.items()}, differing=differing)
 
+    def surroundings(
+        self, servers: Mapping[str, tuple[Endpoint, ...]], apex: str, owners: Iterable[str]
+    ) -> dict[str, Surroundings]:
+        """Return for each of *owners* in the zone *apex* what its existence decides, all that any server tells.
+
+        Owners are absolute, lower-case names. Where no server of the zone answers, or two tell different things, the
+        value has `error` set: what one of them says may be carried into the zone.
+        """
+        wanted = sorted(set(owners))
+        asked = [(owner, addresses) for owner in wanted for addresses in servers.values()]
+        with ThreadPoolExecutor(WORKERS) as pool:
+            found = list(pool.map(lambda each: self._surroundings_at(each[1], apex, each[0]), asked))
+        return {
+            owner: _joined([near for (about, _), near in zip(asked, found, strict=True) if about == owner])
+            for owner in wanted
+        }
+
+    def _surroundings_at(self, addresses: tuple[Endpoint, ...], apex: str, owner: str) -> Surroundings:
+        """Return what the first address that answers tells."""
+        errors = []
+        for endpoint in addresses:
+            try:
+                return self._surroundings_of(endpoint, apex, owner)
+            except DnsError as error:
+                errors.append(error.what)
+        return Surroundings(error="; ".join(errors) or "a name server has no address")
+
+    def _surroundings_of(self, endpoint: Endpoint, apex: str, owner: str) -> Surroundings:
+        """Ask by TCP, and by UDP an address that has none there."""
+        if self._speaks_tcp(endpoint):
+            try:
+                with Conversation(endpoint) as conversation:
+                    return surroundings(endpoint, apex, owner, self._patience, conversation)
+            except SilentError:
+                self._by_udp_only.add(endpoint)
+        return surroundings(endpoint, apex, owner, self._patience)
+
     def unsigned(self, validator: Endpoint, owners: Iterable[str]) -> dict[str, str]:
         """Return the owners that *validator* does not vouch for, each with the reason."""
         asked = sorted(set(owners))
@@ -250,6 +288,25 @@ class Resolver:
             return ()
 
 
+def _joined(found: list[Surroundings]) -> Surroundings:
+    """Return what the servers of a zone tell with one voice, TTLs aside; one that is silent is left out."""
+    answered = [near for near in found if near.error is None]
+    if not answered:
+        return Surroundings(error="; ".join(sorted({near.error or "" for near in found})) or "no name server is known")
+    told = {frozenset(replace(each, ttl_seconds=0) for each in (*near.ending, *near.beginning)) for near in answered}
+    if len(told) > 1 or len({near.cut for near in answered}) > 1:
+        return Surroundings(error="the name servers do not show the same")
+    longest = {
+        replace(answer, ttl_seconds=0): answer
+        for answer in sorted(each for near in answered for each in (*near.ending, *near.beginning))
+    }
+    return replace(
+        answered[0],
+        ending=tuple(longest[replace(each, ttl_seconds=0)] for each in answered[0].ending),
+        beginning=tuple(longest[replace(each, ttl_seconds=0)] for each in answered[0].beginning),
+    )
+
+
 def _first_error(
     endpoint: Endpoint, owners: tuple[str, ...], answers: Mapping[tuple[Endpoint, str], _Answer]
 ) -> DnsError | None:
@@ -264,7 +321,8 @@ def _rrset_of(answer: _Answer) -> Rrset:
 def _worst(rrsets: list[Rrset]) -> Rrset:
     """Return what all addresses agree on, with the largest TTL any of them gives."""
     records = frozenset.intersection(*(rrset.records for rrset in rrsets))
-    return Rrset(max(rrset.ttl_seconds for rrset in rrsets), records)
+    wildcard = next((rrset.wildcard for rrset in rrsets if rrset.wildcard is not None), None)
+    return Rrset(max(rrset.ttl_seconds for rrset in rrsets), records, wildcard)
 
 
 def _is_final(response: dns.message.Message) -> bool:

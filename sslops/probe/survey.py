@@ -14,7 +14,7 @@ from sslops.dane.rrset_inputs import new_at
 from sslops.errors import DnsError, SslopsError
 from sslops.model.ledger import ApexEntry
 from sslops.model.names import CA_GROUP
-from sslops.model.observations import ApexSeen
+from sslops.model.observations import ApexSeen, Surroundings
 from sslops.model.plan import Consents, Hazard, HazardName
 
 if TYPE_CHECKING:
@@ -56,6 +56,12 @@ class NameServers(Protocol):
 
     def tlsa(self, servers: Mapping[str, tuple[Endpoint, ...]], owners: Iterable[str]) -> tuple[ServerSeen, ...]:
         """Ask every server for every owner; a server that does not answer is a value with `error`, not an exception."""
+        ...
+
+    def surroundings(
+        self, servers: Mapping[str, tuple[Endpoint, ...]], apex: str, owners: Iterable[str]
+    ) -> Mapping[str, Surroundings]:
+        """Return for each of *owners* what its existence decides about the answers of the zone *apex*."""
         ...
 
     def unsigned(self, validator: Endpoint, owners: Iterable[str]) -> Mapping[str, str]:
@@ -148,6 +154,18 @@ class Observer:
             return self.name_servers.addresses(name.host, self.inventory.primary_of(name.apex))
         except DnsError:
             return ()
+
+    def surroundings(self, owners: Mapping[str, Collection[str]]) -> dict[str, Surroundings]:
+        """Return for each of *owners* (by apex) what its existence decides, by its name."""
+        found: dict[str, Surroundings] = {}
+        for apex, wanted in owners.items():
+            fixed = self.inventory.dns_servers.get(apex, ())
+            try:
+                servers = self.name_servers.name_servers(apex, self.inventory.primary_of(apex), fixed)
+                found |= self.name_servers.surroundings(servers, apex, wanted)
+            except DnsError as error:
+                found |= dict.fromkeys(wanted, Surroundings(error=error.what))
+        return found
 
     def _repositories(self, repository: Repository, ledger: Ledger, failed: dict[str, str]) -> dict[str, DnsRepoSeen]:
         found = {}

@@ -55,6 +55,15 @@ def owners_to_ask(world: World) -> tuple[Owner, ...]:
     return tuple(owner for owner in found if owner.apex in world.seen and owner.is_to_be_asked())
 
 
+def owners_to_survey(world: World) -> dict[str, tuple[str, ...]]:
+    """Return by apex the owners that would begin or cease to have records: what is around them is asked first."""
+    found = {
+        apex: tuple(owner.owner for owner in each if apex in world.seen and owner.is_to_be_surveyed())
+        for apex, each in owners(world).items()
+    }
+    return {apex: wanted for apex, wanted in found.items() if wanted}
+
+
 def publication(world: World) -> Publication:
     """Decide what every active apex's include file should become."""
     parts = [_apex(apex, names, world) for apex, names in owners(world).items()]

@@ -25,7 +25,15 @@ from sslops.model.names import CA_GROUP
 from sslops.model.plan import Consents, digest, require
 from sslops.model.proposal import Kind, Proposal
 from sslops.publish.outlook import outlook
-from sslops.publish.rules import Publication, ZoneChange, owners_to_ask, publication, to_propose, waiting
+from sslops.publish.rules import (
+    Publication,
+    ZoneChange,
+    owners_to_ask,
+    owners_to_survey,
+    publication,
+    to_propose,
+    waiting,
+)
 from sslops.repo.retrying import comes_true
 
 if TYPE_CHECKING:
@@ -118,7 +126,8 @@ class Publisher:
         look = self.observer.look(snapshot.ledger)
         world = self._world(look, snapshot.branches, look.advanced(snapshot.ledger))
         asked = {owner.owner: self._ask(owner) for owner in owners_to_ask(world)}
-        return replace(world, addresses=asked), look
+        world = replace(world, addresses=asked)
+        return replace(world, surroundings=self.observer.surroundings(owners_to_survey(world))), look
 
     def _shown(self, found: Publication, world: World, *, asks_forge: bool) -> Plan:
         """Return the plan as a person should see it: what is proposed already waits, and is not done again."""

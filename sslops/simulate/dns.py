@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
     from datetime import datetime
 
-    from sslops.model.observations import Zone
+    from sslops.model.observations import Surroundings, Zone
     from sslops.model.tlsa import TlsaRecord
     from sslops.probe.survey import Servers
     from sslops.simulate.branch import Content, Views
@@ -238,6 +238,12 @@ class Dns:
         """Ask every server for every owner."""
         asked = tuple(owners)
         return tuple(self._answer(endpoint, asked) for (endpoint,) in servers.values())
+
+    def surroundings(
+        self, _servers: Mapping[str, tuple[Endpoint, ...]], _apex: str, _owners: Iterable[str]
+    ) -> Mapping[str, Surroundings]:
+        """Know no wildcards."""
+        return {}
 
     def unsigned(self, _validator: Endpoint, _owners: Iterable[str]) -> Mapping[str, str]:
         """Vouch for everything."""

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 
     from sslops.model.inventory import Endpoint, Hold, Inventory, Verify
     from sslops.model.names import GenerationId
+    from sslops.model.observations import Surroundings
     from sslops.model.plan import Plan
     from sslops.probe.survey import Servers
     from sslops.proposals.ports import Requests
@@ -87,6 +88,15 @@ class Mirror:
         """Show what main has now."""
         zone = parse(remotes.git(self.repo, "show", f"main:{INCLUDE}") + "\n", INCLUDE)
         return tuple(ServerSeen(name, {owner: zone.get(owner, EMPTY) for owner in owners}) for name in servers)
+
+    def surroundings(
+        self,
+        servers: Mapping[str, tuple[Endpoint, ...]],  # noqa: ARG002
+        apex: str,  # noqa: ARG002
+        owners: Iterable[str],  # noqa: ARG002
+    ) -> Mapping[str, Surroundings]:
+        """Know no wildcards."""
+        return {}
 
     def unsigned(self, validator: Endpoint, owners: Iterable[str]) -> Mapping[str, str]:  # noqa: ARG002
         """Vouch for all."""
