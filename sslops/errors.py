@@ -12,6 +12,7 @@
     |   |   `-- NoIdentity       no identity here opens the file; elsewhere one may
     |   |-- SshError
     |   |-- DnsError
+    |   |   `-- Unprovable       no record of ours would be seen where a challenge belongs
     |   `-- AcmeError        an ACME server refused, or gave no usable answer
     |-- Refused                  3  a hazard nobody consented to, or a plan other than `--plan DIGEST`
     |-- Moved                    5  another run changed a ref first: plan again, try again
@@ -167,6 +168,10 @@ class SshError(PeerError):
 
 class DnsError(PeerError):
     """A name server gave no usable answer."""
+
+
+class Unprovable(DnsError):  # noqa: N818  (it is an answer, not a malfunction)
+    """Control of a name cannot be proved as DNS stands: no record of ours would be seen there."""
 
 
 class ForgeError(PeerError):

@@ -1,6 +1,8 @@
 """dns-01 (RFC 8555 section 8.4): TXT records that travel through the DNS repository as include files.
 
-What other orders under way still need is rendered too, so a run for some services takes nothing from the others. With
+What other orders under way still need is rendered too, so a run for some services takes nothing from the others. A
+challenge makes the names above it exist, and a wildcard answers for them no more (RFC 4592): what it gave them stands
+beside the challenge for as long. With
 a forge they travel by a merge request, which a person may have to merge first.
 """
 
@@ -11,17 +13,18 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from sslops.acme.order_rules import challenge_request
-from sslops.errors import DnsError, Moved
+from sslops.errors import DnsError, Moved, Unprovable
 from sslops.model.cause import Cause
 from sslops.model.plan import Obstacle, digest
 from sslops.model.proposal import Kind, Proposal
 from sslops.repo.retrying import comes_true
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping
 
     from sslops.model.acme import Proof
     from sslops.model.names import ServiceId
+    from sslops.model.observations import WildcardAnswer
     from sslops.model.proposal import Text
     from sslops.model.state import Generation
     from sslops.proposals.ports import Requests
@@ -34,7 +37,14 @@ TRIES = 5
 MERGE_SECONDS = 120
 """How long a forge is waited for that was asked to merge."""
 
+CARRIED = " ; instead of the wildcard "
+"""What stands behind a line that gives a name what a wildcard gave it before the challenge below made it exist."""
+
 Record = tuple[str, str]
+_CARRIABLE = re.compile(
+    r"(?:\*\.)?(?:[a-z0-9_-]{1,63}\.)+ [0-9]{1,10} IN (?:A|AAAA|CNAME|MX|TXT|CAA|HTTPS|SRV|TLSA)"
+    r'(?: (?:[A-Za-z0-9_.:=,+/*-]+|"(?:[ !#-\[\]-~]|\\[ -~])*"))+'
+)
 _RENDERED = re.compile(r'(?=\S{1,254} )(?:[a-z0-9_-]{1,63}\.)+ [0-9]{1,10} IN TXT "[A-Za-z0-9_-]{43}"')
 _LINE = re.compile(r'(?P<owner>\S+) \d+ IN TXT "(?P<value>[^"]*)"')
 
@@ -95,6 +105,10 @@ class Look(Protocol):
         """Return where the records of each owner belong."""
         ...
 
+    def ending(self, owners: Iterable[str]) -> Mapping[str, tuple[WildcardAnswer, ...] | DnsError]:
+        """Return what a wildcard answers at and around each owner that ends with a record there."""
+        ...
+
     def missing(self, records: Iterable[Record]) -> Mapping[Record, str]:
         """Return the records that some server does not show, and which."""
         ...
@@ -135,6 +149,13 @@ class Dns01:
     obstacle: Obstacle | None = None
     """Why what was published last is not in the base, for a person to do something about."""
     _places: dict[Proof, str | DnsError] = field(default_factory=dict)
+    _ending: dict[str, tuple[WildcardAnswer, ...]] = field(default_factory=dict)
+
+    def impossible(self, names: Iterable[str]) -> dict[str, str]:
+        """Return those of *names* for which no record of ours would be seen, and why; one that nobody tells is none."""
+        owners = {name: _challenge_owner(name) for name in names}
+        places = self.look.targets(owners.values())
+        return {name: place.what for name, owner in owners.items() if isinstance(place := places[owner], Unprovable)}
 
     def publish(self, proofs: frozenset[Proof]) -> dict[Proof, str]:
         """Show *proofs* by one commit; return those whose name is in no zone of ours."""
@@ -170,8 +191,8 @@ class Dns01:
         for attempt in range(TRIES):
             if attempt:
                 self.files.refresh()
-            wanted = self._files()
-            present = self.files.read(wanted)
+            present = self.files.read(self._apexes())
+            wanted = self._files(present)
             changed = {apex: content for apex, content in wanted.items() if content != present[apex]}
             try:
                 if self.way is not None:
@@ -233,13 +254,39 @@ class Dns01:
 
         return comes_true(look, sleep=way.sleep, seconds=MERGE_SECONDS if self.shown else 1)
 
-    def _files(self) -> dict[str, bytes]:
-        lines: dict[str, set[str]] = {apex: set() for apex in self.apexes}
-        for proof in self.shown:
-            record = self._record(proof)
-            if record is not None and (apex := self.look.zone_of(record[0])) is not None:
-                lines.setdefault(apex, set()).add(_line(record))
+    def _apexes(self) -> frozenset[str]:
+        found = {self.look.zone_of(record[0]) for proof in self.shown if (record := self._record(proof)) is not None}
+        return frozenset({*self.apexes, *(apex for apex in found if apex is not None)})
+
+    def _files(self, present: Mapping[str, bytes]) -> dict[str, bytes]:
+        """Return what each file has to say: the challenges, and what of a wildcard would end with them.
+
+        That is asked for while a challenge is not there yet; from then on it is what the file says, until the challenge
+        goes and the wildcard answers again.
+        """
+        there = {owner for owner, _ in _records(present)}
+        self._find_ending(there)
+        records = {record for proof in self.shown if (record := self._record(proof)) is not None}
+        lines: dict[str, set[str]] = {apex: set() for apex in present}
+        for owner, value in records:
+            apex = self.look.zone_of(owner) or ""
+            lines[apex].add(_line((owner, value)))
+            lines[apex] |= _carried(present[apex], owner)
+            if owner not in there:
+                lines[apex] |= {
+                    _carried_line(line, answer) for answer in self._ending[owner] for line in answer.lines()
+                }
         return {apex: "".join(sorted(found)).encode() for apex, found in lines.items()}
+
+    def _find_ending(self, there: Collection[str]) -> None:
+        """Look around each owner that has no challenge yet; where nobody tells what would end there, none comes."""
+        owners = {place for proof in self.shown if isinstance(place := self._places.get(proof), str)}
+        found = self.look.ending(owners - set(there) - self._ending.keys())
+        self._ending |= {owner: near for owner, near in found.items() if not isinstance(near, DnsError)}
+        for proof in self.shown:
+            near = found.get(str(self._places.get(proof)))
+            if isinstance(near, DnsError):
+                self._places[proof] = near
 
 
 def _line(record: Record) -> str:
@@ -252,7 +299,25 @@ def _line(record: Record) -> str:
 
 
 def _owner(proof: Proof) -> str:
-    return f"_acme-challenge.{proof.name}."
+    return _challenge_owner(proof.name)
+
+
+def _challenge_owner(name: str) -> str:
+    return f"_acme-challenge.{name}."
+
+
+def _carried_line(line: str, answer: WildcardAnswer) -> str:
+    """Write one record that takes the place of a wildcard's; DnsError when it could leave its line."""
+    if _CARRIABLE.fullmatch(line) is None:
+        message = f"what the wildcard {answer.wildcard} gives {answer.name} cannot be written to a zone: {line!a}"
+        raise DnsError(message, hint=f"add records of its own at {answer.name.removeprefix('*.')} to the zone")
+    return f"{line}{CARRIED}{answer.wildcard}\n"
+
+
+def _carried(content: bytes, owner: str) -> frozenset[str]:
+    """Return the lines of an include file that give names above *owner*, and below those, what a wildcard gave them."""
+    found = (line for line in content.decode("utf-8", "replace").splitlines() if CARRIED in line)
+    return frozenset(f"{line}\n" for line in found if f".{owner}".endswith(f".{line.split()[0].removeprefix('*.')}"))
 
 
 def _subject(what: str, changed: Iterable[str]) -> str:
@@ -260,5 +325,6 @@ def _subject(what: str, changed: Iterable[str]) -> str:
 
 
 def _records(files: Mapping[str, bytes]) -> frozenset[Record]:
-    text = b"".join(files.values()).decode("utf-8", "replace")
-    return frozenset((found["owner"], found["value"]) for found in _LINE.finditer(text))
+    lines = [line for content in files.values() for line in content.decode("utf-8", "replace").splitlines()]
+    found = [_LINE.match(line) for line in lines if CARRIED not in line]
+    return frozenset((each["owner"], each["value"]) for each in found if each is not None)

@@ -116,6 +116,10 @@ class Http01:
         """Null: nobody stands between a run and a web host."""
         return None
 
+    def impossible(self, names: Iterable[str]) -> dict[str, str]:  # noqa: ARG002
+        """Return none: what the CA meets at a name only it can tell."""
+        return {}
+
     def publish(self, proofs: frozenset[Proof]) -> dict[Proof, str]:
         """Write every file to every host; what one of them has not got is told by `missing`."""
         failed = [self.webroots.put(place.host, place.server_dir, sorted(proofs)) for place in self.places]

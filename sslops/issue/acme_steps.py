@@ -22,13 +22,13 @@ from sslops.acme.order_rules import (
     proofs_of,
     retry_at,
 )
-from sslops.errors import AcmeError, Bug, NoIdentity, SslopsError, StateError, bugs_of
+from sslops.errors import AcmeError, Bug, NoIdentity, SslopsError, StateError, Unprovable, bugs_of
 from sslops.issue.rules import blocked_since, is_alarming, newest, renewal_time
 from sslops.issue.steps import Drafter, Failure, Outcome, looked_at
 from sslops.model.acme import ChallengeType, OrderStatus, OrderWish
 from sslops.model.cause import Cause
 from sslops.model.change import Change, GenerationFiles
-from sslops.model.names import ACCOUNTS, ServiceId
+from sslops.model.names import ACCOUNTS, ServiceId, is_address
 from sslops.model.plan import Obstacle, Verb, Wait
 from sslops.model.state import Order, Status
 from sslops.pki.certificate import names_ca, split_chain
@@ -306,8 +306,7 @@ class Orders:
         if foreign:
             message = f"'{job.ca.name}' wants a proof for '{min(foreign)}', which was not ordered"
             raise StateError(message)
-        kind = ChallengeType(job.ca.validation or ChallengeType.DNS_01)
-        step = next_step(order, authorizations, kind)
+        step = next_step(order, authorizations, _kind(job))
         if isinstance(step, Failed):
             raise AcmeError(f"the order at '{job.ca.name}' came to nothing: {step.why}")
         job.ordered(order, authorizations, self.clock.now(), server.account_url)
@@ -420,7 +419,7 @@ class Batch:
 
     def run(self, actions: Sequence[Action], others: Sequence[Change] = ()) -> Outcome:
         """Carry out *actions*; *others* are changes that travel with the first push."""
-        jobs = self._drafted(actions)
+        jobs = self._provable(self._drafted(actions))
         with ThreadPoolExecutor(1) as beside:
             keys = [(job.draft.key_path, job.draft.key) for job in jobs if job.draft.key is not None]
             documents = beside.submit(self.outside.workshop.vault.encrypt_many, keys)
@@ -484,6 +483,31 @@ class Batch:
                 job.document = None if job.is_stored else document
             elif job.failure is not document:
                 job.stumble(document)
+
+    def _provable(self, jobs: Sequence[Job]) -> list[Job]:
+        """Return *jobs* without those that need an order and have a name that cannot be proved: those fail, unordered.
+
+        Nothing of them is written down, so each run says it again until it is mended.
+        """
+        names: dict[ChallengeType, set[str]] = {}
+        for job in jobs:
+            if job.generation.order is None:
+                names.setdefault(_kind(job), set()).update(_names(job))
+        impossible = {(kind, name): why for kind in names for name, why in self._impossible(kind, names[kind]).items()}
+        kept = []
+        for job in jobs:
+            why = sorted({impossible[_kind(job), name] for name in _names(job) if (_kind(job), name) in impossible})
+            if why and job.generation.order is None:
+                self._failures.append(Failure(job.service.id, Unprovable("; ".join(why), hint="nothing was ordered")))
+            else:
+                kept.append(job)
+        return kept
+
+    def _impossible(self, kind: ChallengeType, names: set[str]) -> Mapping[str, str]:
+        try:
+            return self._solver(kind).impossible(names)
+        except SslopsError:
+            return {}  # who cannot tell now is asked again when a challenge has to be shown
 
     # Accounts and orders.
 
@@ -723,6 +747,14 @@ def _at(ca: str, jobs: Sequence[Job]) -> list[Job]:
 
 def _proofs(jobs: Sequence[Job]) -> frozenset[Proof]:
     return frozenset(proof for job in jobs for proof in job.proofs)
+
+
+def _kind(job: Job) -> ChallengeType:
+    return ChallengeType(job.ca.validation or ChallengeType.DNS_01)
+
+
+def _names(job: Job) -> list[str]:
+    return [_bare(name) for name in job.service.sans if not is_address(name)]
 
 
 def _kinds(jobs: Sequence[Job]) -> list[ChallengeType]:

@@ -164,6 +164,10 @@ class Solver(Protocol):
         """Why it is of no use to wait for what was published last: a person has to act first; null when it is."""
         ...
 
+    def impossible(self, names: Iterable[str]) -> Mapping[str, str]:
+        """Return those of *names* that cannot be proved however long one waits, and why; asked before an order."""
+        ...
+
     def publish(self, proofs: frozenset[Proof]) -> Mapping[Proof, str]:
         """Show *proofs*; return those that cannot be shown, and why. Must change nothing that is shown already."""
         ...

@@ -1,7 +1,8 @@
 """Where challenge records belong, and which name servers do not show them yet.
 
-A CNAME at `_acme-challenge` is followed to the zone that owns its target; every authoritative server is asked by
-address, then the servers of `dns_xtra_ns`, which may cache and so are asked last.
+A CNAME at `_acme-challenge` is followed to the zone that owns its target, but not one that only a wildcard gives: a TXT
+record there takes its place (RFC 4592 section 3.3.1). Every authoritative server is asked by address, then the servers
+of `dns_xtra_ns`, which may cache and so are asked last.
 """
 
 from __future__ import annotations
@@ -10,15 +11,16 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from sslops.errors import DnsError
+from sslops.errors import DnsError, Unprovable
 from sslops.model.inventory import Endpoint
 from sslops.model.names import CA_GROUP
-from sslops.probe.dns_question import FamilyLackingError, Patience, ask, records_of
+from sslops.probe.dns_question import FamilyLackingError, Patience, ask, records_of, wildcard_of, zone_cut
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from sslops.model.inventory import Inventory
+    from sslops.model.observations import Surroundings, WildcardAnswer
     from sslops.probe.survey import NameServers, Servers
 
 
@@ -46,12 +48,28 @@ class ChallengeLook:
         return max(fitting, key=len, default=None)
 
     def targets(self, owners: Iterable[str]) -> dict[str, str | DnsError]:
-        """Return where the records of each of *owners* belong, aliases followed; DnsError where that is not ours."""
+        """Return where the records of each of *owners* belong, aliases followed; DnsError where nobody tells.
+
+        Unprovable where the name, or an alias of its own, leads out of our zones: no time changes that.
+        """
         wanted = sorted(set(owners))
         for apex in {apex for owner in wanted if (apex := self.zone_of(owner)) is not None}:
             self._load(apex)
         with ThreadPoolExecutor(WORKERS) as pool:
             return dict(zip(wanted, pool.map(self._target, wanted), strict=True))
+
+    def ending(self, owners: Iterable[str]) -> dict[str, tuple[WildcardAnswer, ...] | DnsError]:
+        """Return what a wildcard answers at and around each of *owners* that ends with a record there.
+
+        DnsError where the name servers do not tell, or not the same.
+        """
+        by_apex: dict[str, list[str]] = {}
+        for owner in sorted(set(owners)):
+            by_apex.setdefault(self.zone_of(owner) or "", []).append(owner)
+        found: dict[str, Surroundings] = {}
+        for apex, wanted in by_apex.items():
+            found |= self.name_servers.surroundings(self._load(apex), apex, wanted)
+        return {owner: near.ending if near.error is None else DnsError(near.error) for owner, near in found.items()}
 
     def missing(self, records: Iterable[Record]) -> dict[Record, str]:
         """Return those of *records* that some server does not show, and which; a server that is silent shows none."""
@@ -110,7 +128,7 @@ class ChallengeLook:
             apex = self.zone_of(seen)
             if apex is None:
                 via = f", where '{owner}' leads," if seen != owner else ""
-                return DnsError(f"'{seen}'{via} is in no zone of ours", hint="groups in inventory/sslops.yaml")
+                return Unprovable(f"'{seen}'{via} is in no zone of ours", hint="groups in inventory/sslops.yaml")
             try:
                 alias = self._alias(apex, seen)
             except DnsError as error:
@@ -118,19 +136,28 @@ class ChallengeLook:
             if alias is None:
                 return seen
             seen = alias
-        return DnsError(f"'{owner}' is an alias of more than {LONGEST_CHAIN} others")
+        return Unprovable(f"'{owner}' is an alias of more than {LONGEST_CHAIN} others")
 
     def _alias(self, apex: str, owner: str) -> str | None:
-        """Return what *owner* is an alias of, as the first server that answers says; null when it is none."""
+        """Return what *owner* is an alias of, as the first server that answers says; null when it is none of its own.
+
+        Unprovable where another zone, or nothing at all, answers for it.
+        """
         failure: DnsError | None = None
         for endpoint in (endpoint for endpoints in self._load(apex).values() for endpoint in endpoints):
             try:
-                response = ask(endpoint, owner, "CNAME", self.patience)
+                response = ask(endpoint, owner, "CNAME", self.patience, is_signed=True)
+                found = records_of(response, owner, "CNAME")
+                wildcard = found and wildcard_of(response, endpoint, owner, "CNAME", self.patience)
             except DnsError as error:
                 failure = error
                 continue
-            found = records_of(response, owner, "CNAME")
-            return None if not found else str(found[0].target).lower()
+            if found and not wildcard:
+                return str(found[0].target).lower()
+            cut = zone_cut(response, apex, owner)
+            if cut is not None:
+                raise Unprovable(cut, hint="let an alias at that name lead into a zone of ours")
+            return None
         raise failure or DnsError(f"'{apex}' has no name servers", hint="set dns_servers in inventory/sslops.yaml")
 
     def _txt(self, endpoint: Endpoint, owner: str, *, recursive: bool = False) -> frozenset[str]:

@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.system.acme import MAIL, NET, WEB, assert_clean, on_deck
+from tests.system.launching import Launched
 from tests.system.story import LONG_TTL, Story
 from tests.world.certificates import write_certificate
 from tests.world.dns import ask
 from tests.world.dns_files import ZONES
+from tests.world.programs import wait_until
 from tests.world.site import HOSTS, OWNER
 from tests.world.validating_resolver import ValidatingResolver
 from tests.world.watch import records_matching
@@ -19,11 +22,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from collections.abc import Set as AbstractSet
 
+    from tests.world.acme_site import AcmeSite
     from tests.world.site import Site
 
 ZONE = f"{ZONES}/example.com.zone"
 MAIL_FILE = "inventory/example.com/mail-ec.yaml"
 OTHER_PORT = "_587._tcp.mail.example.com."
+BALANCER = (frozenset({"lb.example.org."}),) * 2
+"""What both servers answer for a name that is an alias of the load balancer."""
 
 
 @pytest.fixture
@@ -170,3 +176,51 @@ def test_a_mail_host_keeps_the_addresses_that_a_wildcard_gives_it(long_ttl: Site
 
     assert all(story.slot("curr") in records for records in story.records())
     assert addresses == shown(story, "mail.example.com.", "A")
+
+
+def test_a_challenge_below_a_wildcard_takes_nothing_from_what_it_answers(acme_site: AcmeSite) -> None:
+    """`* CNAME lb.example.org.`: the challenge stands at its own name, and `www` goes on being that alias meanwhile."""
+    site = acme_site
+    text = site.dns.read(ZONE).rstrip()
+    site.dns.edit({ZONE: f"{text}\n* CNAME lb.example.org.\n"})
+    site.dns.settle()
+    site.dns.hold()
+    with Launched(site.ops, "renew", "--apply", "example.com:web-ec") as renewing:
+        wait_until(lambda: "instead of" in site.challenge_files()["example.com"], lambda: "no challenge was published")
+        shown = site.challenge_files()["example.com"]
+        site.dns.release()
+        site.dns.hold()
+        renewing.finish().succeeded()
+    site.dns.settle()
+
+    assert 2 == shown.count(" IN CNAME lb.example.org. ; instead of the wildcard *.example.com.")
+    assert all(site.dns.show("_acme-challenge.www.example.com.", "TXT"))
+    for name in ("www.example.com.", "any.www.example.com."):
+        assert BALANCER == site.dns.show(name, "CNAME")
+
+    site.dns.release()
+    site.dns.settle()
+
+    assert BALANCER == site.dns.show("www.example.com.", "CNAME")
+    assert "issued" == on_deck(site, WEB)["status"]
+    assert_clean(site)
+
+
+def test_what_can_never_be_proved_is_told_before_anything_is_ordered(acme_site: AcmeSite) -> None:
+    """An alias of its own out of our zones, and a delegation: each run fails, with the reason, and no order is made."""
+    site = acme_site
+    text = site.dns.read(ZONE).rstrip()
+    lines = "_acme-challenge.www CNAME www.example.org.\nwww A 192.0.2.7\n"
+    site.dns.edit({ZONE: f"{text}\n{lines}"})
+    site.dns.settle()
+    for _ in range(2):
+        failed = site.sslops("renew", "--apply", "example.com:web-ec")
+
+        assert (1, True) == (failed.exit_code, "'www.example.org.', where '_acme-challenge.www" in failed.stderr)
+    site.dns.edit({ZONE: f"{text}\nwww NS ns.example.org.\n"})
+    site.dns.settle()
+    failed = site.sslops("renew", "--apply")
+
+    assert (1, True) == (failed.exit_code, "zone cut: 'www.example.com.'" in failed.stderr)
+    assert 2 == site.ca.orders_made()
+    assert ["issued", "issued"] == [on_deck(site, service)["status"] for service in (MAIL, NET)]

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from sslops.errors import DnsError
+    from sslops.model.observations import WildcardAnswer
     from tests.integration.proposals.desk import Desk
     from tests.world.forge import MergeRequest
 
@@ -51,6 +52,10 @@ class Look:
     def targets(self, owners: Iterable[str]) -> Mapping[str, str | DnsError]:
         """Know no alias."""
         return {owner: owner for owner in owners}
+
+    def ending(self, owners: Iterable[str]) -> Mapping[str, tuple[WildcardAnswer, ...]]:
+        """Know no wildcard."""
+        return dict.fromkeys(owners, ())
 
     def missing(self, records: Iterable[tuple[str, str]]) -> Mapping[tuple[str, str], str]:
         """Ask main."""

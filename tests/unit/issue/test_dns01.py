@@ -10,6 +10,7 @@ import pytest
 from sslops.acme.dns01 import TRIES, Dns01
 from sslops.errors import DnsError, Moved
 from sslops.model.acme import ChallengeType, Proof
+from sslops.model.observations import WildcardAnswer
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -51,9 +52,10 @@ class Files:
 
 @dataclass
 class Look:
-    """Name servers that show all but one name; *aliases* maps an owner to its target."""
+    """Name servers that show all but one name; *aliases* maps an owner to its target, *ends* to what ends with it."""
 
     aliases: Mapping[str, str] = field(default_factory=dict)
+    ends: Mapping[str, tuple[WildcardAnswer, ...] | DnsError] = field(default_factory=dict)
 
     def zone_of(self, owner: str) -> str | None:
         """Return the apex."""
@@ -63,6 +65,10 @@ class Look:
         """Follow aliases; what is in no zone is an error."""
         found = {owner: self.aliases.get(owner, owner) for owner in owners}
         return {owner: to if self.zone_of(to) else DnsError(f"'{owner}' is in no zone") for owner, to in found.items()}
+
+    def ending(self, owners: Iterable[str]) -> Mapping[str, tuple[WildcardAnswer, ...] | DnsError]:
+        """Tell what a wildcard gives around each."""
+        return {owner: self.ends.get(owner, ()) for owner in owners}
 
     def missing(self, records: Iterable[tuple[str, str]]) -> Mapping[tuple[str, str], str]:
         """Nothing is missing but what is asked for at `lost.example.com`."""
@@ -131,6 +137,79 @@ def test_an_alias_leads_into_another_zone_and_a_foreign_one_is_told() -> None:
 
     assert [MAIL] == list(impossible)
     assert f'www.acme.example.net. 60 IN TXT "{WWW.value}"\n'.encode() == files.contents["example.net"]
+
+
+def wildcard(name: str, rdtype: str, *records: str) -> WildcardAnswer:
+    """Return what `*.example.com` gives *name*."""
+    return WildcardAnswer(name, rdtype, 300, records, "*.example.com.")
+
+
+WWW_OWNER = "_acme-challenge.www.example.com."
+CARRIED = (
+    "*.www.example.com. 300 IN CNAME lb.example.org. ; instead of the wildcard *.example.com.\n"
+    "www.example.com. 300 IN CNAME lb.example.org. ; instead of the wildcard *.example.com.\n"
+)
+ENDS = {
+    WWW_OWNER: (
+        wildcard("www.example.com.", "CNAME", "lb.example.org."),
+        wildcard("*.www.example.com.", "CNAME", "lb.example.org."),
+    )
+}
+
+
+def test_what_a_wildcard_gave_the_names_above_stands_beside_the_challenge() -> None:
+    """As long as that is there, also when a later run finds `www` as its own; with it all goes in one commit."""
+    files = Files()
+    solver(files, look=Look(ends=ENDS)).publish(frozenset({WWW}))
+    later = solver(files, frozenset({WWW}))
+    later.publish(frozenset({MAIL}))
+    text = files.contents["example.com"].decode()
+
+    assert all(line in text for line in CARRIED.splitlines(keepends=True))
+
+    later.clean(frozenset({MAIL}))
+
+    assert f'{CARRIED.splitlines()[0]}\n{WWW_OWNER} 60 IN TXT "{WWW.value}"\n{CARRIED.splitlines()[1]}\n' == (
+        files.contents["example.com"].decode()
+    )
+
+    later.clean(frozenset({WWW}))
+
+    assert b"" == files.contents["example.com"]
+
+
+@pytest.mark.parametrize("data", ["a\nb", "x ; y", "(", '"a" b"', "$INCLUDE /etc/passwd", '"a\\"'])
+def test_what_could_leave_its_line_is_not_carried_along(data: str) -> None:
+    """Whatever a name server says; nothing is written then."""
+    files = Files()
+    look = Look(ends={WWW_OWNER: (wildcard("www.example.com.", "TXT", data),)})
+    with pytest.raises(DnsError, match="cannot be written"):
+        solver(files, look=look).publish(frozenset({WWW}))
+
+    assert 0 == files.writes
+
+
+@pytest.mark.parametrize(
+    "data", ['"v=spf1 -all"', '"say \\"a;b\\" (x) \\\\ \\010" "two"', "1 . alpn=h2,h3 ipv4hint=192.0.2.1"]
+)
+def test_text_and_parameters_are_carried_along_as_they_are(data: str) -> None:
+    """Quoted strings with escapes, lists of parameters."""
+    files = Files()
+    look = Look(ends={WWW_OWNER: (wildcard("www.example.com.", "TXT", data),)})
+    solver(files, look=look).publish(frozenset({WWW}))
+
+    assert f"www.example.com. 300 IN TXT {data} ; instead" in files.contents["example.com"].decode()
+
+
+def test_where_nobody_tells_what_would_end_that_challenge_alone_is_not_shown() -> None:
+    """The name servers differ, say; the others are shown."""
+    files = Files()
+    look = Look(ends={WWW_OWNER: DnsError("the name servers do not show the same")})
+    impossible = solver(files, look=look).publish(frozenset({WWW, MAIL}))
+
+    assert {WWW: "the name servers do not show the same"} == impossible
+    assert WWW.value.encode() not in files.contents["example.com"]
+    assert MAIL.value.encode() in files.contents["example.com"]
 
 
 def test_a_lost_race_is_run_again_a_few_times() -> None:
