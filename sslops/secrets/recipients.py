@@ -117,16 +117,25 @@ def _compiled(pattern: str) -> Pattern:
 
 def _asked(groups: Iterable[dict[str, object]]) -> Iterable[str]:
     for group in groups:
+        merged = group.get("merge") or []
+        if not isinstance(merged, list) or not all(isinstance(other, dict) for other in merged):
+            message = f"'merge' in a key group of '{CONFIG_NAME}' is not a list of groups"
+            raise SopsError(message)
+        yield from _asked(merged)
         for kind, (asked, name) in _KINDS.items():
             for key in _listed(group.get(asked[0]) or (group.get(asked[1]) if len(asked) > 1 else None)):
                 yield f"{kind}:{name(key)}"
 
 
 def _listed(value: object) -> list[object]:
-    """Return a list, or the words of a comma separated string; keys given as mappings stay as they are."""
+    """Return the parts of a comma separated string, or of each of a list; keys given as mappings stay as they are."""
     if isinstance(value, str):
         return [word.strip() for word in value.split(",") if word.strip()]
-    return list(value) if isinstance(value, list) else []
+    return (
+        [key for item in value for key in (_listed(item) if isinstance(item, str) else [item])]
+        if isinstance(value, list)
+        else []
+    )
 
 
 def _plain(*fields: str) -> Callable[[object], str]:

@@ -1,28 +1,33 @@
 """The one door to sops: whole files as binary documents, plaintext in pipes and memory only.
 
 Encrypting needs no identity; what was written is read back and must name exactly the recipients `.sops.yaml` asks for.
-Identities are found where sops looks and in `$XDG_CONFIG_HOME/sslops`; they reach only the decrypting child, by pipe.
+Identities are found where sops looks and in `$XDG_CONFIG_HOME/sslops`. Those in files and in `SOPS_AGE_KEY` reach only
+the decrypting child, in a file that is memory: sops reads it once for each recipient of a document, and each time from
+its start, which no pipe can do.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from sslops.errors import NoIdentity, SopsError
 from sslops.model.secret import Secret
-from sslops.secrets.identities import identity_files, identity_folder
+from sslops.secrets.identities import identity_files
 from sslops.secrets.recipients import CONFIG_NAME, read_rules, recipients_of, rule_for
 from sslops.system.processes import OWN_TOKENS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from sslops.secrets.recipients import CreationRule
 
@@ -30,13 +35,36 @@ if TYPE_CHECKING:
 TIMEOUT_SECONDS = 60.0
 # Exit codes of sops (cmd/sops/codes/codes.go).
 _COULD_NOT_DECRYPT_TREE, _MAC_MISMATCH, _NO_DATA_KEY = 25, 51, 128
-_AGE_VARIABLES = ("SOPS_AGE_KEY", "SOPS_AGE_KEY_FILE", "SOPS_AGE_KEY_CMD", "SOPS_AGE_SSH_PRIVATE_KEY_FILE")
+_AGE_VARIABLES = frozenset(
+    (
+        *("SOPS_AGE_KEY", "SOPS_AGE_KEY_FILE", "SOPS_AGE_KEY_CMD"),
+        *("SOPS_AGE_SSH_PRIVATE_KEY_FILE", "SOPS_AGE_SSH_PRIVATE_KEY_CMD"),
+    )
+)
+# To sops these say for whom to encrypt, before any rule of `.sops.yaml`.
+_RECIPIENT_VARIABLES = frozenset(
+    (
+        *("SOPS_AGE_RECIPIENTS", "SOPS_PGP_FP", "SOPS_KMS_ARN", "SOPS_GCP_KMS_IDS", "SOPS_HUAWEICLOUD_KMS_IDS"),
+        *("SOPS_AZURE_KEYVAULT_URLS", "SOPS_AZURE_KEYVAULT_URL", "SOPS_VAULT_URIS", "SOPS_CONFIG"),
+    )
+)
 # What a forge or a CI system gives a job and sops has no use for; cloud credentials stay, a KMS needs them.
 _TOKENS = OWN_TOKENS | {
     *("CI_JOB_TOKEN", "CI_REPOSITORY_URL", "GITLAB_TOKEN", "GITHUB_TOKEN", "GH_TOKEN", "FORGEJO_TOKEN", "GITEA_TOKEN")
 }
 _HINT_IDENTITY = "put the identity into $XDG_CONFIG_HOME/sslops/{renew,deploy}.key or set SOPS_AGE_KEY_FILE"
 _LONGEST_WORD, _TAIL_CHARACTERS = 80, 300
+_MAY_BE_KEY = re.compile(r"AGE-|KEY--|PRIVATE")
+# What sops says around a cause, and the cause of a recipient whose identity is simply elsewhere.
+_AROUND_CAUSE = re.compile(
+    r"failed to create reader for decrypting sops data key with age: |\.? Did not find keys in location.*|\.$"
+)
+_IS_ELSEWHERE = re.compile(
+    r"(identity did not match any of the recipients: incorrect identity for recipient block"
+    r"|(no )?identity (did not match|matched) any of the recipients|failed to load age identities)"
+    r"(\. Errors while loading age identities: )?"
+)
+_LONGEST_CAUSES = 4
 
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
@@ -74,17 +102,15 @@ class Sops:
     def decrypt(self, path: str, document: bytes) -> Secret:
         """Open the *document* stored at *path*; NoIdentity when no key here opens it, SopsError when it was changed."""
         recipients_of(document, path)  # a truncated file gets a clear message of its own
-        identities, environ = self._identities(), self._child_environ()
-        read = _filled_pipe(identities)
-        try:
-            if identities:
-                environ["SOPS_AGE_KEY_FILE"] = f"/dev/fd/{read}"
-            done = self._run(["decrypt", *_types(path)], document, environ, pass_fds=(read,))
-        finally:
-            os.close(read)
-        if done.returncode != 0:
-            raise _cannot_decrypt(path, done)
-        return Secret(done.stdout, f"content of '{path}'")
+        failures = []
+        for identities in self._identities.attempts:
+            with _memory_file(identities) as (variables, descriptors):
+                environ = self._child_environ() | variables
+                done = self._run(["decrypt", *_types(path)], document, environ, pass_fds=descriptors)
+            if done.returncode == 0:
+                return Secret(done.stdout, f"content of '{path}'")
+            failures.append(done)
+        raise _cannot_decrypt(path, failures, self._identities.unreadable)
 
     def decrypt_many(self, items: Iterable[tuple[str, bytes]]) -> tuple[Secret | SopsError, ...]:
         """Open each (path, document) in parallel; one that fails gives its error and stops no other."""
@@ -106,7 +132,8 @@ class Sops:
     def _encrypt(self, folder: Path, path: str, secret: Secret) -> bytes:
         asked = rule_for(self._rules, path).recipients
         arguments = ["--config", CONFIG_NAME, "encrypt", *_types(path)]
-        environ = {name: value for name, value in self._child_environ().items() if name not in _AGE_VARIABLES}
+        left_out = _AGE_VARIABLES | _RECIPIENT_VARIABLES
+        environ = {name: value for name, value in self._child_environ().items() if name not in left_out}
         done = self._run(arguments, secret.reveal(), environ, folder=folder)
         if done.returncode != 0:
             message = f"sops could not encrypt '{path}': {_tail(done.stderr)}"
@@ -118,21 +145,15 @@ class Sops:
         return done.stdout
 
     def _child_environ(self) -> dict[str, str]:
-        kept = {name: value for name, value in self._environ.items() if name not in _TOKENS}
+        """Return what sops may know: no token of ours, and no identity, which /proc would show."""
+        left_out = {*_TOKENS, "SOPS_AGE_KEY", "SOPS_AGE_KEY_FILE"}
+        kept = {name: value for name, value in self._environ.items() if name not in left_out}
         return kept | {"LC_ALL": "C", "SOPS_DISABLE_VERSION_CHECK": "1"}
 
-    def _identities(self) -> bytes:
-        """Return the identity files that are there, joined: sops reads one file only."""
-        return b"\n".join(_read_identity(path) for path in self._identity_paths())
-
-    def _identity_paths(self) -> tuple[Path, ...]:
-        ours = identity_files(self._environ)
-        named = self._environ.get("SOPS_AGE_KEY_FILE")
-        if named:
-            return (Path(named), *ours)
-        # Once it is given a file, sops no longer looks at its own default.
-        default = identity_folder(self._environ).parent / "sops" / "age" / "keys.txt"
-        return (default, *ours) if ours and default.is_file() else ours
+    @cached_property
+    def _identities(self) -> _Identities:
+        """What is held, read once: a file that a person names may be a pipe."""
+        return _held(self._environ)
 
     def _run(
         self,
@@ -177,21 +198,64 @@ def find_sops(environ: Mapping[str, str]) -> str:
     return found
 
 
-def _filled_pipe(content: bytes) -> int:
-    """Return the reading end of a pipe that holds *content*: about 200 bytes an identity; a pipe takes 4096 or more."""
-    read, write = os.pipe()
+@dataclass(frozen=True, slots=True)
+class _Identities:
+    """Contents for the one identity file that sops takes, tried in this order, and the files that could not be read.
+
+    The first has all that are held, as a document may want several (Shamir's scheme). What sops could not read in one
+    piece with others, an encrypted identity file or one with a fault, comes after it, by itself.
+    """
+
+    attempts: tuple[bytes, ...]
+    unreadable: tuple[str, ...]
+
+
+def _held(environ: Mapping[str, str]) -> _Identities:
+    contents, unreadable = [], []
+    if given := environ.get("SOPS_AGE_KEY"):
+        contents.append(given.encode(errors="surrogateescape"))
+    named = environ.get("SOPS_AGE_KEY_FILE")
+    for path in (*((Path(named),) if named else ()), *identity_files(environ)):
+        try:
+            contents.append(path.read_bytes())
+        except OSError as error:
+            unreadable.append(f"the identity file '{path}' cannot be read: {error.strerror}")
+    identities: dict[bytes, None] = {}
+    alone = []
+    for content in contents:
+        lines = _identity_lines(content)
+        if lines is None:
+            alone.append(content)
+        else:
+            identities.update(dict.fromkeys(lines))
+    joined = b"".join(line + b"\n" for line in identities)
+    return _Identities((*((joined,) if joined else ()), *alone) or (b"",), tuple(unreadable))
+
+
+def _identity_lines(content: bytes) -> list[bytes] | None:
+    """Return the identities in *content*, which may share a line in a variable; null when there is anything else."""
+    lines = [line.strip() for line in content.splitlines()]
+    words = [word for line in lines if not line.startswith(b"#") for word in line.split()]
+    return words if all(word.startswith(b"AGE-") for word in words) else None
+
+
+@contextmanager
+def _memory_file(content: bytes) -> Iterator[tuple[dict[str, str], tuple[int, ...]]]:
+    """Give a child *content* as `SOPS_AGE_KEY_FILE`: the variable, and the descriptor to pass on."""
+    if not content:
+        yield {}, ()
+        return
+    if not hasattr(os, "memfd_create"):
+        message = "age identities are handed to sops in memory, which needs Linux (memfd_create)"
+        raise SopsError(message, hint="run sslops on Linux, or let SOPS_AGE_KEY_CMD print the identity")
+    descriptor = os.memfd_create("age-identities")
     try:
-        os.set_blocking(write, False)  # nobody reads yet
-        written = os.write(write, content) if content else 0
-    except BlockingIOError:
-        written = 0
+        with open(descriptor, "wb", closefd=False) as file:
+            file.write(content)
+        # Opened by this name the file begins at its start, however often it is read.
+        yield {"SOPS_AGE_KEY_FILE": f"/proc/self/fd/{descriptor}"}, (descriptor,)
     finally:
-        os.close(write)
-    if written < len(content):
-        os.close(read)
-        message = f"the age identity files hold {len(content)} bytes, more than a pipe takes"
-        raise SopsError(message, hint="keep one identity in each file")
-    return read
+        os.close(descriptor)
 
 
 def _types(path: str) -> list[str]:
@@ -210,27 +274,44 @@ def _each(step: Callable[[_Item], _Result], items: Iterable[_Item]) -> tuple[_Re
         return tuple(pool.map(attempt, items))
 
 
-def _read_identity(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        message = f"the identity file '{path}' cannot be read: {error.strerror}"
-        raise SopsError(message, hint="check SOPS_AGE_KEY_FILE and the file's owner and mode") from error
-
-
-def _cannot_decrypt(path: str, done: subprocess.CompletedProcess[bytes]) -> SopsError:
-    if done.returncode == _NO_DATA_KEY:
-        return NoIdentity(f"no identity here opens '{path}'", hint=_HINT_IDENTITY)
-    if done.returncode in {_COULD_NOT_DECRYPT_TREE, _MAC_MISMATCH}:
+def _cannot_decrypt(
+    path: str, failures: list[subprocess.CompletedProcess[bytes]], unreadable: tuple[str, ...]
+) -> SopsError:
+    codes = {done.returncode for done in failures}
+    if codes & {_COULD_NOT_DECRYPT_TREE, _MAC_MISMATCH}:
         hint = f"git log -- {path}, and take back the commit that changed it"
         return SopsError(f"'{path}' was changed after it was encrypted", hint=hint)
+    if codes == {_NO_DATA_KEY}:
+        causes = [*unreadable, *dict.fromkeys(cause for done in failures for cause in _causes(done.stderr))]
+        detail = f": {'; '.join(causes)}" if causes else ""
+        return NoIdentity(f"no identity here opens '{path}'{detail}", hint=_HINT_IDENTITY)
+    done = next(done for done in failures if done.returncode != _NO_DATA_KEY)
     return SopsError(f"sops could not decrypt '{path}': {_tail(done.stderr)}", hint="sslops doctor")
+
+
+def _causes(stderr: bytes) -> list[str]:
+    """Return what sops said of recipients beyond that no identity is theirs: a plugin, a passphrase, a KMS, a bad file.
+
+    Of each recipient it writes a block, each line of which begins with `| `.
+    """
+    causes: dict[str, None] = {}
+    block = ""
+    for line in [*stderr.decode("ascii", "replace").splitlines(), ""]:
+        text = line.strip()
+        if text.startswith(("- |", "|")):
+            block += " " + text.lstrip("-| ")
+        elif block:
+            cause = _IS_ELSEWHERE.sub("", _AROUND_CAUSE.sub("", block.strip())).strip()
+            if cause:
+                causes[_tail(cause.encode())] = None
+            block = ""
+    return list(causes)[:_LONGEST_CAUSES]
 
 
 def _tail(stderr: bytes) -> str:
     """Return the end of what sops said, without anything that could be a secret or move a cursor."""
     words = stderr.decode("ascii", "replace").split()
-    shown = " ".join("..." if len(word) > _LONGEST_WORD or "KEY" in word else word for word in words)
+    shown = " ".join("..." if len(word) > _LONGEST_WORD or _MAY_BE_KEY.search(word) else word for word in words)
     return "".join(letter if letter.isprintable() else "?" for letter in shown)[-_TAIL_CHARACTERS:] or "no reason given"
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,6 +13,7 @@ from sslops.errors import NoIdentity, SopsError
 from sslops.model.secret import Secret
 from sslops.secrets.identities import make_identity
 from sslops.secrets.sops import Sops
+from tests.world import age_plugin as plugin
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -131,18 +134,166 @@ def test_an_identity_file_that_is_not_there_is_named(world: World) -> None:
     """sops would say so in the middle of a page."""
     document = world.sops().encrypt(SERVICE_KEY, KEY)
 
-    with pytest.raises(SopsError, match="'/nonexistent/key' cannot be read"):
+    with pytest.raises(NoIdentity, match="'/nonexistent/key' cannot be read"):
         world.sops(SOPS_AGE_KEY_FILE="/nonexistent/key").decrypt(SERVICE_KEY, document)
 
 
-def test_more_identities_than_a_pipe_takes_are_an_error_and_not_a_standstill(world: World) -> None:
-    """Nobody reads while the pipe is filled."""
+def test_an_identity_file_of_any_size_is_read(world: World) -> None:
+    """People keep notes in it; no pipe limits what it may hold."""
     many = world.folder / "many"
-    many.write_bytes(b"# nothing\n" * 100_000)
+    many.write_bytes(b"# nothing\n" * 100_000 + world.identities["deploy"][0].reveal())
     document = world.sops().encrypt(SERVICE_KEY, KEY)
 
-    with pytest.raises(SopsError, match="more than a pipe takes"):
-        world.sops(SOPS_AGE_KEY_FILE=str(many)).decrypt(SERVICE_KEY, document)
+    opened = world.sops(SOPS_AGE_KEY_FILE=str(many)).decrypt(SERVICE_KEY, document)
+
+    assert KEY.reveal() == opened.reveal()
+
+
+def _group(*recipients: str) -> str:
+    return f"{{age: [{', '.join(repr(recipient) for recipient in recipients)}]}}"
+
+
+def _rules(world: World) -> dict[str, str]:
+    """Return creation rules of every kind, by what is special; ours are renew and deploy."""
+    first, second = (world.identities[name][1] for name in ("renew", "deploy"))
+    others = [make_identity()[1] for _ in range(3)]
+    ssh = [(world.folder / f"{name}.pub").read_text().strip() for name in ("id_ed25519", "id_rsa")]
+    return {
+        "ours last": f"age: '{','.join([*others, first])}'",
+        "ours in the middle": f"age: [{others[0]}, {first}, {others[1]}]",
+        "commas in a list": f"age: ['{others[0]},{first}', {others[1]}]",
+        "several of ours": f"age: [{others[0]}, {first}, {others[1]}, {second}]",
+        "groups": f"key_groups: [{_group(others[0], first)}, {_group(others[1], second)}]",
+        "threshold": (
+            f"shamir_threshold: 2\n    key_groups: [{_group(others[0])}, {_group(others[1], second)}, {_group(first)}]"
+        ),
+        "merge": f"key_groups: [{{merge: [{_group(others[0])}, {{merge: [{_group(first)}]}}], age: ['{others[1]}']}}]",
+        "ed25519": f"age: '{others[0]},{ssh[0]}'",
+        "rsa": f"age: ['{others[0]}', '{ssh[1]}']",
+        "ssh in groups": f"key_groups: [{_group(others[0], ssh[1])}, {_group(second)}]",
+        "plugin": f"age: ['{others[0]}', '{(world.folder / 'plugin-recipient').read_text()}']",
+        "nobody of ours": f"age: '{','.join(others)}'",
+        "too few parts": f"key_groups: [{_group(others[0])}, {_group(first)}]",
+    }
+
+
+@pytest.fixture(scope="module")
+def ssh_keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with two ssh keys without a passphrase."""
+    folder = tmp_path_factory.mktemp("ssh")
+    for kind in ("ed25519", "rsa"):
+        command = ["ssh-keygen", "-q", "-t", kind, "-N", "", "-C", "me at home", "-f", str(folder / f"id_{kind}")]
+        subprocess.run(command, check=True)
+    return folder
+
+
+@pytest.fixture
+def holder(world: World, ssh_keys: Path) -> World:
+    """Return the world with ssh keys, an age plugin, and whoever holds all of it."""
+    shutil.copytree(ssh_keys, world.folder, dirs_exist_ok=True)
+    (world.folder / "plugin-recipient").write_text(plugin.install(world.folder / "bin"))
+    return world
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        *("ours last", "ours in the middle", "commas in a list", "several of ours", "groups", "threshold", "merge"),
+        *("ed25519", "rsa", "ssh in groups", "plugin", "nobody of ours", "too few parts"),
+    ],
+)
+def test_we_open_what_sops_itself_opens(holder: World, kind: str) -> None:
+    """A plain `sops decrypt` with the same identities is the judge."""
+    (home := holder.folder / "home" / ".ssh").mkdir(parents=True)
+    for name in ("id_ed25519", "id_rsa"):
+        shutil.copy(holder.folder / name, home)
+    file = holder.folder / "keys"
+    held = [holder.identities[name][0].reveal() for name in ("renew", "deploy")]
+    file.write_bytes(b"".join([*held, plugin.IDENTITY.encode()]))
+    environ = {
+        "PATH": f"{holder.folder / 'bin'}:{os.environ['PATH']}",
+        "HOME": str(home.parent),
+        "SOPS_AGE_KEY_FILE": str(file),
+    }
+    sops = Sops(f"creation_rules:\n  - path_regex: .sops$\n    {_rules(holder)[kind]}\n", environ=environ)
+    document = sops.encrypt(SERVICE_KEY, KEY)
+    (holder.folder / "document.sops").write_bytes(document)
+    command = [sops.program, "decrypt", str(holder.folder / "document.sops")]
+    judged = subprocess.run(command, env=environ, capture_output=True, check=False)
+    try:
+        opened = sops.decrypt(SERVICE_KEY, document).reveal()
+    except NoIdentity:
+        opened = b""
+
+    assert judged.stdout == opened
+    assert (judged.returncode == 0) == (kind not in {"nobody of ours", "too few parts"})
+
+
+def test_identities_of_all_places_count_together(world: World) -> None:
+    """Three parts: one by a file of ours, one by a named file, one by a variable with several words on a line."""
+    (renew, deploy, person) = (world.identities[name][1] for name in ("renew", "deploy", "person"))
+    groups = f"[{_group(renew)}, {_group(deploy)}, {_group(person)}]"
+    given = world.identities["renew"][0].reveal().decode().splitlines()[1]
+    (world.folder / "named").write_bytes(world.identities["person"][0].reveal().replace(b"\n", b"\r\n"))
+    sops = world.sops("deploy", SOPS_AGE_KEY=f"{given} {given}", SOPS_AGE_KEY_FILE=str(world.folder / "named"))
+    sops._config = f"creation_rules: [{{path_regex: .sops$, shamir_threshold: 3, key_groups: {groups}}}]"
+
+    assert KEY.reveal() == sops.decrypt(SERVICE_KEY, sops.encrypt(SERVICE_KEY, KEY)).reveal()
+
+
+def test_a_named_file_that_can_be_read_once_opens_every_document(world: World) -> None:
+    """`SOPS_AGE_KEY_FILE=<(vault read ...) sops decrypt` is usual: it is read once and kept."""
+    document = world.sops().encrypt(SERVICE_KEY, KEY)
+    read, write = os.pipe()
+    os.write(write, world.identities["person"][0].reveal())
+    os.close(write)
+    sops = world.sops(SOPS_AGE_KEY_FILE=f"/dev/fd/{read}")
+    opened = sops.decrypt_many([(SERVICE_KEY, document)] * 3)
+    os.close(read)
+
+    assert [KEY.reveal()] * 3 == [secret.reveal() for secret in opened if isinstance(secret, Secret)]
+
+
+@pytest.mark.parametrize("content", [b"not an identity\n", b"AGE-SECRET-KEY-1BROKEN\n"], ids=["words", "broken"])
+def test_a_fault_in_one_identity_file_is_passed_on(world: World, content: bytes) -> None:
+    """sops says what it could not read; nothing secret is in the message."""
+    (world.folder / "odd").write_bytes(content)
+    document = world.sops().encrypt(SERVICE_KEY, KEY)
+
+    with pytest.raises(NoIdentity, match="failed to parse 'SOPS_AGE_KEY_FILE' age identities") as caught:
+        world.sops(SOPS_AGE_KEY_FILE=str(world.folder / "odd")).decrypt(SERVICE_KEY, document)
+
+    assert "BROKEN" not in caught.value.render()
+
+
+def test_a_file_that_is_no_identity_takes_nothing_from_ours(world: World) -> None:
+    """sops refuses a whole file for one bad line, so that file is tried by itself."""
+    (world.folder / "odd").write_bytes(b"not an identity\n")
+    document = world.sops().encrypt(SERVICE_KEY, KEY)
+
+    opened = world.sops("deploy", SOPS_AGE_KEY_FILE=str(world.folder / "odd")).decrypt(SERVICE_KEY, document)
+
+    assert KEY.reveal() == opened.reveal()
+
+
+def test_a_missing_plugin_is_named(holder: World) -> None:
+    """Which program is missing is what a person needs to know."""
+    (holder.folder / "keys").write_text(plugin.IDENTITY)
+    recipient = (holder.folder / "plugin-recipient").read_text()
+    there = {"PATH": f"{holder.folder / 'bin'}:{os.environ['PATH']}", "HOME": str(holder.folder)}
+    config = f"creation_rules: [{{age: '{recipient}'}}]"
+    document = Sops(config, environ=there).encrypt(SERVICE_KEY, KEY)
+    without = {**there, "PATH": os.environ["PATH"], "SOPS_AGE_KEY_FILE": str(holder.folder / "keys")}
+
+    with pytest.raises(NoIdentity, match="age-plugin-test"):
+        Sops(config, environ=without).decrypt(SERVICE_KEY, document)
+
+
+def test_recipients_of_the_environment_do_not_replace_those_of_the_rules(world: World) -> None:
+    """sops lets SOPS_AGE_RECIPIENTS come before `.sops.yaml`; what we store follows the reviewed file."""
+    document = world.sops(SOPS_AGE_RECIPIENTS=make_identity()[1]).encrypt(SERVICE_KEY, KEY)
+
+    assert KEY.reveal() == world.sops("deploy").decrypt(SERVICE_KEY, document).reveal()
 
 
 @pytest.mark.parametrize(
