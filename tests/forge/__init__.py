@@ -1,0 +1,1 @@
+"""Beliefs about forges, tried against any real one."""
