@@ -61,6 +61,20 @@ def fetch() -> Decorator:
     return click.option("--fetch", is_flag=True, help="Fetch from the remote first; else state is as last fetched.")
 
 
+def starttls() -> Decorator:
+    """Take *starttls*: the protocol that is spoken before TLS at a port, null where the port's usual one is right."""
+    return click.option(
+        "--starttls",
+        metavar="PROTOCOL",
+        help="smtp, imap, pop3, ldap, xmpp or none before TLS; by default what is usual for the port.",
+    )
+
+
+def server_name() -> Decorator:
+    """Take *server_name*: the name a port is asked by (SNI), null for the host itself."""
+    return click.option("--name", "server_name", metavar="HOST", help="Ask a port by this name (SNI).")
+
+
 def plan_digest() -> Decorator:
     """Take *plan_digest*, `sha256:...` or null: apply that plan and no other."""
     return click.option(

@@ -5,6 +5,7 @@ A certificate is looked at before its generation counts as issued, and again whe
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import ipaddress
 import re
@@ -70,6 +71,13 @@ def certificate_der(pem: bytes) -> bytes:
     return _load(pem).public_bytes(Encoding.DER)
 
 
+def pem_of(der: bytes) -> bytes:
+    """Return a certificate in PEM, whether or not it can be read further (RFC 7468 section 5)."""
+    body = base64.encodebytes(der).replace(b"\n", b"")
+    lines = [body[start : start + 64] for start in range(0, len(body), 64)]
+    return b"\n".join([b"-----BEGIN CERTIFICATE-----", *lines, b"-----END CERTIFICATE-----", b""])
+
+
 def certificate_spki(pem: bytes) -> bytes:
     """Return the DER form of a certificate's public key: selector 1."""
     return _load(pem).public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
@@ -127,10 +135,10 @@ def leaf_faults(
     It is no CA's, is for serverAuth where *purposes* have that, and is valid for *lives* (at least, at most), if given.
     """
     leaf, found = _load(cert), []
-    constraints, usage = _extension(leaf, x509.BasicConstraints), _extension(leaf, x509.KeyUsage)
+    constraints, usage = extension(leaf, x509.BasicConstraints), extension(leaf, x509.KeyUsage)
     if (constraints is not None and constraints.ca) or (usage is not None and usage.key_cert_sign):
         found.append("the certificate is a CA's, which could sign others")
-    extended = _extension(leaf, x509.ExtendedKeyUsage)
+    extended = extension(leaf, x509.ExtendedKeyUsage)
     if "serverAuth" in purposes and (extended is None or ExtendedKeyUsageOID.SERVER_AUTH not in extended):
         found.append("the certificate is not for servers (serverAuth)")
     life = leaf.not_valid_after_utc - leaf.not_valid_before_utc + timedelta(seconds=1)
@@ -192,7 +200,7 @@ def _load(pem: bytes) -> x509.Certificate:
 
 
 def _facts(cert: x509.Certificate) -> CertificateFacts:
-    constraints = _extension(cert, x509.BasicConstraints)
+    constraints = extension(cert, x509.BasicConstraints)
     spki = cert.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     return CertificateFacts(
         subject=cert.subject.rfc4514_string(),
@@ -200,7 +208,7 @@ def _facts(cert: x509.Certificate) -> CertificateFacts:
         serial=f"{cert.serial_number:x}",
         not_before=cert.not_valid_before_utc,
         not_after=cert.not_valid_after_utc,
-        sans=_names(_extension(cert, x509.SubjectAlternativeName)),
+        sans=_names(extension(cert, x509.SubjectAlternativeName)),
         cert_sha256=hashlib.sha256(cert.public_bytes(Encoding.DER)).hexdigest(),
         spki_sha256=hashlib.sha256(spki).hexdigest(),
         is_ca=constraints is not None and constraints.ca,
@@ -209,7 +217,8 @@ def _facts(cert: x509.Certificate) -> CertificateFacts:
     )
 
 
-def _extension(cert: x509.Certificate, kind: type[_Extension]) -> _Extension | None:
+def extension(cert: x509.Certificate, kind: type[_Extension]) -> _Extension | None:
+    """Return the extension of *kind*; null when the certificate has none."""
     try:
         return cert.extensions.get_extension_for_class(kind).value
     except x509.ExtensionNotFound:

@@ -109,6 +109,18 @@ def leaf_certificate(
         raise NoSuchKeyError(f"it has no {key_type} certificate") from refusal
 
 
+def presented_chain(connect: Callable[[], Channel], starttls: str | None, server_name: str) -> tuple[bytes, ...]:
+    """Return every certificate (DER) that the port which *connect* opens shows, the leaf first, as it shows them.
+
+    PeerError when it does not speak as it should, OSError when a connection breaks or its time is up.
+    """
+    with contextlib.closing(connect()) as channel:
+        _greet(channel, starttls, server_name)
+        session = _OpenSslSession(server_name.rstrip("."), None)
+        _shake_hands(session, channel)
+        return session.chain()
+
+
 class SocketChannel:
     """A TCP connection with one deadline for all of it."""
 
@@ -158,19 +170,23 @@ def _ask_once(
 def _certificate(connect: Callable[[], Channel], starttls: str | None, server_name: str, key_type: str | None) -> bytes:
     """Return the leaf certificate that one new connection shows."""
     with contextlib.closing(connect()) as channel:
-        if starttls is not None:
-            if starttls not in DIALOGUES:
-                raise PeerError(
-                    f"verification by '{starttls}' is not known", hint=f"one of: {', '.join(sorted(DIALOGUES))}"
-                )
-            DIALOGUES[starttls](channel, CLIENT_NAME, server_name)
+        _greet(channel, starttls, server_name)
         name = server_name.rstrip(".")
-        session = _AnyKeySession(name) if key_type is None else _OneKeySession(name, key_type)
+        session = _AnyKeySession(name) if key_type is None else _OpenSslSession(name, key_type)
         _shake_hands(session, channel)
         certificate = session.certificate()
     if certificate is None:
         raise PeerError("the server showed no certificate")
     return certificate
+
+
+def _greet(channel: Channel, starttls: str | None, server_name: str) -> None:
+    """Speak *starttls* up to the point where TLS begins."""
+    if starttls is None:
+        return
+    if starttls not in DIALOGUES:
+        raise PeerError(f"verification by '{starttls}' is not known", hint=f"one of: {', '.join(sorted(DIALOGUES))}")
+    DIALOGUES[starttls](channel, CLIENT_NAME, server_name)
 
 
 class _Session(Protocol):
@@ -220,16 +236,20 @@ class _AnyKeySession:
         return self._tls.getpeercert(binary_form=True)
 
 
-class _OneKeySession:
-    """Takes one type of key only. Python's `ssl` cannot say so in TLS 1.3, where only signature algorithms decide."""
+class _OpenSslSession:
+    """Takes one type of key only (null: any), and tells the whole chain.
 
-    def __init__(self, server_name: str, key_type: str) -> None:
+    Python's `ssl` can do neither: in TLS 1.3 only signature algorithms decide, and the chain is not to be had.
+    """
+
+    def __init__(self, server_name: str, key_type: str | None) -> None:
         from OpenSSL import SSL
 
         context = SSL.Context(SSL.TLS_CLIENT_METHOD)
         context.set_verify(SSL.VERIFY_NONE)
-        context.set_cipher_list(_SUITES[key_type].encode())
-        _limit_signatures(context, _SIGNATURES[key_type])
+        context.set_cipher_list((_SUITES[key_type] if key_type else "ALL:@SECLEVEL=0").encode())
+        if key_type is not None:
+            _limit_signatures(context, _SIGNATURES[key_type])
         self._tls = SSL.Connection(context, None)
         self._tls.set_connect_state()
         if server_name and not is_address(server_name):
@@ -263,6 +283,12 @@ class _OneKeySession:
 
         shown = self._tls.get_peer_certificate(as_cryptography=True)
         return None if shown is None else shown.public_bytes(Encoding.DER)
+
+    def chain(self) -> tuple[bytes, ...]:
+        from cryptography.hazmat.primitives.serialization import Encoding
+
+        shown = self._tls.get_peer_cert_chain(as_cryptography=True) or ()
+        return tuple(each.public_bytes(Encoding.DER) for each in shown)
 
 
 def _limit_signatures(context: SSL.Context, algorithms: str) -> None:
