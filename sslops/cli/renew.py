@@ -60,6 +60,12 @@ def command(
         message = "a forced renewal in a job needs a reason"
         raise UsageError(message, hint="the form's field 'reason', or --reason TEXT")
 
+    if reason and not (force or new_key or reuse_key or staging or new_accounts or asked.request.targets):
+        message = "a reason was given for nothing: no target, and none of --force, --new-key, --reuse-key and --staging"
+        raise UsageError(
+            message, hint='a dispatch by API sets a box by "true", on Forgejo before 14 by "on"; docs/ci.md'
+        )
+
     def wanted(site: Site) -> RenewOptions:
         return site.renew_options(
             force=force,

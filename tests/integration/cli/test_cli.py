@@ -274,3 +274,24 @@ def test_a_job_has_no_author(tmp_path: Path) -> None:
 def test_the_command_is_named_sslops() -> None:
     """click shows this name in usage lines."""
     assert "Certificates as reviewed commits" in (command.help or "")
+
+
+@pytest.mark.parametrize("set_by", ["on", "true", "1", "True"])
+def test_a_box_of_a_form_counts_however_a_forge_sends_it(monkeypatch: pytest.MonkeyPatch, set_by: str) -> None:
+    """The form of an old Forgejo sends `on`, an API `true`; without a reason the job is refused, so it was read."""
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    monkeypatch.setenv("SSLOPS_RENEW_FORCE", set_by)
+    done = sslops("renew")
+
+    assert (ExitCode.USAGE, True) == (done.returncode, "a forced renewal in a job needs a reason" in done.stderr)
+
+
+def test_a_reason_for_nothing_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a forge makes of a box that it did not understand: a dispatch that would do nothing, and be green."""
+    monkeypatch.setenv("SSLOPS_RENEW_FORCE", "false")
+    monkeypatch.setenv("SSLOPS_RENEW_REASON", "the key was on a laptop")
+    done = sslops("renew", "--apply")
+
+    assert ExitCode.USAGE == done.returncode
+    assert "a reason was given for nothing" in done.stderr
+    assert 'on Forgejo before 14 by "on"' in done.stderr
