@@ -15,6 +15,7 @@ from sslops.errors import ExitCode, Faults, UsageError
 from sslops.inventory import validation as schemas
 from sslops.inventory.files import read_folder
 from sslops.inventory.loading import load
+from sslops.inventory.remarks import remarks
 from sslops.report.text import as_code, count, for_markdown
 
 if TYPE_CHECKING:
@@ -34,7 +35,8 @@ _JUNIT = "Write the faults to FILE as JUnit, for a forge that shows tests."
 def command(*, as_json: bool, report: Path | None) -> ExitCode:
     """Check `inventory/` and `state/` as the working tree has them: every fault at once, each with its place.
 
-    Exit 0 when there is none, 1 otherwise. Nothing is fetched, and no server is asked.
+    Exit 0 when there is none, 1 otherwise. What is sound and may be a slip is a note, and no fault. Nothing is
+    fetched, and no server is asked.
     """
     session = current()
     try:
@@ -50,7 +52,10 @@ def command(*, as_json: bool, report: Path | None) -> ExitCode:
     session.summarise(f"**sslops check**: {_sound(inventory)}")
     for name in schemas.stale(session.folder):
         session.say(f"'{name}' is of another release of sslops; sslops schema --write {schemas.IN_INVENTORY}")
-    session.show(_as_json((), inventory) if as_json else _sound(inventory))
+    notes = remarks(inventory, read_folder(session.folder))
+    for note in () if as_json else notes:
+        session.say(f"sslops: note: {note.what}\n  at {note.where}")
+    session.show(_as_json((), inventory, notes) if as_json else _sound(inventory))
     return ExitCode.DONE
 
 
@@ -94,9 +99,12 @@ def _sound(inventory: Inventory) -> str:
     return f"sound: {services} in {groups}, {count(len(hosts), 'server')}"
 
 
-def _as_json(faults: Sequence[SslopsError], inventory: Inventory | None = None) -> str:
+def _as_json(
+    faults: Sequence[SslopsError], inventory: Inventory | None = None, notes: Sequence[SslopsError] = ()
+) -> str:
     services = None if inventory is None else len(inventory.services)
-    return json.dumps({"faults": [_fault(fault) for fault in faults], "services": services}, indent=2)
+    found = {"faults": [_fault(fault) for fault in faults], "notes": [_fault(note) for note in notes]}
+    return json.dumps(found | {"services": services}, indent=2)
 
 
 def _fault(fault: SslopsError) -> dict[str, Any]:

@@ -191,15 +191,14 @@ def dns(plain: Plain | None) -> DnsSettings | None:
     if plain is None:
         return None
     where = plain["repo"]
-    command = plain.get("restart_cmd")
     return DnsSettings(
         url=where["url"],
         branch=where.get("branch", "main"),
-        tlsa_dirs=tuple(plain["tlsa_dirs"]),
+        tlsa_dirs=tuple(map(names.folder, plain["tlsa_dirs"])),
         merge=_merge(plain, where, ("acme", "tlsa")),
-        restart_cmd=() if command is None else names.words(command),
+        restart_cmd=next(iter(names.commands(plain.get("restart_cmd"))), ()),
         validator=names.endpoint(plain["validator"]) if plain.get("validator") else None,
-        **said(plain, ("acme_dir",)),
+        acme_dir=names.folder(plain["acme_dir"]) if plain.get("acme_dir") is not None else None,
         **said(where, ("forge", "project", "forge_url")),
     )
 
@@ -242,14 +241,13 @@ def consent(plain: Plain) -> Consent:
 
 def _class(name: str, servers: Plain, hosts: Mapping[str, Host], known: tuple[ServiceId, ...]) -> ServerClass:
     plain = servers[name]
-    commands = plain.get("restart_cmd") or ()
     mine = sorted(mentions({name: plain}), key=lambda mention: mention.host)
     serves = plain.get("serves")
     return ServerClass(
         name=name,
         hosts=tuple(_with_verify(hosts[mention.host], mention.verify) for mention in mine),
         files=_files(plain.get("files")),
-        restart_cmd=tuple(map(names.words, [commands] if isinstance(commands, str) else commands)),
+        restart_cmd=names.commands(plain.get("restart_cmd")),
         svc_depends=_svc_depends(plain.get("svc_depends"), known),
         depends=tuple(plain.get("depends", ())),
         serves=name != COPIES_ONLY_CLASS if serves is None else serves,

@@ -35,6 +35,10 @@ _LARGEST_BYTES = 4_000_000
 _LIBYAML_TOO_DEEP = "exceeded maximum nesting depth"
 """What newer versions of libyaml say of a nest that is far deeper than ours may be."""
 _DEEPEST = 32
+_CONFLICT, _RESOLVE = "a merge-conflict marker", "take one of the two sides, and remove the three marker lines"
+_MARKER, _MIDDLE = re.compile(rb"^(?:<{7}|>{7}|\|{7})(?: |\r?$)", re.MULTILINE), b"======="
+_NO_SPACE = re.compile(r"\s*(?:- +)?(?P<key>[A-Za-z_][A-Za-z0-9_-]*):(?P<value>[^\s:/].*)")
+_SHOWN = 40
 _DECIMAL = re.compile(r"[-+]?(0|[1-9][0-9]*)\Z")
 _FLOAT = re.compile(r"[-+]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]+)?\Z")
 # YAML 1.1 reads `NO` as a boolean and 0640 as an octal number; editors, which read YAML 1.2, do not. Nor do we.
@@ -79,7 +83,11 @@ def read(file: str, raw: bytes) -> Document:
         raise Faults([_syntax_fault(file, raw, error)]) from error
     if not isinstance(root, yaml.MappingNode):
         message = f"'{file}' holds no table of keys and values"
-        raise Faults([InventoryError(message, where=Location(file, 1, 1), hint="write it as 'key: value' lines")])
+        where, hint = _without_space(file, raw, 1, forward=True) or (
+            Location(file, 1, 1),
+            "write it as 'key: value' lines",
+        )
+        raise Faults([InventoryError(message, where=where, hint=hint)])
     faults: list[InventoryError] = []
     plain = _table(file, root, faults, 0)
     if faults:
@@ -108,10 +116,40 @@ def _refuse_hostile(file: str, raw: bytes) -> None:
     except UnicodeDecodeError as error:
         where = _byte_location(file, raw, error.start)
         raise Faults([InventoryError(f"'{file}' is not UTF-8", where=where, hint="save it as UTF-8")]) from error
+    conflicts = [InventoryError(_CONFLICT, where=where, hint=_RESOLVE) for where in _conflicts(file, raw)]
+    if conflicts:
+        raise Faults(conflicts)
     if len(raw) > _SMALL_BYTES or b"&" in raw or b"*" in raw:
         faults = list(_hostile_events(file, raw))
         if faults:
             raise Faults(faults)
+
+
+def _conflicts(file: str, raw: bytes) -> Iterator[Location]:
+    """Yield the lines that git left in a file which two sides changed; YAML may read them as part of a text."""
+    if _MARKER.search(raw) is None:
+        return
+    for number, line in enumerate(raw.split(b"\n"), 1):
+        if _MARKER.match(line) or line.rstrip() == _MIDDLE:
+            yield Location(file, number, 1)
+
+
+def _without_space(file: str, raw: bytes, line: int, *, forward: bool = False) -> tuple[Location, str] | None:
+    """Return where a `key:value` stands that lacks its space, and what helps; null where none is near *line*.
+
+    YAML takes it for a text, which goes on in the next line, so it stands there or above (*forward*: anywhere below).
+    """
+    lines = raw.decode(errors="replace").split("\n")
+    numbers = range(line, len(lines) + 1) if forward else range(line, 0, -1)
+    for number in numbers:
+        text = lines[number - 1] if number <= len(lines) else ""
+        found = _NO_SPACE.match(text)
+        if found is not None:
+            hint = f"a space belongs after ':', as in '{found['key']}: {found['value'].strip()[:_SHOWN]}'"
+            return Location(file, number, found.start("key") + 1), hint
+        if number != line and text.strip() and not text.lstrip().startswith("#"):
+            return None
+    return None
 
 
 def _hostile_events(file: str, raw: bytes) -> Iterator[InventoryError]:
@@ -162,6 +200,10 @@ def _table(file: str, node: Node, faults: list[InventoryError], depth: int) -> P
     for key, value in node.value:
         if not isinstance(key, yaml.ScalarNode):
             faults.append(InventoryError("a key that is not text", where=_location(file, key.start_mark)))
+        elif key.tag == f"{_TAG}merge":
+            hint = "write the keys of the other table out here"
+            where = _location(file, key.start_mark)
+            faults.append(InventoryError(f"merge key {key.value!r} in the inventory", where=where, hint=hint))
         elif key.value in plain:
             faults.append(
                 InventoryError(
@@ -238,6 +280,8 @@ def _syntax_fault(file: str, raw: bytes, error: yaml.YAMLError) -> InventoryErro
         lines = raw.decode(errors="replace").split("\n")
         line = lines[where.line - 1] if where.line <= len(lines) else ""
         hint = "indent with spaces, never tabs" if "\t" in line[: where.column] else None
+        if hint is None:
+            where, hint = _without_space(file, raw, where.line) or (where, None)
         return InventoryError(f"not YAML: {error.problem or error.context}", where=where, hint=hint)
     position = getattr(error, "position", None)
     offset = position if isinstance(position, int) else 0
@@ -262,11 +306,15 @@ class Complaint:
 
 
 def unreadable(file: str, path: KeyPath, value: Any, reader: Callable[[Any], object]) -> Iterator[Complaint]:  # noqa: ANN401
-    """Yield the complaint that *reader* refuses *value* (with a ValueError that says why); none for null."""
+    """Yield the complaint that *reader* refuses *value*; none for null.
+
+    It does so with a ValueError that says why, and whose note, if it has one, says what helps.
+    """
     if value is None:
         return
     try:
         reader(value)
     except ValueError as error:
         key = next(step for step in reversed(path) if isinstance(step, str))
-        yield Complaint(file, path, f"'{key}' cannot be {value!r}: {error}")
+        hint = next(iter(getattr(error, "__notes__", ())), None)
+        yield Complaint(file, path, f"'{key}' cannot be {value!r}: {error}", hint)

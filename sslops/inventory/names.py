@@ -12,8 +12,12 @@ import re
 import shlex
 import unicodedata
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from sslops.model.inventory import Endpoint
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 _LABEL_PATTERN = "[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 _HOST_LABEL = "[A-Za-z0-9](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9])?"
@@ -156,7 +160,11 @@ def endpoint(text: str, default_port: int = 53) -> Endpoint:
 
 
 def words(command: str) -> tuple[str, ...]:
-    """Split *command* like a shell would; ValueError when a quote is not closed or nothing is left."""
+    """Split *command* like a shell would; ValueError when a quote is not closed, nothing is left, or it needs a shell.
+
+    >>> words("/usr/bin/systemctl reload 'my unit'")
+    ('/usr/bin/systemctl', 'reload', 'my unit')
+    """
     try:
         parts = tuple(shlex.split(command))
     except ValueError as error:
@@ -168,7 +176,51 @@ def words(command: str) -> tuple[str, ...]:
     if parts[0].startswith("-"):
         message = "a program's name does not begin with '-'"
         raise ValueError(message)
+    shell = _shell_syntax(command)
+    if shell is None and _ASSIGNMENT.match(parts[0]):
+        shell = parts[0]
+    if shell is not None:
+        message = f"'{shell}' is for a shell, and none runs it"
+        refused = ValueError(message)
+        refused.add_note("a list of commands runs them one after the other; sh -c '...' runs a shell")
+        raise refused
     return parts
+
+
+def commands(written: str | list[str] | None) -> tuple[tuple[str, ...], ...]:
+    """Return the commands that one text or a list of texts holds, each split into words; an empty text is none."""
+    texts = [written] if isinstance(written, str) else written or []
+    return tuple(words(text) for text in texts if text.strip())
+
+
+def folder(text: str) -> str:
+    """Return a folder of a repository without a './' before it, '.' for its top; ValueError when it leads elsewhere."""
+    inner = text.removeprefix("./") if text != "." else text
+    if inner != "." and any(part in {".", "..", ".git"} for part in inner.split("/")):
+        message = "a part of it is '.', '..' or '.git'"
+        raise ValueError(message)
+    return inner
+
+
+def _shell_syntax(command: str) -> str | None:
+    """Return what of *command* only a shell would understand, outside of quotes and not escaped; null for nothing."""
+    found = _SHELL.search(_QUOTED.sub(lambda quoted: "x" * len(quoted[0]), command))
+    return None if found is None else found[0]
+
+
+_QUOTED = re.compile(r"""'[^']*'|"(?:[^"\\]|\\.)*"|\\.""")
+_SHELL = re.compile(r"&&|\|\||>>|<<|[;&|<>`]|\$[A-Za-z_{(]")
+_ASSIGNMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*=")
+
+
+def is_below(name: str, groups: Iterable[str]) -> bool:
+    """Whether *name*, a wildcard or not, is one of the apexes *groups*, or below one.
+
+    >>> is_below("*.example.com", ["example.com"]), is_below("badexample.com", ["example.com"])
+    (True, False)
+    """
+    bare = name.lower().removeprefix("*.")
+    return any(bare == group or bare.endswith(f".{group}") for group in groups)
 
 
 def moment(text: str) -> datetime:

@@ -11,8 +11,10 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from sslops.inventory.ca_policy import acme_policy, lets_encrypt_policy
 from sslops.inventory.document import Complaint
 from sslops.inventory.files import CAS_FILE, SETTINGS_FILE
+from sslops.inventory.names import is_below
 from sslops.inventory.service_faults import SELF, SMTP_PORT
 from sslops.inventory.settings_faults import ANY, mentions
 from sslops.model.inventory import DEFAULT_PROFILE, LETS_ENCRYPT, LETS_ENCRYPT_STAGING
@@ -142,6 +144,9 @@ def acme_complaints(found: Found, cas: Plain) -> Iterator[Complaint]:
             yield from _proof(name, entry, settings)
         for document in users.get(name, ()):
             yield from _name_faults(name, entry, document)
+            yield from acme_policy(document)
+            if _is_lets_encrypt(entry):
+                yield from lets_encrypt_policy(document, _profile(entry))
 
 
 def _own_ca_entry(name: str, entry: Plain) -> Iterator[Complaint]:
@@ -266,13 +271,15 @@ def _settings_names(found: Found, settings: Plain) -> Iterator[Complaint]:
     hosts = {mention.host for mention in mentions(settings.get("servers", {}))}
     for place, (host, _) in enumerate(settings.get("globals", {}).get("post_copy_cmd", ())):
         if host not in hosts:
-            yield Complaint(SETTINGS_FILE, ("globals", "post_copy_cmd", place, 0), f"there is no host '{host}'")
+            hint = f"hosts of 'servers': {', '.join(sorted(hosts)) or 'none'}"
+            yield Complaint(SETTINGS_FILE, ("globals", "post_copy_cmd", place, 0), f"there is no host '{host}'", hint)
     members = {domain: names for domain, names in found.members().items() if domain != CA_GROUP}
     for name, table in settings.get("servers", {}).items():
         for place, pair in enumerate(table.get("svc_depends") or ()):
             yield from _pair(members, groups, ("servers", name, "svc_depends", place), pair)
     if settings.get("dns") is None:
         yield from _dane_without_dns(found)
+    yield from _dane_outside(found, groups)
 
 
 def _pair(members: dict[str, set[str]], groups: set[str], path: KeyPath, pair: list[Any]) -> Iterator[Complaint]:
@@ -288,6 +295,21 @@ def _pair(members: dict[str, set[str]], groups: set[str], path: KeyPath, pair: l
             if name not in names:
                 where = "any group" if group in ANY else f"group '{group}'"
                 yield Complaint(SETTINGS_FILE, (*path, 1, place), f"there is no service '{name}' in {where}")
+
+
+def _dane_outside(found: Found, groups: set[str]) -> Iterator[Complaint]:
+    """A name of the certificate that owns records lies in a zone of ours, or nobody could publish them."""
+    apexes = groups - {CA_GROUP}
+    for document in found.services.values():
+        entries = document.plain.get("dane_tls") or ()
+        if not any((entry[5:] or ["MX" if entry[0] == SMTP_PORT else "SANS"])[0] == "SANS" for entry in entries):
+            continue
+        for place, san in enumerate(document.plain.get("x509", {}).get("sans") or ()):
+            if san.startswith("*.") or is_address(san) or is_below(san, apexes):
+                continue
+            what = f"no TLSA record can be published for '{san}', which is below no group"
+            hint = f"take it out, or add its apex to 'groups' in {SETTINGS_FILE}"
+            yield Complaint(document.file, ("x509", "sans", place), what, hint)
 
 
 def _dane_without_dns(found: Found) -> Iterator[Complaint]:

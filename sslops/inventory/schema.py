@@ -64,7 +64,7 @@ else:
 Knots = dict[Annotated[str, Field(pattern=patterns.DAYS)], Annotated[float, Field(ge=-36500, le=36500)]]
 
 Commands = Annotated[
-    Annotated[Words, Tag(TEXT)] | Annotated[list[Words], Field(min_length=1), Tag(LIST)],
+    Annotated[Line, Tag(TEXT)] | Annotated[list[Line], Tag(LIST)],
     either("a command or a list of commands"),
 ]
 
@@ -235,13 +235,15 @@ class Dns(Table):
     """A validating resolver, as `192.0.2.53`: names with DANE must be signed as it sees
     them (AD bit), and nothing is ordered from ACME servers for names whose signatures it finds broken."""
     tlsa_dirs: Annotated[list[Relative], Field(min_length=1)]
-    """The folders that get `tlsa.<apex>`."""
+    """The folders of the DNS repository that get `tlsa.<apex>`; `.` is its top."""
     acme_dir: Relative | None = None
-    """The folder that gets `acme-challenge.<apex>`."""
+    """The folder of the DNS repository that gets `acme-challenge.<apex>`; `.` is its top."""
     merge: DnsMerge | None = None
     """Who merges."""
-    restart_cmd: Words | None = None
-    """Run here after a publish."""
+    restart_cmd: Line | None = None
+    """Run here after a publish; an empty one is none."""
+    depends: list[Literal["dns"]] | None = None
+    """ssl-mgr's word for when `restart_cmd` runs. It may stay and changes nothing: it runs after every publish."""
 
 
 class VerifyTable(Table):
@@ -298,7 +300,8 @@ class ServerClassTable(Table):
     files: FilesTable | None = None
     """Owner and mode of the files."""
     restart_cmd: Commands | None = None
-    """Run there once after all files are in place; split into words like a shell would, run without one."""
+    """Run there once after all files are in place; split into words like a shell would, run without one. An empty
+    one is none."""
     svc_depends: (
         Annotated[
             list[tuple[AnyOrDomain, ServiceNames]],

@@ -185,12 +185,12 @@ def _dns(file: str, dns: Plain) -> Iterator[Complaint]:
     if _PASSWORD.search(repo["url"]):
         hint = "give it to git's credential helper, or to the job"
         yield Complaint(file, (*path, "url"), "a password in a URL", hint)
-    yield from unreadable(file, ("dns", "acme_dir"), dns.get("acme_dir"), _inside)
+    yield from unreadable(file, ("dns", "acme_dir"), dns.get("acme_dir"), names.folder)
     yield from unreadable(file, ("dns", "validator"), dns.get("validator"), names.endpoint)
     yield from _twice(file, ("dns", "tlsa_dirs"), dns["tlsa_dirs"])
     for place, folder in enumerate(dns["tlsa_dirs"]):
-        yield from unreadable(file, ("dns", "tlsa_dirs", place), folder, _inside)
-    yield from unreadable(file, ("dns", "restart_cmd"), dns.get("restart_cmd"), names.words)
+        yield from unreadable(file, ("dns", "tlsa_dirs", place), folder, names.folder)
+    yield from unreadable(file, ("dns", "restart_cmd"), dns.get("restart_cmd"), names.commands)
 
 
 def _servers(file: str, plain: Plain) -> Iterator[Complaint]:
@@ -207,7 +207,7 @@ def _servers(file: str, plain: Plain) -> Iterator[Complaint]:
         commands = table.get("restart_cmd") or []
         for place, command in enumerate([commands] if isinstance(commands, str) else commands):
             inner = () if isinstance(commands, str) else (place,)
-            yield from unreadable(file, (*path, "restart_cmd", *inner), command, names.words)
+            yield from unreadable(file, (*path, "restart_cmd", *inner), command, names.commands)
 
 
 def _inside(folder: str) -> str:

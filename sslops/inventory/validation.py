@@ -272,26 +272,90 @@ def complaints(document: Document, name: str) -> tuple[Complaint, ...]:
 
 
 def _complaint(document: Document, name: str, found: ErrorDetails) -> Complaint:
-    path = _path(found)
+    path = _path(found, document.plain)
     key = str(path[-1]) if path else document.file
     kind = found["type"]
     if kind == "extra_forbidden":
         known = _known(name, path[:-1])
-        hint = _nearest(key, known) or f"keys here: {', '.join(known)}"
+        hint = _spaced(key, known) or _new_way(key, path, known) or _nearest(key, known)
+        hint = hint or f"keys here: {', '.join(known)}"
         return Complaint(document.file, path, f"unknown key '{_short(key)}'", hint, at_key=True)
     if kind == "missing" and isinstance(path[-1], int):
         return Complaint(document.file, path[:-1], f"an entry of '{_title(path)}' has too few values")
     if kind == "missing":
-        return Complaint(document.file, path, f"key '{key}' is missing")
+        return Complaint(document.file, path, f"key '{key}' is missing", _MISSING.get(path))
     if found["loc"] and found["loc"][-1] == "[key]":
         return Complaint(document.file, path, f"key '{_short(key)}' is not {_rule(found)}", at_key=True)
     what = f"'{_short(_title(path))}' must be {_rule(found)}, not {_shown(found['input'])}"
-    return Complaint(document.file, path, what, _word(found))
+    hint = _spaced(found["input"], _known(name, path)) or _value_hint(key, path, found["input"]) or _word(found)
+    return Complaint(document.file, path, what, hint)
 
 
-def _path(found: ErrorDetails) -> KeyPath:
-    """Return the place without the names of the alternatives that pydantic tried."""
-    return tuple(step for step in found["loc"] if not (isinstance(step, str) and step[0:1] in {"<", "["}))
+def _path(found: ErrorDetails, plain: object) -> KeyPath:
+    """Return the place without the names of the alternatives that pydantic tried, unless the file has such a key."""
+    path: list[str | int] = []
+    for step in found["loc"]:
+        is_there = isinstance(plain, dict) and step in plain
+        if not is_there and isinstance(step, str) and step[:1] in {"<", "["}:
+            continue
+        path.append(step)
+        in_list = isinstance(plain, list) and isinstance(step, int) and step < len(plain)
+        plain = plain[step] if is_there or in_list else None  # type: ignore[index]
+    return tuple(path)
+
+
+def _spaced(written: object, known: list[str]) -> str | None:
+    """Return what helps where *written* is a key that is known here, and its value, without the space between them."""
+    key, colon, value = written.partition(":") if isinstance(written, str) else ("", "", "")
+    if key not in known or not colon:
+        return None
+    return f"a space belongs after ':', as in '{key}: {_short(value.strip(), 40)}'"
+
+
+_FORMER_CLASSES = frozenset({"smtp", "imap", "web", "other"})
+_FORMER_KEYS = {
+    "verb": "leave it out: stderr tells what is done",
+    "logdir": "leave it out: stderr and git's history are the log",
+    "sslm_auth_hook": "leave it out: sslops shows challenges itself (dns.acme_dir, or server_dir)",
+    "skip_prod_copy": "leave it out, and take hosts that get no files out of 'hosts'",
+    "preferred_acme_profile": "write 'ca_preferred_acme_profile' for that CA in inventory/cas.yaml",
+    "servers": "write 'hosts'",
+    "bits": "write 'rsa_bits'",
+    "KeyOpts": "write 'key_opts'",
+    "X509": "write 'x509'",
+    "CA": "write 'ca'",
+}
+"""Keys of ssl-mgr that are gone or have another name, and what is written in their place."""
+_FORMER_TARGET = re.compile(r"(?:renew_)?(target|rand_adj)_([0-9.]+)")
+_MISSING: Mapping[KeyPath, str] = {
+    ("dns", "repo"): 'repo: {url: "git@git.example.com:infra/dns.git"}, the git repository that holds the zone files',
+    ("dns", "tlsa_dirs"): "tlsa_dirs: [zones/include-tlsa], folders of the DNS repository",
+}
+
+
+def _new_way(key: str, path: KeyPath, known: list[str]) -> str | None:
+    """Return how an unknown key of ssl-mgr is written here; null for one that it does not have either."""
+    target = _FORMER_TARGET.fullmatch(key)
+    if target is not None:
+        return f"renew_info: {{{target[1]}: {{{target[2]}: ...}}}} below 'globals'"
+    if len(path) == 1 and key == "renew_info":
+        return "write it below 'globals', as renew_info: {target: {90: 30}}"
+    if len(path) == 1 and key in _FORMER_CLASSES and "servers" in known:
+        return f"write it below 'servers', with 'hosts': servers: {{{key}: {{hosts: [...]}}}}"
+    return _FORMER_KEYS.get(key)
+
+
+def _value_hint(key: str, path: KeyPath, value: object) -> str | None:
+    """Return what helps with a value of ssl-mgr that has another form here."""
+    where = path[-2] if path and isinstance(path[-1], int) else key
+    if where in {"acme_dir", "tlsa_dirs"} and isinstance(value, str) and value.startswith("/"):
+        name = value.rstrip("/").rpartition("/")[2]
+        return f"a folder of the DNS repository (dns.repo), as 'zones/{name}'; '.' is its top"
+    if where == "prod_cert_dir" and isinstance(value, str):
+        return "the folder on the servers, from '/' on, as '/etc/ssl-mgr/prod-certs'"
+    if where == "depends" and value in ("cert", "tlsa"):
+        return "a change of TLSA files is 'dns'; that of certificates is what 'svc_depends' says"
+    return None
 
 
 def _title(path: KeyPath) -> str:

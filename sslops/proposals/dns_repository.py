@@ -52,7 +52,7 @@ class DnsRepository:
 
     def paths(self, apex: str) -> tuple[str, ...]:
         """Return the include files of *apex*, one in each of the `tlsa_dirs`."""
-        return tuple(f"{folder}/tlsa.{apex}" for folder in self.tlsa_dirs)
+        return tuple(_inside(folder, f"tlsa.{apex}") for folder in self.tlsa_dirs)
 
     def apex(self, apex: str, anchors: Collection[str] = ()) -> DnsRepoSeen:
         """Return what the repository holds for *apex*; *anchors* are the base commits that the ledger names.
@@ -272,8 +272,13 @@ class ChallengeFiles:
         return f"acme: {what}\n\nSslops-Action: renew\nSslops-Run: {self.run}\n"
 
     def _path(self, apex: str) -> str:
-        return f"{self.acme_dir}/acme-challenge.{apex}"
+        return _inside(self.acme_dir, f"acme-challenge.{apex}")
 
     @property
     def _proposal(self) -> ProposalBranch:
         return ProposalBranch(self.git, Kind.ACME.branch, self.branch)
+
+
+def _inside(folder: str, name: str) -> str:
+    """Return the path of *name* in *folder*, where `.` is the top of the repository."""
+    return name if folder == "." else f"{folder}/{name}"

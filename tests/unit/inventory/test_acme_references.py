@@ -44,7 +44,7 @@ def test_a_wildcard_needs_dns_01() -> None:
 def test_an_ip_address_needs_http_01_and_at_lets_encrypt_a_short_life() -> None:
     """dns-01 cannot prove one; Let's Encrypt has them in one profile only."""
     settings = ACME_DNS.replace("web: {", "web: {server_dir: /srv/http, ")
-    web = SOUND[WEB].replace("www.example.com", '"192.0.2.7"')
+    web = SOUND[WEB].replace("www.example.com", '"8.8.8.8"')
     http = ", ca_validation: http-01"
 
     assert ["'le' proves names by dns-01, which no IP address can"] == spoiled("", web)
