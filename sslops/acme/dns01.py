@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from sslops.model.acme import Proof
     from sslops.model.names import ServiceId
     from sslops.model.observations import WildcardAnswer
+    from sslops.model.plan import Hazard
     from sslops.model.proposal import Text
     from sslops.model.state import Generation
     from sslops.proposals.ports import Requests
@@ -97,6 +98,11 @@ class Proposals(Protocol):
 class Look(Protocol):
     """The name servers, asked for challenge records (owner and value)."""
 
+    @property
+    def hazards(self) -> tuple[Hazard, ...]:
+        """What alone made the last look at what is missing fail."""
+        ...
+
     def zone_of(self, owner: str) -> str | None:
         """Return the apex of ours that *owner* lies in."""
         ...
@@ -156,6 +162,11 @@ class Dns01:
         owners = {name: _challenge_owner(name) for name in names}
         places = self.look.targets(owners.values())
         return {name: place.what for name, owner in owners.items() if isinstance(place := places[owner], Unprovable)}
+
+    @property
+    def hazards(self) -> tuple[Hazard, ...]:
+        """The servers of `dns_xtra_ns` that gave no answer in the last look, where nothing else was lacking."""
+        return self.look.hazards
 
     def publish(self, proofs: frozenset[Proof]) -> dict[Proof, str]:
         """Show *proofs* by one commit; return those whose name is in no zone of ours."""

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from sslops.model.acme import Proof
     from sslops.model.inventory import Host
-    from sslops.model.plan import Obstacle
+    from sslops.model.plan import Hazard, Obstacle
     from sslops.system.effects import Effects
     from sslops.system.processes import Finished
 
@@ -110,6 +110,11 @@ class Http01:
     places: tuple[Place, ...]
     say: Callable[[str], None]
     _broken: str | None = None
+
+    @property
+    def hazards(self) -> tuple[Hazard, ...]:
+        """None: a web host is asked by nobody but the CA."""
+        return ()
 
     @property
     def obstacle(self) -> Obstacle | None:

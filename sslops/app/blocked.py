@@ -10,6 +10,7 @@ from sslops.model import blocked
 from sslops.model.change import Note
 from sslops.model.plan import Verb
 from sslops.repo.git_history import changed_at
+from sslops.system.clock import SystemClock
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -33,7 +34,7 @@ def remembered(site: Site, outcome: Outcome, verbs: Collection[Verb], *, is_part
     snapshot = site.ops.snapshot()
     known = snapshot.ledger.blocked
     judged = _judged(site, outcome.plan, known)
-    news = blocked.remembered(judged, known, verbs, site.session.now, is_partial=is_partial)
+    news = blocked.remembered(judged, known, verbs, SystemClock().now(), is_partial=is_partial)
     if news != known and not site.is_rehearsal:
         note = Note("observe", "what is blocked", "It is a failure once it was blocked for longer than its grace.")
         site.ops.write_ledger(snapshot, replace(snapshot.ledger, blocked=news), note)
@@ -44,7 +45,7 @@ def _judged(site: Site, plan: Plan, known: Mapping[str, datetime]) -> Plan:
     minutes = site.inventory.settings.blocked_grace_minutes
     dated = replace(plan, waits=tuple(_dated(site, wait) for wait in plan.waits))
     grace = None if minutes is None else timedelta(minutes=minutes)
-    return blocked.judged(dated, known, site.session.now, grace)
+    return blocked.judged(dated, known, SystemClock().now(), grace)
 
 
 def _dated(site: Site, wait: Wait) -> Wait:

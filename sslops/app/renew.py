@@ -19,7 +19,7 @@ from sslops.errors import StateError
 from sslops.model.acme import ChallengeType
 from sslops.model.inventory import CaType
 from sslops.model.names import CA_GROUP, ServiceId
-from sslops.model.plan import Plan, require
+from sslops.model.plan import Consents, Plan, require
 from sslops.model.plan import digest as digest_of
 from sslops.model.proposal import Kind
 from sslops.system.clock import SystemClock
@@ -87,6 +87,7 @@ class Renewal:
     heed: Callable[[Plan], Plan] = lambda plan: plan
     """Takes out of a plan what a broken DNSSEC chain would fail, and puts the hazards in."""
     is_rehearsal: bool = False
+    consents: Consents = Consents()
 
     def renew(self, options: RenewOptions, digest: str | None) -> Outcome:
         """Renew what is due, onto the branch; Refused unless the plan is *digest*, when that is given."""
@@ -112,7 +113,8 @@ class Renewal:
         done = {change.service for change in made.changes}
         actions = tuple(action for action in plan.actions if ServiceId(action.group, action.service) in done)
         failures = (*seen.bugs, *(failure.error for failure in made.failures))
-        return Outcome(Plan(actions, plan.waits + made.waits, plan.hazards), is_applied=True, failures=failures)
+        carried_out = Plan(actions, plan.waits + made.waits, plan.hazards + made.hazards)
+        return Outcome(carried_out, is_applied=True, failures=failures)
 
     @cached_property
     def _servers(self) -> Mapping[str, AcmeClient]:
@@ -238,7 +240,7 @@ class Renewal:
         files = ChallengeFiles(git, settings.branch, settings.acme_dir, self.run)
         files.refresh()
         apexes = tuple(name for name, group in self.inventory.groups.items() if group.active and name != CA_GROUP)
-        look = ChallengeLook(self.inventory, Resolver(self.session.say))
+        look = ChallengeLook(self.inventory, Resolver(self.session.say), consents=self.consents)
         shown = frozenset(proof for proof in others if proof.type is ChallengeType.DNS_01)
         project, way = dns_project(settings), None
         if project is not None:

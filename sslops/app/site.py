@@ -126,6 +126,7 @@ class Site:
                 reload_dns=self._restart_name_servers,
                 heed=self._heed_dnssec,
                 is_rehearsal=self.is_rehearsal,
+                consents=self.consents,
             )
             return renewal.renew(options, digest) + Outcome(failures=tuple(self._troubles))
 

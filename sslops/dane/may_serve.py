@@ -298,6 +298,8 @@ def _unsigned(owner: str, seen: ApexSeen) -> Verdict | None:
 def _silent_server(owner: str, seen: ApexSeen) -> Verdict | None:
     """Return the refusal for the first server that gave no answer for *owner*; all must be asked, each time."""
     for server in seen.servers:
+        if owner in server.aliases:
+            return refused(server.aliases[owner], Cause.ALIAS)
         if server.error is not None or owner not in server.answers:
             why = f"name server {server.server} gave no answer for {owner}: {server.error or 'not asked'}"
             hazard = Hazard(HazardName.NS_UNREACHABLE, server.server, why)

@@ -159,6 +159,10 @@ class Owner:
         if self.apex not in self.world.seen:
             why = f": {self.world.failed[self.apex]}" if self.apex in self.world.failed else ""
             return Stay(f"its DNS could not be looked at{why}", Cause.DNS_UNOBSERVED)
+        servers = self.world.seen[self.apex].servers
+        aliases = [each.aliases[self.owner] for each in servers if self.owner in each.aliases]
+        if aliases:
+            return Stay(aliases[0], Cause.ALIAS)
         inventory, former = self.world.inventory, self._former()
         for service in (*self._asked, *former):
             known = inventory.services.get(service)

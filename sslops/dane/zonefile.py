@@ -1,6 +1,6 @@
 r"""The include file `tlsa.<apex>`: text to zone and back, one record a line, sorted (RFC 1035 section 5).
 
->>> zone = parse("_25._tcp.mail.example.com. 1800 IN TLSA 3 1 1 9b1c ; example.com/mail-ec curr\n", "tlsa.example.com")
+>>> zone = parse_lines("_25._tcp.mail.example.com. 1800 IN TLSA 3 1 1 9b1c ; example.com/mail-ec curr\n")
 >>> [str(record) for record in zone["_25._tcp.mail.example.com."].records]
 ['_25._tcp.mail.example.com. 3 1 1 9b1c']
 """
@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from sslops.errors import Location, StateError
+from sslops.errors import StateError
 from sslops.model.tlsa import Rrset, TlsaParams, TlsaRecord
 
 if TYPE_CHECKING:
@@ -34,32 +34,35 @@ _LINE = re.compile(
 )
 
 
-def parse(text: str, path: str) -> Zone:
-    """Read an include file; StateError names the line that is not one TLSA record with an absolute owner."""
+def parse_lines(text: str) -> Zone | None:
+    """Read what the engine writes, one record a line; null for what has any other line."""
     records: dict[str, set[TlsaRecord]] = {}
     ttls: dict[str, int] = {}
     # Only what a name server takes for a line end is one: `str.splitlines` knows many more.
-    for number, line in enumerate(text.split("\n"), 1):
+    for line in text.split("\n"):
         content = line.partition(";")[0].strip(" \t\r")
         if not content:
             continue
-        record, ttl_seconds = _record(content, Location(path, number, 1))
+        found = record_of(content)
+        if found is None:
+            return None
+        record, ttl_seconds = found
         records.setdefault(record.owner, set()).add(record)
         ttls[record.owner] = max(ttl_seconds, ttls.get(record.owner, 0))
     return {owner: Rrset(ttls[owner], frozenset(found)) for owner, found in records.items()}
 
 
-def written_by_us(text: str, path: str) -> frozenset[TlsaRecord]:
+def written_by_us(text: str) -> frozenset[TlsaRecord]:
     r"""Return the records of an include file that were written for a generation or an issuer, lost by now or not.
 
     >>> [each.data for each in written_by_us(
     ...     "_25._tcp.mail.example.com. 1800 IN TLSA 3 1 1 9b1c ; example.com/mail-ec 20261124T143000Z-9b1c next\n"
-    ...     "_25._tcp.mail.example.com. 1800 IN TLSA 3 1 1 77aa ; not ours\n", "tlsa.example.com")]
+    ...     "_25._tcp.mail.example.com. 1800 IN TLSA 3 1 1 77aa ; not ours\n")]
     ['9b1c']
     """
     lines = [line.partition(";") for line in text.split("\n")]
-    kept = "\n".join(content for content, _, comment in lines if _WHOSE.fullmatch(comment.strip()))
-    return frozenset(record for rrset in parse(kept, path).values() for record in rrset.records)
+    ours = [content.strip(" \t\r") for content, _, comment in lines if _WHOSE.fullmatch(comment.strip())]
+    return frozenset(found[0] for content in ours if (found := record_of(content)) is not None)
 
 
 def render(zone: Zone, comment: Callable[[TlsaRecord], str]) -> str:
@@ -95,10 +98,10 @@ def _one_line(text: str) -> str:
     return " ".join(text.split())
 
 
-def _record(content: str, where: Location) -> tuple[TlsaRecord, int]:
+def record_of(content: str) -> tuple[TlsaRecord, int] | None:
+    """Read one record on one line, as the engine writes it, and its TTL; null for anything else."""
     found = _LINE.fullmatch(content)
     if found is None:
-        message = "not a TLSA record with an absolute owner and a TTL on one line"
-        raise StateError(message, where=where, hint="only sslops writes this file; restore it from its history")
+        return None
     params = TlsaParams(int(found["usage"]), int(found["selector"]), int(found["match"]))
     return TlsaRecord(found["owner"].lower(), params, found["data"].lower()), int(found["ttl"])

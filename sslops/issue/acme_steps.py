@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from sslops.model.acme import Account, AuthorizationSeen, ChallengeSeen, OrderSeen, Proof, RenewalWindow
     from sslops.model.change import AccountChange
     from sslops.model.inventory import CertificateAuthority, Inventory, Service
-    from sslops.model.plan import Action
+    from sslops.model.plan import Action, Hazard
     from sslops.model.state import Generation, Issued, Slots, State
 
 
@@ -75,6 +75,8 @@ class Job:
     window: RenewalWindow | None = None
     failure: SslopsError | None = None
     wait: Wait | None = None
+    hazards: tuple[Hazard, ...] = ()
+    """What a person has to consent to first; the order stands as it is."""
     is_counted: bool = True
     """False after a failure that says nothing about the order: it is told and not written down."""
     written: tuple[Generation, Slots] | None = None
@@ -89,7 +91,7 @@ class Job:
     @property
     def is_over(self) -> bool:
         """Whether nothing more is done for it in this run."""
-        return self.cert is not None or self.failure is not None or self.wait is not None
+        return self.cert is not None or self.failure is not None or self.wait is not None or bool(self.hazards)
 
     @property
     def is_news(self) -> bool:
@@ -382,6 +384,8 @@ PROOF_SECONDS = 300
 """How long a run waits until every name server shows every challenge; a later run looks again."""
 _FIRST_PAUSE, _LONGEST_PAUSE, _SLOWER = 0.05, 2.0, 1.5
 _SAY_SECONDS = 60
+_SILENT_SECONDS = 15
+"""How long a server of `dns_xtra_ns` is asked that gives no answer, while all others agree."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -671,7 +675,7 @@ class Batch:
         missing, waited, pause = solver.missing(proofs), 0.0, _FIRST_PAUSE
         with out.talk.progress("challenges", len(proofs)) as advance:
             advance(len(proofs) - len(missing))
-            while missing and waited < patience:
+            while missing and waited < (min(patience, _SILENT_SECONDS) if solver.hazards else patience):
                 out.sleep(pause)
                 said, waited = waited // _SAY_SECONDS, waited + pause
                 still = solver.missing(frozenset(missing))
@@ -683,7 +687,10 @@ class Batch:
                     )
         for job in jobs:
             lacking = {proof: missing[proof] for proof in job.proofs if proof in missing}
-            if lacking:
+            if lacking and solver.hazards:
+                key = job.service.id
+                job.hazards = tuple(replace(each, group=key.group, service=key.name) for each in solver.hazards)
+            elif lacking:
                 why = f"{_first(lacking)}; the next run looks again"
                 obstacle = solver.obstacle or Obstacle("challenge", why, Cause.CHALLENGE_NOT_SHOWN)
                 job.waits(obstacle.what, obstacle.why, obstacle.cause)
@@ -727,7 +734,9 @@ class Batch:
         done = tuple(job.last_change for job in jobs if job.cert is not None and job.last_change is not None)
         failures = [Failure(job.service.id, job.failure) for job in jobs if job.failure is not None]
         waits = tuple(job.wait for job in jobs if job.wait is not None)
-        return Outcome(done, waits, tuple(sorted(self._failures + failures, key=lambda one: one.service)))
+        hazards = tuple(hazard for job in jobs for hazard in job.hazards)
+        failed = tuple(sorted(self._failures + failures, key=lambda one: one.service))
+        return Outcome(done, waits, failed, hazards)
 
 
 def _lacks_account(job: Job) -> bool:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from sslops.model.change import AccountChange, Change
     from sslops.model.inventory import KeySpec
     from sslops.model.names import GenerationId, ServiceId
-    from sslops.model.plan import Obstacle
+    from sslops.model.plan import Hazard, Obstacle
     from sslops.model.secret import Secret
 
 
@@ -162,6 +162,11 @@ class Solver(Protocol):
     @property
     def obstacle(self) -> Obstacle | None:
         """Why it is of no use to wait for what was published last: a person has to act first; null when it is."""
+        ...
+
+    @property
+    def hazards(self) -> tuple[Hazard, ...]:
+        """What alone made the last look at what is missing fail, and a person may know better about."""
         ...
 
     def impossible(self, names: Iterable[str]) -> Mapping[str, str]:

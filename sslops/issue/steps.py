@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from sslops.model.certificates import Request
     from sslops.model.inventory import Inventory, Service
     from sslops.model.names import GenerationId
-    from sslops.model.plan import Action, Plan
+    from sslops.model.plan import Action, Hazard, Plan
     from sslops.model.secret import Secret
     from sslops.model.state import Slots, State
 
@@ -256,10 +256,16 @@ class Outcome:
     changes: tuple[Change, ...] = ()
     waits: tuple[Wait, ...] = ()
     failures: tuple[Failure, ...] = ()
+    hazards: tuple[Hazard, ...] = ()
 
     def __add__(self, other: Outcome) -> Outcome:
         """Join what two parts of a run made."""
-        return Outcome(self.changes + other.changes, self.waits + other.waits, self.failures + other.failures)
+        return Outcome(
+            self.changes + other.changes,
+            self.waits + other.waits,
+            self.failures + other.failures,
+            self.hazards + other.hazards,
+        )
 
 
 def renew(

@@ -130,7 +130,9 @@ MEANINGS = {
         "include tlsa.{target} in the zone, and let its name servers load it: sslops status --live",
     ),
     Cause.NS_UNREACHABLE: _blocked(
-        "a name server gives no usable answer", MACHINES, "mend it, or --accept ns-unreachable={what}"
+        "a name server gives no usable answer",
+        MACHINES,
+        "let it answer again, or consent: sslops publish prints the words",
     ),
     Cause.NS_LAGGING: _blocked(
         "the addresses of one name server disagree", MACHINES, "let every address of it load the zone"
@@ -138,7 +140,7 @@ MEANINGS = {
     Cause.DNSSEC_BOGUS: _blocked(
         "the validating resolver does not vouch for a name",
         MACHINES,
-        "mend the signatures of the zone, or --accept dnssec-bogus={what}",
+        "mend the signatures of the zone, or consent: sslops publish prints the words",
     ),
     Cause.DNS_UNOBSERVED: _blocked(
         "the DNS of a group cannot be looked at: its include file, its MX or its name servers",

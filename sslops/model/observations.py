@@ -30,6 +30,9 @@ class ServerSeen:
     answers: Mapping[str, Rrset] = field(default_factory=dict)
     error: str | None = None
     differing: frozenset[str] = frozenset()
+    aliases: Mapping[str, str] = field(default_factory=dict)
+    """Owners that are an alias (CNAME, DNAME) there, and how that was told; they are among *differing* too, because
+    nobody can tell what a resolver makes of them."""
 
     def shows(self, record: TlsaRecord) -> bool | None:
         """Whether it shows *record*; null when it was not asked or gave no answer."""

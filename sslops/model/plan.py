@@ -101,6 +101,7 @@ class HazardName(StrEnum):
     TLSA_FOREIGN = "tlsa-foreign"
     NS_UNREACHABLE = "ns-unreachable"
     NS_LAGGING = "ns-lagging"
+    XTRA_NS_UNREACHABLE = "xtra-ns-unreachable"
     DNSSEC_BOGUS = "dnssec-bogus"
     HOST_UNPROVEN = "host-unproven"
     HOST_REMOVED = "host-removed"
@@ -108,6 +109,10 @@ class HazardName(StrEnum):
     WILDCARD = "wildcard"
     SERVED = "served"
     CLOCK = "clock"
+
+
+_WITHOUT_CONSENT = frozenset({HazardName.TLSA_MISSING, HazardName.NS_LAGGING})
+"""Hazards of `may_serve` about hosts and name servers that can be asked (design section 2)."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -123,8 +128,8 @@ class Hazard:
 
     @property
     def consent(self) -> str:
-        """The exact words that accept it."""
-        return f"--accept {self.name}={self.subject}"
+        """The exact words that accept it; empty where nobody can: may_serve is for no person to override."""
+        return "" if self.name in _WITHOUT_CONSENT else f"--accept {self.name}={self.subject}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from sslops.errors import DnsError, Unprovable
 from sslops.model.inventory import Endpoint
 from sslops.model.names import CA_GROUP
+from sslops.model.plan import Consents, Hazard, HazardName, Verb
 from sslops.probe.dns_question import FamilyLackingError, Patience, ask, records_of, wildcard_of, zone_cut
 
 if TYPE_CHECKING:
@@ -39,6 +40,11 @@ class ChallengeLook:
     inventory: Inventory
     name_servers: NameServers
     patience: Patience = PATIENCE
+    consents: Consents = Consents()
+    """Lets a server of `dns_xtra_ns` that gives no answer be left out."""
+    hazards: tuple[Hazard, ...] = ()
+    """Why the last look at what is missing failed although every authoritative server shows everything: servers of
+    `dns_xtra_ns` that gave no answer. Empty when anything else was lacking."""
     _servers: dict[str, Servers] = field(default_factory=dict)
 
     def zone_of(self, owner: str) -> str | None:
@@ -75,12 +81,20 @@ class ChallengeLook:
         """Return those of *records* that some server does not show, and which; a server that is silent shows none."""
         wanted = sorted(set(records))
         asked = [(record, name) for record in wanted for name in self._load(self.zone_of(record[0]) or "")]
+        self.hazards = ()
         lacking = self._unseen(asked)
         if lacking:
             return lacking
         extra = [(record, server) for record in wanted for server in self.inventory.settings.dns_xtra_ns]
         with ThreadPoolExecutor(WORKERS) as pool:
-            return _told(extra, list(pool.map(self._lacks_extra, extra)))
+            answers = list(pool.map(self._lacks_extra, extra))
+        silent = {server: why for (_, server), why in zip(extra, answers, strict=True) if isinstance(why, Hazard)}
+        refused = {server: hazard for server, hazard in silent.items() if not self.consents.cover(hazard)}
+        lacking = _told(extra, [None if isinstance(why, Hazard) else why for why in answers])
+        if lacking:
+            return lacking
+        self.hazards = tuple(refused[server] for server in sorted(refused))
+        return _told(extra, [refused[server].why if server in refused else None for _, server in extra])
 
     def _unseen(self, asked: list[tuple[Record, str]]) -> dict[Record, str]:
         """Ask one record of each zone at each server first: while that is not there, the others need not be asked."""
@@ -114,12 +128,14 @@ class ChallengeLook:
                 whys.append(error.what)
         return None if answers else "; ".join(whys) or f"name server '{name}' has no address that this machine can ask"
 
-    def _lacks_extra(self, pair: tuple[Record, str]) -> str | None:
+    def _lacks_extra(self, pair: tuple[Record, str]) -> str | Hazard | None:
+        """Say why a server of `dns_xtra_ns` does not show a record; a hazard where it gave no answer at all."""
         (owner, value), server = pair
         try:
             seen = self._txt(Endpoint(server), owner, recursive=True)
         except DnsError as error:
-            return error.what
+            why = f"{error.what}; every authoritative name server shows the challenge"
+            return Hazard(HazardName.XTRA_NS_UNREACHABLE, server, why, Verb.RENEW)
         return None if value in seen else f"'{server}' (dns_xtra_ns) does not show the challenge at '{owner}' yet"
 
     def _target(self, owner: str) -> str | DnsError:

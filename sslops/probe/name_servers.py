@@ -127,7 +127,7 @@ class Resolver:
         with ThreadPoolExecutor(WORKERS) as pool:
             # One question first, so that a dead address costs its time-outs once and not for every owner.
             answers = dict(chain(*pool.map(lambda endpoint: self._tlsa_of(endpoint, owners[:1]), endpoints)))
-            alive = [endpoint for endpoint in endpoints if not answers[endpoint, owners[0]].error]
+            alive = [endpoint for endpoint in endpoints if not _is_dead(answers[endpoint, owners[0]])]
             rest = [(endpoint, part) for endpoint in alive for part in self._parts(endpoint, owners[1:])]
             answers |= chain(*pool.map(lambda asked: self._tlsa_of(*asked), rest))
         return answers
@@ -175,17 +175,23 @@ class Resolver:
             return ServerSeen(name, error=f"name server '{name}' has no address")
         errors = {endpoint: error for endpoint in endpoints if (error := _first_error(endpoint, owners, answers))}
         alive = [endpoint for endpoint in endpoints if endpoint not in errors]
-        aliases: list[DnsError] = [error for error in errors.values() if isinstance(error, AliasError)]
-        if aliases or not alive:
-            told = aliases or [error for error in errors.values() if not isinstance(error, FamilyLackingError)]
+        if not alive:
+            told = [error for error in errors.values() if not isinstance(error, FamilyLackingError)]
             return ServerSeen(name, error="; ".join(error.what for error in told or errors.values()))
         for error in errors.values():
             self._say(f"{error.what}; another address of '{name}' answered")
         for endpoint in self._by_udp_only.intersection(alive):
             self._say(f"name server '{endpoint}' does not answer by TCP (RFC 7766): what it says could be forged")
         seen = {owner: [_rrset_of(answers[endpoint, owner]) for endpoint in alive] for owner in owners}
+        aliases = {
+            owner: error.what
+            for owner in owners
+            for endpoint in alive
+            if isinstance(error := answers[endpoint, owner].error, AliasError)
+        }
         differing = frozenset(owner for owner, rrsets in seen.items() if len({each.records for each in rrsets}) > 1)
-        return ServerSeen(name, {owner: _worst(rrsets) for owner, rrsets in seen.items()}, differing=differing)
+        worst = {owner: _worst(rrsets) for owner, rrsets in seen.items()}
+        return ServerSeen(name, worst, differing=differing | aliases.keys(), aliases=aliases)
 
     def surroundings(
         self, servers: Mapping[str, tuple[Endpoint, ...]], apex: str, owners: Iterable[str]
@@ -311,7 +317,12 @@ def _first_error(
     endpoint: Endpoint, owners: tuple[str, ...], answers: Mapping[tuple[Endpoint, str], _Answer]
 ) -> DnsError | None:
     given = (answers.get((endpoint, owner)) for owner in owners)
-    return next((answer.error for answer in given if answer and answer.error), None)
+    return next((answer.error for answer in given if answer and _is_dead(answer)), None)
+
+
+def _is_dead(answer: _Answer) -> bool:
+    """Whether the address gave no answer; that a name is an alias is one, about that name alone."""
+    return answer.error is not None and not isinstance(answer.error, AliasError)
 
 
 def _rrset_of(answer: _Answer) -> Rrset:

@@ -174,7 +174,7 @@ class Observer:
                 try:
                     found[apex] = repository.apex(apex, _anchors(ledger.apex(apex)))
                 except SslopsError as error:
-                    failed[apex] = error.what
+                    failed[apex] = error.what if error.where is None else f"{error.where}: {error.what}"
         return found
 
     def _mx(self, apex: str, failed: dict[str, str]) -> tuple[str, ...] | None:

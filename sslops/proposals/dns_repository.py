@@ -9,12 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from sslops.dane.zonefile import parse, written_by_us
+from sslops.dane.zonefile import written_by_us
 from sslops.errors import GitError, StateError
 from sslops.model.observations import BaseCommit, DnsRepoSeen
 from sslops.model.proposal import Kind
 from sslops.model.tlsa import TlsaRecord
 from sslops.proposals.branch import ProposalBranch
+from sslops.proposals.include_file import parse
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -74,10 +75,7 @@ class DnsRepository:
             head=self._open_proposal(paths),
             head_commit=self.head,
             written_by_us=frozenset[TlsaRecord]().union(
-                *(
-                    written_by_us((content or b"").decode("utf-8", "replace"), path)
-                    for path, content in zip(paths, contents[base], strict=True)
-                )
+                *(written_by_us((content or b"").decode("utf-8", "replace")) for content in contents[base])
             ),
             missing=tuple(path for path, found in zip(paths, contents[base], strict=True) if found is None),
         )
@@ -181,8 +179,11 @@ def _views(contents: Sequence[bytes | None], paths: Sequence[str], *, strict: bo
 def _view(content: bytes | None, path: str, *, strict: bool) -> Zone:
     """Read one version of a file; an old version that somebody wrote by hand counts as far as it can be read."""
     text = (content or b"").decode("utf-8", "replace")
-    if strict:
+    try:
         return parse(text, path)
+    except StateError:
+        if strict:
+            raise
     return parse("".join(f"{line}\n" for line in text.splitlines() if _is_record(line)), path)
 
 

@@ -19,7 +19,7 @@ from sslops.model.tlsa import TlsaParams
 if TYPE_CHECKING:
     from sslops.dane.names import DaneName
     from sslops.model.names import ServiceId
-    from sslops.model.observations import Zone
+    from sslops.model.observations import ApexSeen, ServerSeen, Zone
     from sslops.model.tlsa import TlsaRecord
 
 
@@ -67,7 +67,10 @@ def owners_to_survey(world: World) -> dict[str, tuple[str, ...]]:
 def publication(world: World) -> Publication:
     """Decide what every active apex's include file should become."""
     parts = [_apex(apex, names, world) for apex, names in owners(world).items()]
-    plans = [_outside(world), *(plan for _, plan in parts)]
+    plans = [_outside(world), *(_served_otherwise(seen, apex, world) for apex, seen in sorted(world.seen.items()))]
+    plans += [plan for _, plan in parts]
+    told = {wait.group for plan in plans for wait in plan.waits if wait.cause is Cause.DNS_UNOBSERVED}
+    plans += [_unobserved(apex, why) for apex, why in sorted(world.failed.items()) if apex not in told]
     return Publication(joined(plans), tuple(proposal for proposal, plan in parts if plan.actions))
 
 
@@ -155,6 +158,53 @@ def _difference(view: Zone, zone: Zone) -> list[tuple[str, TlsaRecord]]:
     before = {record for rrset in view.values() for record in rrset.records}
     after = {record for rrset in zone.values() for record in rrset.records}
     return [("+", record) for record in after - before] + [("-", record) for record in before - after]
+
+
+def _unobserved(apex: str, why: str) -> Plan:
+    """Return what is blocked for an apex of which not even the names are known."""
+    words = f"its DNS could not be looked at: {why}"
+    return Plan(waits=(Wait(Verb.PUBLISH, apex, "", "tlsa", None, words, Cause.DNS_UNOBSERVED),))
+
+
+def _served_otherwise(seen: ApexSeen, apex: str, world: World) -> Plan:
+    """Return what is blocked because name servers do not show the DNS base: one line for each of them.
+
+    Without it a record that no name server ever loads would be told only once something has to be rolled.
+    """
+    found: dict[str, tuple[Cause, str]] = {}
+    owners = seen.repo.base.owners().union(*(server.answers for server in seen.servers))
+    for server in seen.servers:
+        lacking = [owner for owner in sorted(owners) if _differs(owner, server, seen)]
+        if server.error is not None:
+            accept = Hazard(HazardName.NS_UNREACHABLE, server.server, server.error).consent
+            found[server.server] = Cause.NS_UNREACHABLE, f"name server {server.server}: {server.error} ({accept})"
+        elif lacking:
+            more = f" and {len(lacking) - 1} more" if len(lacking) > 1 else ""
+            why = f"name server {server.server} does not show what the DNS base has at {lacking[0]}{more}"
+            found[server.server] = Cause.NOT_LOADED, why
+    for owner, error in sorted(seen.unsigned.items()):
+        accept = Hazard(HazardName.DNSSEC_BOGUS, owner, error).consent
+        if any(rrset.records for rrset in seen.repo.base.rrsets(owner)):
+            found[owner] = Cause.DNSSEC_BOGUS, f"{error} ({accept})"
+    here = [name for name in world.owners.names if name.apex == apex]
+    return Plan(
+        waits=tuple(
+            Wait(Verb.PUBLISH, apex, "", what, None, why, cause, fatal=is_failure(here, world))
+            for what, (cause, why) in found.items()
+        )
+    )
+
+
+def _differs(owner: str, server: ServerSeen, seen: ApexSeen) -> bool:
+    """Whether *server* lacks a record of the base at *owner*, or shows one that the base had once."""
+    if server.error is not None or owner not in server.answers or owner in server.aliases:
+        return False
+    base = frozenset(record for rrset in seen.repo.base.rrsets(owner) for record in rrset.records)
+    past = frozenset(
+        record for commit in seen.repo.history for rrset in commit.rrsets(owner) for record in rrset.records
+    )
+    shown = server.answers[owner].records
+    return owner in server.differing or not base <= shown or bool(shown & (past - base))
 
 
 def _outside(world: World) -> Plan:

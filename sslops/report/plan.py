@@ -234,8 +234,8 @@ def _targets(row: ActionRow) -> list[str]:
 
 
 def _hazard_text(row: HazardRow) -> str:
-    lines = [f"  {_head(row.name, row.subject)}", *_prose(row.why), f"      accept with: {columns([[row.consent]])}"]
-    return "\n".join(lines)
+    last = f"accept with: {columns([[row.consent]])}" if row.consent else "nobody can accept it: it has to be mended"
+    return "\n".join([f"  {_head(row.name, row.subject)}", *_prose(row.why), f"      {last}"])
 
 
 def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -256,7 +256,7 @@ def _wait_cells(stage: StageView, row: WaitRow) -> tuple[str, ...]:
 
 
 def _hazard_cells(row: HazardRow) -> tuple[str, ...]:
-    return as_code(row.name), as_code(row.subject), for_markdown(row.why), as_code(row.consent)
+    return as_code(row.name), as_code(row.subject), for_markdown(row.why), as_code(row.consent) if row.consent else "-"
 
 
 def _action_json(action: Action) -> dict[str, str | None]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from sslops.errors import DnsError, Unprovable
 from sslops.model.inventory import Settings
+from sslops.model.plan import Consents, HazardName
 from sslops.probe.challenges import ChallengeLook
 from sslops.probe.dns_question import Patience
 from sslops.probe.name_servers import Resolver
@@ -66,9 +67,15 @@ def test_resolvers_of_dns_xtra_ns_have_to_show_it_too(dns_world: DnsWorld, tmp_p
         assert {} == look(dns_world, resolver.endpoint.address).missing([RECORD])
     finally:
         resolver.stop()
-    silent = look(dns_world, resolver.endpoint.address).missing([RECORD])
+    silent = look(dns_world, resolver.endpoint.address)
 
-    assert resolver.endpoint.address in silent[RECORD]
+    assert resolver.endpoint.address in silent.missing([RECORD])[RECORD]
+
+    consents = Consents(frozenset({(hazard.name, hazard.subject) for hazard in silent.hazards}))
+    silent.consents = consents
+
+    assert [(HazardName.XTRA_NS_UNREACHABLE, resolver.endpoint.address)] == sorted(consents.given)
+    assert ({}, ()) == (silent.missing([RECORD]), silent.hazards)
 
 
 def edit_zone(world: DnsWorld, *records: str) -> None:

@@ -91,12 +91,13 @@ def test_a_zone_that_is_not_served_is_an_error(dns_world: DnsWorld) -> None:
     assert "REFUSED" in (seen.error or "")
 
 
-def test_an_alias_at_the_owner_is_an_error(dns_world: DnsWorld) -> None:
+def test_an_alias_is_told_of_its_own_owner_and_of_no_other(dns_world: DnsWorld) -> None:
     """The records at its end belong to somebody else."""
     dns_world.edit({INCLUDE: f"{OWNER} 7 IN CNAME {OTHER}\n{OTHER} 7 IN TLSA {OLD}\n"})
     (seen, _) = Resolver().tlsa(both(dns_world), [OWNER])
 
-    assert "alias" in (seen.error or "")
+    assert (None, [OWNER], True) == (seen.error, list(seen.aliases), "alias" in seen.aliases[OWNER])
+    assert {OWNER} == seen.differing
 
 
 def test_a_delegated_name_is_an_error(dns_world: DnsWorld) -> None:

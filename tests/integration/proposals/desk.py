@@ -7,7 +7,6 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from sslops.app import descriptions
-from sslops.dane.zonefile import parse
 from sslops.errors import DnsError, Moved
 from sslops.model.change import Note
 from sslops.model.inventory import MergePolicy
@@ -25,6 +24,7 @@ from sslops.proposals.forges.push_options import request_options
 from sslops.proposals.forges.registry import open_forge
 from sslops.proposals.forges.tokens import Role, Token
 from sslops.proposals.forges.wire import Patience
+from sslops.proposals.include_file import parse
 from sslops.publish.steps import ByRequest, Publisher
 from sslops.repo.git import Git, Person
 from sslops.repo.git_process import GitCredential

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from sslops.errors import DnsError
     from sslops.model.observations import WildcardAnswer
+    from sslops.model.plan import Hazard
     from tests.integration.proposals.desk import Desk
     from tests.world.forge import MergeRequest
 
@@ -40,6 +41,8 @@ def proof(value: str) -> Proof:
 
 class Look:
     """Name servers that show what main has."""
+
+    hazards: tuple[Hazard, ...] = ()
 
     def __init__(self, desk: Desk) -> None:
         """Look at the repository of *desk*."""

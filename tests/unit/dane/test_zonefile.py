@@ -8,10 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sslops.dane.zonefile import HEADER, LISTED, LOST, parse, render, written_by_us
+from sslops.dane.zonefile import HEADER, LISTED, LOST, render, written_by_us
 from sslops.errors import StateError
 from sslops.model.tlsa import Rrset, TlsaParams, TlsaRecord, owner_name
+from sslops.proposals.include_file import parse
 from tests.unit.dane.builders import OWNER, record, zone
+
+DIGEST = "0123456789abcdef" * 4
 
 if TYPE_CHECKING:
     from sslops.model.observations import Zone
@@ -50,24 +53,51 @@ def test_lines_are_sorted_and_say_whose_they_are() -> None:
 @pytest.mark.parametrize(
     "line",
     [
-        "_25._tcp.mail 60 IN TLSA 3 1 1 00",
         "_25._tcp.mail.example.com. 60 IN TLSA 3 1 1 000",
         "_25._tcp.mail.example.com. 60 IN TLSA 4 1 1 00",
-        "_25._tcp.mail.example.com. 60 IN TLSA 3 1 1 00 00",
         "_25._tcp.mail.example.com. 60 IN A 192.0.2.1",
         "_25._tcp.mail.example.com. IN TLSA 3 1 1 00",
         "_25._tcp.mail.example.com. ٦٠ IN TLSA 3 1 1 00",
         "_25._tcp.mail.example.com.\u00a060 IN TLSA 3 1 1 00",
-        "_25._tcp.mail.example.com. 60 IN TLSA ( 3 1 1 00 )",
+        "_25._tcp.mail.example.com. 60 CH TLSA 3 1 1 00",
         "$INCLUDE /etc/passwd",
+        "$GENERATE 1-9 mail$ 60 TLSA 3 1 1 00",
         "mail.example.com.\\032 60 IN TLSA 3 1 1 00",
     ],
 )
-def test_a_line_that_sslops_would_not_write_is_refused(line: str) -> None:
+def test_a_line_that_is_no_tlsa_record_is_refused(line: str) -> None:
     """The error says where."""
     with pytest.raises(StateError) as caught:
         parse(f"{HEADER}\n{line}\n", "tlsa.example.com")
     assert "tlsa.example.com:3:1" == str(caught.value.where)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"_25._tcp.mail 60 IN TLSA 3 1 1 {DIGEST}",
+        f"_25._tcp.mail.example.com. 60 IN TLSA 3 1 1 {DIGEST[:8]} {DIGEST[8:]}",
+        f"_25._tcp.mail.example.com. 1m IN TLSA (3 1 1 ; the key of 2026\n  {DIGEST[:32]}\n  {DIGEST[32:]} )",
+        f"$TTL 60\n_25._tcp.mail TLSA 3 1 1 {DIGEST}",
+        f"$ORIGIN mail.example.com.\n_25._tcp 60 IN TLSA 3 1 1 {DIGEST}",
+        f"_25._TCP.mail IN 60 TYPE52 \\# 35 030101 {DIGEST}",
+        f"_25._tcp.mail 60 TLSA 3 1 1 {DIGEST}\r\n",
+    ],
+)
+def test_what_a_name_server_reads_is_read_the_same_way(text: str) -> None:
+    """Relative names, data in words, parentheses, `$TTL`, `$ORIGIN`, unknown types (RFC 1035 section 5, RFC 3597)."""
+    name = "_25._tcp.mail.example.com."
+    expected = {name: Rrset(60, frozenset({TlsaRecord(name, TlsaParams(3, 1, 1), DIGEST)}))}
+
+    assert expected == parse(f"{HEADER}{text}\n", "external/tlsa.example.com")
+
+
+def test_the_place_of_a_fault_is_its_own_line_among_others() -> None:
+    """The second record of a file with directives has no hex in it."""
+    with pytest.raises(StateError) as caught:
+        parse(f"$TTL 60\n_25._tcp.a TLSA 3 1 1 {DIGEST}\n\n  TLSA 3 1 1 xy\n", "dns/tlsa.example.com")
+
+    assert "dns/tlsa.example.com:4:3" == str(caught.value.where)
 
 
 @pytest.mark.parametrize("end", ["\u2028", "\x0b", "\x85", "\x1c"])
@@ -92,10 +122,10 @@ def test_a_lost_generation_is_still_known_as_ours_after_the_file_was_written_aga
     """Whatever the slot was, and however often; what somebody else wrote is not."""
     whose = {record(1): "example.com/mail-ec 20261124T143000Z-9b1c served", record(2): LOST, record(3): "not ours"}
     text = render(zone(1, 2, 3), whose.__getitem__)
-    assert {record(1), record(2)} == written_by_us(text, "tlsa.example.com")
+    assert {record(1), record(2)} == written_by_us(text)
 
 
 def test_an_issuer_of_a_list_is_ours_although_no_generation_has_it() -> None:
     """A backup issuer signs nothing for years; its record goes like any other of ours once nobody asks for it."""
     whose = {record(1): f"{LISTED} le-dns", record(2): f"{LISTED} nobody knows whom"}
-    assert {record(1)} == written_by_us(render(zone(1, 2), whose.__getitem__), "tlsa.example.com")
+    assert {record(1)} == written_by_us(render(zone(1, 2), whose.__getitem__))

@@ -15,6 +15,8 @@ from sslops.model.observations import WildcardAnswer
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from sslops.model.plan import Hazard
+
 APEXES = ("example.com", "example.net")
 
 
@@ -56,6 +58,7 @@ class Look:
 
     aliases: Mapping[str, str] = field(default_factory=dict)
     ends: Mapping[str, tuple[WildcardAnswer, ...] | DnsError] = field(default_factory=dict)
+    hazards: tuple[Hazard, ...] = ()
 
     def zone_of(self, owner: str) -> str | None:
         """Return the apex."""
