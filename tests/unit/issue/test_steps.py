@@ -295,7 +295,7 @@ def test_with_real_sops_the_renew_job_opens_ca_keys_and_no_service_key(
     with pytest.raises(NoIdentity):
         sops.decrypt(f"state/{WEB}/x/privkey.pem.sops", document)
     (tmp_path / "sslops" / "deploy.key").write_bytes(deploy_key.reveal())
-    opened = sops.decrypt(f"state/{WEB}/x/privkey.pem.sops", document)
+    opened = Sops(config).decrypt(f"state/{WEB}/x/privkey.pem.sops", document)
     assert (
         load_pem_private_key(opened.reveal(), None).public_key()
         == x509.load_pem_x509_certificate(site.newest(WEB, "cert.pem")).public_key()
