@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from sslops.system.effects import NO_EFFECTS
+from sslops.system.peer_words import peer_words
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -41,8 +42,10 @@ while read -r group token value; do
         rm -f "$folder/$token" "$folder/.$token"
     fi
 done
-echo done
+printf '\n%s\n' 'sslops-challenge done'
 """
+_DONE = b"sslops-challenge done"
+"""On a line of its own, whatever a login shell printed around it."""
 
 
 class Shell(Protocol):
@@ -76,9 +79,9 @@ class SshWebroots:
         command = ["sh", "-c", SCRIPT, "sslops-challenge", operation, folder]
         with self._effects.effect(f"ssh {host.name} challenge {operation}"):
             finished = shell.run(host, command, payload=lines.encode(), timeout_seconds=TIMEOUT_SECONDS)
-        if finished.code == 0 and finished.stdout.strip() == b"done":
+        if finished.code == 0 and _DONE in finished.stdout.splitlines():
             return None
-        said = " ".join(finished.stderr.split())[-200:]
+        said = peer_words(finished.stderr) or peer_words(finished.stdout)
         return "no answer in time" if finished.code is None else said or f"exit code {finished.code}"
 
 

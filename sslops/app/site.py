@@ -257,7 +257,12 @@ class Site:
 
         if verify.asked_from == "runner":
             return ask_port(
-                address, verify.port, starttls=verify.starttls, server_name=server_name, key_types=EVERY_KEY_TYPE
+                address,
+                verify.port,
+                starttls=verify.starttls,
+                server_name=server_name,
+                key_types=EVERY_KEY_TYPE,
+                timeout_seconds=verify.patience_seconds,
             )
         from sslops.probe.host_ports import AskedPorts
 

@@ -22,6 +22,7 @@ from sslops.model.names import GenerationId, ServiceId, format_time
 from sslops.model.secret import Secret
 from sslops.model.shipment import Answer, Held, KeyAccess, Outcome
 from sslops.system.effects import NO_EFFECTS
+from sslops.system.peer_words import peer_words
 from sslops.system.ssh import SSH_FAILED, is_host_key_trouble, is_login_trouble
 
 if TYPE_CHECKING:
@@ -214,6 +215,8 @@ _HASHED = re.compile(r"([0-9a-f]{64}) [ *](.+)")
 _GENERATION = re.compile(r'generation: "([0-9]{8}T[0-9]{6}Z-[0-9a-f]{4})"')
 _ACCESS = re.compile(r"([0-7]{3,4}) (\S+) ([0-9]+) (\S+) ([0-9]+) (\S+)")
 _SECONDS = re.compile(r"[0-9]{1,11}")
+_BEGINNING = re.compile(re.escape(GREETING).encode() + rb"\r?\n")
+_END = "done"
 _MOST_COMPLAINTS = 12
 
 
@@ -233,20 +236,29 @@ class Heard:
     """What time it was there as the receiver began."""
     first: frozenset[ServiceId] = frozenset()
     """Services of which nothing lay there before."""
+    around: str = ""
+    """What was printed that is not the receiver's: bounded, and harmless to show."""
 
 
 def hear(stdout: bytes) -> Heard:
-    """Return what *stdout* says; lines before the greeting are a login shell's."""
-    lines = stdout.decode(errors="replace").splitlines()
-    if GREETING not in lines:
-        return Heard()
-    lines = lines[lines.index(GREETING) + 1 :]
+    """Return what *stdout* says from the greeting to the end; what is around them is a login shell's.
+
+    A login shell may leave its last line open, so that the greeting stands anywhere in one.
+    """
+    begun = _BEGINNING.search(stdout)
+    if begun is None:
+        return Heard(around=peer_words(stdout))
+    lines = [line.rstrip("\r") for line in stdout[begun.end() :].decode(errors="replace").split("\n")]
+    end = lines.index(_END) if _END in lines else None
+    after = "" if end is None else "\n".join(lines[end + 1 :])
+    lines = lines[:end]
     pairs = [(word, rest) for word, _, rest in (line.partition(" ") for line in lines)]
     hashes = [match.groups() for word, rest in pairs if word == "file" and (match := _HASHED.fullmatch(rest))]
     texts = [rest.partition(":")[::2] for word, rest in pairs if word == "text"]
     return Heard(
         greeted=True,
-        is_complete=bool(lines) and lines[-1] == "done",
+        is_complete=end is not None,
+        around=peer_words(f"{stdout[: begun.start()].decode(errors='backslashreplace')}\n{after}"),
         seq=max((int(rest) for word, rest in pairs if word == "seq" and rest.isdecimal()), default=0),
         services=_services(hashes, texts, [rest for word, rest in pairs if word == "access"]),
         includes={apex: digest for digest, path in hashes if (apex := _apex(path))},
@@ -265,7 +277,7 @@ def _moment(seconds: str) -> datetime | None:
 
 def _complaints(pairs: list[tuple[str, str]]) -> tuple[str, ...]:
     kinds = {"refused": "{}", "restart-failed": "restart of {}", "output": "{}"}
-    said = [kinds[word].format(re.sub(r"[^\x20-\x7e]", " ", rest)) for word, rest in pairs if word in kinds]
+    said = [kinds[word].format(peer_words(rest)) for word, rest in pairs if word in kinds]
     return tuple(said[:_MOST_COMPLAINTS])
 
 
@@ -342,7 +354,6 @@ _EXITS = {
     26: Outcome.NOT_SWITCHED,
     27: Outcome.STAYED,
 }
-_UNPRINTABLE = re.compile(r"[^\x20-\x7e]+")
 
 
 class Shell(Protocol):
@@ -436,7 +447,10 @@ def _outcome(finished: Finished, heard: Heard) -> Outcome:
 
 
 def _trouble(host: Host, outcome: Outcome, finished: Finished, heard: Heard) -> SshError:
-    said = "; ".join([*heard.complaints, *_last_lines(finished.stderr)])
+    around = f"it printed: {heard.around}" if heard.around and outcome is Outcome.BROKEN else ""
+    said = "; ".join([*heard.complaints, *_last_lines(finished.stderr), *filter(None, [around])])
+    if outcome is Outcome.BROKEN and not said:
+        said = f"it printed nothing, and ended with exit code {finished.code}"
     detail = f": {said}" if said else ""
     hint = (
         start_hint(host, heard.first) if heard.first and outcome is not Outcome.NOT_SWITCHED else _hint(host, outcome)
@@ -445,8 +459,8 @@ def _trouble(host: Host, outcome: Outcome, finished: Finished, heard: Heard) -> 
 
 
 def _last_lines(stderr: str) -> list[str]:
-    lines = [_UNPRINTABLE.sub(" ", line).strip() for line in stderr.splitlines()]
-    return [line[:300] for line in lines if line and not line.startswith("@@@")][-3:]
+    lines = [peer_words(line) for line in stderr.splitlines() if not line.startswith("@@@")]
+    return [line for line in lines if line][-3:]
 
 
 def _hint(host: Host, outcome: Outcome) -> str | None:

@@ -258,7 +258,9 @@ def _class(name: str, servers: Plain, hosts: Mapping[str, Host], known: tuple[Se
 def _with_verify(host: Host, plain: Plain | None) -> Host:
     verify = None
     if plain is not None:
-        verify = Verify(plain["port"], **said(plain, {"starttls": "starttls", "from": "asked_from"}))
+        verify = Verify(
+            plain["port"], **said(plain, {"starttls": "starttls", "from": "asked_from", "patience": "given_patience"})
+        )
     return Host(host.name, host.address, host.port, host.user, host.prod_cert_dir, verify)
 
 

@@ -255,6 +255,8 @@ class VerifyTable(Table):
     """The protocol spoken before TLS; without it plain TLS."""
     asked_from: Literal["runner", "host"] = Field("runner", alias="from")
     """`runner`, or `host`: asked there over ssh."""
+    patience: Annotated[int, Field(ge=1, le=3600)] | None = None
+    """Seconds that a connection may take; by default 300 with `starttls: smtp` (RFC 5321 section 4.5.3.2), else 10."""
 
 
 class FilesTable(Table):

@@ -204,6 +204,18 @@ class Verify:
     port: int
     starttls: str | None = None
     asked_from: str = "runner"
+    given_patience: int | None = None
+
+    @property
+    def patience_seconds(self) -> float:
+        """How long one connection may take: as the inventory says, else as its protocol lets a server take.
+
+        A mail server may let the greeting wait for five minutes (RFC 5321 section 4.5.3.2.1), as postscreen and delays
+        against spam do in part.
+        """
+        if self.given_patience is not None:
+            return self.given_patience
+        return 300 if self.starttls == "smtp" else 10
 
 
 @dataclass(frozen=True, slots=True)

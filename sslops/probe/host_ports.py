@@ -22,8 +22,11 @@ if TYPE_CHECKING:
 class Forwarder(Protocol):
     """Makes connections at the far end of an ssh connection."""
 
-    def connect(self, host: Host, address: str, port: int) -> Channel:
-        """Return a channel from *host* to *address*:*port*; OSError when it cannot be begun."""
+    def connect(self, host: Host, address: str, port: int, patience_seconds: float) -> Channel:
+        """Return a channel from *host* to *address*:*port* for so many seconds; OSError when it cannot be begun.
+
+        Where the far end gave no connection it must raise PeerError with the reason as soon as something is read.
+        """
         ...
 
 
@@ -59,6 +62,7 @@ class AskedPorts:
             key_types=key_types,
             connections=connections,
             over_seconds=over_seconds,
+            timeout_seconds=verify.patience_seconds,
             sleep=self.sleep,
         )
 
@@ -95,13 +99,17 @@ class AskedPorts:
                     with contextlib.suppress(NoSuchKeyError):
                         found.add(self._once(host, address, verify, server_name, key_type))
             except (OSError, PeerError) as error:
-                why = error.what if isinstance(error, PeerError) else "no answer in time, or ssh ended"
+                why = (
+                    error.what
+                    if isinstance(error, PeerError)
+                    else f"no answer within {verify.patience_seconds:g} s, or ssh ended"
+                )
                 said = f"asked on '{host.name}': {why}"
                 return PortSeen(frozenset(found), number, time.monotonic() - begun, said)
         return PortSeen(frozenset(found), connections, time.monotonic() - begun)
 
     def _once(self, host: Host, address: str, verify: Verify, server_name: str, key_type: str | None) -> str:
         def connect() -> Channel:
-            return self.forwarder.connect(host, address, verify.port)
+            return self.forwarder.connect(host, address, verify.port, verify.patience_seconds)
 
         return hashlib.sha256(leaf_certificate(connect, verify.starttls, server_name, key_type)).hexdigest()

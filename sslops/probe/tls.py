@@ -121,13 +121,17 @@ def presented_chain(connect: Callable[[], Channel], starttls: str | None, server
         return session.chain()
 
 
+CONNECT_SECONDS = 10.0
+"""A server may greet late, but its kernel takes a connection at once."""
+
+
 class SocketChannel:
     """A TCP connection with one deadline for all of it."""
 
     def __init__(self, address: str, port: int, timeout_seconds: float) -> None:
         """Connect; OSError when that fails."""
         self._deadline = time.monotonic() + timeout_seconds
-        self._socket = socket.create_connection((address, port), timeout_seconds)
+        self._socket = socket.create_connection((address, port), min(timeout_seconds, CONNECT_SECONDS))
 
     def send(self, content: bytes) -> None:
         """Send all of *content*."""

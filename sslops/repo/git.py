@@ -7,6 +7,7 @@ is a compare-and-swap and is announced as one effect.
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -18,6 +19,7 @@ from sslops.repo.git_commits import LoggedCommit, NewCommit, Person, RefUpdate
 from sslops.repo.git_process import GitProcess, without_user
 from sslops.repo.git_push import Pusher, contains
 from sslops.system.effects import NO_EFFECTS
+from sslops.system.peer_words import peer_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -57,8 +59,7 @@ class Git:
         """Find the repository that *folder* lies in, with `origin` as its remote if it has one; UsageError if none."""
         ended = GitProcess(folder, environ).read("rev-parse", "--git-dir", allowed=(0, 128))
         if ended.code != 0:
-            message = f"'{folder}' is not in a git repository"
-            raise UsageError(message, hint="sslops init DIR")
+            raise _unusable(folder, ended.stderr)
         found = cls(folder, None, environ=environ, effects=effects)
         return cls(folder, found._default_remote(), environ=environ, effects=effects)
 
@@ -407,3 +408,15 @@ def _contents(stdout: bytes, count: int) -> Iterable[bytes | None]:
         size = int(facts[-1])
         yield stdout[end + 1 : end + 1 + size]
         position = end + size + 2
+
+
+def _unusable(folder: Path, said: str) -> UsageError:
+    """Say why git knows no repository here: there is none, or in git's own words what is wrong with it."""
+    if "not a git repository" in said:
+        return UsageError(f"'{folder}' is not in a git repository", hint="sslops init DIR")
+    # Of a repository that another user owns git says the command that helps, and that is for a person to decide.
+    command = re.search(r"git config --global --add safe\.directory \S.*", said)
+    reason = said[: command.start()].partition("To add an exception")[0] if command else said
+    return UsageError(
+        f"git refuses '{folder}': {peer_words(reason)}", hint=peer_words(command[0]) if command else "git status"
+    )

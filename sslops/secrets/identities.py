@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from sslops.errors import SopsError
 from sslops.model.secret import Secret
+from sslops.system.peer_words import peer_words
 from sslops.system.processes import without_secrets
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ def _by_age_keygen() -> tuple[Secret, str]:
         raise SopsError(message, hint="pip install 'sslops[sops]'")
     done = subprocess.run([program], env=without_secrets(os.environ), capture_output=True, timeout=30, check=False)
     if done.returncode != 0:
-        message = f"'age-keygen' failed with exit code {done.returncode}"
+        message = f"'age-keygen' failed with exit code {done.returncode}: {peer_words(done.stderr)}"
         raise SopsError(message)
     identity = Secret(done.stdout, "age identity")
     return identity, recipient_of(identity)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from sslops.errors import SshError
 from sslops.model.secret import Secret
+from sslops.system.peer_words import peer_words
 from sslops.system.processes import without_secrets
 
 if TYPE_CHECKING:
@@ -102,7 +103,8 @@ def _add(name: str, key: Secret, environ: dict[str, str]) -> None:
         start_new_session=True,  # no terminal to ask for a passphrase
     )
     if done.returncode != 0:
-        message = f"the key in '{name}' cannot be used: it is no private key of OpenSSH, or has a passphrase"
+        said = peer_words(done.stderr)
+        message = f"the key in '{name}' cannot be used: it is no private key of OpenSSH, or has a passphrase ({said})"
         raise SshError(message, hint=f"put the whole file of a key without passphrase into '{name}'")
 
 

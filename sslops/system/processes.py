@@ -17,6 +17,8 @@ from dataclasses import dataclass, field
 from threading import Thread
 from typing import IO, TYPE_CHECKING
 
+from sslops.system.peer_words import peer_words
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -78,7 +80,7 @@ def run_piped(words: Sequence[str], *, payload: bytes, environ: Mapping[str, str
         start_new_session=True,
     )
     assert process.stdin is not None and process.stdout is not None and process.stderr is not None  # noqa: S101, PT018
-    heard, said = _Bounded(process.stdout, STDOUT_LIMIT_BYTES), _Tail(process.stderr)
+    heard, said = _Bounded(process.stdout, STDOUT_LIMIT_BYTES), Tail(process.stderr)
     threads = [Thread(target=_feed, args=(process.stdin, payload), daemon=True)]
     threads += [Thread(target=reader.read, daemon=True) for reader in (heard, said)]
     for thread in threads:
@@ -121,7 +123,7 @@ class _Bounded:
         self._pipe.close()
 
 
-class _Tail:
+class Tail:
     """Reads to the end, keeps the last `STDERR_TAIL_BYTES`."""
 
     def __init__(self, pipe: IO[bytes]) -> None:
@@ -129,17 +131,17 @@ class _Tail:
         self._pipe = pipe
 
     def read(self) -> None:
+        """Read to the end."""
         while chunk := os.read(self._pipe.fileno(), _CHUNK_BYTES):
             self._content = (self._content + chunk)[-STDERR_TAIL_BYTES:]
         self._pipe.close()
 
     def text(self) -> str:
+        """Return what is kept."""
         return self._content.decode(errors="replace")
 
 
 TIMEOUT_SECONDS = 300.0
-_UNPRINTABLE = re.compile(r"[^\x20-\x7e]+")
-_LONGEST_TAIL = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,5 +160,5 @@ class Commands:
             return f"'{words[0]}' cannot be run: {error.strerror}"
         if done.code is None:
             return f"no end after {self.timeout_seconds:.0f} s"
-        said = _UNPRINTABLE.sub(" ", done.stderr).strip()[-_LONGEST_TAIL:]
+        said = peer_words(done.stderr) or peer_words(done.stdout)
         return None if done.code == 0 else f"exit code {done.code}{': ' if said else ''}{said}"

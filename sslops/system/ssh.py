@@ -10,6 +10,10 @@ smtp2 ssh-ed25519 AAAA
 
 from __future__ import annotations
 
+import base64
+import contextlib
+import hashlib
+import hmac
 import os
 import re
 import select
@@ -18,10 +22,12 @@ import subprocess
 import tempfile
 import time
 from pathlib import Path
+from threading import Thread
 from typing import TYPE_CHECKING, Self
 
-from sslops.errors import SshError
-from sslops.system.processes import Finished, run_piped, without_secrets
+from sslops.errors import PeerError, SshError
+from sslops.system.peer_words import peer_words
+from sslops.system.processes import Finished, Tail, run_piped, without_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -29,18 +35,22 @@ if TYPE_CHECKING:
     from sslops.model.inventory import Host
 
 
+SSH_PORT = 22
+
+
 def pinned(text: str, hosts: Iterable[Host]) -> str:
     """Return *text* and, for each line that names a host of *hosts* by address or port, the line under its name."""
-    known = [(host.name, _forms(host)) for host in hosts]
+    known = [(host.name, names_of(host)) for host in hosts]
     lines = [line.strip() for line in text.splitlines()]
     lines = [line for line in lines if line and not line.startswith("#")]
     return "".join(f"{line}\n" for line in [*lines, *(more for line in lines for more in _renamed(line, known))])
 
 
-def _forms(host: Host) -> frozenset[str]:
+def names_of(host: Host) -> frozenset[str]:
+    """Return every name under which a line of `known_hosts` is about *host*."""
     names = {host.name, host.address}
     # The bare address may be another machine behind the same gateway when the port is not ssh's own.
-    bare = names if host.port == 22 else {host.name}  # noqa: PLR2004  (ssh)
+    bare = names if host.port == SSH_PORT else {host.name}
     return frozenset(bare | {f"[{name}]:{host.port}" for name in names})
 
 
@@ -51,8 +61,45 @@ def _renamed(line: str, known: list[tuple[str, frozenset[str]]]) -> Iterator[str
     patterns, _, key = rest.strip().partition(" ")
     names = set(patterns.split(","))
     for name, forms in known:
-        if names & forms and name not in names and f"!{name}" not in names:
+        if not name_match(names, frozenset({name})) and name_match(names, forms) and f"!{name}" not in names:
             yield f"{marker} {name} {key}".strip()
+
+
+def name_match(patterns: Iterable[str], names: frozenset[str]) -> bool:
+    """Whether one of *patterns* is one of *names*, as it is or hashed as `ssh-keygen -H` and `HashKnownHosts` do it."""
+    return any(pattern in names or _is_hash_of(pattern, names) for pattern in patterns)
+
+
+def has_key_of(text: str, host: Host) -> bool:
+    """Whether *text*, the reviewed `known_hosts`, has a key of *host* that the ssh client here would find."""
+    for line in pinned(text, [host]).splitlines():
+        marker, rest = line.split(" ", 1) if line.startswith("@") and " " in line else ("", line)
+        patterns = rest.split()[0].split(",") if len(rest.split()) > 2 else []  # noqa: PLR2004  (names, type, key)
+        excluded = any(_is_pattern_of(pattern[1:], host.name) for pattern in patterns if pattern.startswith("!"))
+        found = name_match(patterns, frozenset({host.name})) or any(
+            _is_pattern_of(each, host.name) for each in patterns
+        )
+        if found and not excluded and marker != "@revoked":
+            return True
+    return False
+
+
+def _is_pattern_of(pattern: str, name: str) -> bool:
+    """Whether *name* fits *pattern*, in which `*` and `?` stand for any letters (ssh_config(5), PATTERNS)."""
+    parts = {"*": ".*", "?": "."}
+    return re.fullmatch("".join(parts.get(char, re.escape(char)) for char in pattern), name, re.IGNORECASE) is not None
+
+
+def _is_hash_of(pattern: str, names: Iterable[str]) -> bool:
+    """Whether *pattern* is `|1|salt|hash`, HMAC-SHA1 of one of *names* (sshd(8), SSH_KNOWN_HOSTS FILE FORMAT)."""
+    if not pattern.startswith("|1|"):
+        return False
+    salt, _, hashed = pattern[3:].partition("|")
+    try:
+        key, wanted = base64.b64decode(salt, validate=True), base64.b64decode(hashed, validate=True)
+    except ValueError:
+        return False
+    return any(hmac.compare_digest(hmac.digest(key, name.encode(), hashlib.sha1), wanted) for name in names)
 
 
 _CHUNK_BYTES = 16384
@@ -60,7 +107,7 @@ _GRACE_SECONDS = 2.0
 
 
 class PipeChannel:
-    """Bytes to and from a program; its stderr goes nowhere."""
+    """Bytes to and from a program; what it says on stderr is the reason when it fails."""
 
     def __init__(self, words: Sequence[str], environ: Mapping[str, str], timeout_seconds: float) -> None:
         """Start the program *words*; OSError when it cannot be started."""
@@ -69,13 +116,17 @@ class PipeChannel:
             list(words),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
             env=dict(environ),
             bufsize=0,
         )
         assert self._process.stdin is not None  # noqa: S101  (it is a pipe)
         assert self._process.stdout is not None  # noqa: S101
+        assert self._process.stderr is not None  # noqa: S101
         self._in, self._out = self._process.stdin, self._process.stdout
+        self._complaints = Tail(self._process.stderr)
+        self._listening = Thread(target=self._complaints.read, daemon=True)
+        self._listening.start()
         os.set_blocking(self._in.fileno(), False)
 
     def send(self, content: bytes) -> None:
@@ -83,12 +134,28 @@ class PipeChannel:
         rest = memoryview(content)
         while rest:
             self._wait([], [self._in.fileno()])
-            rest = rest[os.write(self._in.fileno(), rest) :]
+            try:
+                rest = rest[os.write(self._in.fileno(), rest) :]
+            except BrokenPipeError:
+                self._raise_reason()
+                raise
 
     def receive(self) -> bytes:
-        """Return what has come; empty at the end."""
+        """Return what has come; empty at the end. PeerError with the program's words when it failed."""
         self._wait([self._out.fileno()], [])
-        return os.read(self._out.fileno(), _CHUNK_BYTES)
+        content = os.read(self._out.fileno(), _CHUNK_BYTES)
+        if not content:
+            self._raise_reason()
+        return content
+
+    def _raise_reason(self) -> None:
+        """Pass on what the program said, if it failed: of a connection that the other side ended it says nothing."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            if self._process.wait(_GRACE_SECONDS):
+                self._listening.join(_GRACE_SECONDS)
+                said = peer_words(self._complaints.text())
+                if said:
+                    raise PeerError(said)
 
     def close(self) -> None:
         """End the program."""
@@ -111,8 +178,6 @@ CONFIG_VARIABLE = "SSLOPS_SSH_CONFIG"
 """Names an ssh_config to use instead of the person's own: in CI there is no person."""
 
 CONNECT_SECONDS = 10
-FORWARD_SECONDS = 20
-"""For a forwarded connection, which may have to log in first."""
 _SHARED_SECONDS = 30
 _LONGEST_FOLDER = 48
 SSH_FAILED = 255
@@ -179,12 +244,15 @@ class Ssh:
             message = "no program 'ssh'"
             raise SshError(message, hint="apt-get install openssh-client") from None
 
-    def connect(self, host: Host, address: str, port: int) -> PipeChannel:
-        """Return a connection from *host* to *address*:*port*, through `ssh -W`; OSError when there is no ssh."""
+    def connect(self, host: Host, address: str, port: int, patience_seconds: float = CONNECT_SECONDS) -> PipeChannel:
+        """Return a connection from *host* to *address*:*port*, through `ssh -W`; OSError when there is no ssh.
+
+        It lasts *patience_seconds* at most, beside the time to log in.
+        """
         self._used[host.name] = host
         target = f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
         words = [*self.client(host), "-W", target, "--", host.address]
-        return PipeChannel(words, self._environ, FORWARD_SECONDS)
+        return PipeChannel(words, self._environ, CONNECT_SECONDS + patience_seconds)
 
     def client(self, host: Host) -> list[str]:
         """Return `ssh` and its options for *host*, without address and command."""
@@ -198,7 +266,7 @@ class Ssh:
         for name, value in options.items():
             words += ["-o", f"{name}={value}"]
         # Without these the person's ssh_config decides.
-        words += ["-p", str(host.port)] if host.port != 22 else []  # noqa: PLR2004  (ssh)
+        words += ["-p", str(host.port)] if host.port != SSH_PORT else []
         words += ["-l", host.user] if host.user else []
         return words
 

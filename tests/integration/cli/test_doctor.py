@@ -125,7 +125,8 @@ def test_what_lies_beyond_is_asked(ops: Path, capsys: pytest.CaptureFixture[str]
         INVENTORY
         + f"dns: {{repo: {{url: '{tmp_path}/none.git', branch: main}}, tlsa_dirs: [include]}}\n"
         + "dns_primary: [{domain: default, server: 127.0.0.1, port: 1}]\n"
-        + "servers: {web: {hosts: [web1.example.com], restart_cmd: /bin/true, svc_depends: [[any, [web-ec]]]}}\n"
+        + "servers: {web: {hosts: [{host: web1.example.com, address: 192.0.2.9, port: 2222}], "
+        + "restart_cmd: /bin/true, svc_depends: [[any, [web-ec]]]}}\n"
     )
     service = ops / "inventory/example.com/web-ec.yaml"
     service.write_text(service.read_text() + "dane_tls: [[25, tcp, 3, 1, 1, MX]]\n")
@@ -134,7 +135,12 @@ def test_what_lies_beyond_is_asked(ops: Path, capsys: pytest.CaptureFixture[str]
     assert ExitCode.FAILED == code
     assert {"dns repository", "name servers", "host keys"} == set(missing)
     assert "127.0.0.1:1" in missing["name servers"]["what"]
-    assert "web1.example.com" in missing["host keys"]["fix"]
+    assert "web1.example.com" in missing["host keys"]["what"]
+    assert missing["host keys"]["fix"].startswith("ssh-keyscan -p 2222 192.0.2.9 >>inventory/known_hosts")
+
+    (ops / "inventory/known_hosts").write_text("[192.0.2.9]:2222 ssh-ed25519 AAAA\n")
+
+    assert "host keys" not in examine(ops, capsys)[1]
 
 
 def test_an_unsound_inventory_is_one_finding(ops: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import threading
@@ -297,3 +298,20 @@ def test_a_lock_is_for_one_at_a_time(tmp_path: Path) -> None:
     waiting.join(30)
 
     assert ["first", "second"] == order
+
+
+def test_a_repository_of_another_user_is_told_in_the_words_of_git(tmp_path: Path) -> None:
+    """`dubious ownership` is not `no repository`; the command that helps is git's."""
+    subprocess.run(["git", "init", "-q", tmp_path], check=True)
+    environ = {**os.environ, "GIT_TEST_ASSUME_DIFFERENT_OWNER": "1", "GIT_CONFIG_GLOBAL": "/dev/null"}
+
+    with pytest.raises(UsageError, match="dubious ownership") as caught:
+        Git.discover(tmp_path, environ=environ)
+
+    assert f"git config --global --add safe.directory {tmp_path}" == caught.value.hint
+
+
+def test_a_folder_outside_of_every_repository_is_told(tmp_path: Path) -> None:
+    """There the way on is another one."""
+    with pytest.raises(UsageError, match="is not in a git repository"):
+        Git.discover(tmp_path)

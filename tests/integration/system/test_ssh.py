@@ -169,6 +169,33 @@ def test_a_restricted_login_is_enough(
     assert (Outcome.DONE, True) == (outcome, seen.shows_only(expected))
 
 
+@pytest.mark.parametrize(
+    ("shell", "outcome", "words"),
+    [
+        ("printf 'Welcome '; eval \"$SSH_ORIGINAL_COMMAND\"", Outcome.DONE, ""),
+        (r"""printf '\033]0;x\007'; eval "$SSH_ORIGINAL_COMMAND"; printf '\nbye\033[0m'""", Outcome.DONE, ""),
+        (
+            r"printf '\033[2JThis account\n is not available'; exit 1",
+            Outcome.BROKEN,
+            "[2JThis account is not available",
+        ),
+        ("echo no such shell >&2; exit 127", Outcome.BROKEN, "no such shell"),
+        ("exit 3", Outcome.BROKEN, "printed nothing, and ended with exit code 3"),
+    ],
+)
+def test_whatever_a_login_shell_prints(
+    server: SshHost, environ: dict[str, str], login: Login, shell: str, outcome: Outcome, words: str
+) -> None:
+    """Around the answer it does not matter; in place of one it is passed on, escaped."""
+    server.install("login-shell", f"#!/bin/sh\n{shell}\n")
+    (server.folder / "authorized_keys").write_text(f'command="{server.folder}/bin/login-shell" {login.public}')
+    ended, said = look(server.known_hosts, inventory_host(server), environ)
+
+    assert outcome == ended
+    assert words in said
+    assert "\x1b" not in said
+
+
 def test_a_call_ends_in_time(server: SshHost, environ: dict[str, str]) -> None:
     """A command that hangs is given up, and that is told by a missing exit code."""
     host = inventory_host(server)
@@ -221,3 +248,4 @@ def test_a_port_is_asked_on_the_host_itself(
     assert seen.shows_only(expected)
     assert 3 == seen.connections
     assert nobody.error is not None
+    assert "refused" in nobody.error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -89,4 +90,21 @@ def test_an_answer_without_its_end_is_not_complete() -> None:
 
 def test_complaints_are_harmless_to_show() -> None:
     """Control characters of a peer do not reach a terminal."""
-    assert ("restart of smtp 1", " [31m") == hear(answer("restart-failed smtp 1", "output \x1b[31m")).complaints
+    assert ("restart of smtp 1", "\\x1b[31m") == hear(answer("restart-failed smtp 1", "output \x1b[31m")).complaints
+
+
+@pytest.mark.parametrize("before", [b"Welcome! ", b"\x1b]0;smtp1\x07", b"seq 99\n\xff\x1b[2J", b""], ids=repr)
+@pytest.mark.parametrize("after", [b"", b"bye\n", b"\x1b[0m", b"seq 98\nlogout"], ids=repr)
+def test_what_a_login_shell_prints_around_the_answer_is_skipped(before: bytes, after: bytes) -> None:
+    """Without a line end, with an escape sequence, after the end: the greeting is found anywhere."""
+    heard = hear(before + answer("seq 3") + after)
+
+    assert (True, True, 3) == (heard.greeted, heard.is_complete, heard.seq)
+
+
+def test_what_is_no_answer_is_quoted_bounded_and_escaped() -> None:
+    """`This account is currently not available.` comes from a login shell, on stdout."""
+    heard = hear(b"This account\x1b[2J is\n not available." + b"x" * 5_000_000)
+
+    assert "This account\\x1b[2J is not available." in heard.around
+    assert len(heard.around) < 400
