@@ -32,6 +32,8 @@ _BACKOFF_MINUTES = (1, 10, 100)
 _DAILY = timedelta(days=1)
 _SHORTEST_WAIT = timedelta(minutes=1)
 _TRANSIENT = frozenset({"rateLimited", "serverInternal", "badNonce", "connection", "timeout", "garbled"})
+_MOST_NAMED = 12
+"""How many of its own words a CA is quoted with."""
 _CLIENT_ERROR, _SERVER_ERROR, _TOO_MANY = 400, 500, 429
 SHORTEST_LIFE = timedelta(hours=1)
 """A certificate that ends sooner is over before every host has it."""
@@ -101,7 +103,7 @@ def _proofs(authorizations: Sequence[AuthorizationSeen], kind: ChallengeType) ->
             continue
         challenge = authorization.challenge(kind)
         if challenge is None:
-            offered = ", ".join(sorted({each.type for each in authorization.challenges})) or "nothing"
+            offered = ", ".join(sorted({each.type for each in authorization.challenges})[:_MOST_NAMED]) or "nothing"
             return Failed(f"'{authorization.identifier}': the CA offers no {kind}, but {offered}")
         if challenge.status == AuthorizationStatus.PENDING:
             pending.append((authorization, challenge))
@@ -227,5 +229,5 @@ def profile_for(ca: CertificateAuthority, directory: Directory) -> tuple[str | N
         return wanted, None
     if ca.preferred_profile is None and not directory.profiles:
         return None, None
-    offered = ", ".join(sorted(directory.profiles)) or "none"
+    offered = ", ".join(sorted(directory.profiles)[:_MOST_NAMED]) or "none"
     return None, f"'{ca.name}' does not offer profile '{wanted}', so it chooses; profiles there: {offered}"
