@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from sslops.doctor.findings import Finding, Health
 from sslops.errors import ForgeError, MayNotCall, SslopsError
 from sslops.model.forges import NO_FORGE, Forge
-from sslops.model.inventory import MergePolicy
+from sslops.model.inventory import MergePolicy, RepoSettings
+from sslops.model.proposal import Kind
 from sslops.proposals.forges.address import forge_address
 from sslops.proposals.forges.tokens import Role, Token, find_token, git_user
 from sslops.repo.git import Git
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from sslops.doctor.findings import Patient
-    from sslops.model.inventory import DnsSettings, RepoSettings
+    from sslops.model.inventory import DnsSettings
     from sslops.proposals.forges.standing import Standing
 
 
@@ -42,6 +43,7 @@ class Use:
     remote: str | None
     url: str | None
     is_merged_by_us: bool
+    engine_branches: tuple[str, ...] = ()
 
 
 def forges(patient: Patient) -> Iterator[Finding]:
@@ -77,7 +79,9 @@ def credentials(role: Role, patient: Patient) -> tuple[GitCredential, ...]:
 def _use(role: Role, verbs: tuple[str, ...], settings: RepoSettings | DnsSettings, remote: str | None) -> Use:
     is_merged_by_us = MergePolicy.AUTO in settings.merge.values()
     project, url = settings.project or "", settings.forge_url
-    return Use(role, verbs, settings.forge, project, settings.branch, remote, url, is_merged_by_us)
+    kinds = (Kind.ROLL,) if role is Role.OPS else (Kind.TLSA, Kind.ACME)
+    ours = (*((settings.next_branch,) if isinstance(settings, RepoSettings) else ()), *(kind.branch for kind in kinds))
+    return Use(role, verbs, settings.forge, project, settings.branch, remote, url, is_merged_by_us, ours)
 
 
 def _ops_remote(patient: Patient) -> str | None:
@@ -99,7 +103,7 @@ def _forge(use: Use, patient: Patient) -> Iterator[Finding]:
         address = forge_address(use.kind, use.remote, patient.environ, use.url)
         token = _token(use, patient)
         patience = Patience(SystemClock().now, time.sleep)
-        standing = examine(use.kind, use.project, token, address, patience, use.branch)
+        standing = examine(use.kind, use.project, token, address, patience, (use.branch, *use.engine_branches))
     except MayNotCall as error:
         # Merge requests are asked for by the push then; whether that is allowed, the look at git tells.
         what = f"{error.what}; {_BY_PUSH}, and sslops cannot tell what became of them"
@@ -112,6 +116,7 @@ def _forge(use: Use, patient: Patient) -> Iterator[Finding]:
         what = f"'{address}' is not https: the token in {token.source} can be read on the way"
         yield Finding("forge", Health.NOTE, what, use.verbs, "https, in forge_url or in the remote's URL")
     yield _rights(use, token, standing)
+    yield from _tried(use, token, standing)
     yield from _life(use, token, standing, patient.now.date())
     yield from _settings(use, standing, patient)
 
@@ -129,6 +134,19 @@ def _rights(use: Use, token: Token, standing: Standing) -> Finding:
         what = f"'{use.project}' is reached with the job's own token ({token.source}), whose pushes start no checks"
         return Finding("forge", Health.NOTE, what, use.verbs, f"a token of its own in {token.role}: {_DOCS}")
     return Finding("forge", Health.OK, f"'{use.project}' can be reached with {token.source}", use.verbs)
+
+
+def _tried(use: Use, token: Token, standing: Standing) -> Iterator[Finding]:
+    """Say which rights were tried and refused, and which the token has for no use."""
+    for probe in standing.lacks:
+        what = f"the token in {token.source} lacks {probe.right} on '{use.project}': it cannot {probe.work}"
+        yield Finding("forge", Health.MISSING, what, use.verbs, f"which rights it needs: {_DOCS}")
+    if use.is_merged_by_us and standing.can_merge is False:
+        what = f"the token in {token.source} may not merge into '{use.branch}' of '{use.project}', and merge is auto"
+        yield Finding("forge", Health.MISSING, what, use.verbs, f"let its account merge there: {_DOCS}")
+    if standing.excess and not token.is_of_the_job:
+        what = f"the token in {token.source} has more than it needs on '{use.project}': {', '.join(standing.excess)}"
+        yield Finding("forge", Health.NOTE, what, use.verbs, f"which rights it needs: {_DOCS}")
 
 
 def _may_only_push(scopes: tuple[str, ...]) -> bool:
@@ -149,6 +167,9 @@ def _settings(use: Use, standing: Standing, patient: Patient) -> Iterator[Findin
     if standing.is_protected is False:
         what = f"'{use.branch}' of '{use.project}' is not protected: whoever may push decides what is served"
         yield Finding("forge", Health.NOTE, what, use.verbs, f"protect it: {_DOCS}")
+    for branch, rule in standing.stopped:
+        what = f"'{branch}' of '{use.project}' has {rule}: the engine rewrites this branch, and stops there"
+        yield Finding("forge", Health.MISSING, what, use.verbs, f"'Settings of the project' in {_DOCS}")
     if use.is_merged_by_us and standing.can_wait is False:
         what = f"'{use.project}' allows no auto-merge, and the inventory says merge: auto"
         yield Finding("forge", Health.NOTE, what, use.verbs, f"allow it in the project's settings: {_DOCS}")

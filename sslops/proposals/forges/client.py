@@ -220,8 +220,8 @@ class Api(Protocol):
         """Replace both."""
         ...
 
-    def standing(self, branch: str) -> Standing:
-        """Return what the token, the project and the protection of *branch* allow."""
+    def standing(self, branch: str, engine: Sequence[str]) -> Standing:
+        """Return what the token, the project and the rules of *branch* and of the *engine*'s own branches allow."""
         ...
 
 

@@ -14,3 +14,5 @@ from sslops.proposals.forges.gitea import GiteaApi
 @dataclass(frozen=True)
 class ForgejoApi(GiteaApi):
     """One repository behind the API at *address*."""
+
+    can_allow_force: bool = False

@@ -8,6 +8,7 @@ repository forbids is accepted for a schedule. So a merge is asked for at once f
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -18,11 +19,11 @@ from sslops.proposals.forges.answer import document, flag, listed, number, prose
 from sslops.proposals.forges.client import Rights, Text
 from sslops.proposals.forges.merging import CheckState, Fate, Obstacle, checks, moment
 from sslops.proposals.forges.rest import Rest
-from sslops.proposals.forges.standing import Standing
+from sslops.proposals.forges.standing import Probe, Standing, lacks
 from sslops.proposals.forges.wire import Refusal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from sslops.model.proposal import Proposal
     from sslops.proposals.forges.client import Desk
@@ -66,6 +67,8 @@ class GiteaApi:
     address: str
     body_limit: int = 65_536
     rights: Rights = RIGHTS
+    can_allow_force: bool = True
+    """Whether the rule of a protected branch can allow force pushes at all."""
 
     @cached_property
     def _rest(self) -> Rest:
@@ -176,7 +179,7 @@ class GiteaApi:
         """Replace both."""
         self._call("PATCH", f"/issues/{number}", {"title": title, "body": body})
 
-    def standing(self, branch: str) -> Standing:
+    def standing(self, branch: str, engine: Sequence[str]) -> Standing:
         """Return what the token and the repository allow; the scopes of a token are told to nobody."""
         settings = self._settings
         found = self._branch(branch)
@@ -189,7 +192,50 @@ class GiteaApi:
             is_protected=None if found is None else flag(found, "protected"),
             can_wait=True,
             unsigning=tuple(dict.fromkeys(way for key, way in ways.items() if flag(settings, key))),
+            stopped=tuple((each, why) for each in engine if (why := self._stop(each)) is not None),
+            lacks=lacks(self._probes()),
+            excess=self._excess(permissions),
+            can_merge=None if found is None or "user_can_merge" not in found else flag(found, "user_can_merge"),
         )
+
+    def _stop(self, branch: str) -> str | None:
+        """Return what keeps the engine from pushing to a branch of its own; the rule itself only administrators see."""
+        found = self._branch(branch)
+        if found is None or not flag(found, "protected"):
+            return None
+        if "user_can_push" in found and not flag(found, "user_can_push"):
+            return "a rule that does not let its account push"
+        return None if self._allows_force(branch) else "a rule that forbids force pushes"
+
+    def _allows_force(self, branch: str) -> bool:
+        """Whether the rule of a protected branch allows force pushes; true when the token may not see it."""
+        try:
+            rules = listed(self._call("GET", "/branch_protections"))
+        except Refusal:
+            return self.can_allow_force
+        rule = next((each for each in rules if fnmatchcase(branch, text(each, "rule_name"))), {})
+        return flag(rule, "enable_force_push")
+
+    def _probes(self) -> Iterator[Probe]:
+        """Yield what a token needs; to a comment on issue 0 Gitea answers with an error of its own (500)."""
+        nothing = {"body": "sslops doctor"}
+        yield Probe("write:repository", "open and edit pull requests", lambda: self._call("PATCH", "/pulls/0", {}))
+        yield Probe(
+            "write:issue",
+            "comment and keep the dashboard",
+            lambda: self._call("PATCH", "/issues/comments/0", nothing),
+        )
+        yield Probe("read:user", "tell its own comments from others'", lambda: self._rest.call("GET", "/user"))
+
+    def _excess(self, permissions: dict[str, Any]) -> tuple[str, ...]:
+        try:
+            self._rest.call("GET", "/notifications?limit=1")
+        except Refusal:
+            is_all = False
+        else:
+            is_all = True
+        is_admin = flag(permissions, "admin")
+        return (*(("every scope",) if is_all else ()), *(("to administer the repository",) if is_admin else ()))
 
     def _ask_to_merge(self, number: int, head: str, style: str, *, later: bool) -> None:
         wishes = {

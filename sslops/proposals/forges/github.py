@@ -13,11 +13,12 @@ from sslops.proposals.forges.answer import document, flag, listed, number, prose
 from sslops.proposals.forges.client import Rights, Text
 from sslops.proposals.forges.merging import CheckState, Fate, Obstacle, checks, moment
 from sslops.proposals.forges.rest import Rest
-from sslops.proposals.forges.standing import Standing
+from sslops.proposals.forges.standing import Probe, Standing, lacks
+from sslops.proposals.forges.tokens import Role
 from sslops.proposals.forges.wire import Refusal, without_mark_up
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from sslops.model.proposal import Proposal
     from sslops.proposals.forges.client import Desk
@@ -30,6 +31,12 @@ RIGHTS = Rights(
 )
 _METHODS = {"merge": "allow_merge_commit", "rebase": "allow_rebase_merge", "squash": "allow_squash_merge"}
 """Ways to merge, the best first (a merge commit keeps our signed commits), and the settings that allow them."""
+_EXCESSIVE = frozenset(
+    {"admin:org", "admin:enterprise", "admin:repo_hook", "admin:public_key", "delete_repo", "workflow"}
+)
+"""Scopes of a classic token that nothing here needs, and that a thief would like."""
+_IN_THE_WAY = frozenset({"non_fast_forward", "update", "creation", "pull_request", "required_linear_history"})
+"""Rules that stop the pushes of the engine to its own branches."""
 _PUBLIC = "api.github.com"
 _VERSION = "2022-11-28"
 _LATER = ("base branch was modified",)
@@ -183,7 +190,7 @@ class GitHubApi:
         """Replace both."""
         self._call("PATCH", f"/issues/{number}", {"title": title, "body": body})
 
-    def standing(self, branch: str) -> Standing:
+    def standing(self, branch: str, engine: Sequence[str]) -> Standing:
         """Return what the token and the repository allow; only classic tokens tell their scopes."""
         scopes = self._rest.headers_of(f"/repos/{quote(self.desk.project)}").get("X-OAuth-Scopes")
         permissions = table(self._facts, "permissions")
@@ -194,7 +201,29 @@ class GitHubApi:
             is_protected=self._is_protected(branch),
             can_wait=flag(self._facts, "allow_auto_merge") if "allow_auto_merge" in self._facts else None,
             unsigning=tuple(name for name in ("rebase", "squash") if flag(self._facts, _METHODS[name])),
+            stopped=tuple((each, why) for each in engine if (why := self._stop(each)) is not None),
+            lacks=lacks(self._probes()),
+            excess=tuple(each.strip() for each in (scopes or "").split(",") if each.strip() in _EXCESSIVE),
         )
+
+    def _stop(self, branch: str) -> str | None:
+        """Return what keeps the engine from pushing to a branch of its own; who may bypass a rule is told to nobody."""
+        try:
+            kinds = {text(rule, "type") for rule in listed(self._call("GET", f"/rules/branches/{quote(branch)}"))}
+        except Refusal:
+            return None
+        found = sorted(kinds & _IN_THE_WAY)
+        return f"a ruleset ({', '.join(found)}), unless it lets its account bypass that" if found else None
+
+    def _probes(self) -> Iterator[Probe]:
+        """Yield what a token needs; GitHub looks at the right before it looks for what is named."""
+        nothing = {"body": "sslops doctor"}
+        yield Probe("'Contents: write'", "push and merge", lambda: self._call("POST", "/git/refs", {}))
+        yield Probe(
+            "'Pull requests: write'", "open and edit pull requests", lambda: self._call("PATCH", "/pulls/0", nothing)
+        )
+        if self.desk.token.role is Role.OPS:
+            yield Probe("'Issues: write'", "keep the dashboard", lambda: self._call("PATCH", "/issues/0", nothing))
 
     def _is_protected(self, branch: str) -> bool | None:
         try:

@@ -12,11 +12,11 @@ from sslops.proposals.forges.answer import document, flag, number, prose, requir
 from sslops.proposals.forges.client import Rights, Text
 from sslops.proposals.forges.merging import Fate, Obstacle
 from sslops.proposals.forges.rest import Rest
-from sslops.proposals.forges.standing import Standing
+from sslops.proposals.forges.standing import Probe, Standing, lacks
 from sslops.proposals.forges.wire import Refusal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from sslops.model.proposal import Proposal
     from sslops.proposals.forges.client import Desk
@@ -51,6 +51,8 @@ _WAITS = frozenset(
 )
 """What it says when something is missing that may still come: GitLab merges by itself when it does."""
 _RUNNING = frozenset({"created", "waiting_for_resource", "preparing", "waiting_for_callback", "pending", "running"})
+_EXCESSIVE = frozenset({"sudo", "admin_mode", "create_runner", "manage_runner", "k8s_proxy"})
+_MAINTAINER, _OWNER = 40, 50
 _DEAD = frozenset({"failed", "canceled", "canceling"})
 _STRIPPING = {
     "rebase_merge": "a rebase in the web interface",
@@ -183,7 +185,7 @@ class GitLabApi:
         """Replace both."""
         self._call("PUT", f"/issues/{number}", {"title": title, "description": body})
 
-    def standing(self, branch: str) -> Standing:
+    def standing(self, branch: str, engine: Sequence[str]) -> Standing:
         """Return what the token and the project allow."""
         facts, settings = self._token_facts(), self._settings
         access = [found for found in table(settings, "permissions").values() if isinstance(found, dict)]
@@ -199,7 +201,37 @@ class GitLabApi:
             is_protected=None if found is None else flag(found, "protected"),
             can_wait=True,
             unsigning=tuple(_STRIPPING[each] for each in (method, "squash" if squash else "") if each in _STRIPPING),
+            stopped=tuple((each, why) for each in engine if (why := self._stop(each)) is not None),
+            lacks=lacks(self._probes()) if _has(scopes, "api") else (),
+            excess=self._excess(scopes, level),
+            can_merge=None
+            if found is None or not level
+            else level >= _MAINTAINER or flag(found, "developers_can_merge"),
         )
+
+    def _stop(self, branch: str) -> str | None:
+        """Return what keeps the engine from pushing to a branch of its own; only maintainers see the rule itself."""
+        found = self._branch(branch)
+        if found is None or not flag(found, "protected"):
+            return None
+        if "can_push" in found and not flag(found, "can_push"):
+            return "a protection that does not let its account push"
+        try:
+            rule = table(self._call("GET", f"/protected_branches/{quote(branch, safe='')}"))
+        except Refusal:
+            return None
+        return None if flag(rule, "allow_force_push") else "a protection that forbids force pushes"
+
+    def _probes(self) -> Iterator[Probe]:
+        """Yield what a token needs."""
+        nothing = {"body": "sslops doctor"}
+        path = "/merge_requests/0"
+        yield Probe("'api'", "open and edit merge requests", lambda: self._call("PUT", path, {"description": "x"}))
+        yield Probe("'api'", "comment", lambda: self._call("POST", f"{path}/notes", nothing))
+
+    def _excess(self, scopes: object, level: int) -> tuple[str, ...]:
+        held = [each for each in scopes if each in _EXCESSIVE] if isinstance(scopes, list) else []
+        return (*map(str, held), *(("the role Owner",) if level >= _OWNER else ()))
 
     def _token_facts(self) -> dict[str, Any]:
         try:

@@ -10,6 +10,8 @@ from sslops.errors import ForgeError
 from sslops.model.forges import Forge
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from sslops.proposals.forges.client import Api, Client
     from sslops.proposals.forges.standing import Standing
     from sslops.proposals.forges.tokens import Token
@@ -30,11 +32,14 @@ def open_forge(kind: str, project: str, token: Token, url: str, patience: Patien
     return Client(api.desk, api)
 
 
-def examine(kind: str, project: str, token: Token, url: str, patience: Patience, branch: str) -> Standing:
-    """Ask how we stand with *project* and its *branch*; ForgeError when it cannot be read at all."""
+def examine(kind: str, project: str, token: Token, url: str, patience: Patience, branches: Sequence[str]) -> Standing:
+    """Ask how we stand with *project*, its base (the first of *branches*) and the engine's own (the rest).
+
+    ForgeError when it cannot be read at all.
+    """
     api = _api(kind, project, token, url, patience)
     with api.desk.calling("read the project", api.rights.read):
-        return api.standing(branch)
+        return api.standing(branches[0], branches[1:])
 
 
 def api_address(kind: str, address: str) -> str:

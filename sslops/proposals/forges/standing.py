@@ -3,6 +3,40 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sslops.proposals.forges.wire import Refusal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+_LACKING = frozenset({401, 403})
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """A call that is refused without *right* and changes nothing with it: what it names is never there.
+
+    *work* completes "it cannot ...".
+    """
+
+    right: str
+    work: str
+    call: Callable[[], object]
+
+    @property
+    def is_lacking(self) -> bool:
+        """Whether the forge refuses the call for want of the right; any other answer means that it got so far."""
+        try:
+            self.call()
+        except Refusal as refusal:
+            return refusal.status in _LACKING
+        return False
+
+
+def lacks(probes: Iterable[Probe]) -> tuple[Probe, ...]:
+    """Try every probe, and return those whose right is lacking."""
+    return tuple(probe for probe in probes if probe.is_lacking)
 
 
 @dataclass(frozen=True, slots=True)
@@ -11,7 +45,9 @@ class Standing:
 
     *scopes* of the token and the day it *expires_at*, whether it *can_propose* (push and open requests), whether the
     branch *is_protected*, whether requests *can_wait* to be merged by the forge, and which of the allowed ways to merge
-    are *unsigning*: they make new commits without our signature.
+    are *unsigning*: they make new commits without our signature. *stopped* are branches of the engine's, each with what
+    is in the way of its pushes there. *lacks* are the rights that were tried and refused, *excess* names what the token
+    may do beyond what sslops needs, *can_merge* whether it may merge into the branch.
     """
 
     scopes: tuple[str, ...] | None
@@ -20,3 +56,7 @@ class Standing:
     is_protected: bool | None
     can_wait: bool | None
     unsigning: tuple[str, ...]
+    stopped: tuple[tuple[str, str], ...] = ()
+    lacks: tuple[Probe, ...] = ()
+    excess: tuple[str, ...] = ()
+    can_merge: bool | None = None

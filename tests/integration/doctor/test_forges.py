@@ -15,6 +15,7 @@ from sslops.doctor.network import network
 from sslops.doctor.repository import repository
 from sslops.inventory.loading import load
 from tests.integration.forges.bench import Bench
+from tests.rows import DIALECTS
 from tests.world.forge import Rights, Role
 
 if TYPE_CHECKING:
@@ -32,10 +33,11 @@ dns:
 """
 
 
-@pytest.fixture(params=["gitlab", "github", "forgejo"])
+@pytest.fixture(params=DIALECTS)
 def bench(world_folder: Path, request: pytest.FixtureRequest) -> Iterator[Bench]:
     """Yield a forge of each kind in turn."""
     started = Bench(world_folder / "forge", request.param)
+    started.secret = started.forge.token("sslops-bot", role=Role.DEVELOPER)
     yield started
     started.close()
 
@@ -64,6 +66,62 @@ def test_a_good_token_is_well(bench: Bench, ops: Path) -> None:
     assert [(Health.OK, "'infra/dns' can be reached with SSLOPS_DNS_TOKEN")] == [
         (each.health, each.what) for each in told(bench, ops, bench.secret)
     ]
+
+
+LACKING = {
+    "write:issue": ("forgejo", {"write:repository", "read:user"}, "comment and keep the dashboard"),
+    "write:repository": ("gitea", {"read:repository", "write:issue", "read:user"}, "open and edit pull requests"),
+    "read:user": ("gitea", {"write:repository", "write:issue"}, "tell its own comments from others'"),
+    "Contents: write": ("github", {"contents:read", "pull_requests:write", "metadata:read"}, "push and merge"),
+    "Pull requests: write": (
+        "github",
+        {"contents:write", "pull_requests:read", "metadata:read"},
+        "open and edit pull requests",
+    ),
+}
+
+
+@pytest.mark.parametrize("right", LACKING)
+def test_a_right_that_is_lacking_is_named_by_trying_it(world_folder: Path, ops: Path, right: str) -> None:
+    """By a call that is refused without it; nothing on the forge changes."""
+    kind, scopes, work = LACKING[right]
+    bench = Bench(world_folder / "forge", kind)
+    try:
+        found = told(bench, ops, bench.forge.token("bot", scopes, Role.DEVELOPER))
+        statuses = [call.status for call in bench.project.calls if call.is_write]
+    finally:
+        bench.close()
+
+    lacking = [each.what for each in found if each.health is Health.MISSING]
+    assert [True] == [right in each and work in each for each in lacking], lacking
+    assert set(statuses) <= {403, 404, 422}
+
+
+def test_more_than_is_needed_is_noted(world_folder: Path, ops: Path) -> None:
+    """An administrator's token on Forgejo."""
+    bench = Bench(world_folder / "forge", "forgejo")
+    try:
+        found = told(bench, ops, bench.forge.token("chief", {"all"}, Role.MAINTAINER))
+    finally:
+        bench.close()
+
+    assert [Health.OK, Health.NOTE] == [each.health for each in found]
+    assert "has more than it needs on 'infra/dns': to administer the repository" in found[1].what
+
+
+@pytest.mark.parametrize(("kind", "is_stopped"), [("forgejo", True), ("gitea", False)])
+def test_a_rule_that_stops_the_engine_is_named(world_folder: Path, ops: Path, kind: str, is_stopped: bool) -> None:
+    """Forgejo cannot allow force pushes in a rule; Gitea can."""
+    bench = Bench(world_folder / "forge", kind)
+    bench.project.protection("sslops/tlsa").may_push = Role.DEVELOPER
+    try:
+        found = told(bench, ops, bench.forge.token("sslops-bot", role=Role.DEVELOPER))
+    finally:
+        bench.close()
+
+    stopped = [each.what for each in found if each.health is Health.MISSING]
+    assert is_stopped == bool(stopped)
+    assert all("'sslops/tlsa' of 'infra/dns' has a rule that forbids force pushes" in each for each in stopped)
 
 
 def test_no_token_is_missing_for_the_verbs_that_propose(bench: Bench, ops: Path) -> None:

@@ -122,6 +122,8 @@ def _delete_branch(api: Api, call: Call, owner: str, repo: str, branch: str) -> 
 
 @routes.add("GET", REPO + "/branch_protections", *READ)
 def _protections(api: Api, call: Call, owner: str, repo: str) -> Reply:
+    if call.user.role < Role.MAINTAINER:
+        raise api.problem(403, "user should be an owner or a collaborator with admin write of a repository")
     found = sorted(api.project(f"{owner}/{repo}").protections.items())
     return Reply(200, [shapes.protection(name, rules) for name, rules in found])
 

@@ -188,6 +188,11 @@ def _ref(api: Api, call: Call, owner: str, repo: str, ref: str) -> Reply:
     return Reply(200, {"ref": f"refs/{ref}", "node_id": "R", "object": {"type": "commit", "sha": sha, "url": ""}})
 
 
+@routes.add("POST", REPO + "/git/refs", "contents:write")
+def _make_ref(api: Api, call: Call, owner: str, repo: str) -> Reply:
+    raise problem(422, "Reference name must start with 'refs/'")
+
+
 @routes.add("DELETE", REPO + "/git/refs/heads/{branch*}", "contents:write")
 def _delete_ref(api: Api, call: Call, owner: str, repo: str, branch: str) -> Reply:
     within = api.project(f"{owner}/{repo}")
