@@ -9,7 +9,7 @@ NOT_LIVE = printf '\n!!! NOT RUN: DANE on real servers (tests.system.live_soak),
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo quick test soak lint format types docs docs-check check bench clean
+.PHONY: help demo quick test soak drift lint format types docs docs-check check bench clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' Makefile | while IFS='|' read -r name what; do printf '%-11s %s\n' "$$name" "$$what"; done
@@ -39,6 +39,9 @@ soak: .venv/for-development ## the long rows that `make test` has a part of, the
 	else $(NOT_LIVE); fi
 	nice -n 19 .venv/bin/python -m tests.proof.soak --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
 	@[ "$$(id -u)" -eq 0 ] || $(NOT_LIVE)
+
+drift: .venv/for-development ## take every check of the DANE rules out of the code, one after the other; the search must miss each
+	nice -n 19 .venv/bin/python -m tests.proof.drift $(if $(SEED),--seed $(SEED)) $(ARGS)
 
 lint: .venv/for-development ## ruff: what it finds, and whether the format is its own
 	.venv/bin/ruff check .

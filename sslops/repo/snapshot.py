@@ -9,11 +9,12 @@ from sslops.errors import GitError, StateError
 from sslops.model.state import Branches
 from sslops.repo.ledger_files import read_ledger
 from sslops.repo.state_files import STATE, read_slots, slots_path
-from sslops.repo.take_in import CurrHistory, differing, rolls, take_in
+from sslops.repo.take_in import CurrHistory, applied, differing, rolls, take_in
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from sslops.model.change import Change
     from sslops.model.inventory import RepoSettings
     from sslops.model.ledger import Ledger
     from sslops.model.names import GenerationId, ServiceId
@@ -47,6 +48,28 @@ class Snapshot:
     ledger: Ledger = field(repr=False)
     proposed: Mapping[ServiceId, GenerationId] = field(default_factory=dict, repr=False)
     """What the roll branch would make curr on main."""
+
+
+@dataclass(frozen=True, slots=True)
+class Moves:
+    """What a roll moves beside `next`: main, when it *merges*; the roll branch, to *proposes* (null: it stays)."""
+
+    merges: bool
+    proposes: Mapping[ServiceId, GenerationId] | None
+
+
+def moves(snapshot: Snapshot, changes: Sequence[Change], *, has_forge: bool, is_declined: bool = False) -> Moves | None:
+    """Return what *changes*, and the rolls that main lacks anyway, move; null when nothing is to be written at all.
+
+    *is_declined*: nobody wants these rolls, and the roll branch brings nothing.
+    """
+    rolled = rolls(snapshot.branches.main, applied(snapshot.branches.next, changes))
+    wanted = {} if is_declined else rolled
+    merges = bool(rolled) and not has_forge
+    proposes = wanted if wanted != snapshot.proposed else None
+    if not (changes or snapshot.take_in.changed or merges or proposes is not None):
+        return None
+    return Moves(merges, proposes)
 
 
 @dataclass(frozen=True, slots=True)

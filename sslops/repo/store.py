@@ -17,10 +17,9 @@ from sslops.repo.git_checkout import Checkout, shown
 from sslops.repo.git_commits import NewCommit, Person, RefUpdate
 from sslops.repo.ledger_files import BLOCKED, HOSTS, TLSA, write_ledger
 from sslops.repo.next_branch import note_message, taking_in
-from sslops.repo.snapshot import INVENTORY, LEDGER_BRANCH, ROLL_BRANCH, Looker, Snapshot
+from sslops.repo.snapshot import INVENTORY, LEDGER_BRANCH, ROLL_BRANCH, Looker, Snapshot, moves
 from sslops.repo.state_files import STATE
 from sslops.repo.state_trees import GenerationDocuments, StateReader, read_documents
-from sslops.repo.take_in import applied, rolls
 from sslops.system.file_lock import locked
 
 if TYPE_CHECKING:
@@ -119,21 +118,18 @@ class OpsRepo:
         With `forge: none` main goes forward in the same push, and a checkout of main with it where there is no remote.
         *is_declined*: nobody wants these rolls, and the roll branch brings nothing.
         """
-        rolled = rolls(snapshot.branches.main, applied(snapshot.branches.next, changes))
-        wanted = {} if is_declined else rolled
-        has_forge = self.settings.forge != "none"
-        merges = bool(rolled) and not has_forge
-        if not (changes or snapshot.take_in.changed or merges or wanted != snapshot.proposed):
-            if has_forge:
+        moved = moves(snapshot, changes, has_forge=self.settings.forge != "none", is_declined=is_declined)
+        if moved is None:
+            if self.settings.forge != "none":
                 self._refuse_foreign(snapshot)
             return snapshot
         self._refuse_foreign(snapshot)
         following = self._next(snapshot, changes)
         updates, tip = [following], following.new
-        if wanted != snapshot.proposed:
-            head = tip if wanted else snapshot.main_commit
+        if moved.proposes is not None:
+            head = tip if moved.proposes else snapshot.main_commit
             updates.append(RefUpdate(ROLL_BRANCH, head, snapshot.roll_commit, may_rewrite=True))
-        if merges:
+        if moved.merges:
             updates.append(RefUpdate(self.settings.branch, tip, snapshot.main_commit))
         self._push(snapshot, updates)
         return self.snapshot()

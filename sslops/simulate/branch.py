@@ -25,15 +25,14 @@ Content = Mapping[str, Views]
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """The commit that `sslops/tlsa` points to: its *number*, which no other has, its *content*, and its plan's digest.
+    """The commit that a branch of proposals points to: its name, which no other has, and its *content*.
 
     *start* is what the base had where the branch left it; null once the base has the commit itself.
     """
 
-    number: int
+    commit: str
     content: Content
     start: Content | None
-    digest: str = ""
 
     def brings(self, apex: str, base: Content) -> tuple[Views, ...]:
         """Return what an apex may have once the branch is merged; nothing when a merge changes nothing there."""

@@ -1,23 +1,26 @@
 """The DNS repository, the name servers that load it, and every cache that asked one of them.
 
 A cache may have asked any server at any moment. So it is remembered when each RRset was last shown; until its TTL is
-over, some cache holds it.
+over, some cache holds it. `Clone` and `Resolver` are what one run has of all this: the ports of `sslops.publish`,
+`sslops.observe` and `sslops.deploy`.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from sslops.errors import DnsError
+from sslops.dane.zonefile import parse_lines, render, written_by_us
+from sslops.errors import DnsError, Moved
 from sslops.model.inventory import Endpoint
 from sslops.model.observations import BaseCommit, DnsRepoSeen, ServerSeen
 from sslops.model.tlsa import EMPTY, Rrset
 from sslops.simulate.branch import Head
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
     from datetime import datetime
 
     from sslops.model.observations import Surroundings, Zone
@@ -47,13 +50,13 @@ class Line:
 
     commits: list[BaseCommit]
     servers: list[NameServer]
-    places: dict[str, int] = field(default_factory=dict)
-    """Each commit of the base to its place in `commits`."""
     mx: tuple[str, ...] = ()
     is_unheard: bool = False
     """Whether nobody tells us its MX hosts, so that it cannot be looked at."""
     beside: list[Views] = field(default_factory=list)
     """What others kept in the zone file of each folder, beside the include file, oldest first; empty: never a thing."""
+    places: list[int] = field(default_factory=lambda: [0])
+    """For each commit of the base, in order, which of `commits` was in force."""
 
     @property
     def views(self) -> Views:
@@ -68,15 +71,16 @@ class Line:
 
 @dataclass(slots=True)
 class Dns:
-    """The repository, its proposal branch, the servers and the caches. Both ports of `observe` can be had from it."""
+    """The repository, its branches of proposals, the servers and the caches."""
 
     lines: dict[str, Line]
-    base_moves: int = 0
+    bases: list[str] = field(default_factory=lambda: ["c0"])
+    """Every commit that the base has been, in order."""
+    known: dict[str, int] = field(default_factory=lambda: {"c0": 0})
+    """Each commit of the base to its number, also what it was called before this world began."""
     head: Head | None = None
-    """Where the proposal branch points; null when there is none."""
+    """Where `sslops/tlsa` points; null when there is none."""
     heads_made: int = 0
-    declined: set[str] = field(default_factory=set)
-    """The digests of the plans whose requests were closed by people."""
     ours: set[TlsaRecord] = field(default_factory=set)
     """Every record that the engine ever wrote for a generation or an issuer, and said so behind it."""
     cached: dict[tuple[str, Rrset], datetime] = field(default_factory=dict)
@@ -91,61 +95,42 @@ class Dns:
 
     def commit(self, changes: Mapping[str, Views]) -> None:
         """Add a commit to the base."""
-        self.base_moves += 1
-        name = f"c{self.base_moves}"
+        name = f"c{len(self.bases)}"
+        self.known[name] = len(self.bases)
+        self.bases.append(name)
         for apex, line in self.lines.items():
             if apex in changes and changes[apex] != line.views:
                 line.commits.append(BaseCommit(name, changes[apex]))
-            line.places[name] = len(line.commits) - 1
+            line.places.append(len(line.commits) - 1)
+
+    def move(self, content: Content, start: Content | None) -> str:
+        """Move the branch of proposals to a commit that nobody saw before; return its name."""
+        self.heads_made += 1
+        self.head = Head(f"h{self.heads_made}", content, start)
+        return self.head.commit
 
     @property
     def content(self) -> Content:
         """What the base has now, by apex."""
         return {apex: line.views for apex, line in self.lines.items()}
 
+    def content_at(self, number: int) -> Content:
+        """Return what the base had after so many commits."""
+        return {apex: line.commits[line.places[number]].views for apex, line in self.lines.items()}
+
     @property
-    def number(self) -> int:
-        """What a lease on the proposal branch is taken on; 0 when there is none."""
-        return 0 if self.head is None else self.head.number
-
-    def fence(self, lease: int, base: Content) -> int | None:
-        """Move the proposal branch by an empty commit on *base*; null when it is not at *lease*, else where it is."""
-        if lease != self.number:
-            return None
-        self._move(base, base)
-        return self.number
-
-    def propose(self, lease: int, base: Content, zones: Mapping[str, Zone], digest: str) -> bool:
-        """Move the proposal branch to *zones* on *base*; false when it is not at *lease*."""
-        if lease != self.number:
-            return False
-        self._move({**base, **self._everywhere(zones)}, base, digest)
-        return True
-
-    def publish(self, lease: tuple[int, int], zones: Mapping[str, Zone]) -> bool:
-        """Move base and branch to *zones* at once; false when either moved since the *lease*."""
-        if lease != (self.base_moves, self.number):
-            return False
-        self.commit(self._everywhere(zones))
-        self._move(self.content, None)
-        return True
-
-    def brings(self, zones: Mapping[str, Zone]) -> bool:
-        """Whether a merge of the branch makes the base have just this, and nothing else."""
-        return self.head is not None and self.head.has_exactly(zones, self.content)
+    def base_moves(self) -> int:
+        """How often the base moved."""
+        return len(self.bases) - 1
 
     @property
     def is_open(self) -> bool:
         """Whether a merge of the branch would change something."""
-        return self.changes(self.lines)
-
-    def changes(self, apexes: Iterable[str]) -> bool:
-        """Whether a merge of the branch would change something of *apexes*."""
-        return self.head is not None and any(self.head.brings(apex, self.content) for apex in apexes)
+        return self.head is not None and any(self.head.brings(apex, self.content) for apex in self.lines)
 
     # What people do to a proposal.
 
-    def merge(self, *, squashes: bool = False) -> bool:
+    def merge(self, squashes: bool = False) -> bool:  # noqa: FBT001, FBT002  (it takes no other)
         """Merge what the branch brings; false when it brings nothing, or when git finds a conflict."""
         merged = self.head.merged(self.content) if self.head is not None and self.is_open else None
         if self.head is None or merged is None:
@@ -155,28 +140,9 @@ class Dns:
             self.head = replace(self.head, start=None)
         return True
 
-    def decline(self) -> None:
-        """Close the request: the same plan is not to be proposed again."""
-        if self.head is not None and self.is_open:
-            self.declined.add(self.head.digest)
-
-    def reopen(self) -> None:
-        """Open the request of what lies on the branch again."""
-        if self.head is not None:
-            self.declined.discard(self.head.digest)
-
     def delete_branch(self) -> None:
         """Delete the proposal branch, as forges do after a merge, or a person at any time."""
         self.head = None
-
-    def _move(self, content: Content, start: Content | None, digest: str = "") -> None:
-        self.heads_made += 1
-        self.head = Head(self.heads_made, content, start, digest)
-
-    def _everywhere(self, zones: Mapping[str, Zone]) -> Content:
-        others = {record for views in self.content.values() for record in _records(views)} - self.ours
-        self.ours |= {record for zone in zones.values() for record in _records((zone,))} - others
-        return {apex: (zone,) * len(self.lines[apex].views) for apex, zone in zones.items()}
 
     # What servers and caches do.
 
@@ -204,40 +170,146 @@ class Dns:
         for key in over:
             del self.cached[key]
 
-    # What an observer sees: the ports of `sslops.observe`.
+
+@dataclass(slots=True)
+class Clone:
+    """The DNS repository as one run fetched it; every push compares with what is there by then."""
+
+    dns: Dns
+    number: int = field(init=False)
+    """Which commit of the base was fetched."""
+    fetched: Head | None = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Fetch."""
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Fetch again."""
+        self.number, self.fetched = self.dns.base_moves, self.dns.head
+
+    @property
+    def base(self) -> str:
+        """The commit of the base as fetched."""
+        return self.dns.bases[self.number]
+
+    @property
+    def head(self) -> str | None:
+        """The commit of the branch of proposals as fetched."""
+        return None if self.fetched is None else self.fetched.commit
+
+    def require_own_hands(self) -> None:
+        """Find nobody else's commits: in this world people leave the branch alone, or delete it."""
+
+    def paths(self, apex: str) -> tuple[str, ...]:
+        """Return the include files of *apex*, one in each folder."""
+        return tuple(f"{folder}/tlsa.{apex}" for folder in range(len(self.dns.lines[apex].views)))
 
     def apex(self, apex: str, anchors: Collection[str] = ()) -> DnsRepoSeen:
-        """Return the repository as fetched."""
-        line, base = self.lines[apex], self.lines[apex].commits[-1]
-        found = () if self.head is None else self.head.brings(apex, self.content)
-        head = BaseCommit(f"h{self.number}", tuple(view for views in found for view in views)) if found else None
+        """Return what was fetched of *apex*."""
+        line = self.dns.lines[apex]
+        history = tuple(line.commits[: line.places[self.number] + 1])
+        places = {name: self.dns.known[name] for name in {*anchors, self.base} if name in self.dns.known}
+        views = () if self.fetched is None else self.fetched.brings(apex, self._content)
         return DnsRepoSeen(
-            base=base,
-            history=tuple(line.commits),
-            line={commit: line.places[commit] for commit in {*anchors, base.commit} if commit in line.places},
-            head=head,
-            head_commit=None if self.head is None else f"h{self.number}",
-            written_by_us=frozenset(record for record in _records(base.views) if record in self.ours),
+            base=BaseCommit(self.base, history[-1].views),
+            history=history,
+            line={name: line.places[number] for name, number in places.items() if number <= self.number},
+            head=BaseCommit(self.head or "", tuple(view for found in views for view in found)) if views else None,
+            head_commit=self.head,
+            written_by_us=frozenset(record for record in _records(history[-1].views) if record in self.dns.ours),
         )
+
+    def include(self, apex: str) -> bytes | None:
+        """Return the include file of *apex*, from the first folder."""
+        return _rendered(self._content[apex][0])
+
+    def brings(self, zones: Mapping[str, Zone]) -> bool:
+        """Whether a merge of the branch makes the base have just this, and nothing else."""
+        return self.fetched is not None and self.fetched.has_exactly(zones, self._content)
+
+    def base_says(self, zones: Mapping[str, Zone]) -> bool:
+        """Whether every folder has just this."""
+        content = self._content
+        return all(view == zone for apex, zone in zones.items() for view in content[apex])
+
+    def is_open(self, apexes: Iterable[str] | None = None) -> bool:
+        """Whether a merge of the branch would change something of *apexes*, or of any."""
+        chosen = self.dns.lines if apexes is None else apexes
+        return self.fetched is not None and any(self.fetched.brings(apex, self._content) for apex in chosen)
+
+    def publish(self, base: str, head: str | None, files: Mapping[str, bytes], _message: str) -> str:
+        """Move base and branch to *files* at once; Moved when either is another one by now."""
+        if base != self.dns.bases[-1]:
+            message = "the DNS base moved"
+            raise Moved(message)
+        self._expect(head)
+        self.dns.commit(self._changed(self.dns.content, files))
+        self.dns.move(self.dns.content, None)
+        self.refresh()
+        return self.base
+
+    def propose(self, base: str, head: str | None, files: Mapping[str, bytes], _message: str) -> str:
+        """Move the branch to *files* on *base*; Moved when it is another one by now."""
+        self._expect(head)
+        start = self.dns.content_at(self.dns.known[base])
+        self.dns.move({**start, **self._changed(start, files)}, start)
+        self.fetched = self.dns.head
+        return self.fetched.commit if self.fetched is not None else ""
+
+    def fence(self, head: str | None, _message: str) -> str:
+        """Move the branch by an empty commit on the base as fetched; Moved when it is another one by now."""
+        self._expect(head)
+        moved = self.dns.move(self._content, self._content)
+        self.fetched = self.dns.head
+        return moved
+
+    @property
+    def _content(self) -> Content:
+        return self.dns.content_at(self.number)
+
+    def _expect(self, head: str | None) -> None:
+        if head != (None if self.dns.head is None else self.dns.head.commit):
+            message = "the branch of proposals moved"
+            raise Moved(message)
+
+    def _changed(self, content: Content, files: Mapping[str, bytes]) -> dict[str, Views]:
+        """Return what *files* make of *content*, and remember what they say is ours."""
+        views: dict[str, list[Zone]] = {}
+        for path, found in files.items():
+            folder, _, name = path.partition("/")
+            apex = name.removeprefix("tlsa.")
+            zone, ours = _read(found)
+            self.dns.ours |= ours
+            views.setdefault(apex, list(content[apex]))[int(folder)] = zone
+        return {apex: tuple(found) for apex, found in views.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Resolver:
+    """The name servers as one run asks them; *behind* tells the addresses of a host."""
+
+    dns: Dns
+    behind: Callable[[str], tuple[str, ...]]
 
     def name_servers(self, apex: str, _primary: Endpoint | None, _fixed: tuple[Endpoint, ...]) -> Servers:
         """Return the servers of *apex*; it is told in the port, which nothing else needs."""
-        return {server.name: (Endpoint(apex, place),) for place, server in enumerate(self.lines[apex].servers)}
+        return {server.name: (Endpoint(apex, place),) for place, server in enumerate(self.dns.lines[apex].servers)}
 
     def mx(self, apex: str, _via: Endpoint | None) -> tuple[str, ...]:
         """Return the MX hosts of *apex*; DnsError where nobody tells them."""
-        if self.lines[apex].is_unheard:
+        if self.dns.lines[apex].is_unheard:
             raise DnsError(f"nobody tells the MX of '{apex}'")
-        return tuple(sorted(self.lines[apex].mx))
+        return tuple(sorted(self.dns.lines[apex].mx))
 
-    def addresses(self, _host: str, _via: Endpoint | None) -> tuple[str, ...]:
-        """Return nothing: ports are looked at directly."""
-        return ()
+    def addresses(self, host: str, _via: Endpoint | None) -> tuple[str, ...]:
+        """Return the addresses of *host*."""
+        return self.behind(host)
 
     def tlsa(self, servers: Mapping[str, tuple[Endpoint, ...]], owners: Iterable[str]) -> tuple[ServerSeen, ...]:
-        """Ask every server for every owner."""
+        """Ask every server for every owner; one that has left meanwhile gives no answer."""
         asked = tuple(owners)
-        return tuple(self._answer(endpoint, asked) for (endpoint,) in servers.values())
+        return tuple(self._answer(name, endpoint, asked) for name, (endpoint,) in servers.items())
 
     def surroundings(
         self, _servers: Mapping[str, tuple[Endpoint, ...]], _apex: str, _owners: Iterable[str]
@@ -249,13 +321,13 @@ class Dns:
         """Vouch for everything."""
         return {}
 
-    def _answer(self, endpoint: Endpoint, owners: tuple[str, ...]) -> ServerSeen:
-        line = self.lines[endpoint.address]
-        server = line.servers[endpoint.port]
-        if server.is_silent:
-            return ServerSeen(server.name, error="timed out")
+    def _answer(self, name: str, endpoint: Endpoint, owners: tuple[str, ...]) -> ServerSeen:
+        line = self.dns.lines[endpoint.address]
+        server = line.servers[endpoint.port] if endpoint.port < len(line.servers) else None
+        if server is None or server.is_silent:
+            return ServerSeen(name, error="timed out")
         zone = line.shown(server)
-        return ServerSeen(server.name, {owner: zone.get(owner, EMPTY) for owner in owners})
+        return ServerSeen(name, {owner: zone.get(owner, EMPTY) for owner in owners})
 
 
 def with_others(ours: Zone, others: Zone) -> Zone:
@@ -269,3 +341,19 @@ def with_others(ours: Zone, others: Zone) -> Zone:
 
 def _records(views: Views) -> Iterator[TlsaRecord]:
     return (record for view in views for rrset in view.values() for record in rrset.records)
+
+
+@lru_cache(4096)
+def _read(content: bytes) -> tuple[Zone, frozenset[TlsaRecord]]:
+    """Return the zone of an include file, and which of its records the engine says are its own."""
+    text = content.decode()
+    return parse_lines(text) or {}, written_by_us(text)
+
+
+def _rendered(zone: Zone) -> bytes:
+    return _text(tuple(sorted(zone.items())))
+
+
+@lru_cache(4096)
+def _text(rrsets: tuple[tuple[str, Rrset], ...]) -> bytes:
+    return render(dict(rrsets), lambda _: "").encode()

@@ -7,26 +7,23 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import timedelta
-from functools import partial
 from typing import TYPE_CHECKING
 
 from sslops.model.outlook import Assumptions, Event, Forecast
 from sslops.model.plan import Plan, Verb
-from sslops.repo.take_in import rolls
-from sslops.roll.rules import request_waits
-from sslops.simulate import runs
 from sslops.simulate.lifetimes import acme_cas, in_words
 from sslops.simulate.renewal import renew
+from sslops.simulate.stages import Machine
 from sslops.simulate.waits import Waits, patience
 from sslops.simulate.world import PromiseError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from datetime import datetime
 
-    from sslops.model.plan import Wait
     from sslops.model.state import State
     from sslops.model.tlsa import TlsaRecord
+    from sslops.simulate.scheduler import Run
     from sslops.simulate.world import World
 
 
@@ -80,15 +77,13 @@ class _Player:
             self._tell("renew", f"{action.group}/{action.service}", f"{action.what}: {action.why or action.reason}")
         for job in (self._publish, self._roll, self._deploy, self._publish):
             job()
-        self.waits.hear([*self.said.values(), Plan(waits=self._requested())], self.world.now)
+        self.waits.hear(self.said.values(), self.world.now)
         return len(self.events) > before
 
     def _publish(self) -> None:
         before = self._records()
-        run = runs.publish(self.world, heard=partial(self.said.__setitem__, Verb.PUBLISH))
-        for effect in run:
-            if effect == "outcome":
-                self.world.dns.load_all()
+        self._play(Verb.PUBLISH, Machine.publish)
+        self.world.dns.load_all()
         self._people_merge()
         self.world.witness()
         after = self._records()
@@ -96,9 +91,15 @@ class _Player:
             for record in sorted(records):
                 self._tell("publish", record.owner, f"{sign} {record.params} {record.data[:16]}")
 
+    def _play(self, verb: Verb, stage: Callable[[Machine], Run]) -> None:
+        """Let one stage run to its end, and hear what it says."""
+        machine = Machine(self.world, restart=self.world.dns.load_all)
+        stage(machine).finish()
+        self.said[verb] = machine.told
+
     def _roll(self) -> None:
         before = self.world.ops.main
-        runs.finish(runs.roll(self.world, heard=partial(self.said.__setitem__, Verb.ROLL)))
+        self._play(Verb.ROLL, Machine.roll)
         self._tell_rolls(before)
         self._people_merge()
 
@@ -109,7 +110,7 @@ class _Player:
 
     def _deploy(self) -> None:
         before = {name: dict(host.serving) for name, host in self.world.hosts.items()}
-        runs.finish(runs.deploy(self.world, heard=partial(self.said.__setitem__, Verb.DEPLOY)))
+        self._play(Verb.DEPLOY, Machine.deploy)
         for name, host in sorted(self.world.hosts.items()):
             for service, generation in sorted(host.serving.items()):
                 if before[name].get(service) != generation:
@@ -117,25 +118,18 @@ class _Player:
 
     def _people_merge(self) -> None:
         """Merge what is open, once it has been open for as long as people take."""
-        is_open = self.world.dns.is_open or self.world.ops.request is not None
-        if not is_open:
+        forges = [forge for forge in (self.world.dns_forge, self.world.ops_forge) if forge is not None]
+        if not any(forge.open_request for forge in forges):
             self.merge_at = None
         elif self.merge_at is None:
             self.merge_at = self.world.now + self.given.merge_delay
         elif self.merge_at <= self.world.now:
-            self.world.dns.merge()
-            self.world.dns.load_all()
             before = self.world.ops.main
-            self.world.ops.merge_request()
+            for forge in forges:
+                forge.people_merge()
+            self.world.dns.load_all()
             self._tell_rolls(before)
             self.merge_at = None
-
-    def _requested(self) -> tuple[Wait, ...]:
-        """Return the waits for the person who has to merge an open roll."""
-        ops = self.world.ops
-        if ops.request is None:
-            return ()
-        return request_waits(ops.branches(), rolls(ops.main, ops.request), self.world.now, "a person has to merge it")
 
     def _flag_expired(self) -> None:
         for name, host in sorted(self.world.hosts.items()):

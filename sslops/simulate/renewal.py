@@ -11,8 +11,9 @@ from sslops.dane.records import CA_USAGES, Der, Material
 from sslops.issue import rules
 from sslops.issue.rules import What, is_root, signers_above, signing_generation
 from sslops.model.certificates import Validity
+from sslops.model.change import Change, GenerationFiles
 from sslops.model.names import ServiceId, generation_id
-from sslops.model.state import Generation, Issued, ServiceState, Status
+from sslops.model.state import Generation, Issued, Status
 from sslops.pki.lifetime import BACKDATED, validity
 from sslops.pki.request import key_size, request_in, request_sha256
 from sslops.simulate.lifetimes import announced
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
     from sslops.model.inventory import Service, TlsaIssuer
     from sslops.model.plan import Action, Plan
     from sslops.model.tlsa import TlsaParams
-    from sslops.simulate.world import Snapshot, World
+    from sslops.repo.snapshot import Snapshot
+    from sslops.simulate.world import World
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,25 +40,27 @@ class _Listed(Der):
 
 def renew(world: World, lifetime: timedelta | None) -> Plan:
     """Renew what is due; return the plan that was carried out. *lifetime* is that of ACME servers; null: announced."""
-    snapshot = world.ops.snapshot()
-    plan = rules.plan(snapshot.inventory, snapshot.branches, world.now)
-    services = snapshot.inventory.services
+    inventory = world.ops.inventory
+    plan = rules.plan(inventory, world.ops.branches, world.now)
+    services = inventory.services
 
     def depth(action: Action) -> int:
-        return signers_above(snapshot.inventory, services[ServiceId(action.group, action.service)])
+        return signers_above(inventory, services[ServiceId(action.group, action.service)])
 
     for action in sorted(plan.actions, key=depth):
-        snapshot = world.ops.snapshot()
+        snapshot = world.ops.refresh()
         service = services[ServiceId(action.group, action.service)]
-        state = snapshot.branches.next[service.id]
+        slots = snapshot.branches.next[service.id].slots
         made = _keyed(world, snapshot, action, service)
-        slots = replace(state.slots, next=made.id)
+        slots = replace(slots, next=made.id)
         if What(action.what).signs:
             made = _issued(world, snapshot, made, service, lifetime)
-            moment = rules.renewal_time(snapshot.inventory, service, made)
+            moment = rules.renewal_time(inventory, service, made)
             slots = replace(slots, renew_at=moment, ari=None, retry_at=None, failures=0)
-        changed = ServiceState(slots, {**state.generations, made.id: made})
-        world.ops.write_next(snapshot, {service.id: changed}, is_roll=False)
+        change = Change(
+            "renew", service.id, action.what, action.why, slots, generation=made.id, put=(GenerationFiles(made),)
+        )
+        world.ops.write_next(snapshot, [change])
     return plan
 
 
@@ -78,7 +82,7 @@ def _keyed(world: World, snapshot: Snapshot, action: Action, service: Service) -
         key_type=service.key.ktype,
         key_size=key_size(service.key),
         spki_sha256=spki,
-        csr_sha256=request_sha256(request_in(snapshot.inventory, service)),
+        csr_sha256=request_sha256(request_in(world.ops.inventory, service)),
     )
     world.invented[service.id, made.id] = Material(key)
     return made
@@ -87,10 +91,10 @@ def _keyed(world: World, snapshot: Snapshot, action: Action, service: Service) -
 def _issued(
     world: World, snapshot: Snapshot, made: Generation, service: Service, lifetime: timedelta | None
 ) -> Generation:
-    signer = snapshot.inventory.signer_of(service)
-    is_signed_by_us = signer is not None and not is_root(snapshot.inventory, service)
+    signer = world.ops.inventory.signer_of(service)
+    is_signed_by_us = signer is not None and not is_root(world.ops.inventory, service)
     above = signing_generation(snapshot.branches.next[signer]) if signer is not None and is_signed_by_us else None
-    times = _validity(world, snapshot, service, None if above is None else above.issued, lifetime)
+    times = _validity(world, service, None if above is None else above.issued, lifetime)
     cert = f"certificate of {service.id} {made.id}".encode()
     issued = Issued(
         issued_at=world.now,
@@ -114,7 +118,7 @@ def _chain(world: World, snapshot: Snapshot, service: Service) -> tuple[Der, ...
 
     Only records about a CA ask for it.
     """
-    ca = snapshot.inventory.acme_ca(service)
+    ca = world.ops.inventory.acme_ca(service)
     if ca is None or not any(spec.params.usage in CA_USAGES for spec in service.dane):
         return ()
     known = snapshot.branches.next[service.id].generations
@@ -125,16 +129,14 @@ def _chain(world: World, snapshot: Snapshot, service: Service) -> tuple[Der, ...
     return (_Listed(b"", b"", ca.tlsa_issuers),) if ca.tlsa_issuers else ()
 
 
-def _validity(
-    world: World, snapshot: Snapshot, service: Service, above: Issued | None, lifetime: timedelta | None
-) -> Validity:
-    ca = snapshot.inventory.acme_ca(service)
+def _validity(world: World, service: Service, above: Issued | None, lifetime: timedelta | None) -> Validity:
+    ca = world.ops.inventory.acme_ca(service)
     if ca is not None:
         start = world.now - BACKDATED
         return Validity(start, start + (lifetime or announced(ca, world.now)) - timedelta(seconds=1))
-    if is_root(snapshot.inventory, service) and service.ca is not None:
+    if is_root(world.ops.inventory, service) and service.ca is not None:
         return validity(world.now, service.ca.end_days or 2 * service.ca.sign_end_days)
-    signer = snapshot.inventory.signer_of(service)
-    facts = None if signer is None else snapshot.inventory.services[signer].ca
+    signer = world.ops.inventory.signer_of(service)
+    facts = None if signer is None else world.ops.inventory.services[signer].ca
     within = None if above is None else Validity(above.not_before, above.not_after)
     return validity(world.now, 1 if facts is None else facts.sign_end_days, within)

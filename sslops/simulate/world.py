@@ -3,118 +3,36 @@
 from __future__ import annotations
 
 from collections import ChainMap
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from sslops.dane.names import dane_owners
 from sslops.dane.records import Keys
-from sslops.errors import SslopsError
-from sslops.model.ledger import Ledger
-from sslops.model.state import Branches, ServiceState, State
-from sslops.repo.take_in import CurrHistory, differing, take_in
-from sslops.simulate.hosts import Receivers
+from sslops.inventory.reach import hosts_serving
+from sslops.model.state import Branches
+from sslops.simulate.forge import SimulatedForge
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime, timedelta
 
     from sslops.dane.records import Material
-    from sslops.model.inventory import Inventory
     from sslops.model.names import GenerationId, ServiceId
-    from sslops.model.state import Generation, Slots
+    from sslops.model.state import Generation
     from sslops.model.tlsa import Rrset
     from sslops.simulate.dns import Dns
     from sslops.simulate.hosts import SimulatedHost
+    from sslops.simulate.ops import OpsRepository
 
 
-class PromiseError(SslopsError):
-    """A cache may hold an RRset that does not match what a host serves."""
+class PromiseError(BaseException):
+    """A cache may hold an RRset that does not match what a host serves; no stage may take it for its own trouble."""
 
-
-@dataclass(frozen=True, slots=True)
-class Snapshot:
-    """The ops repository as one run fetched it; every write compares the moves with what they are by then."""
-
-    inventory: Inventory
-    branches: Branches
-    ledger: Ledger
-    ledger_moves: int
-    state_moves: int
-
-
-@dataclass(slots=True)
-class OpsRepository:
-    """The branches `main`, `next` and `ledger`; *is_reviewed*: a person merges rolls."""
-
-    inventory: Inventory
-    main: State = field(default_factory=State)
-    next: State = field(default_factory=State)
-    ledger: Ledger = field(default_factory=Ledger)
-    is_reviewed: bool = False
-    request: State | None = None
-    """What a person may merge into main."""
-    ledger_moves: int = 0
-    state_moves: int = 0
-    past: dict[ServiceId, list[Slots]] = field(default_factory=dict)
-    """The slots of each service on main, oldest first."""
-    taken_in: dict[ServiceId, int] = field(default_factory=dict)
-    """How much of `past` is in next."""
-
-    def branches(self) -> Branches:
-        """Return both branches, main taken into next."""
-        histories = {
-            service: CurrHistory(
-                tuple(slots.curr for slots in self.past.get(service, [])), self.taken_in.get(service, 0)
-            )
-            for service in differing(self.main, self.next)
-        }
-        return Branches(self.main, take_in(self.main, self.next, histories).state)
-
-    def snapshot(self) -> Snapshot:
-        """Fetch."""
-        return Snapshot(self.inventory, self.branches(), self.ledger, self.ledger_moves, self.state_moves)
-
-    def write_ledger(self, snapshot: Snapshot, ledger: Ledger) -> Snapshot | None:
-        """Push *ledger*; null when another run was faster."""
-        if ledger == snapshot.ledger:
-            return snapshot
-        if snapshot.ledger_moves != self.ledger_moves:
-            return None
-        self.ledger_moves += 1
-        self.ledger = ledger
-        return replace(snapshot, ledger=ledger, ledger_moves=self.ledger_moves)
-
-    def write_next(self, snapshot: Snapshot, changes: Mapping[ServiceId, ServiceState], *, is_roll: bool) -> bool:
-        """Push *changes* to next; without review a roll moves main there too. False when another run was faster."""
-        if snapshot.state_moves != self.state_moves:
-            return False
-        self.state_moves += 1
-        self.next = State({**snapshot.branches.next.services, **changes})
-        self.taken_in = {service: len(slots) for service, slots in self.past.items()}
-        if is_roll and not self.is_reviewed:
-            self.set_main(self.next)
-        elif is_roll:
-            self.request = self.next
-        return True
-
-    def merge_request(self) -> None:
-        """Let a person merge the open roll."""
-        if self.request is not None:
-            self.state_moves += 1
-            self.set_main(self.request)
-
-    def set_main(self, state: State) -> None:
-        """Move main, whoever does it; an open request was made for another one."""
-        self.main, self.request = state, None
-        for service, found in state.services.items():
-            line = self.past.setdefault(service, [])
-            if not line or line[-1] != found.slots:
-                line.append(found.slots)
-
-    def revert(self, service: ServiceId, slots: Slots) -> None:
-        """Let a person put one service back on main to what it was there before."""
-        self.state_moves += 1
-        found = replace(self.main[service], slots=slots)
-        self.set_main(State({**self.main.services, service: found}))
+    def __init__(self, what: str) -> None:
+        """Say *what* does not match."""
+        super().__init__(what)
+        self.what = what
 
 
 @dataclass(slots=True)
@@ -126,29 +44,75 @@ class World:
     dns: Dns
     hosts: dict[str, SimulatedHost]
     material: Mapping[tuple[ServiceId, GenerationId], Material] = field(default_factory=dict)
-    is_dns_reviewed: bool = False
-    """Whether a person merges what publish proposes."""
     shown_at: Mapping[ServiceId, set[str]] | None = None
     """The owner names whose ports show a service; null: every port shows everything."""
     invented: dict[tuple[ServiceId, GenerationId], Material] = field(default_factory=dict)
     """Keys and certificates that exist only here; `material` has those of the repository."""
-    receivers: Receivers = field(init=False)
+    dns_forge: SimulatedForge | None = None
+    """Where the DNS base moves by merge requests; null: the engine merges."""
+    ops_forge: SimulatedForge | None = None
+    """Where main does."""
+    runs_begun: int = 0
     _matches: dict[tuple[str, Rrset, ServiceId, GenerationId], bool] = field(default_factory=dict)
+    _asked: tuple[object, Mapping[str, frozenset[ServiceId]]] = (None, MappingProxyType({}))
 
     def __post_init__(self) -> None:
-        """Wire the receivers to this world."""
+        """Let what exists only here be known as well."""
         self.material = ChainMap(self.invented, self.material)  # type: ignore[arg-type]
-        self.receivers = Receivers(self.hosts, self.facts, self.witness)
+
+    def use_forges(self, *, merges: bool | None = None) -> None:
+        """Let main and the DNS base move by merge requests from now on; *merges* as `SimulatedForge` has it."""
+        self.ops.has_forge = True
+        self.ops_forge = SimulatedForge(
+            lambda: None if self.ops.roll is None else self.ops.roll.commit, lambda _: self.ops.merge_roll(), merges
+        )
+        self.dns_forge = SimulatedForge(
+            lambda: None if self.dns.head is None else self.dns.head.commit, self.dns.merge, merges
+        )
 
     def facts(self, service: ServiceId, generation: GenerationId) -> Generation | None:
         """Return what either branch knows of a generation."""
         found = (state[service].generations.get(generation) for state in (self.ops.next, self.ops.main))
         return next((each for each in found if each is not None), None)
 
+    def certificate(self, service: ServiceId, generation: GenerationId) -> bytes:
+        """Return what stands for the file `cert.pem` of a generation."""
+        facts = self.facts(service, generation)
+        return b"" if facts is None or facts.issued is None else facts.issued.cert_sha256.encode()
+
     @property
     def keys(self) -> Keys:
         """The keys of all generations, by whichever branch knows them."""
         return Keys.of(Branches(self.ops.main, self.ops.next), self.material)
+
+    # Where clients find a host.
+
+    def addresses(self, name: str) -> tuple[str, ...]:
+        """Return the addresses behind a name: of hosts that are to serve what is asked for there, and that do."""
+        asked = self._services_asked_at(name)
+        serving = {host.name for service in asked for host in hosts_serving(self.ops.inventory, service)}
+        serving |= {
+            each.name for each in self.hosts.values() if any(self.is_shown_by_name(s, name) for s in each.serving)
+        }
+        return tuple(f"192.0.2.{place}" for place, each in enumerate(sorted(self.hosts), 1) if each in serving)
+
+    def host_at(self, address: str) -> str:
+        """Return the name of the host that has an address."""
+        return sorted(self.hosts)[int(address.rpartition(".")[2]) - 1]
+
+    def is_shown_by_name(self, service: ServiceId, name: str) -> bool:
+        """Whether hosts that have *service* show it to whoever asks for the host *name*, on any port."""
+        return self.shown_at is None or any(host_of(owner) == name for owner in self.shown_at.get(service, ()))
+
+    def _services_asked_at(self, name: str) -> frozenset[ServiceId]:
+        mx = {apex: line.mx for apex, line in self.dns.lines.items()}
+        if self._asked[0] != (self.ops.inventory, mx):
+            found: dict[str, set[ServiceId]] = {}
+            for each in dane_owners(self.ops.inventory, mx).names:
+                found.setdefault(each.host, set()).add(each.service)
+            names = {host: frozenset(services) for host, services in found.items()}
+            self._asked = (self.ops.inventory, mx), names
+        return self._asked[1].get(name, frozenset())
 
     # Time and the promise.
 
@@ -180,6 +144,15 @@ class World:
                 self.keys.matching(owner, params, service, generation) & rrset.records for params in rrset.combinations
             )
         return self._matches[key]
+
+
+def host_of(owner: str) -> str:
+    """Return the host that an owner name is about.
+
+    >>> host_of("_25._tcp.mail.example.com.")
+    'mail.example.com'
+    """
+    return owner.split(".", 2)[2].rstrip(".")
 
 
 def _broken(host: str, service: ServiceId, generation: GenerationId, owner: str, rrset: Rrset) -> str:

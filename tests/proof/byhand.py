@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from sslops.model.ledger import Ledger
 from sslops.model.names import CA_GROUP
 from sslops.model.tlsa import EMPTY, Rrset
 from tests.unit.dane.builders import APEX
@@ -70,9 +69,10 @@ class ByHand:
 
     def unneeded(self) -> list[tuple[ServiceId, GenerationId]]:
         """Return the generations that no slot, host, receiver or run may need, sorted."""
+        ops = self.world.ops
         needed = self.may_be_served() | {
             (service, slot)
-            for state in (self.world.ops.main, self.world.ops.next, self.world.ops.request or self.world.ops.main)
+            for state in (ops.main, ops.next, ops.main if ops.roll is None else ops.roll.state)
             for service, found in state.services.items()
             for slot in (found.slots.curr, found.slots.next)
             if slot is not None
@@ -101,5 +101,4 @@ class ByHand:
 
     def lose_the_ledger(self) -> None:
         """Let somebody delete the branch `ledger`."""
-        self.world.ops.ledger = Ledger()
-        self.world.ops.ledger_moves += 1
+        self.world.ops.lose_the_ledger()

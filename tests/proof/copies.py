@@ -85,7 +85,7 @@ class Copying(Life):
         A port without a daemon proves nothing, so what such a host may serve for all that is known ends with its files.
         """
         ops = self.world.ops
-        world = World(ops.inventory, ops.branches(), ops.ledger, {}, self.world.now)
+        world = World(ops.inventory, ops.branches, ops.ledger, {}, self.world.now)
         waiting = [(delivery.host.name, s) for delivery in deliveries(ops.inventory) for s in former(delivery, world)]
         for name, service in waiting:
             if name in self.copying:

@@ -16,18 +16,20 @@ from typing import TYPE_CHECKING
 from sslops.dane.records import Material
 from sslops.deploy.host_plan import DeployOptions, is_certain
 from sslops.issue.rules import signing_generation
+from sslops.model.change import Change, GenerationFiles
 from sslops.model.inventory import CaSpec, DaneOwners, DaneSpec, Host, ServerClass, Verify
 from sslops.model.ledger import ApexEntry
 from sslops.model.names import GenerationId, ServiceId
 from sslops.model.observations import BaseCommit
 from sslops.model.plan import Consents, HazardName
-from sslops.model.state import Generation, ServiceState, Slots, Status
+from sslops.model.state import Generation, Slots, Status
 from sslops.model.tlsa import TlsaParams, owner_name
 from sslops.roll.rules import RollOptions
-from sslops.simulate import runs
 from sslops.simulate.dns import Dns, Line, NameServer
-from sslops.simulate.hosts import Fate, Killed, SimulatedHost
-from sslops.simulate.world import OpsRepository, PromiseError, World
+from sslops.simulate.hosts import Fate, SimulatedHost
+from sslops.simulate.ops import OpsRepository
+from sslops.simulate.stages import Machine
+from sslops.simulate.world import PromiseError, World
 from tests.proof.byhand import ByHand
 from tests.unit.dane import builders
 from tests.unit.dane.builders import APEX, START
@@ -35,6 +37,7 @@ from tests.unit.dane.builders import APEX, START
 if TYPE_CHECKING:
     from sslops.model.inventory import Inventory
     from sslops.model.observations import Zone
+    from sslops.simulate.scheduler import Run
 
 EC, RSA, RENAMED, CA = (
     *(ServiceId(APEX, name) for name in ("mail-ec", "mail-rsa", "mail-renamed")),
@@ -60,6 +63,8 @@ class Setting:
 
     is_reviewed: bool = False
     """Whether people merge rolls and DNS proposals, at any time, late, never."""
+    forge_merges: bool | None = None
+    """Where rolls and proposals are requests: whether the forge merges them by itself, at once or when it likes."""
     views: int = 1
     """How many `tlsa_dirs` there are; each is shown by some server."""
     services: tuple[ServiceId, ...] = (EC,)
@@ -78,7 +83,7 @@ class Life(ByHand):
     mx: frozenset[str] = frozenset({MAIL})
     host_names: tuple[str, ...] = HOSTS[:2]
     asks: dict[ServiceId, frozenset[TlsaParams]] = field(default_factory=dict)
-    active: list[runs.Run] = field(default_factory=list)
+    active: list[Run] = field(default_factory=list)
     made: int = 0
     world: World = field(init=False)
     shown_at: dict[ServiceId, set[str]] = field(default_factory=dict)
@@ -103,7 +108,8 @@ class Life(ByHand):
             self.settle()
         if self.setting.begins == "rolled":
             self.roll_again()
-        self.world.is_dns_reviewed = self.world.ops.is_reviewed = self.setting.is_reviewed
+        if self.setting.is_reviewed:
+            self.world.use_forges(merges=self.setting.forge_merges)
 
     def lines(self) -> dict[str, Line]:
         """Return the DNS base as it begins, by apex."""
@@ -112,7 +118,7 @@ class Life(ByHand):
     def begun_line(self) -> Line:
         """Return an include file without records in each folder, and two servers, each with a folder of its own."""
         servers = [NameServer("ns1"), NameServer("ns2", self.setting.views - 1)]
-        return Line([BaseCommit("c0", ({},) * self.setting.views)], servers, {"c0": 0})
+        return Line([BaseCommit("c0", ({},) * self.setting.views)], servers)
 
     def settle(self) -> None:
         """Let everything that is asked for be served and published, its records as old as can be asked."""
@@ -197,7 +203,7 @@ class Life(ByHand):
 
     def slots(self, service: ServiceId) -> Slots:
         """Return the slots of a service as a run sees them on next."""
-        return self.world.ops.branches().next[service].slots
+        return self.world.ops.branches.next[service].slots
 
     def curr(self, service: ServiceId) -> GenerationId | None:
         """Return what main says is to be served."""
@@ -213,11 +219,11 @@ class Life(ByHand):
         self.made += 1
         facts = replace(builders.keyed(self.made), key_type="rsa" if service == RSA else "ec")
         self.material[service, facts.id] = Material(f"key {self.made}".encode())
-        self._write(service, facts, replace(ops.branches().next[service].slots, next=facts.id))
+        self._write(service, facts, replace(ops.branches.next[service].slots, next=facts.id))
 
     def issue(self, service: ServiceId) -> None:
         """Get the certificate of what is on deck."""
-        following = self.world.ops.branches().next
+        following = self.world.ops.branches.next
         facts = following[service].next
         if facts is None or facts.status is Status.ISSUED:
             return
@@ -225,70 +231,96 @@ class Life(ByHand):
         signer = None if service == CA else signing_generation(following[CA])
         issued = builders.generation(number, signer=None if signer is None else signer.id).issued
         assert issued is not None
-        names = replace(issued, sans=sans(service.group))
+        names = replace(issued, sans=sans(service))
         self.material[service, facts.id] = Material(f"key {number}".encode(), f"certificate {number}".encode())
         self._write(service, replace(facts, status=Status.ISSUED, issued=names), following[service].slots)
 
     def _write(self, service: ServiceId, facts: Generation, slots: Slots) -> None:
-        snapshot = self.world.ops.snapshot()
-        known = snapshot.branches.next[service].generations
-        state = ServiceState(slots, {**known, facts.id: facts})
-        self.world.ops.write_next(snapshot, {service: state}, is_roll=False)
+        change = Change("renew", service, "", "", slots, put=(GenerationFiles(facts),))
+        self.world.ops.write_next(self.world.ops.refresh(), [change])
 
     # Runs.
 
     def run(self, verb: str, fate: Fate = Fate.WELL, skew_seconds: int = 0) -> None:
         """Run a verb from its beginning to its end, or until it is killed."""
-        run = self.begin(verb, fate, skew_seconds)
-        while self.go_on(run):
-            pass
-
-    def begin(self, verb: str, fate: Fate = Fate.WELL, skew_seconds: int = 0) -> runs.Run:
-        """Begin a run: it has looked and decided, and is about to do something."""
         self.world.witness()
-        skew = timedelta(seconds=skew_seconds)
-        fates = dict.fromkeys(HOSTS, fate)
-        if verb == "publish":
-            run = runs.publish(self.world, skew)
-        elif verb == "roll":
-            run = runs.roll(self.world, skew, AT_ONCE)
-        else:
-            run = runs.deploy(self.world, skew, fates, DeployOptions(force_restart=verb == RESTART))
+        run = self._made(verb, fate, skew_seconds)
+        run.finish()
+        self._after(run)
+
+    def begin(self, verb: str, fate: Fate = Fate.WELL, skew_seconds: int = 0, calls: int | None = None) -> Run:
+        """Begin a run: it has looked and decided, and is about to write something, or it has done so many *calls*."""
+        self.world.witness()
+        run = self._made(verb, fate, skew_seconds)
         self.active.append(run)
-        self.go_on(run)
+        run.begin()
+        if calls is None:
+            run.go_to_a_write()
+        for _ in range(calls or 0):
+            run.go_on()
+        self._after(run)
         return run
+
+    def _made(self, verb: str, fate: Fate, skew_seconds: int) -> Run:
+        machine = Machine(self.world, timedelta(seconds=skew_seconds), dict.fromkeys(HOSTS, fate))
+        if verb == "publish":
+            return machine.publish()
+        if verb == "roll":
+            return machine.roll(AT_ONCE)
+        return machine.deploy(DeployOptions(force_restart=verb == RESTART))
 
     def fall_asleep(self) -> None:
         """Let a publish fall asleep when its intent is written and nothing is proposed yet."""
-        run = runs.publish(self.world)
-        self.active.append(run)
-        while self.go_on(run) not in {"propose", None}:
-            pass
+        run = self.begin("publish")
+        while not run.has_ended and not {"publish", "propose"} & {*run.waits_before}:
+            self.go_on(run)
 
-    def go_on(self, run: runs.Run) -> str | None:
-        """Let a run do its next effect; return which one follows, null when that was its last."""
-        try:
-            effect = next(run, None)
-        except Killed:
-            effect = None
+    def go_on(self, run: Run, strand: int = 0, *, calls: int | None = None) -> bool:
+        """Let a run go on by so many *calls*, or to what it writes next; whether there is more of it."""
+        if calls is None:
+            run.go_to_a_write(strand)
+        for _ in range(calls or 0):
+            run.go_on(strand)
+        self._after(run)
+        return not run.has_ended
+
+    def end(self, run: Run) -> None:
+        """Let a run come to its end."""
+        run.finish()
+        self._after(run)
+
+    def _after(self, run: Run) -> None:
         self.follow_inventory()
         self.taken = {(name, service) for name, service in self.taken if service not in self.world.hosts[name].serving}
-        self.world.witness()
-        if effect is None:
-            self.kill(run)
-        return effect
+        self.witness()
+        if run.has_ended and run in self.active:
+            self.active.remove(run)
 
-    def kill(self, run: runs.Run) -> None:
+    def witness(self) -> None:
+        """Hold the promise against the world, and that no branch has lost what a host serves."""
+        self.world.witness()
+        for name, host in self.world.hosts.items():
+            for service, generation in host.serving.items():
+                if self.world.facts(service, generation) is None:
+                    raise PromiseError(f"'{name}' serves {generation} of {service}, which the repository has lost")
+
+    def kill(self, run: Run) -> None:
         """Nothing of that run happens any more."""
+        run.kill()
         if run in self.active:
             self.active.remove(run)
+
+    def kill_all(self) -> None:
+        """Leave no run half done."""
+        for run in list(self.active):
+            self.kill(run)
 
     def forget(self, host: str) -> None:
         """Let a person forget a host that left the inventory and was switched off."""
         consent = Consents(frozenset({(HazardName.HOST_REMOVED, host)}))
         options = DeployOptions(hosts=frozenset(self.host_names), forget=frozenset({host}), consents=consent)
         if host not in self.host_names and host in self.world.ops.ledger.hosts:
-            runs.finish(runs.deploy(self.world, options=options))
+            Machine(self.world).deploy(options).finish()
             self.world.witness()
 
     # Servers of names.
@@ -329,14 +361,15 @@ class Life(ByHand):
 
     def merge_everything(self) -> None:
         """Let people do what is asked of them."""
-        self.world.dns.declined.clear()
-        self.world.dns.merge()
-        self.world.ops.merge_request()
+        for forge in (self.world.dns_forge, self.world.ops_forge):
+            if forge is not None:
+                forge.forget_what_was_closed()
+                forge.people_merge()
         self.follow_inventory()
         self.world.witness()
 
-    def rest(self) -> None:
-        """Run the scheduled jobs until two days change nothing any more."""
+    def rest(self) -> bool:
+        """Run the scheduled jobs until two days change nothing any more; whether it came to that."""
         quiet = 0
         for _ in range(MOST_ROUNDS):
             before = self._moves()
@@ -346,9 +379,10 @@ class Life(ByHand):
                 self.load_all()
             quiet = quiet + 1 if before == self._moves() else 0
             if quiet == ENOUGH:
-                return
+                return True
             # What failed is tried again after a day at most.
             self.wait(2 * DAY if quiet else 3 * LARGE)
+        return False
 
     def _moves(self) -> tuple[object, ...]:
         ops, dns = self.world.ops, self.world.dns
@@ -371,7 +405,7 @@ class Life(ByHand):
 
     def repair(self) -> None:
         """Let every machine work again, and no run be half done."""
-        self.active.clear()
+        self.kill_all()
         for host in self.world.hosts.values():
             host.is_up = True
         for line in self.world.dns.lines.values():
@@ -387,8 +421,9 @@ class Life(ByHand):
         """
         if type(self) is not Life:
             return []
-        self.rest()
-        on_deck = {service: self.world.ops.branches().next[service].next for service in self.asks}
+        if not self.rest():
+            return ["the jobs change something in every run, without an end"]
+        on_deck = {service: self.world.ops.branches.next[service].next for service in self.asks}
         found = [f"{s} {n.id} is not rolled" for s, n in on_deck.items() if n is not None and n.issued is not None]
         for service, name in product(self.asks, self.host_names):
             curr, serves = self.curr(service), self.world.hosts[name].serving.get(service)
@@ -437,9 +472,9 @@ class Life(ByHand):
         return found
 
 
-def sans(group: str) -> tuple[str, ...]:
-    """Return what the certificates of a group name."""
-    return (MAIL, SPARE, APEX) if group == APEX else (f"mail.{group}", f"spare.{group}", group)
+def sans(service: ServiceId) -> tuple[str, ...]:
+    """Return what the certificates of a service name: by the first a daemon tells it from others, then its group's."""
+    return f"{service.name}.{service.group}", f"mail.{service.group}", f"spare.{service.group}", service.group
 
 
 @cache
@@ -455,7 +490,7 @@ def _inventory(
             service.group,
             dane_ttl_seconds=ttl_seconds,
             min_roll_minutes=0,
-            sans=sans(service.group),
+            sans=sans(service),
             dane=tuple(DaneSpec(port, "tcp", each, DaneOwners.MX) for port in sorted(ports) for each in params),
         )
         for service, params in asks

@@ -56,8 +56,14 @@ PORTS = (frozenset({of.SMTP}), frozenset({of.SUBMISSION}), frozenset({of.SMTP, o
 MX = (frozenset({of.MAIL}), frozenset({of.SPARE}), frozenset({of.MAIL, of.SPARE}))
 SECONDS = (1, SHORT, 2 * SHORT, 2 * SHORT + 1, LARGE, 2 * LARGE + 1)
 SKEWS = (0, -2, 2)
+FAR_OFF = (600, -600, 90)
 MISHAPS = tuple(fate for fate in Fate if fate is not Fate.WELL)
-MOST_RUNS = 3
+FATES = (Fate.WELL,) * len(MISHAPS) + MISHAPS
+MOST_RUNS, MOST_STRANDS = 3, 6
+BEGUN = (None, None, None, None, 1, 3, 6, 12)
+"""How many calls of ports a run does that begins; null: those before its first write."""
+CALLS = (None, None, None, 1, 1, 4)
+"""How many a run does that goes on; null: those before its next write."""
 MOST_PICKS, MOST_CHOICES = 3, 60
 
 
@@ -225,12 +231,16 @@ def _deploy_runs(life: Life, pick: Pick) -> None:
     life.run("deploy", skew_seconds=pick(SKEWS))
 
 
+def _deploy_runs_by_a_clock_far_off(life: Life, pick: Pick) -> None:
+    life.run("deploy", skew_seconds=pick(FAR_OFF))
+
+
 def _deploy_goes_wrong(life: Life, pick: Pick) -> None:
     life.run("deploy", pick(MISHAPS), pick(SKEWS))
 
 
 def _restarts_are_forced(life: Life, pick: Pick) -> None:
-    life.run(of.RESTART, pick((Fate.WELL, *MISHAPS)), pick(SKEWS))
+    life.run(of.RESTART, pick(FATES), pick(SKEWS))
 
 
 def _file_is_touched(life: Life, pick: Pick) -> None:
@@ -253,7 +263,7 @@ def _jobs_run(life: Life, pick: Pick) -> None:
 
 def _publish_begins(life: Life, pick: Pick) -> None:
     if len(life.active) < MOST_RUNS:
-        life.begin("publish", skew_seconds=pick(SKEWS))
+        life.begin("publish", skew_seconds=pick(SKEWS), calls=pick(BEGUN))
 
 
 def _publish_falls_asleep(life: Life, _: Pick) -> None:
@@ -263,24 +273,22 @@ def _publish_falls_asleep(life: Life, _: Pick) -> None:
 
 def _roll_begins(life: Life, pick: Pick) -> None:
     if len(life.active) < MOST_RUNS:
-        life.begin("roll", skew_seconds=pick(SKEWS))
+        life.begin("roll", skew_seconds=pick(SKEWS), calls=pick(BEGUN))
 
 
 def _deploy_begins(life: Life, pick: Pick) -> None:
     if len(life.active) < MOST_RUNS:
-        life.begin("deploy", pick((Fate.WELL, *MISHAPS)), pick(SKEWS))
+        life.begin("deploy", pick(FATES), pick(SKEWS), pick(BEGUN))
 
 
 def _run_goes_on(life: Life, pick: Pick) -> None:
     if life.active:
-        life.go_on(pick(life.active))
+        life.go_on(pick(life.active), pick(range(MOST_STRANDS)), calls=pick(CALLS))
 
 
 def _run_ends(life: Life, pick: Pick) -> None:
     if life.active:
-        run = pick(life.active)
-        while life.go_on(run):
-            pass
+        life.end(pick(life.active))
 
 
 def _run_is_killed(life: Life, pick: Pick) -> None:
@@ -288,34 +296,55 @@ def _run_is_killed(life: Life, pick: Pick) -> None:
         life.kill(pick(life.active))
 
 
+def _daemon_loads(life: Life, pick: Pick) -> None:
+    life.world.hosts[pick(of.HOSTS)].restart()
+
+
 def _receiver_wakes(life: Life, pick: Pick) -> None:
     waiting = [host for host in life.world.hosts.values() if host.under_way]
     if waiting:
         host = pick(waiting)
-        life.world.receivers.arrive(host.name, pick(range(len(host.under_way))))
+        host.arrive(pick(range(len(host.under_way))))
 
 
 def _roll_is_reverted(life: Life, pick: Pick) -> None:
     service = pick(sorted(life.asks))
-    past = [slots for slots in life.world.ops.past.get(service, []) if slots.curr is not None]
+    past = [slots for slots in life.world.ops.past_slots(service) if slots.curr is not None]
     if past and life.curr(service) is not None:
         life.world.ops.revert(service, pick(past[::-1]))
 
 
+def _reverted_while_a_publish_sleeps(life: Life, pick: Pick) -> None:
+    if len(life.active) < MOST_RUNS:
+        is_gone = pick((False, True))
+        if is_gone:
+            life.world.dns.delete_branch()
+        life.fall_asleep()
+        _roll_is_reverted(life, pick)
+        life.run("publish")
+        life.run("deploy")
+        if is_gone:
+            life.world.dns.delete_branch()
+
+
 def _roll_is_merged(life: Life, _: Pick) -> None:
-    life.world.ops.merge_request()
+    if life.world.ops_forge is not None:
+        life.world.ops_forge.people_merge()
 
 
 def _proposal_is_merged(life: Life, pick: Pick) -> None:
-    life.world.dns.merge(squashes=pick((False, False, True)))
+    if life.world.dns_forge is not None:
+        life.world.dns_forge.people_merge(squashes=pick((False, False, True)))
 
 
 def _proposal_is_declined(life: Life, _: Pick) -> None:
-    life.world.dns.decline()
+    if life.world.dns_forge is not None:
+        life.world.dns_forge.people_close()
 
 
 def _proposal_is_reopened(life: Life, _: Pick) -> None:
-    life.world.dns.reopen()
+    if life.world.dns_forge is not None:
+        life.world.dns_forge.people_reopen()
 
 
 def _branch_is_deleted(life: Life, _: Pick) -> None:
@@ -373,6 +402,7 @@ ACTIONS = {
     "publish runs": Action(_publish_runs, 3),
     "roll runs": Action(_roll_runs, 4),
     "deploy runs": Action(_deploy_runs, 5),
+    "a deploy runs by a clock that is far off": Action(_deploy_runs_by_a_clock_far_off, 1),
     "deploy goes wrong": Action(_deploy_goes_wrong, 3),
     "daemons are restarted by force": Action(_restarts_are_forced, 1),
     "a file on a host is touched": Action(_file_is_touched, 1),
@@ -385,8 +415,10 @@ ACTIONS = {
     "a run goes on": Action(_run_goes_on, 8),
     "a run ends": Action(_run_ends, 3),
     "a run is killed": Action(_run_is_killed),
+    "a daemon loads what is there": Action(_daemon_loads, 1),
     "a receiver wakes up": Action(_receiver_wakes, 4),
     "a roll is reverted on main": Action(_roll_is_reverted, 4),
+    "a roll is reverted and deployed while a publish sleeps": Action(_reverted_while_a_publish_sleeps, 1),
     "a roll is merged": Action(_roll_is_merged, 3),
     "a DNS proposal is merged": Action(_proposal_is_merged, 3),
     "a DNS proposal is closed": Action(_proposal_is_declined, 1),

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass
 from random import Random
 from typing import TYPE_CHECKING
 
 from sslops.simulate.world import PromiseError
 from tests.proof.machine import Script, shortened
-from tests.proof.worlds import ALONE, play, written
+from tests.proof.mutations import MUTATIONS, mutated
+from tests.proof.worlds import ALONE, begun, play, written
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
+    from contextlib import AbstractContextManager
 
-    from tests.proof.mutations import Mutation
+    from tests.proof.life import Life
 
 BROKEN, RESTLESS = "a cache is wrong", "the site never comes to rest"
 
@@ -39,20 +42,34 @@ class Counterexample:
         return f"seed {self.seed}: {self.finding.kind}: {self.finding.what}\n{self.script}"
 
 
-def judged(script: Script, *, to_rest: bool = True) -> Finding | None:
-    """Play *script*, then let everything be repaired; return what went wrong, null when nothing did."""
+def judged(
+    script: Script, *, to_rest: bool = True, within: Callable[[], AbstractContextManager[None]] = nullcontext
+) -> Finding | None:
+    """Play *script*, then let everything be repaired; return what went wrong, null when nothing did.
+
+    The world has begun before the context *within* is entered.
+    """
+    life = begun(script.setting)
     try:
-        life = play(script)
-        if not to_rest:
-            return None
-        life.repair()
-        left = life.stalled()
-        if not left:
-            life.come_to_rest()
-            left = life.unfinished()
+        with within():
+            left = _left(script, life, to_rest=to_rest)
     except PromiseError as error:
         return Finding(BROKEN, error.what)
+    finally:
+        life.kill_all()
     return Finding(RESTLESS, "; ".join(left)) if left else None
+
+
+def _left(script: Script, life: Life, *, to_rest: bool) -> list[str]:
+    play(script, life)
+    if not to_rest:
+        return []
+    life.repair()
+    left = life.stalled()
+    if not left:
+        life.come_to_rest()
+        left = life.unfinished()
+    return left
 
 
 def counterexample(seed: int, script: Script, finding: Finding) -> Counterexample:
@@ -75,13 +92,14 @@ def search(seeds: Sequence[int], steps: int, settings: Sequence[str] = ALONE.nam
             yield counterexample(seed, script, finding)
 
 
-def first_seed(mutation: Mutation, seeds: Sequence[int]) -> int | None:
-    """Return the first seed whose script shows *mutation*, which must be in force; null when none does."""
+def first_seed(name: str, seeds: Sequence[int]) -> int | None:
+    """Return the first seed whose script shows the mutation *name*; null when none does."""
+    mutation = MUTATIONS[name]
     actions = (*mutation.usual, *mutation.more)
     wanted = RESTLESS if mutation.stops else BROKEN
     for seed in seeds:
         script = written(Random(seed), mutation.steps, (mutation.setting,), actions)  # noqa: S311
-        finding = judged(script, to_rest=mutation.stops)
+        finding = judged(script, to_rest=mutation.stops, within=lambda: mutated(name))
         if finding is not None and finding.kind == wanted:
             return seed
     return None

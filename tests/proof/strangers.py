@@ -186,7 +186,7 @@ class Shared(Life):
 
         The rest is taken away where that is harmless, and where it is not, once the jobs have run.
         """
-        self.active.clear()
+        self.kill_all()
         self._clear_away()
         super().come_to_rest()
         if self._clear_away():

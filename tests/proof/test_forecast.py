@@ -102,7 +102,7 @@ def test_merging_slower_than_certificates_last_is_flagged() -> None:
 def test_what_a_person_merges_too_late_for_is_flagged_before_it_expires() -> None:
     """The roll that waits for its merge is a failure in the last tenth of the life of what is served."""
     found = played(lifetime=timedelta(hours=160), merge_delay=timedelta(days=10), days=20)
-    late = [flag for flag in found.flags if flag.verb == "roll" and "a person has to merge it" in flag.what]
+    late = [flag for flag in found.flags if flag.verb == "roll" and "waits for a person to merge it" in flag.what]
     assert late
     assert late[0].at < min(flag.at for flag in found.flags if "has expired" in flag.what)
 
@@ -193,6 +193,21 @@ def test_it_goes_on_from_what_the_ledger_knows() -> None:
     found = played(state, known)
     assert () == found.flags
     assert min(moments(found, "roll", "")) <= min(moments(found, "publish", f"- 3 1 1 {builders.spki(1)[:16]}"))
+
+
+def test_records_of_other_ports_than_25_are_believed() -> None:
+    """Mail hosts are known by whatever port the inventory asks for there: nothing of theirs is withdrawn."""
+    host, owner = "mx.example.com", "_465._tcp.mx.example.com."
+    state = builders.branches(builders.slots(1), 1)
+    entry = builders.aged(builders.record(1, owner), since=START - timedelta(days=1))
+    entry = replace(entry, names={owner: NameEntry(builders.TTL, "c1")})
+    known = builders.ledger({name: builders.settled(1) for name in ("smtp1", "smtp2")}, entry)
+    mail = {"dane": (DaneSpec(465, "tcp", TlsaParams(3, 1, 1), DaneOwners.MX),), "sans": (host,)}
+    found = played(state, known, mail=mail, days=10)
+
+    assert () == found.flags
+    assert not [event for event in found.events if event.verb == "publish" and event.what.startswith("-")]
+    assert [owner] == list(dict.fromkeys(event.subject for event in found.events if event.verb == "publish"))
 
 
 def test_json_names_every_step() -> None:

@@ -15,7 +15,7 @@ def withdrawn_and_wanted_again(life: Life) -> None:
     """After a roll the withdrawal of the old record lies open for two days; the roll is reverted, a person merges."""
     life.run("publish")
     life.wait(2 * DAY)
-    life.world.ops.revert(EC, life.world.ops.past[EC][0])
+    life.world.ops.revert(EC, life.world.ops.past_slots(EC)[0])
     life.run("deploy")
     life.world.dns.merge()
     life.load_all()
@@ -47,7 +47,9 @@ def test_a_closed_request_is_taken_back_and_not_proposed_again() -> None:
     life = settled()
     life.make_key(EC)
     life.run("publish")
-    life.world.dns.decline()
+    forge = life.world.dns_forge
+    assert forge is not None
+    forge.people_close()
     life.run("publish")
 
     assert not life.world.dns.is_open
@@ -79,12 +81,11 @@ def asleep_while_a_roll_is_reverted(life: Life) -> None:
     """A publish sleeps before it proposes a withdrawal; that is wanted again and served, the branch is deleted."""
     life.world.dns.delete_branch()
     life.fall_asleep()
-    life.world.ops.revert(EC, life.world.ops.past[EC][0])
+    life.world.ops.revert(EC, life.world.ops.past_slots(EC)[0])
     life.run("publish")
     life.run("deploy")
     life.world.dns.delete_branch()
-    while life.active:
-        life.go_on(life.active[0])
+    life.go_on(life.active[0])
     life.world.dns.merge()
     life.load_all()
 
@@ -94,7 +95,7 @@ def test_a_sleeper_cannot_propose_after_the_branch_was_made_and_deleted() -> Non
     life = Life(SETTINGS["reviewed, after a roll"])
     asleep_while_a_roll_is_reverted(life)
 
-    assert life.world.ops.past[EC][0].curr == life.world.hosts["smtp1"].serving[EC]
+    assert life.world.ops.past_slots(EC)[0].curr == life.world.hosts["smtp1"].serving[EC]
 
 
 def test_a_sleeper_breaks_a_cache_where_a_branch_returns_to_where_it_was() -> None:
@@ -110,8 +111,8 @@ def test_a_base_that_moves_while_it_is_proposed_leaves_the_intent_for_the_next_r
     life.make_key(EC)
     life.fall_asleep()
     life.empty_by_hand()
-    life.go_on(life.active[0])
-    life.go_on(life.active[0])
+    life.go_on(life.active[0], calls=1)
+    life.kill(life.active[0])
 
     assert life.entry.pending is not None
 

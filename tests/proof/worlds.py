@@ -50,14 +50,13 @@ def begun(setting: str) -> Life:
     return _PART_OF[setting].life(_PART_OF[setting].settings[setting])
 
 
-def play(script: Script) -> Life:
-    """Let *script* happen; PromiseError when some cache may not match some host."""
-    life, actions = begun(script.setting), _PART_OF[script.setting].actions
+def play(script: Script, life: Life) -> None:
+    """Let *script* happen in *life*; PromiseError when some cache may not match some host."""
+    actions = _PART_OF[script.setting].actions
     for step in script.steps:
         actions[step.action].do(life, Pick(step.picks))
         life.follow_inventory()
         life.world.witness()
-    return life
 
 
 def written(

@@ -61,7 +61,7 @@ class Public(Life):
 
     def issue(self, service: ServiceId) -> None:
         """Get the certificate of what is on deck, with the chain that the CA serves at the moment."""
-        following = self.world.ops.branches().next[service].next
+        following = self.world.ops.branches.next[service].next
         super().issue(service)
         if following is not None and following.issued is None and service != of.CA:
             made = self.material[service, following.id]
