@@ -267,7 +267,11 @@ class Site:
         from sslops.probe.host_ports import AskedPorts
 
         hosts = {host.name: host for each in self.inventory.classes.values() for host in each.hosts}
-        asked_so = [host for _, host in sorted(hosts.items()) if host.verify == verify and not host.is_local]
+        asked_so = [
+            host
+            for _, host in sorted(hosts.items())
+            if host.verify is not None and replace(host.verify, address=None) == verify and not host.is_local
+        ]
         with self.ssh() as ssh:
             return AskedPorts(ssh).from_hosts(asked_so, address, verify, server_name, EVERY_KEY_TYPE)
 
@@ -314,6 +318,7 @@ class Site:
             clock=SystemClock(),
             receiver=Receivers(ssh, LocalShell(os.environ), SystemClock().now, effects=self.session.effects),
             ports=AskedPorts(ssh),
+            say=self.session.say,
             vault=StoredVault(self.ops, self._sops, self._tlsa_rr),
             commands=Commands(),
             sleep=time.sleep,

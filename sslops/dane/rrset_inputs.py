@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from sslops.dane import rrset_rules as transitions
@@ -135,10 +135,10 @@ def _copies(service: ServiceId, world: World) -> dict[str, Served]:
 
 
 def ports_of(names: tuple[DaneName, ...], inventory: Inventory) -> tuple[Verify, ...]:
-    """Return how the host of one owner is asked: the classes' `verify`, by default the `dane_tls` port itself."""
+    """Return how the addresses of one owner are asked: the classes' `verify`, by default the `dane_tls` port itself."""
     port = names[0].port
     hosts = [host for name in names for host in hosts_serving(inventory, name.service)]
-    found = {host.verify for host in hosts if host.verify is not None}
+    found = {replace(host.verify, address=None) for host in hosts if host.verify is not None}
     exact = {verify for verify in found if verify.port == port}
     default = Verify(port, "smtp" if port in SMTP_PORTS else None)
     return tuple(sorted(exact or found or {default}, key=lambda verify: (verify.port, verify.starttls or "")))

@@ -11,19 +11,23 @@ import sys
 import time
 from pathlib import Path
 
-_TRIES = 100
+_PATIENCE_SECONDS = 60.0
+"""A machine at work may hold the listener up for long; one that is gone is not waited for."""
 _PAUSE_SECONDS = 0.02
 
 
 def restart(pidfile: Path) -> bool:
-    """Tell the listener of *pidfile* to read again; whether it did so within two seconds."""
+    """Tell the listener of *pidfile* to read again; whether it did so before it was gone, or patience ended."""
     before = pidfile.read_text()
-    os.kill(int(before.split()[0]), signal.SIGHUP)
-    for _ in range(_TRIES):
-        if pidfile.read_text() != before:
-            return True
-        time.sleep(_PAUSE_SECONDS)
-    return False
+    pid, end = int(before.split()[0]), time.monotonic() + _PATIENCE_SECONDS
+    try:
+        os.kill(pid, signal.SIGHUP)
+        while pidfile.read_text() == before and time.monotonic() < end:
+            time.sleep(_PAUSE_SECONDS)
+            os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return pidfile.read_text() != before
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ question is put again a few times.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from threading import Timer
 from typing import TYPE_CHECKING
 
 from sslops.deploy import ledger_entries as entries
@@ -33,8 +34,14 @@ if TYPE_CHECKING:
 
     Ask = Callable[[ServiceId, GenerationId, Mapping[ServiceId, GenerationId]], tuple[Question, ...]]
 
+SILENT_SECONDS = 3.0
+"""After so long without an answer a person is told what is awaited."""
 PATIENCE_SECONDS = (0.2, 0.5, 1.0, 2.0, 4.0, 8.0)
 """Pauses between one look at a port and the next."""
+
+
+def to_nobody(_text: str) -> None:
+    """Nobody is there to be told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +52,10 @@ class Prover:
     sleep: Callable[[float], None]
     patience_seconds: tuple[float, ...] = PATIENCE_SECONDS
     at_once: AtOnce = in_threads
+    say: Callable[[str], None] = to_nobody
+    """Tells a person what it is waiting for, once for each port and reason."""
+    silent_seconds: float = SILENT_SECONDS
+    told: set[str] = field(default_factory=set)
 
     def prove(
         self, host: Host, asked: Mapping[ServiceId, tuple[Question, ...]], *, is_patient: bool = True
@@ -59,13 +70,33 @@ class Prover:
         return {service: _joined(answers[question] for question in questions) for service, questions in asked.items()}
 
     def _ask(self, host: Host, question: Question, pauses: tuple[float, ...]) -> Shown:
-        shown = self._once(host, question)
-        for pause in pauses:
-            if shown.proof is not None:
+        shown = self._timed(host, question)
+        for number, pause in enumerate(pauses):
+            if shown.proof is not None or shown.hint is not None:
                 break
+            if number:
+                self._tell(f"waiting for {sum(pauses[number:]):.0f} s more: {shown.why}")
             self.sleep(pause)
-            shown = self._once(host, question)
+            shown = self._timed(host, question)
         return shown
+
+    def _timed(self, host: Host, question: Question) -> Shown:
+        """Ask once, and say so when there is no answer for some seconds."""
+        verify = question.verify
+        awaited = f"its greeting, as 'starttls: {verify.starttls}' says" if verify.starttls else "an answer by TLS"
+        text = f"port {verify.port} of '{host.name}' is silent: waiting for {awaited}"
+        timer = Timer(self.silent_seconds + question.over_seconds, self._tell, [text])
+        timer.start()
+        try:
+            return self._once(host, question)
+        finally:
+            timer.cancel()
+
+    def _tell(self, text: str) -> None:
+        kind = text.partition(":")[2]
+        if kind not in self.told:
+            self.told.add(kind)
+            self.say(text)
 
     def _once(self, host: Host, question: Question) -> Shown:
         seen = self.ports.show(
@@ -84,7 +115,7 @@ def _judge(host: Host, question: Question, seen: PortSeen) -> Shown:
     if question.former is not None:
         return _judge_further(question, seen, where)
     if seen.error is not None:
-        return Shown(None, f"{where} could not be asked: {seen.error}")
+        return Shown(None, f"{where} could not be asked: {seen.error}", seen.hint)
     if seen.shows_only(question.own):
         return Shown("port")
     if seen.certificates and seen.certificates <= {question.own, *question.others}:
@@ -288,7 +319,8 @@ class HostSession:
             return self._ended(proven={**proven, **good}, well=well, includes=self._work.includes, was_copied=True)
         reasons = [shown[service].why if service in shown else "a file is not what was sent" for service in sorted(bad)]
         first = answer.first | {service for service in restarted if self._was_never_verified(service)}
-        hint = start_hint(self._host, bad) if bad <= first else None
+        hints = [shown[service].hint for service in sorted(bad) if service in shown and shown[service].hint]
+        hint = hints[0] if hints else start_hint(self._host, bad) if bad <= first else None
         self._troubles.append(SshError(f"'{self._host.name}': {'; '.join(dict.fromkeys(reasons))}", hint=hint))
         if not sent or bad <= first:
             # Nothing could refer to what came for the first time, so the rest of the session is not to blame for it.

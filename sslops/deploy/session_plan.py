@@ -55,6 +55,8 @@ class Shown:
 
     proof: str | None
     why: str = ""
+    hint: str | None = None
+    """What to change, where to ask again is of no use."""
 
 
 def to_send(work: Work, answer: Answer, cert_sha256: Mapping[ServiceId, str]) -> frozenset[ServiceId]:

@@ -22,7 +22,7 @@ from sslops.deploy import ledger_entries as entries
 from sslops.deploy import session_plan as session
 from sslops.deploy.at_once import in_threads
 from sslops.deploy.host_plan import Decision, DeployOptions, Work, World, as_expected, include_sha256
-from sslops.deploy.host_session import PATIENCE_SECONDS, Ended, HostSession, Prepared, Prover
+from sslops.deploy.host_session import PATIENCE_SECONDS, Ended, HostSession, Prepared, Prover, to_nobody
 from sslops.deploy.unassigned_services import FormerServices
 from sslops.errors import SshError, SslopsError
 from sslops.model.change import Note
@@ -121,6 +121,8 @@ class Deployer:
     material: Mapping[Version, Material] | None = None
     patience_seconds: tuple[float, ...] = PATIENCE_SECONDS
     at_once: AtOnce = in_threads
+    say: Callable[[str], None] = to_nobody
+    """Tells a person what it is waiting for."""
 
     def plan(self, snapshot: Snapshot) -> Plan:
         """Return what could be done now; looks at DNS when a service with DANE is concerned, and changes nothing."""
@@ -321,7 +323,7 @@ class Deployer:
 
     def _sessions(self, prepared: Sequence[Prepared]) -> tuple[list[Ended], Exception | None]:
         """Run all sessions at once. A bug in one must not lose what the others found out: it is returned."""
-        prover = Prover(self.ports, self.sleep, self.patience_seconds, self.at_once)
+        prover = Prover(self.ports, self.sleep, self.patience_seconds, self.at_once, self.say)
 
         def run(given: Prepared) -> Ended | Exception:
             try:

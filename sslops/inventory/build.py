@@ -259,7 +259,11 @@ def _with_verify(host: Host, plain: Plain | None) -> Host:
     verify = None
     if plain is not None:
         verify = Verify(
-            plain["port"], **said(plain, {"starttls": "starttls", "from": "asked_from", "patience": "given_patience"})
+            plain["port"],
+            **said(
+                plain,
+                {"starttls": "starttls", "from": "asked_from", "patience": "given_patience", "address": "address"},
+            ),
         )
     return Host(host.name, host.address, host.port, host.user, host.prod_cert_dir, verify)
 

@@ -5,7 +5,7 @@ Only leaves of active groups go anywhere; keys of group `ca` never do.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 from typing import TYPE_CHECKING
 
 from sslops.model.inventory import FileModes
@@ -62,7 +62,7 @@ class Delivery:
     def verifies(self, service: ServiceId) -> tuple[Verify, ...]:
         """Return how the host is asked whether it serves *service*: one for each class that shows it and says how."""
         found = {part.verify for part in self.parts if part.serves and service in part.services and part.verify}
-        return tuple(sorted(found, key=lambda verify: (verify.port, verify.starttls or "", verify.asked_from)))
+        return tuple(sorted(found, key=lambda verify: tuple(str(value or "") for value in astuple(verify))))
 
 
 def deliveries(inventory: Inventory) -> tuple[Delivery, ...]:

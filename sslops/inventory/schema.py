@@ -257,6 +257,9 @@ class VerifyTable(Table):
     """`runner`, or `host`: asked there over ssh."""
     patience: Annotated[int, Field(ge=1, le=3600)] | None = None
     """Seconds that a connection may take; by default 300 with `starttls: smtp` (RFC 5321 section 4.5.3.2), else 10."""
+    address: Address | None = None
+    """Which address is asked; without it the server's own, or 127.0.0.1 where it is asked `from` the host itself.
+    `own`: the server's own in any case, for a daemon that listens there only."""
 
 
 class FilesTable(Table):

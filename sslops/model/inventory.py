@@ -199,12 +199,16 @@ class CertificateAuthority:
 
 @dataclass(frozen=True, slots=True)
 class Verify:
-    """How a host is asked what it serves: *port*, *starttls* protocol (null: plain TLS), from where."""
+    """How a host is asked what it serves: *port*, *starttls* protocol (null: plain TLS), from where, at which address.
+
+    *address* null: where ssh goes, or 127.0.0.1 when it is asked on the host itself. `own`: where ssh goes, always.
+    """
 
     port: int
     starttls: str | None = None
     asked_from: str = "runner"
     given_patience: int | None = None
+    address: str | None = None
 
     @property
     def patience_seconds(self) -> float:

@@ -155,6 +155,8 @@ class PortSeen:
     connections: int = 0
     seconds: float = 0.0
     error: str | None = None
+    hint: str | None = None
+    """What to change where it speaks another protocol than it is asked by: no patience helps then."""
 
     def shows_only(self, cert_sha256: str) -> bool:
         """Whether every connection showed exactly this certificate."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from sslops.errors import PeerError
 from sslops.model.observations import PortSeen
-from sslops.probe.tls import NoSuchKeyError, ask_port, leaf_certificate
+from sslops.probe.tls import NoSuchKeyError, ask_port, leaf_certificate, may_speak_otherwise, starttls_hint
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -32,6 +32,10 @@ class Forwarder(Protocol):
 
 HERE = "127.0.0.1"
 """Where a port is asked on the machine itself."""
+HINT_SECONDS = 10.0
+"""For a question about the protocol that a port speaks, which may have to log in first."""
+OWN = "own"
+"""What `verify.address` says for the address where ssh goes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +56,12 @@ class AskedPorts:
         key_types: tuple[str | None, ...] = (None,),
     ) -> PortSeen:
         """Make *connections* new connections for each of *key_types*, over *over_seconds*; return what they showed."""
-        if verify.asked_from == "host" and not host.is_local:
-            return self._through_host(host, verify, server_name, key_types, connections, over_seconds)
+        is_there = verify.asked_from == "host" and not host.is_local
+        address = _address(host, verify, is_there=is_there)
+        if is_there:
+            return self._through_host(host, verify, server_name, key_types, connections, over_seconds, address)
         return ask_port(
-            HERE if host.is_local else host.address,
+            address,
             verify.port,
             starttls=verify.starttls,
             server_name=server_name,
@@ -88,7 +94,7 @@ class AskedPorts:
         key_types: tuple[str | None, ...],
         connections: int,
         over_seconds: float,
-        address: str = HERE,
+        address: str,
     ) -> PortSeen:
         begun, found = time.monotonic(), set[str]()
         for number in range(connections):
@@ -102,14 +108,29 @@ class AskedPorts:
                 why = (
                     error.what
                     if isinstance(error, PeerError)
-                    else f"no answer within {verify.patience_seconds:g} s, or ssh ended"
+                    else (f"no answer within {verify.patience_seconds:g} s, or ssh ended")
                 )
-                said = f"asked on '{host.name}': {why}"
-                return PortSeen(frozenset(found), number, time.monotonic() - begun, said)
+                said = f"asked on '{host.name}', at {address}: {why}"
+                hint = (
+                    None
+                    if found or not may_speak_otherwise(error, verify.starttls)
+                    else starttls_hint(self._opener(host, address, verify, HINT_SECONDS), verify.starttls, server_name)
+                )
+                return PortSeen(frozenset(found), number, time.monotonic() - begun, said, hint)
         return PortSeen(frozenset(found), connections, time.monotonic() - begun)
 
     def _once(self, host: Host, address: str, verify: Verify, server_name: str, key_type: str | None) -> str:
-        def connect() -> Channel:
-            return self.forwarder.connect(host, address, verify.port, verify.patience_seconds)
-
+        connect = self._opener(host, address, verify, verify.patience_seconds)
         return hashlib.sha256(leaf_certificate(connect, verify.starttls, server_name, key_type)).hexdigest()
+
+    def _opener(self, host: Host, address: str, verify: Verify, seconds: float) -> Callable[[], Channel]:
+        return lambda: self.forwarder.connect(host, address, verify.port, seconds)
+
+
+def _address(host: Host, verify: Verify, *, is_there: bool) -> str:
+    """Return which address is asked; *is_there*: on the host itself."""
+    if verify.address == OWN and not host.is_local:
+        return host.address
+    if verify.address is not None and verify.address != OWN:
+        return verify.address
+    return HERE if is_there or host.is_local else host.address

@@ -18,6 +18,10 @@ MAX_BYTES = 65536
 """No greeting of any protocol is longer."""
 
 
+class GreetingError(PeerError):
+    """The server does not begin as the protocol does that it was to speak."""
+
+
 class Channel(Protocol):
     """Bytes to and from the other side: a socket, or the pipes of `ssh -W`."""
 
@@ -178,7 +182,7 @@ def imap(channel: Channel, _client_name: str, _server_name: str) -> None:
     stream = Stream(channel)
     greeting = stream.line()
     if not greeting.upper().startswith("* OK"):
-        raise PeerError(f"the server greets with '{printable(greeting)}'")
+        raise GreetingError(f"the server greets with '{printable(greeting)}'")
     channel.send(b"s1 STARTTLS\r\n")
     line = next((said for _ in range(MAX_LINES) if not (said := stream.line()).startswith("* ")), "* nothing else")
     if not line.upper().startswith("S1 OK"):
@@ -194,7 +198,7 @@ def pop3(channel: Channel, _client_name: str, _server_name: str) -> None:
             channel.send(command)
         line = stream.line()
         if not line.upper().startswith("+OK"):
-            raise PeerError(f"the server answers '{printable(line)}' to {what}")
+            raise (PeerError if command else GreetingError)(f"the server answers '{printable(line)}' to {what}")
     stream.refuse_more()
 
 
@@ -214,7 +218,7 @@ def _reply(stream: Stream) -> tuple[str, tuple[str, ...]]:
     for _ in range(MAX_LINES):
         line = stream.line()
         if not (line[:3].isascii() and line[:3].isdigit()):
-            raise PeerError("the server does not speak SMTP")
+            raise GreetingError("the server does not speak SMTP")
         texts.append(line[4:])
         if line[3:4] != "-":
             return line[:3], tuple(texts)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Protocol
 from sslops.errors import PeerError
 from sslops.model.names import is_address
 from sslops.model.observations import PortSeen
-from sslops.probe.starttls import DIALOGUES
+from sslops.probe.starttls import DIALOGUES, GreetingError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,6 +39,9 @@ _SIGNATURES = {
 _SUITES = {"ec": "aECDSA:@SECLEVEL=0", "rsa": "aRSA:@SECLEVEL=0"}
 """The cipher suites of each key type; they decide in TLS 1.2."""
 _CHUNK_BYTES = 16384
+_GREETINGS = {b"220": "smtp", b"* OK": "imap", b"+OK": "pop3"}
+"""How a server begins that speaks first."""
+_HINT_SECONDS = 1.0
 
 CLIENT_NAME = "sslops.invalid"
 """How we greet; RFC 2606 keeps `invalid` free, and no server needs to look it up."""
@@ -78,7 +81,10 @@ def ask_port(  # noqa: PLR0913  (one question has that many parts)
                     certificates.add(_ask_once(address, port, starttls, server_name, key_type, timeout_seconds))
         except (OSError, PeerError) as error:
             why = f"port {port} of '{address}': {_reason(error)}"
-            return PortSeen(frozenset(certificates), number, time.monotonic() - begun, why)
+            hint = None
+            if not certificates and may_speak_otherwise(error, starttls):
+                hint = starttls_hint(lambda: SocketChannel(address, port, _HINT_SECONDS), starttls, server_name)
+            return PortSeen(frozenset(certificates), number, time.monotonic() - begun, why, hint)
     return PortSeen(frozenset(certificates), connections, time.monotonic() - begun)
 
 
@@ -119,6 +125,25 @@ def presented_chain(connect: Callable[[], Channel], starttls: str | None, server
         session = _OpenSslSession(server_name.rstrip("."), None)
         _shake_hands(session, channel)
         return session.chain()
+
+
+def may_speak_otherwise(error: OSError | PeerError, starttls: str | None) -> bool:
+    """Whether *error* may come of a wrong *starttls*: no greeting, another one, or something that is no TLS."""
+    return isinstance(error, TimeoutError | GreetingError) or (starttls is None and isinstance(error, _HandshakeError))
+
+
+def starttls_hint(connect: Callable[[], Channel], starttls: str | None, server_name: str) -> str | None:
+    """Return what to change in `verify` where the port speaks another protocol than *starttls*; null: nothing known."""
+    if starttls is not None:
+        with contextlib.suppress(OSError, PeerError):
+            _certificate(connect, None, server_name, None)
+            return "the port begins with TLS at once: leave 'starttls' out of 'verify'"
+    with contextlib.suppress(OSError, PeerError), contextlib.closing(connect()) as channel:
+        begin = channel.receive()
+        spoken = next((name for mark, name in _GREETINGS.items() if begin.startswith(mark)), None)
+        if spoken is not None and spoken != starttls:
+            return f"the port greets as {spoken} does: 'starttls: {spoken}' in 'verify'"
+    return None
 
 
 CONNECT_SECONDS = 10.0

@@ -236,15 +236,25 @@ def test_the_private_folder_is_private_and_goes_away(environ: dict[str, str]) ->
 def test_a_port_is_asked_on_the_host_itself(
     server: SshHost, environ: dict[str, str], mail_host: Callable[..., MailHost], tmp_path: Path
 ) -> None:
-    """`verify: {from: host}`: the connection is made at the host's end, and shows the certificate there."""
+    """`verify: {from: host}`: the connection is made at the host's end, to 127.0.0.1 or the address named."""
     expected = write_certificate(tmp_path / "mail")
     listener = mail_host(tmp_path / "mail", is_shared=True)
+    bound = mail_host(tmp_path / "mail")
     host = inventory_host(server)
     with Ssh(server.known_hosts, [host], environ=environ) as ssh:
         verify = Verify(listener.smtp_port, "smtp", "host")
         seen = AskedPorts(ssh).show(host, verify, "mail.example.com", connections=3, over_seconds=0.2)
-        nobody = AskedPorts(ssh).show(host, Verify(1, None, "host"), "mail.example.com", connections=1, over_seconds=0)
+        named = Verify(bound.smtp_port, "smtp", "host", address=bound.address)
+        elsewhere = AskedPorts(ssh).show(host, named, "mail.example.com", connections=1, over_seconds=0)
+        nobody, own = (
+            AskedPorts(ssh).show(
+                host, Verify(1, None, "host", address=at), "mail.example.com", connections=1, over_seconds=0
+            )
+            for at in (None, "own")
+        )
 
+    assert elsewhere.shows_only(expected)
+    assert f"asked on '{host.name}', at {host.address}: " in (own.error or "")
     assert seen.shows_only(expected)
     assert 3 == seen.connections
     assert nobody.error is not None

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import shlex
+import socket
 import subprocess
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -111,6 +114,56 @@ def test_a_port_that_is_closed_is_told(prover: Prover, mail_host: Callable[..., 
 
     assert found.proof is None
     assert "could not be asked" in found.why
+
+
+@pytest.mark.parametrize(
+    ("is_tls", "starttls", "hint"),
+    [
+        # It has to wait until the time for a greeting is up.
+        pytest.param(
+            True, "smtp", "the port begins with TLS at once: leave 'starttls' out of 'verify'", marks=pytest.mark.soak
+        ),
+        (False, None, "the port greets as smtp does: 'starttls: smtp' in 'verify'"),
+        (False, "imap", "the port greets as smtp does: 'starttls: smtp' in 'verify'"),
+    ],
+)
+def test_another_protocol_is_told_at_once(
+    prover: Prover, mail_host: Callable[..., MailHost], tmp_path: Path, is_tls: bool, starttls: str | None, hint: str
+) -> None:
+    """No patience helps there: what `verify` should say comes with the first answer."""
+    rests: list[float] = []
+    own, listener = write_certificate(tmp_path), mail_host(tmp_path)
+    patient = Prover(prover.ports, rests.append, (0.5, 1.0))
+    verify = Verify(listener.tls_port if is_tls else listener.smtp_port, starttls)
+    found = ask(patient, listener, replace(question(listener, own), verify=verify))
+
+    assert (None, hint, []) == (found.proof, found.hint, rests)
+
+
+def test_what_is_waited_for_is_told(prover: Prover) -> None:
+    """A port that accepts connections and says nothing; each reason is told once."""
+    told: list[str] = []
+    with socket.create_server(("127.0.0.1", 0)) as silent, ThreadPoolExecutor() as pool:
+        pool.submit(_accept_and_leave, silent)
+        waiting = Prover(prover.ports, time.sleep, (0.1, 0.5, 0.5), say=told.append, silent_seconds=0.1)
+        port = silent.getsockname()[1]
+        asked = Question(MAIL, Verify(port, "smtp"), "mail.example.com", 1, 0.0, "ab" * 32, frozenset())
+        waiting.prove(Host("smtp1", "127.0.0.1"), {MAIL: (asked,)})
+        silent.shutdown(socket.SHUT_RDWR)
+
+    closed = f"port {port} of '127.0.0.1': the connection was closed before TLS began"
+    assert [
+        f"port {port} of 'smtp1' is silent: waiting for its greeting, as 'starttls: smtp' says",
+        f"waiting for 1 s more: port {port} of 'smtp1' could not be asked: {closed}",
+    ] == told
+
+
+def _accept_and_leave(silent: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        while True:
+            connection, _ = silent.accept()
+            with connection:
+                time.sleep(0.4)
 
 
 def test_a_service_without_a_port_is_proven_by_its_files(prover: Prover) -> None:
