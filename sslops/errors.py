@@ -161,6 +161,11 @@ class SopsError(PeerError):
 class NoIdentity(SopsError):  # noqa: N818  (it is an answer, not a malfunction)
     """No identity at hand opens the file: another job or person holds the one that does."""
 
+    @property
+    def in_a_sentence(self) -> str:
+        """What happened and what helps: the file, and the variable or place where an identity is looked for."""
+        return self.what if self.hint is None else f"{self.what}; {self.hint}"
+
 
 class SshError(PeerError):
     """A server could not be reached over ssh, or its receiver refused."""

@@ -35,9 +35,12 @@ def remembered(site: Site, outcome: Outcome, verbs: Collection[Verb], *, is_part
     known = snapshot.ledger.blocked
     judged = _judged(site, outcome.plan, known)
     news = blocked.remembered(judged, known, verbs, SystemClock().now(), is_partial=is_partial)
-    if news != known and not site.is_rehearsal:
-        note = Note("observe", "what is blocked", "It is a failure once it was blocked for longer than its grace.")
-        site.ops.write_ledger(snapshot, replace(snapshot.ledger, blocked=news), note)
+    troubles = snapshot.ledger.troubles
+    if Verb.DEPLOY in verbs:
+        troubles = blocked.troubled(outcome.troubles, troubles, judged, SystemClock().now(), is_partial=is_partial)
+    if (news, troubles) != (known, snapshot.ledger.troubles) and not site.is_rehearsal:
+        note = Note("observe", "what is blocked", "And which hosts the last deploy failed at.")
+        site.ops.write_ledger(snapshot, replace(snapshot.ledger, blocked=news, troubles=troubles), note)
     return replace(outcome, plan=judged)
 
 

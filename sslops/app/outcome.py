@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from sslops.errors import ExitCode, SslopsError, worst
-from sslops.model.plan import Plan
+from sslops.model.plan import Action, Plan, Verb
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from sslops.model.names import ServiceId
     from sslops.model.outlook import NameOutlook
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What became of one action; of deploy at one host, *target*. *failure* is null where it was done."""
+
+    action: Action
+    target: str | None
+    failure: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,10 +33,35 @@ class Outcome:
     failures: tuple[SslopsError, ...] = ()
     names: tuple[NameOutlook, ...] = ()
     """What lies before each name with DANE; only `plan` looks ahead."""
+    troubles: Mapping[str, str] = field(default_factory=dict)
+    """Host to what failed there."""
+    failed: tuple[tuple[Verb, ServiceId, str], ...] = ()
+    """Services for which a verb failed, and why."""
 
     def __add__(self, other: Outcome) -> Outcome:
         """Join the outcomes of two stages of one run."""
-        return Outcome(self.plan + other.plan, self.is_applied or other.is_applied, (*self.failures, *other.failures))
+        return Outcome(
+            self.plan + other.plan,
+            self.is_applied or other.is_applied,
+            (*self.failures, *other.failures),
+            troubles={**self.troubles, **other.troubles},
+            failed=(*self.failed, *other.failed),
+        )
+
+    def results(self) -> tuple[Result, ...]:
+        """Return what became of each action at each of its hosts; empty for a dry-run, where nothing became of any."""
+        if not self.is_applied:
+            return ()
+        done = [
+            Result(action, target, self.troubles.get((target or "").partition("/")[0]))
+            for action in self.plan.actions
+            for target in (action.targets if action.verb is Verb.DEPLOY else (None,))
+        ]
+        lost = [
+            Result(Action(verb, service.group, service.name, str(verb), "failed"), None, why)
+            for verb, service, why in self.failed
+        ]
+        return (*done, *lost)
 
     def exit_code(self, *, detailed: bool) -> ExitCode:
         """Return the exit code; waiting and pending only count when *detailed*."""

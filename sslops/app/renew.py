@@ -19,7 +19,7 @@ from sslops.errors import StateError
 from sslops.model.acme import ChallengeType
 from sslops.model.inventory import CaType
 from sslops.model.names import CA_GROUP, ServiceId
-from sslops.model.plan import Consents, Plan, require
+from sslops.model.plan import Consents, Plan, Verb, require
 from sslops.model.plan import digest as digest_of
 from sslops.model.proposal import Kind
 from sslops.system.clock import SystemClock
@@ -114,7 +114,8 @@ class Renewal:
         actions = tuple(action for action in plan.actions if ServiceId(action.group, action.service) in done)
         failures = (*seen.bugs, *(failure.error for failure in made.failures))
         carried_out = Plan(actions, plan.waits + made.waits, plan.hazards + made.hazards)
-        return Outcome(carried_out, is_applied=True, failures=failures)
+        failed = tuple((Verb.RENEW, failure.service, failure.error.what) for failure in made.failures)
+        return Outcome(carried_out, is_applied=True, failures=failures, failed=failed)
 
     @cached_property
     def _servers(self) -> Mapping[str, AcmeClient]:

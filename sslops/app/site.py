@@ -192,7 +192,7 @@ class Site:
         """Deploy."""
         with self.ssh() as ssh:
             done = self._deployer(options, ssh).deploy(self.snapshot, digest)
-        return Outcome(done.plan, is_applied=True, failures=done.failures)
+        return Outcome(done.plan, is_applied=True, failures=done.failures, troubles=done.troubles)
 
     # What stands behind their ports.
 

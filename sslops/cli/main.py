@@ -19,7 +19,7 @@ import click
 from sslops import __version__
 from sslops.app.session import Session
 from sslops.ci.environment import current
-from sslops.errors import ExitCode, SslopsError, UsageError
+from sslops.errors import ExitCode, Faults, SslopsError, UsageError
 from sslops.system.effects import NO_EFFECTS
 
 if TYPE_CHECKING:
@@ -120,11 +120,9 @@ def run(arguments: Sequence[str], effects: Effects = NO_EFFECTS) -> int:
     try:
         outcome = command.main(list(arguments), prog_name="sslops", standalone_mode=False, obj=effects)
     except SslopsError as error:
-        _complain(error)
-        return int(error.exit_code)
+        return _failed(error, arguments)
     except click.ClickException as error:
-        _complain(_as_usage_error(error))
-        return int(ExitCode.USAGE)
+        return _failed(_as_usage_error(error), arguments)
     except (click.Abort, KeyboardInterrupt):
         sys.stderr.write("sslops: interrupted\n")
         return _INTERRUPTED
@@ -150,8 +148,26 @@ def _ready(stream: TextIO | None) -> TextIO:
     return stream
 
 
+def _failed(error: SslopsError, arguments: Sequence[str]) -> int:
+    """Tell people on stderr, and a program that asked for JSON on stdout too; return the exit code."""
+    if "--json" in arguments:
+        import json
+
+        from sslops.report.plan import error_document
+
+        faults = error.faults if isinstance(error, Faults) else (error,)
+        document = {"errors": [error_document(fault) for fault in faults], "exit_code": int(error.exit_code)}
+        _session().show(json.dumps(document, indent=2, ensure_ascii=False))
+    _complain(error)
+    return int(error.exit_code)
+
+
+def _session() -> Session:
+    return Session(Path(), datetime.now(tz=UTC), job=current(os.environ))
+
+
 def _complain(error: SslopsError) -> None:
-    Session(Path(), datetime.now(tz=UTC), job=current(os.environ)).complain(error)
+    _session().complain(error)
 
 
 def _show_bug(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:

@@ -11,7 +11,7 @@ from sslops.report.plan import as_json, as_markdown, as_text, view
 from sslops.report.text import for_markdown
 
 if TYPE_CHECKING:
-    from sslops.app.outcome import Outcome
+    from sslops.app.outcome import Outcome, Result
     from sslops.app.session import Session
     from sslops.errors import ExitCode
 
@@ -29,7 +29,9 @@ def finish(session: Session, outcome: Outcome, form: Form) -> ExitCode:
     """Show the outcome: the plan on stdout, failures and what to do next on stderr; return the exit code."""
     plan = outcome.plan
     if form.as_json:
-        session.show(as_json(plan, digest(plan), outcome.names))
+        results = [_result(each) for each in outcome.results()] if outcome.is_applied else None
+        failures = {failure.render(): failure for failure in outcome.failures}
+        session.show(as_json(plan, digest(plan), outcome.names, results, tuple(failures.values())))
     elif form.as_markdown:
         session.show(as_markdown(view(plan, digest(plan), session.now)))
     elif plan != Plan() or not outcome.failures:
@@ -43,6 +45,21 @@ def finish(session: Session, outcome: Outcome, form: Form) -> ExitCode:
     if plan.actions and not outcome.is_applied:
         session.say("nothing was changed; --apply does it")
     return outcome.exit_code(detailed=form.detailed)
+
+
+def _result(result: Result) -> dict[str, object]:
+    """Return what a program reads of what became of an action."""
+    action = result.action
+    return {
+        "verb": str(action.verb),
+        "group": action.group,
+        "service": action.service,
+        "what": action.what,
+        "generation": action.generation,
+        "host": result.target,
+        "result": "done" if result.failure is None else "failed",
+        "why": result.failure,
+    }
 
 
 def _summary(session: Session, outcome: Outcome) -> str:

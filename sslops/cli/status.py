@@ -26,6 +26,7 @@ def command(targets: tuple[str, ...], *, live: bool, fetch: bool, as_json: bool,
     """Show every service (or TARGET): its phase, days left, what it waits for, which hosts serve it.
 
     Reads the repository as last fetched and, without --live, nothing else: no DNS, no server. Changes nothing, ever.
+    Exit 1 when a certificate that is to be served has expired.
     """
     from sslops.report import status
 
@@ -35,7 +36,7 @@ def command(targets: tuple[str, ...], *, live: bool, fetch: bool, as_json: bool,
     session.summarise(status.as_markdown(report))
     if as_json:
         session.show(status.as_json(report, shown.as_json() if shown else None))
-        return ExitCode.DONE
+        return _exit_code(report)
     if as_markdown:
         session.show(status.as_markdown(report))
     elif session.is_terminal:
@@ -44,7 +45,14 @@ def command(targets: tuple[str, ...], *, live: bool, fetch: bool, as_json: bool,
         session.show(status.as_text(report))
     if shown is not None:
         session.show(f"\n{shown.as_text()}")
-    return ExitCode.DONE
+    return _exit_code(report)
+
+
+def _exit_code(report: StatusReport) -> ExitCode:
+    """Return 1 when something that is to be served has expired: whoever only looks at exit codes hears of it."""
+    from sslops.report.status import Phase
+
+    return ExitCode.FAILED if any(each.phase is Phase.EXPIRED for each in report.services) else ExitCode.DONE
 
 
 def _live(session: Session, targets: tuple[str, ...]) -> LiveView:

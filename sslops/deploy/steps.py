@@ -95,11 +95,12 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Deployed:
-    """The plan that was carried out, what failed, and which hosts were copied to."""
+    """The plan that was carried out, what failed, which hosts were copied to, and what failed at each host."""
 
     plan: Plan
     failures: tuple[SslopsError, ...] = ()
     copied: tuple[str, ...] = ()
+    troubles: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +150,7 @@ class Deployer:
             plan = rules.plan_of(decision, snapshot.branches)
         snapshot = self._intend(snapshot, _ended_entries(ledger, decision), works, looked)
         if not works:
-            return Deployed(plan, silent)
+            return Deployed(plan, silent, troubles=_troubles(looked, ()))
         allowed = self._look_again(world, snapshot, works)
         prepared, unready = self._prepare(world, snapshot, works, allowed, looked)
         ended, broken = self._sessions(prepared)
@@ -158,7 +159,7 @@ class Deployer:
         failures = (*silent, *unready, *(t for each in ended for t in each.troubles), *self._after_copy(copied))
         if broken is not None:
             raise broken
-        return Deployed(plan, failures, copied)
+        return Deployed(plan, failures, copied, _troubles(looked, ended))
 
     def _world(self, snapshot: Snapshot) -> World:
         active = [domain for domain, group in self.inventory.groups.items() if group.active and domain != CA_GROUP]
@@ -401,6 +402,12 @@ def _with_files(work: Work, files: Mapping[Version, ServiceFiles]) -> dict[Servi
 
 def _of(work: Work, hashes: Mapping[Version, str]) -> dict[ServiceId, str]:
     return {service: hashes[service, generation] for service, generation in work.due.items()}
+
+
+def _troubles(looked: Mapping[str, Answer], ended: Iterable[Ended]) -> dict[str, str]:
+    """Return by host what went wrong there: it gave no answer, or its session failed."""
+    silent = {host: answer.trouble.what for host, answer in looked.items() if answer.trouble is not None}
+    return silent | {each.host: "; ".join(one.what for one in each.troubles) for each in ended if each.troubles}
 
 
 def _outcome(ended: Sequence[Ended]) -> Note:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from sslops.inventory import names
 from sslops.inventory.document import Complaint
 from sslops.inventory.files import find
 from sslops.inventory.names import is_below
@@ -11,20 +12,49 @@ from sslops.model.names import CA_GROUP, is_address
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from datetime import datetime
 
     from sslops.errors import InventoryError
+    from sslops.inventory.document import KeyPath, Plain
     from sslops.inventory.files import Found
     from sslops.model.inventory import Inventory
 
 
-def remarks(inventory: Inventory, files: Mapping[str, bytes]) -> tuple[InventoryError, ...]:
-    """Return what is worth a look in *inventory*, which was read from *files* and is sound; each with its place."""
+def remarks(inventory: Inventory, files: Mapping[str, bytes], now: datetime) -> tuple[InventoryError, ...]:
+    """Return what is worth a look at *now* in *inventory*, which was read from *files* and is sound, with its place."""
     services = (service for service in inventory.services.values() if not service.is_ca)
-    if all(is_address(san) or is_below(san, [one.id.group]) for one in services for san in one.sans):
+    is_plain = all(is_address(san) or is_below(san, [one.id.group]) for one in services for san in one.sans)
+    if is_plain and not _has_past_dates(inventory, now):
         return ()  # nearly always; the files are read once more only for places
     found = find(files)
     documents = found.documents()
-    return tuple(complaint.located(documents) for complaint in _outside_names(found))
+    return tuple(complaint.located(documents) for complaint in (*_outside_names(found), *_past_dates(found, now)))
+
+
+def _has_past_dates(inventory: Inventory, now: datetime) -> bool:
+    holds = [inventory.settings.hold, *(each.hold for each in inventory.groups.values())]
+    holds += [each.hold for each in inventory.services.values()]
+    dates = [each.until for each in (*holds, *inventory.accepts) if each is not None]
+    return any(until is not None and until <= now for until in dates)
+
+
+def _past_dates(found: Found, now: datetime) -> Iterator[Complaint]:
+    """Yield the holds and consents whose date is over: nothing is held and nothing accepted by them any more."""
+    if found.settings is not None:
+        file, plain = found.settings.file, found.settings.plain
+        yield from _past(file, ("globals", "hold"), plain.get("globals", {}).get("hold"), "hold", now)
+        for place, group in enumerate(plain.get("groups", ())):
+            yield from _past(file, ("groups", place, "hold"), group.get("hold"), "hold", now)
+        for place, consent in enumerate(plain.get("accept", ())):
+            yield from _past(file, ("accept", place), consent, f"consent to '{consent.get('hazard')}'", now)
+    for _, document in sorted(found.services.items(), key=lambda pair: pair[0]):
+        yield from _past(document.file, ("hold",), document.plain.get("hold"), "hold", now)
+
+
+def _past(file: str, path: KeyPath, table: Plain | None, what: str, now: datetime) -> Iterator[Complaint]:
+    until = None if table is None else table.get("until")
+    if until is not None and names.moment(until) <= now:
+        yield Complaint(file, (*path, "until"), f"this {what} was over on {until}; it has no effect any more")
 
 
 def _outside_names(found: Found) -> Iterator[Complaint]:

@@ -532,7 +532,7 @@ class Batch:
                 made += [change] if change is not None else []
             except NoIdentity as error:
                 for job in _at(ca, jobs):
-                    job.waits("account", error.what, Cause.KEY_NOT_HERE)
+                    job.waits("account", error.in_a_sentence, Cause.KEY_NOT_HERE)
             except SslopsError as error:
                 self._stumble_at(ca, jobs, error)
         if made:

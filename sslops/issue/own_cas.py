@@ -111,8 +111,9 @@ class OwnCas:
         document = made.document if made is not None and made.generation.id == generation else None
         try:
             return self._vault.decrypt(key_path(ca, generation), document or self._file(ca, generation, KEY_FILE))
-        except NoIdentity:
-            return Obstacle("ca-key", f"the key of '{ca}' cannot be opened here", Cause.KEY_NOT_HERE)
+        except NoIdentity as error:
+            why = f"the key of '{ca}' cannot be opened here: {error.in_a_sentence}"
+            return Obstacle("ca-key", why, Cause.KEY_NOT_HERE)
 
     def _open(self, ca: ServiceId) -> OpenCa | Obstacle:
         made = self._made.get(ca)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from sslops.model.cause import MEANINGS
+from sslops.model.cause import MEANINGS, Cause
+from sslops.model.ledger import Trouble
 from sslops.model.plan import Verb
 
 if TYPE_CHECKING:
@@ -14,6 +15,9 @@ if TYPE_CHECKING:
 
     from sslops.model.plan import Plan, Wait
 
+
+MAX_WORDS = 300
+"""Characters of a failure that the ledger keeps."""
 
 REMEMBERED = frozenset({Verb.PUBLISH, Verb.ROLL, Verb.DEPLOY})
 """The verbs that push the ledger, so that it can remember for them. Renew tells since when by its own dates."""
@@ -39,6 +43,21 @@ def remembered(
     blocked = {wait.key for wait in plan.waits if wait.is_blocked and wait.verb in asked}
     kept = {key: since for key, since in known.items() if is_partial or key in blocked or key.split()[0] not in asked}
     return kept | dict.fromkeys(blocked - kept.keys(), now)
+
+
+def troubled(
+    found: Mapping[str, str], known: Mapping[str, Trouble], plan: Plan, now: datetime, *, is_partial: bool
+) -> Mapping[str, Trouble]:
+    """Return which hosts a deploy leaves in trouble, each with its last words and since when.
+
+    *found* is what failed in this one. A host that was not tried, because of its backoff or because a run about
+    a part of the site did not touch it, keeps what it has.
+    """
+    tried = {target for action in plan.actions if action.verb is Verb.DEPLOY for target in action.targets}
+    backing_off = {wait.what for wait in plan.waits if wait.verb is Verb.DEPLOY and wait.cause is Cause.BACKOFF}
+    kept = {host: each for host, each in known.items() if host in backing_off or (is_partial and host not in tried)}
+    told = {host: " ".join(why.split())[:MAX_WORDS] for host, why in found.items()}
+    return kept | {host: Trouble(known[host].since if host in known else now, why) for host, why in told.items()}
 
 
 def _judged(wait: Wait, known: Mapping[str, datetime], now: datetime, grace: timedelta | None) -> Wait:

@@ -122,6 +122,14 @@ class ApexEntry:
 
 
 @dataclass(frozen=True, slots=True)
+class Trouble:
+    """Why a host does not serve what it should, in the words of the last try, and since when it has not gone well."""
+
+    since: datetime
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class Ledger:
     """All of the branch `ledger`."""
 
@@ -129,6 +137,8 @@ class Ledger:
     apexes: Mapping[str, ApexEntry] = field(default_factory=dict)
     blocked: Mapping[str, datetime] = field(default_factory=dict)
     """What is blocked (`Wait.key`), and since when; what its own dates tell is not here."""
+    troubles: Mapping[str, Trouble] = field(default_factory=dict)
+    """Hosts at which the last deploy failed. Told to people; no decision rests on it."""
 
     def host(self, name: str) -> HostEntry:
         """Return the entry of host *name*, everything unknown when there is none."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from sslops.errors import StateError
 from sslops.model.inventory import FileModes
-from sslops.model.ledger import ApexEntry, Evidence, HostEntry, Ledger, Lowered, NameEntry, Pending, Served
+from sslops.model.ledger import ApexEntry, Evidence, HostEntry, Ledger, Lowered, NameEntry, Pending, Served, Trouble
 from sslops.model.names import GenerationId, ServiceId, format_time
 from sslops.model.tlsa import TlsaParams, TlsaRecord
 from sslops.repo.plain_yaml import Block, write
@@ -216,7 +216,7 @@ def write_ledger(ledger: Ledger) -> dict[str, bytes]:
     """Return path to content of every file of *ledger*."""
     hosts = {_path(HOSTS, host): write_host(entry) for host, entry in ledger.hosts.items()}
     apexes = {_path(TLSA, apex): write_apex(entry) for apex, entry in ledger.apexes.items()}
-    return hosts | apexes | ({BLOCKED: _write_blocked(ledger.blocked)} if ledger.blocked else {})
+    return hosts | apexes | ({BLOCKED: _write_blocked(ledger)} if ledger.blocked or ledger.troubles else {})
 
 
 def read_ledger(files: Mapping[str, bytes]) -> Ledger:
@@ -229,19 +229,26 @@ def read_ledger(files: Mapping[str, bytes]) -> Ledger:
             hosts[path.removeprefix(HOSTS).removesuffix(SUFFIX)] = read_host(content, path)
         elif path.startswith(TLSA):
             apexes[path.removeprefix(TLSA).removesuffix(SUFFIX)] = read_apex(content, path)
-    blocked = _read_blocked(files[BLOCKED]) if BLOCKED in files else {}
-    return Ledger(hosts, apexes, blocked)
+    blocked, troubles = _read_blocked(files[BLOCKED]) if BLOCKED in files else ({}, {})
+    return Ledger(hosts, apexes, blocked, troubles)
 
 
-def _write_blocked(blocked: Mapping[str, datetime]) -> bytes:
-    return write({"blocked": Block({key: format_time(since) for key, since in sorted(blocked.items())})})
+def _write_blocked(ledger: Ledger) -> bytes:
+    values: dict[str, Value] = {
+        "blocked": Block({key: format_time(since) for key, since in sorted(ledger.blocked.items())})
+    }
+    if ledger.troubles:
+        told = sorted(ledger.troubles.items())
+        values["hosts"] = Block({host: {"since": format_time(each.since), "why": each.why} for host, each in told})
+    return write(values)
 
 
-def _read_blocked(content: bytes) -> dict[str, datetime]:
-    record = Record.read(content, BLOCKED, known=("blocked",))
-    value = record.values.get("blocked")
-    entries = record.inner("blocked", known=tuple(value) if isinstance(value, dict) else ())
-    return {key: entries.moment(key) for key in entries.values}
+def _read_blocked(content: bytes) -> tuple[dict[str, datetime], dict[str, Trouble]]:
+    record = Record.read(content, BLOCKED, known=("blocked", "hosts"))
+    entries = record.inner("blocked", known=_keys(record, "blocked"))
+    hosts = record.entries("hosts", known=("since", "why")) if record.has("hosts") else {}
+    troubles = {host: Trouble(each.moment("since"), each.text("why")) for host, each in hosts.items()}
+    return {key: entries.moment(key) for key in entries.values}, troubles
 
 
 def _path(folder: str, name: str) -> str:

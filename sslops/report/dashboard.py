@@ -113,6 +113,10 @@ def _services(report: StatusReport, branches: Branches) -> Iterator[str]:
 
 def _hosts(ledger: Ledger, report: StatusReport) -> Iterator[str]:
     known = {each.id for each in report.services}
+    troubled = {host for each in report.services for host in each.troubles}
+    for host, trouble in sorted(ledger.troubles.items()):
+        if host in troubled:
+            yield f"{as_code(host)} is not served since {stamp(trouble.since)}: {on_one_row(trouble.why)}"
     for host, entry in sorted(ledger.hosts.items()):
         for service, served in sorted(entry.services.items()):
             if served.failures and served.retry_at is not None and service in known:

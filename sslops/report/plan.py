@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
+    from sslops.errors import SslopsError
     from sslops.model.outlook import NameOutlook
     from sslops.model.plan import Action, Hazard, Plan, Wait
 
@@ -188,10 +189,17 @@ def as_markdown(view: PlanView) -> str:
     return "\n\n".join(blocks)
 
 
-def as_json(plan: Plan, digest: str, names: Sequence[NameOutlook] = ()) -> str:
+def as_json(
+    plan: Plan,
+    digest: str,
+    names: Sequence[NameOutlook] = (),
+    results: Sequence[dict[str, object]] | None = None,
+    errors: Sequence[SslopsError] = (),
+) -> str:
     """Return `{digest, actions, waits, hazards}`; times in UTC, what is not known yet null.
 
-    With *names* also `dane`: what lies before each of them.
+    With *names* also `dane`: what lies before each of them. After `--apply` also `results`: what became of each action,
+    and `errors`: what failed on the way.
     """
     document: dict[str, object] = {
         "digest": digest,
@@ -201,6 +209,10 @@ def as_json(plan: Plan, digest: str, names: Sequence[NameOutlook] = ()) -> str:
     }
     if names:
         document["dane"] = outlook.as_document(names)
+    if results is not None:
+        document["results"] = list(results)
+    if results is not None or errors:
+        document["errors"] = [error_document(error) for error in errors]
     return json.dumps(document, indent=2, ensure_ascii=False)
 
 
@@ -293,3 +305,15 @@ def _wait_json(wait: Wait) -> dict[str, str | None]:
 
 def _hazard_json(hazard: Hazard) -> dict[str, str]:
     return {"name": str(hazard.name), "subject": hazard.subject, "why": hazard.why}
+
+
+def error_document(error: SslopsError) -> dict[str, object]:
+    """Return what a program reads of a failure: what happened, where, and what helps; null where nobody knows."""
+    where = error.where
+    return {
+        "what": error.what,
+        "file": where.file if where else None,
+        "line": where.line if where else None,
+        "column": where.column if where else None,
+        "hint": error.hint,
+    }

@@ -16,7 +16,7 @@ from sslops.model.inventory import DaneOwners
 from sslops.model.names import format_time
 from sslops.model.state import Status
 from sslops.model.tlsa import owner_name
-from sslops.report.text import as_code, columns, count, days_left, for_markdown, on_one_line, span, until
+from sslops.report.text import as_code, columns, count, days_left, for_markdown, on_one_line, span, stamp, until
 from sslops.roll.rules import mature_at
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from sslops.inventory.reach import Delivery
     from sslops.model.inventory import DaneSpec, Inventory, Service
-    from sslops.model.ledger import Evidence, Ledger, Served
+    from sslops.model.ledger import Evidence, Ledger, Served, Trouble
     from sslops.model.names import GenerationId, ServiceId
     from sslops.model.state import Branches, Generation, ServiceState
     from sslops.model.tlsa import TlsaRecord
@@ -98,6 +98,8 @@ class ServiceStatus:
     days_left: float | None = None
     waits: tuple[StatusWait, ...] = ()
     hosts: Mapping[str, tuple[GenerationId | None, ...]] = field(default_factory=dict)
+    troubles: Mapping[str, Trouble] = field(default_factory=dict)
+    """Of its hosts that are not settled on *curr*: why the last deploy failed there, and since when."""
 
     @property
     def settled(self) -> int:
@@ -163,6 +165,7 @@ class _View:
     ) -> None:
         self.inventory, self.branches, self.receivers, self.now = inventory, branches, receivers, now
         self.asked: Mapping[ServiceId, GenerationId] | None = None
+        self.troubles = ledger.troubles
         self.served: dict[ServiceId, dict[str, Served]] = defaultdict(dict)
         for host, entry in ledger.hosts.items():
             for service, served in entry.services.items():
@@ -215,6 +218,11 @@ def _service(view: _View, key: ServiceId) -> ServiceStatus | None:
         days_left=None if not_after is None else days_left(not_after, view.now),
         waits=waits,
         hosts=hosts,
+        troubles={
+            host: trouble
+            for host, trouble in view.troubles.items()
+            if host in hosts and hosts[host] != (main.slots.curr,)
+        },
     )
 
 
@@ -321,7 +329,12 @@ def _deploy_waits(view: _View, service: Service, main: ServiceState) -> tuple[St
     known = view.served.get(service.id, {})
     backoffs = [known[host] for host in behind if host in known and (known[host].retry_at or view.now) > view.now]
     until = min((each.retry_at for each in backoffs if each.retry_at), default=None)
-    return (StatusWait("deploy", until, f"not proven to serve it: {_listed(behind)}"),)
+    whys = [f"{host}: {_trouble(view.troubles[host])}" for host in behind if host in view.troubles]
+    return (StatusWait("deploy", until, "; ".join([f"not yet verified to serve it: {_listed(behind)}", *whys[:3]])),)
+
+
+def _trouble(trouble: Trouble) -> str:
+    return f"{trouble.why} (since {stamp(trouble.since)})"
 
 
 def _dane_wait(view: _View, service: Service, generation: Generation, step: str) -> StatusWait | None:
@@ -464,4 +477,7 @@ def _service_json(each: ServiceStatus) -> dict[str, object]:
             for wait in each.waits
         ],
         "hosts": {host: list(may_serve) for host, may_serve in each.hosts.items()},
+        "troubles": {
+            host: {"since": format_time(each.since), "why": each.why} for host, each in sorted(each.troubles.items())
+        },
     }

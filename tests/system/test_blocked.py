@@ -9,7 +9,7 @@ import pytest
 
 from tests.system.story import INCLUDES, LONG_TTL, MAIL_TARGET, Story, settled
 from tests.world.dns_files import ACME_DIR
-from tests.world.site import OWNER
+from tests.world.site import HOSTS, OWNER
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -96,3 +96,26 @@ def test_an_alias_where_records_belong_is_no_silent_name_server(story: Story) ->
     story.site.dns.settle()
 
     assert "alias" not in {wait["cause"] for wait in waits(story.run("plan", "--json"))}
+
+
+def test_status_says_why_a_host_is_not_served_and_since_when(site: Site) -> None:
+    """The run that fails tells it of each host, as JSON too; once the host answers nothing of it is left."""
+    down, up = HOSTS
+    site.sslops("renew", "--apply").succeeded()
+    site.sslops("roll", "--apply").succeeded()
+    site.hosts[down].stop()
+    failed = site.sslops("deploy", "--apply", "--json")
+    document = json.loads(failed.stdout)
+    results = {(each["host"], each["result"]) for each in document["results"] if each["what"] == "serve"}
+    lines = {each["service"]: each for each in json.loads(site.sslops("status", "--json").stdout)["services"]}
+    trouble = lines["mail-ec"]["troubles"][down]
+
+    assert (1, {(down, "failed"), (up, "done")}) == (failed.exit_code, results)
+    assert [down] == list(lines["mail-ec"]["troubles"])
+    assert trouble["why"] in document["errors"][0]["what"]
+    assert any(trouble["why"] in wait["why"] for wait in lines["mail-ec"]["waits"])
+
+    site.hosts[down].start()
+    site.sslops("deploy", "--apply").succeeded()
+
+    assert "blocked.yaml" not in site.ops.git_remote("ls-tree", "--name-only", "ledger")

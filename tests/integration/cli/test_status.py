@@ -84,6 +84,14 @@ def refs(folder: Path) -> str:
     )
 
 
+def test_a_certificate_that_has_expired_is_a_failure(ops: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever only looks at exit codes hears of it, in every form."""
+    late = datetime.now(UTC) + timedelta(days=90)
+    monkeypatch.setattr("sslops.cli.main.datetime", type("Later", (datetime,), {"now": lambda tz: late}))  # noqa: ARG005
+
+    assert [1, 1, 1] == [run(["-C", str(ops), "status", *form]) for form in ([], ["--json"], ["--markdown"])]
+
+
 def test_the_report_is_told_from_branches_and_ledger(ops: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Phase, days, and each host with what it may serve; unknown is null."""
     assert ExitCode.DONE == run(["-C", str(ops), "status", "example.com", "--json"])
@@ -93,7 +101,7 @@ def test_the_report_is_told_from_branches_and_ledger(ops: Path, capsys: pytest.C
     assert document["fetched_at"] is None
     assert ("deploying", KEY, 89.5) == (web["phase"], web["curr"], web["days_left"])
     assert {"web1": [KEY], "web2": [None]} == web["hosts"]
-    assert [("renew", "renewal"), ("deploy", "not proven to serve it: web2")] == [
+    assert [("renew", "renewal"), ("deploy", "not yet verified to serve it: web2")] == [
         (wait["for"], wait["why"]) for wait in web["waits"]
     ]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from datetime import UTC, datetime
 
 import pytest
 
@@ -10,6 +11,8 @@ from sslops.errors import Faults
 from sslops.inventory.loading import load
 from sslops.inventory.remarks import remarks
 from tests.unit.inventory.samples import CAS, SETTINGS, SOUND, WEB, edited, sound
+
+NOW = datetime(2026, 11, 24, tzinfo=UTC)
 
 
 def told(files: dict[str, bytes]) -> list[tuple[str, str, str | None]]:
@@ -100,7 +103,7 @@ def test_what_is_quoted_is_the_program_s_own(command: str) -> None:
 def test_a_name_outside_the_group_is_a_note_at_its_line() -> None:
     """It is fine, and may be a slip; with TLSA records of its own it must lie in a zone of ours."""
     files = edited(WEB, "sans: [www.example.com]", "sans: [www.example.com, shop.example.org]")
-    notes = remarks(load(files), files)
+    notes = remarks(load(files), files, NOW)
 
     assert [
         (
@@ -116,11 +119,23 @@ def test_a_name_outside_the_group_is_a_note_at_its_line() -> None:
     ]
 
 
+def test_a_hold_whose_date_is_over_is_a_note_at_its_line() -> None:
+    """So is a consent: both have no effect any more, and one that still holds is none."""
+    over = 'hold: {until: "2026-11-23", reason: freeze}\n'
+    files = sound({WEB: SOUND[WEB] + over, CAS: SOUND[CAS]})
+    notes = remarks(load(files), files, NOW)
+    line = len(SOUND[WEB].splitlines()) + 1
+
+    assert [f"{WEB}:{line}:15"] == [str(note.where) for note in notes]
+    assert "over on 2026-11-23" in notes[0].what
+    assert () == remarks(load(files), files, datetime(2026, 11, 1, tzinfo=UTC))
+
+
 def test_no_name_outside_is_no_note() -> None:
     """Nor are addresses, wildcards and other letters' case."""
     files = edited(WEB, "sans: [www.example.com]", "sans: [WWW.Example.com, '*.example.com', 192.0.2.1, '::1']")
 
-    assert () == remarks(load(files), files)
+    assert () == remarks(load(files), files, NOW)
 
 
 FORMER = """\

@@ -14,6 +14,7 @@ from sslops.errors import NoIdentity, StateError
 from sslops.issue.ports import Workshop
 from sslops.issue.rules import RenewOptions, plan
 from sslops.issue.steps import renew
+from sslops.model.cause import Cause
 from sslops.model.names import ServiceId
 from sslops.model.state import Branches, State, Status
 from sslops.pki.certificate import read_certificate
@@ -170,9 +171,9 @@ def test_an_offline_root_lets_only_its_intermediate_wait() -> None:
 
     assert ["example.com/mail-ec", "example.com/web-ec"] == changed(outcome)
     assert {"my-sub"} == set(told(outcome))
-    assert told(outcome)["my-sub"].startswith(
-        "the key of 'ca/my-root' cannot be opened here; the newest certificate ends"
-    )
+    assert told(outcome)["my-sub"].startswith("the key of 'ca/my-root' cannot be opened here: ")
+    assert [(Cause.KEY_NOT_HERE, True)] == [(wait.cause, wait.is_blocked) for wait in outcome.waits]
+    assert [True] == [wait.since is not None for wait in outcome.waits]
     assert () == outcome.failures
 
 

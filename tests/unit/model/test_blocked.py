@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sslops.model.blocked import judged, remembered
+from sslops.model.blocked import judged, remembered, troubled
 from sslops.model.cause import MEANINGS, Cause, Kind
-from sslops.model.plan import Plan, Verb, Wait
+from sslops.model.ledger import Trouble
+from sslops.model.plan import Action, Plan, Verb, Wait
 
 NOW = datetime(2026, 11, 24, 14, 30, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -91,3 +92,16 @@ def test_a_verb_forgets_nothing_that_another_one_met() -> None:
 
     assert known == remembered(Plan(), known, (Verb.PUBLISH,), NOW, is_partial=False)
     assert {} == remembered(Plan(), known, (Verb.DEPLOY,), NOW, is_partial=False)
+
+
+def test_a_host_keeps_since_when_it_is_in_trouble_until_it_is_well() -> None:
+    """The words are those of the last try; what was not tried keeps its own."""
+    old = {"web1": Trouble(NOW, "login refused"), "web2": Trouble(NOW, "chown"), "web3": Trouble(NOW, "restart failed")}
+    backing_off = Wait(Verb.DEPLOY, "g", "s", "web3", NOW + HOUR, "failed once", Cause.BACKOFF)
+    plan = Plan((Action(Verb.DEPLOY, "g", "s", "serve", "rolled", targets=("web1", "web2")),), (backing_off,))
+    found = {"web1": "no route\n to host"}
+    expected = {"web1": Trouble(NOW, "no route to host"), "web3": old["web3"]}
+
+    assert expected == troubled(found, old, plan, NOW + HOUR, is_partial=False)
+    assert {"web9": Trouble(NOW, "x")} == troubled({"web9": "x"}, {}, Plan(), NOW, is_partial=True)
+    assert old["web2"] == troubled({}, old, Plan(), NOW, is_partial=True)["web2"]

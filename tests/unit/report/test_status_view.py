@@ -185,7 +185,7 @@ def test_a_host_that_may_serve_either_is_named() -> None:
     line = told(LIVE, ledger=either)
 
     assert (Phase.DEPLOYING, {"smtp1": (OLD, None)}, 0) == (line.phase, line.hosts, line.settled)
-    assert "not proven to serve it: smtp1" in [wait.why for wait in line.waits]
+    assert "not yet verified to serve it: smtp1" in [wait.why for wait in line.waits]
 
 
 def test_a_host_that_was_never_asked_is_unknown() -> None:
@@ -308,6 +308,7 @@ def test_json_has_the_keys_of_the_design() -> None:
                 "days_left": 36.0,
                 "waits": [{"for": "renew", "until": "2026-12-04T14:30:00Z", "why": "renewal"}],
                 "hosts": {"smtp1": [OLD]},
+                "troubles": {},
             }
         ],
     } == document
