@@ -158,6 +158,12 @@ def test_nothing_ends_where_the_names_above_exist(server: Server) -> None:
     assert () == server.around().ending
     assert () == server.around("_25._tcp.example.com.").ending
 
+    # An empty non-terminal shields its names from the wildcard as well (RFC 4592 section 2.2.2).
+    server.zone("* A 192.0.2.9", f"* TLSA {OLD}", "below.mail A 192.0.2.7")
+
+    assert () == tuple(each for each in server.around().ending if each.name == "mail.example.com.")
+    assert EMPTY == server.tlsa()
+
 
 def test_a_host_that_only_a_wildcard_answers_for_is_told(server: Server) -> None:
     """A record at `_25._tcp.mail` takes its addresses and MX from `mail`; what would replace them is told."""
