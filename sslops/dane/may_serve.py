@@ -63,12 +63,14 @@ class Gate:
     """Host to the services that it is to show and was never proven to show: in the place of others, for all we know."""
     mute: frozenset[str] = frozenset()
     """Apexes of active groups that could not be looked at."""
+    _asked: frozenset[str] = field(init=False)
     given_up: Mapping[tuple[str, str], frozenset[ServiceId]] = field(init=False)
     """(apex, owner) of every name that nobody asks for any more and some cache may know, with the services that have or
     had records there as far as that can be told."""
 
     def __post_init__(self) -> None:
         """Look through all names once."""
+        object.__setattr__(self, "_asked", frozenset(name.owner for name in self.names))
         object.__setattr__(self, "given_up", dict(self._find_given_up()))
 
     def may_serve(self, service: ServiceId, generation: GenerationId, host: str | None = None) -> Verdict:
@@ -82,12 +84,33 @@ class Gate:
         inherited = () if host is None else self._given_up_near(service, host)
         verdicts = [self._name(*name, service, generation) for name in own]
         verdicts += [self._inherited(*name, service, generation) for name in inherited if name not in own]
-        return slowest(verdicts)
+        return slowest([*verdicts, *self._beside(service, generation)])
 
     def names_of(self, service: ServiceId) -> tuple[tuple[str, str], ...]:
         """Return (apex, owner) of every name the service has by the inventory, or has records under today."""
         wanted = {(name.apex, name.owner) for name in self.names if name.service == service}
         return tuple(sorted(wanted | set(self._names_in_use(service))))
+
+    def _beside(self, service: ServiceId, generation: GenerationId) -> Iterable[Verdict]:
+        """Yield how long *service* waits at names that only others ask for, where the record of its CA is young.
+
+        Its certificate may be met there too if it had `dane_tls` before, and matches by that record once no cache lacks
+        it. That it ever had any nobody can tell by the record of a CA, so nothing else there holds it up.
+        """
+        if (service, generation) not in self.keys.generations:
+            return
+        mine = {(name.apex, name.owner) for name in self.names if name.service == service}
+        others = {(name.apex, name.owner) for name in self.names} - mine
+        for apex, owner in sorted(others):
+            seen, entry = self.seen.get(apex), self.ledger.apex(apex) or ApexEntry()
+            if seen is None or not _is_named(owner, service, generation, self.keys):
+                continue
+            records = {record for rrset in seen.repo.base.rrsets(owner) for record in rrset.records}
+            for params in sorted({record.params for record in records if record.params.usage in CA_USAGES}):
+                matching = sorted(records & self.keys.matching(owner, params, service, generation))
+                verdict = _soonest(self._record(each, service, generation, entry, seen) for each in matching)
+                if verdict.until is not None:
+                    yield verdict
 
     def _given_up_near(self, service: ServiceId, host: str) -> Iterable[tuple[str, str]]:
         """Return the names given up that *service* may be met under when it first comes to *host*.
@@ -155,10 +178,15 @@ class Gate:
         return [owner for owner, name in entry.names.items() if owner not in shown and not self._is_free(name)]
 
     def _tells_of(self, record: TlsaRecord, service: ServiceId, generation: GenerationId) -> bool:
-        """Whether *record* means that *service* has the name: its own key does, its CA only under a name of its own."""
+        """Whether *record* means that *service* has the name: its own key does, its CA only under a name of its own.
+
+        Where the inventory asks for records the record of a CA is explained by that, and tells of no other service.
+        """
         if record not in self.keys.matching(record.owner, record.params, service, generation):
             return False
-        return record.params.usage not in CA_USAGES or _is_named(record.owner, service, generation, self.keys)
+        if record.params.usage not in CA_USAGES:
+            return True
+        return record.owner not in self._asked and _is_named(record.owner, service, generation, self.keys)
 
     def _name(self, apex: str, owner: str, service: ServiceId, generation: GenerationId) -> Verdict:
         seen, entry = self.seen.get(apex), self.ledger.apex(apex) or ApexEntry()
@@ -251,7 +279,7 @@ def slowest(verdicts: Iterable[Verdict]) -> Verdict:
 
 def _soonest(verdicts: Iterable[Verdict]) -> Verdict:
     """Return the verdict where one yes is enough, as with several CAs in the chain: else what ends first."""
-    return min(verdicts, key=lambda verdict: (not verdict.allowed, _end(verdict)))
+    return min(verdicts, key=lambda verdict: (not verdict.allowed, _end(verdict)), default=YES)
 
 
 def _end(verdict: Verdict) -> datetime:

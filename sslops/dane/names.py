@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sslops.model.inventory import DaneOwners
-from sslops.model.names import CA_GROUP, is_address
+from sslops.model.names import is_address, zone_of
 from sslops.model.tlsa import owner_name
 
 if TYPE_CHECKING:
@@ -64,13 +64,6 @@ def dane_owners(inventory: Inventory, mx: Mapping[str, tuple[str, ...]]) -> Owne
 def dane_apexes(inventory: Inventory) -> tuple[str, ...]:
     """Return the apexes whose DNS must be looked at: those of active services with `dane_tls`, sorted."""
     return tuple(sorted({service.id.group for service in inventory.active() if service.dane}))
-
-
-def zone_of(host: str, groups: Iterable[str]) -> str | None:
-    """Return the longest apex of ours that *host* is or ends in; null when there is none."""
-    name = host.rstrip(".").lower()
-    inside = [apex for apex in groups if apex != CA_GROUP and (name == apex or name.endswith("." + apex))]
-    return max(inside, key=len, default=None)
 
 
 def covers(sans: Iterable[str], owner: str) -> bool:

@@ -117,6 +117,8 @@ class Owner:
     def _tells_of(self, record: TlsaRecord, service: ServiceId, generation: GenerationId) -> bool:
         if record.params.usage not in CA_USAGES:
             return True
+        if self.names and service not in self._asked:
+            return False  # who asks for it explains the record of a CA: it is nobody's proof of records of its own
         issued = self.world.keys.generations[service, generation].issued
         return issued is not None and covers(issued.sans, self.owner)
 

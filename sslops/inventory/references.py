@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 from sslops.inventory.ca_policy import acme_policy, lets_encrypt_policy
 from sslops.inventory.document import Complaint
 from sslops.inventory.files import CAS_FILE, SETTINGS_FILE
-from sslops.inventory.names import is_below
+from sslops.inventory.names import is_below, subject_name
 from sslops.inventory.service_faults import SELF, SMTP_PORT
 from sslops.inventory.settings_faults import ANY, mentions
 from sslops.model.inventory import DEFAULT_PROFILE, LETS_ENCRYPT, LETS_ENCRYPT_STAGING
-from sslops.model.names import CA_GROUP, ServiceId, is_address
+from sslops.model.names import CA_GROUP, ServiceId, is_address, zone_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -143,10 +143,13 @@ def acme_complaints(found: Found, cas: Plain) -> Iterator[Complaint]:
         if settings is not None and name in users:
             yield from _proof(name, entry, settings)
         for document in users.get(name, ()):
-            yield from _name_faults(name, entry, document)
-            yield from acme_policy(document)
+            refused = [*_name_faults(name, entry, document), *acme_policy(document)]
             if _is_lets_encrypt(entry):
-                yield from lets_encrypt_policy(document, _profile(entry))
+                refused += lets_encrypt_policy(document, _profile(entry))
+            yield from refused
+            if settings is not None and _validation(entry) == DNS_01:
+                known = {complaint.path for complaint in refused}
+                yield from (each for each in _outside_zones(name, document, settings) if each.path not in known)
 
 
 def _own_ca_entry(name: str, entry: Plain) -> Iterator[Complaint]:
@@ -194,6 +197,27 @@ def _name_faults(name: str, entry: Plain, document: Document) -> Iterator[Compla
             hint = f"ca_preferred_acme_profile: {PROFILE_WITH_ADDRESSES}"
             what = f"Let's Encrypt has no IP addresses in profile '{_profile(entry)}'"
             yield Complaint(document.file, path, what, hint)
+
+
+def _outside_zones(name: str, document: Document, settings: Plain) -> Iterator[Complaint]:
+    """Say which names lie in no zone that challenges are written to: those of the active groups.
+
+    What an inactive group asks for is not ordered, so nothing is said of its names.
+    """
+    is_active = {group["domain"]: group["active"] for group in settings["groups"] if group["domain"] != CA_GROUP}
+    if not is_active.get(document.file.split("/")[1]):
+        return
+    for place, san in enumerate(document.plain.get("x509", {}).get("sans", ())):
+        try:
+            known = subject_name(san).removeprefix("*.")
+        except ValueError:
+            continue  # told where the name itself is judged
+        zone = zone_of(known, is_active)
+        if is_address(known) or (zone is not None and is_active[zone]):
+            continue
+        what = f"'{name}' proves names by dns-01, and '{known}' lies in no zone that sslops writes challenges to"
+        hint = f"group '{zone}' is not active in {SETTINGS_FILE}" if zone else f"groups in {SETTINGS_FILE}"
+        yield Complaint(document.file, ("x509", "sans", place), what, f"{hint}; or a CA with ca_validation: http-01")
 
 
 def _validation(entry: Plain) -> str:

@@ -88,6 +88,7 @@ HazardName = Literal[
     "tlsa-foreign",
     "ns-unreachable",
     "ns-lagging",
+    "xtra-ns-unreachable",
     "dnssec-bogus",
     "host-unproven",
     "host-removed",

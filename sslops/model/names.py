@@ -11,7 +11,10 @@ from __future__ import annotations
 import ipaddress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import NewType
+from typing import TYPE_CHECKING, NewType
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 GenerationId = NewType("GenerationId", str)
 """`<UTC basic time>-<4 hex of the SPKI hash>`; sorts by age, names its key."""
@@ -63,6 +66,13 @@ def parse_time(text: str) -> datetime:
         message = f"'{text}' is not a time like 2026-11-24T14:30:00Z"
         raise ValueError(message)
     return datetime.fromisoformat(text)
+
+
+def zone_of(host: str, groups: Iterable[str]) -> str | None:
+    """Return the longest apex of ours that *host* is or ends in; null when there is none."""
+    name = host.rstrip(".").lower()
+    inside = [apex for apex in groups if apex != CA_GROUP and (name == apex or name.endswith("." + apex))]
+    return max(inside, key=len, default=None)
 
 
 def is_address(name: str) -> bool:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from sslops.errors import DnsError, Unprovable
 from sslops.model.inventory import Endpoint
-from sslops.model.names import CA_GROUP
+from sslops.model.names import zone_of
 from sslops.model.plan import Consents, Hazard, HazardName, Verb
 from sslops.probe.dns_question import FamilyLackingError, Patience, ask, records_of, wildcard_of, zone_cut
 
@@ -49,9 +49,7 @@ class ChallengeLook:
 
     def zone_of(self, owner: str) -> str | None:
         """Return the active group whose zone *owner* lies in: the longest that fits; null when none is ours."""
-        groups = (name for name, group in self.inventory.groups.items() if group.active and name != CA_GROUP)
-        fitting = [apex for apex in groups if owner == f"{apex}." or owner.endswith(f".{apex}.")]
-        return max(fitting, key=len, default=None)
+        return zone_of(owner, [name for name, group in self.inventory.groups.items() if group.active])
 
     def targets(self, owners: Iterable[str]) -> dict[str, str | DnsError]:
         """Return where the records of each of *owners* belong, aliases followed; DnsError where nobody tells.

@@ -6,8 +6,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sslops.dane.names import dane_apexes, dane_owners, zone_of
+from sslops.dane.names import dane_apexes, dane_owners
 from sslops.errors import DnsError
+from sslops.model.names import zone_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping

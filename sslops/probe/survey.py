@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Protocol
 
 from sslops.dane.evidence import advance, first_entry
 from sslops.dane.may_serve import Gate
-from sslops.dane.names import DaneName, Owners, dane_apexes, dane_owners, zone_of
+from sslops.dane.names import DaneName, Owners, dane_apexes, dane_owners
 from sslops.dane.records import CA_USAGES
 from sslops.dane.rrset_inputs import new_at
 from sslops.errors import DnsError, SslopsError
 from sslops.model.ledger import ApexEntry
-from sslops.model.names import CA_GROUP
+from sslops.model.names import CA_GROUP, zone_of
 from sslops.model.observations import ApexSeen, Surroundings
 from sslops.model.plan import Consents, Hazard, HazardName
 

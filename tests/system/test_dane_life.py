@@ -290,3 +290,26 @@ def test_the_addresses_of_a_name_are_asked_from_where_its_ports_are(site: Site) 
     site.sslops("publish", "--apply").succeeded()
 
     assert (1, 1) == tuple(map(len, site.dns.show(OWNER)))
+
+
+def test_a_service_without_dane_is_not_drawn_into_it_by_the_ca_it_shares(long_ttl: Site) -> None:
+    """imap beside smtp on one host, both of one CA: nothing waits for it, and it never gets a record of its own."""
+    imap = NO_DANE.replace("Example.com Mail", "Example.com IMAP")
+    story = Story(long_ttl)
+    settings = story.site.ops.show("main", SETTINGS)
+    both = "svc_depends: [[example.com, [mail-ec, imap-ec]]]"
+    wanted = MAIL_YAML.replace("3, 1, 1", "2, 0, 1")
+    imap_file = "inventory/example.com/imap-ec.yaml"
+    story.site.ops.edit({SETTINGS: settings.replace(ONE, both), MAIL_FILE: wanted, imap_file: imap})
+    story.run("run", "--apply").succeeded()
+    story.pass_time()
+
+    assert 0 == story.run("run", "--apply", "--detailed-exitcode").exit_code
+    assert {"2 0 1"} == combinations(story)
+
+    story.site.ops.edit({MAIL_FILE: MAIL_YAML})
+    for _ in range(2):
+        story.run("run", "--apply").succeeded()
+        story.pass_time()
+
+    assert {f"3 1 1 {facts(story, 'mail-ec', slot=slot)['spki_sha256']}" for slot in ("curr", "next")} == shown(story)

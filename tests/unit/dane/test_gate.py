@@ -185,6 +185,25 @@ def test_a_ca_ties_only_names_that_the_certificate_is_for() -> None:
         assert expected == gate.may_serve(web, gen(5)).allowed
 
 
+def test_a_ca_shared_with_a_service_that_asks_for_records_ties_no_other_for_good() -> None:
+    """imap beside smtp: no record of another kind there holds it, only the age of a record that it matches."""
+    about_ca = TlsaParams(2, 1, 1)
+    imap, ca, record_of_ca = ServiceId(APEX, "imap-ec"), ServiceId("ca", "my-sub"), record(7, params=about_ca)
+    known = Keys({(imap, gen(5)): generation(5, signer=gen(7)), (ca, gen(7)): generation(7)})
+    base = zone(1, record_of_ca)
+    names = (name(),)
+    young, old = aged(record(1), record_of_ca, since=READY), aged(record(1), record_of_ca)
+    for entry, expected in ((old, (True, None)), (young, (False, after(4 * TTL)))):
+        seen = {APEX: look([commit("c1", base)], base)}
+        verdict = Gate(Ledger(apexes={APEX: entry}), seen, known, names, READY).may_serve(imap, gen(5))
+
+        assert expected == (verdict.allowed, verdict.until)
+    others = zone(1, record(9, params=about_ca))
+    seen = {APEX: look([commit("c1", others)], others)}
+
+    assert Gate(Ledger(apexes={APEX: aged(record(1))}), seen, known, names, READY).may_serve(imap, gen(5)).allowed
+
+
 def test_a_name_that_left_the_inventory_still_counts() -> None:
     """It has records of the service, so somebody may still hold it against the host."""
     old = zone(1, 2, record(1, OTHER_OWNER))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from sslops.dane.names import dane_apexes, dane_owners, zone_of
+from sslops.dane.names import dane_apexes, dane_owners
 from sslops.model.inventory import DaneOwners, DaneSpec
+from sslops.model.names import zone_of
 from tests.unit.dane.builders import APEX, PARAMS, SERVICE, inventory, service
 
 SANS = (DaneSpec(443, "tcp", PARAMS, DaneOwners.SANS),)

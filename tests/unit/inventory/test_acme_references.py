@@ -41,6 +41,30 @@ def test_a_wildcard_needs_dns_01() -> None:
     assert ["'le' proves names by http-01, which no wildcard can"] == spoiled(", ca_validation: http-01", web, settings)
 
 
+@pytest.mark.parametrize("name", ["www.example.org", "*.example.org", "notexample.com", "example.com.org"])
+def test_a_name_outside_every_zone_cannot_be_proved_by_dns_01(name: str) -> None:
+    """The fault stands at the name, before anything is ordered; http-01 may prove it."""
+    web = SOUND[WEB].replace("www.example.com", f'www.example.com, "{name}"')
+    (what,) = spoiled("", web)
+
+    assert f"'{name.removeprefix('*.')}' lies in no zone that sslops writes challenges to" in what
+
+    if not name.startswith("*"):
+        settings = ACME_DNS.replace("web: {", "web: {server_dir: /srv/http, ")
+
+        assert [] == spoiled(", ca_validation: http-01", web, settings)
+
+
+def test_the_zone_of_another_group_counts_while_that_is_active() -> None:
+    """Challenges go to the include files of active groups, whichever group a service is of."""
+    web = SOUND[WEB].replace("www.example.com", "www.example.com, BÜCHER.example.net, '*.bücher.example.net'")
+    other = "  - {domain: example.net, active: ACTIVE, services: ALL}\n  - {domain: ca"
+    active = ACME_DNS.replace("  - {domain: ca", other.replace("ACTIVE", "true"))
+
+    assert [] == spoiled("", web, active)
+    assert 2 == len(spoiled("", web, active.replace("example.net, active: true", "example.net, active: false")))
+
+
 def test_an_ip_address_needs_http_01_and_at_lets_encrypt_a_short_life() -> None:
     """dns-01 cannot prove one; Let's Encrypt has them in one profile only."""
     settings = ACME_DNS.replace("web: {", "web: {server_dir: /srv/http, ")

@@ -226,7 +226,8 @@ def test_what_the_ca_is_known_to_refuse_is_refused_here(service: str, place: str
 def test_another_acme_server_has_rules_of_its_own() -> None:
     """Nobody here knows them: long lists, private names and large keys are its business."""
     settings = SOUND[SETTINGS].replace("  tlsa_dirs:", "  acme_dir: zones/include-acme\n  tlsa_dirs:")
-    cas = SOUND[CAS] + "le: {ca_type: acme, directory: 'https://ca.example.net/dir'}\n"
+    settings = settings.replace("  web: {", "  web: {server_dir: /srv/http, ")
+    cas = SOUND[CAS] + "le: {ca_type: acme, ca_validation: http-01, directory: 'https://ca.example.net/dir'}\n"
     sans = ", ".join(f"a{n}.example.com" for n in range(200))
     web = f"signing_ca: le\nx509: {{sans: [www.internal, {sans}]}}\nkey_opts: {{ec_algo: secp521r1}}\n"
 
