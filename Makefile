@@ -21,6 +21,7 @@ test: .venv/for-development ## every test, against real servers; ARGS='tests/obs
 	@tools/install-debian-packages
 	@tools/install-pebble
 	@tools/install-gitlab-ci-local
+	@tools/install-github-openapi
 	.venv/bin/pytest -n $(WORKERS) --maxschedchunk 1 $(ARGS)
 
 quick: .venv/for-development ## the tests that need no server, in under a minute

@@ -156,7 +156,7 @@ class GiteaApi:
     def comments(self, number: int) -> Iterator[Text]:
         """Yield the comments, oldest first; this list has no pages."""
         for facts in listed(self._call("GET", f"/issues/{number}/comments")):
-            yield self._text(facts, "id")
+            yield Text(_number(facts, "id"), self._is_ours(facts), prose(facts, "body"))
 
     def add_comment(self, number: int, text: str) -> None:
         """Add one."""
@@ -169,7 +169,7 @@ class GiteaApi:
     def issues(self) -> Iterator[Text]:
         """Yield the open issues, newest first."""
         for facts in self._pages("/issues", {"state": "open", "type": "issues"}):
-            yield self._text(facts, "number")
+            yield Text(number(facts, "number"), self._is_ours(facts), prose(facts, "body"), text(facts, "title"))
 
     def add_issue(self, title: str, body: str) -> None:
         """Open one."""
@@ -300,12 +300,13 @@ class GiteaApi:
     def _pages(self, path: str, wishes: Mapping[str, object]) -> Iterator[dict[str, Any]]:
         return self._rest.pages(f"/repos/{quote(self.desk.project)}{path}", wishes)
 
-    def _text(self, facts: dict[str, Any], key: str) -> Text:
-        return Text(number(facts, key), self._is_ours(facts), prose(facts, "body"), text(facts, "title"))
-
     def _is_ours(self, facts: dict[str, Any]) -> bool:
         """Whether we wrote it; a token that may not ask who it is speaks for whoever wrote with our marker."""
         return self._login is None or text(facts, "user", "login") == self._login
+
+
+_number = number
+"""For methods that have a *number* of their own."""
 
 
 def _is_of(facts: dict[str, Any], source: str, target: str) -> bool:

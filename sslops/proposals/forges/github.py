@@ -166,7 +166,7 @@ class GitHubApi:
     def comments(self, number: int) -> Iterator[Text]:
         """Yield the comments, oldest first: GitHub knows no other order here."""
         for facts in self._pages(f"/issues/{number}/comments", {}):
-            yield self._text(facts, "id")
+            yield Text(_number(facts, "id"), self._is_ours(facts), prose(facts, "body"))
 
     def add_comment(self, number: int, text: str) -> None:
         """Add one."""
@@ -180,7 +180,7 @@ class GitHubApi:
         """Yield the open issues; GitHub counts pull requests among them."""
         for facts in self._pages("/issues", {"state": "open", "sort": "created", "direction": "desc"}):
             if not facts.get("pull_request"):
-                yield self._text(facts, "number")
+                yield Text(number(facts, "number"), self._is_ours(facts), prose(facts, "body"), text(facts, "title"))
 
     def add_issue(self, title: str, body: str) -> None:
         """Open one."""
@@ -293,9 +293,6 @@ class GitHubApi:
         is_ours = text(who, "login") == self._login if self._login else text(who, "type") == "Bot"
         return replace(request, is_our_schedule=request.is_scheduled and is_ours)
 
-    def _text(self, facts: dict[str, Any], key: str) -> Text:
-        return Text(number(facts, key), self._is_ours(facts), prose(facts, "body"), text(facts, "title"))
-
     def _is_ours(self, facts: dict[str, Any]) -> bool:
         """Whether we wrote it; a token that may not ask who it is takes a bot with our marker for itself."""
         user = table(facts, "user")
@@ -306,6 +303,10 @@ class GitHubApi:
 
     def _pages(self, path: str, wishes: Mapping[str, object]) -> Iterator[dict[str, Any]]:
         return self._rest.pages(f"/repos/{quote(self.desk.project)}{path}", wishes)
+
+
+_number = number
+"""For methods that have a *number* of their own."""
 
 
 def _request(facts: dict[str, Any]) -> MergeRequest:

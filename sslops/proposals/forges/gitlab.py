@@ -299,6 +299,7 @@ class GitLabApi:
 
 
 _number = number
+"""For methods that have a *number* of their own."""
 
 
 def _request(facts: dict[str, Any]) -> MergeRequest:
