@@ -33,6 +33,10 @@ class Channel(Protocol):
         """Return what has come, at least one byte, empty at the end; must raise OSError when the time is up."""
         ...
 
+    def interrupt(self) -> None:
+        """Let whoever waits for it, in another thread, fail at once; must not raise."""
+        ...
+
     def close(self) -> None:
         """End it; must not raise."""
         ...

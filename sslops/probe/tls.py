@@ -11,6 +11,7 @@ import hashlib
 import socket
 import ssl
 import time
+from threading import Event, Timer
 from typing import TYPE_CHECKING, Protocol
 
 from sslops.errors import PeerError
@@ -19,7 +20,7 @@ from sslops.model.observations import PortSeen
 from sslops.probe.starttls import DIALOGUES, GreetingError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from OpenSSL import SSL
 
@@ -41,6 +42,9 @@ _SUITES = {"ec": "aECDSA:@SECLEVEL=0", "rsa": "aRSA:@SECLEVEL=0"}
 _CHUNK_BYTES = 16384
 _GREETINGS = {b"220": "smtp", b"* OK": "imap", b"+OK": "pop3"}
 """How a server begins that speaks first."""
+_TLS_AT_ONCE = "the port begins with TLS at once"
+_SILENT_SECONDS = 3.0
+"""After so long without a greeting a port is asked whether it begins with TLS."""
 _HINT_SECONDS = 1.0
 
 CLIENT_NAME = "sslops.invalid"
@@ -137,7 +141,7 @@ def starttls_hint(connect: Callable[[], Channel], starttls: str | None, server_n
     if starttls is not None:
         with contextlib.suppress(OSError, PeerError):
             _certificate(connect, None, server_name, None)
-            return "the port begins with TLS at once: leave 'starttls' out of 'verify'"
+            return f"{_TLS_AT_ONCE}: leave 'starttls' out of 'verify'"
     with contextlib.suppress(OSError, PeerError), contextlib.closing(connect()) as channel:
         begin = channel.receive()
         spoken = next((name for mark, name in _GREETINGS.items() if begin.startswith(mark)), None)
@@ -172,6 +176,11 @@ class SocketChannel:
         """Close the connection."""
         self._socket.close()
 
+    def interrupt(self) -> None:
+        """Let a read that waits end."""
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
+
     def _left_seconds(self) -> float:
         left = self._deadline - time.monotonic()
         if left <= 0:
@@ -199,7 +208,9 @@ def _ask_once(
 def _certificate(connect: Callable[[], Channel], starttls: str | None, server_name: str, key_type: str | None) -> bytes:
     """Return the leaf certificate that one new connection shows."""
     with contextlib.closing(connect()) as channel:
-        _greet(channel, starttls, server_name)
+        if starttls is not None:
+            with _unless_tls_at_once(channel, connect, server_name) as heard:
+                _greet(heard, starttls, server_name)
         name = server_name.rstrip(".")
         session = _AnyKeySession(name) if key_type is None else _OpenSslSession(name, key_type)
         _shake_hands(session, channel)
@@ -216,6 +227,53 @@ def _greet(channel: Channel, starttls: str | None, server_name: str) -> None:
     if starttls not in DIALOGUES:
         raise PeerError(f"verification by '{starttls}' is not known", hint=f"one of: {', '.join(sorted(DIALOGUES))}")
     DIALOGUES[starttls](channel, CLIENT_NAME, server_name)
+
+
+class _Heard:
+    """A channel that knows whether anything came."""
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel, self.is_silent = channel, True
+        self.send, self.close, self.interrupt = channel.send, channel.close, channel.interrupt
+
+    def receive(self) -> bytes:
+        content = self._channel.receive()
+        self.is_silent = False
+        return content
+
+
+@contextlib.contextmanager
+def _unless_tls_at_once(channel: Channel, connect: Callable[[], Channel], server_name: str) -> Iterator[Channel]:
+    """Yield *channel* for the words before TLS; GreetingError as soon as a silent port turns out to begin with TLS.
+
+    A greeting may take minutes, and a port of the other kind never sends one. Nothing is sent to a server that has
+    begun to speak, since some take a client that does not wait for a robot.
+    """
+    heard, is_found = _Heard(channel), Event()
+    second: list[Channel] = []
+
+    def ask_for_tls() -> None:
+        if heard.is_silent:
+            with contextlib.suppress(OSError, PeerError, ValueError):
+                with contextlib.closing(connect()) as other:
+                    second.append(other)
+                    _shake_hands(_AnyKeySession(server_name.rstrip(".")), other)
+                is_found.set()
+                channel.interrupt()
+
+    timer = Timer(_SILENT_SECONDS, ask_for_tls)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield heard
+    except (OSError, PeerError, ValueError) as error:
+        if is_found.is_set():
+            raise GreetingError(_TLS_AT_ONCE) from error
+        raise
+    finally:
+        timer.cancel()
+        for each in second:
+            each.interrupt()
 
 
 class _Session(Protocol):

@@ -157,6 +157,10 @@ class PipeChannel:
                 if said:
                     raise PeerError(said)
 
+    def interrupt(self) -> None:
+        """End the program, and with it what waits for its output."""
+        self._process.terminate()
+
     def close(self) -> None:
         """End the program."""
         self._process.terminate()

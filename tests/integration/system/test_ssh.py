@@ -253,7 +253,11 @@ def test_a_port_is_asked_on_the_host_itself(
             for at in (None, "own")
         )
 
+        mistaken = Verify(listener.tls_port, "smtp", "host")
+        silent = AskedPorts(ssh).show(host, mistaken, "mail.example.com", connections=1, over_seconds=0)
+
     assert elsewhere.shows_only(expected)
+    assert "the port begins with TLS at once: leave 'starttls' out of 'verify'" == silent.hint
     assert f"asked on '{host.name}', at {host.address}: " in (own.error or "")
     assert seen.shows_only(expected)
     assert 3 == seen.connections

@@ -119,10 +119,7 @@ def test_a_port_that_is_closed_is_told(prover: Prover, mail_host: Callable[..., 
 @pytest.mark.parametrize(
     ("is_tls", "starttls", "hint"),
     [
-        # It has to wait until the time for a greeting is up.
-        pytest.param(
-            True, "smtp", "the port begins with TLS at once: leave 'starttls' out of 'verify'", marks=pytest.mark.soak
-        ),
+        (True, "smtp", "the port begins with TLS at once: leave 'starttls' out of 'verify'"),
         (False, None, "the port greets as smtp does: 'starttls: smtp' in 'verify'"),
         (False, "imap", "the port greets as smtp does: 'starttls: smtp' in 'verify'"),
     ],
