@@ -62,7 +62,7 @@ def dashboard_view(
     limit: int,
 ) -> DashboardView:
     """Return what the dashboard tells; *requests* are those of each kind, newest first."""
-    urgent = (*_requests(requests), *_services(report, branches), *_hosts(ledger, report))
+    urgent = (*_requests(requests), *_services(report, branches), *_hosts(ledger, report), *_blocked(report))
     return DashboardView(urgent, report.services, tuple(sorted(runs, key=lambda run: run.verb)), limit)
 
 
@@ -116,13 +116,19 @@ def _hosts(ledger: Ledger, report: StatusReport) -> Iterator[str]:
     troubled = {host for each in report.services for host in each.troubles}
     for host, trouble in sorted(ledger.troubles.items()):
         if host in troubled:
-            yield f"{as_code(host)} is not served since {stamp(trouble.since)}: {on_one_row(trouble.why)}"
+            yield f"deploy to {as_code(host)} has failed since {stamp(trouble.since)}: {on_one_row(trouble.why)}"
     for host, entry in sorted(ledger.hosts.items()):
         for service, served in sorted(entry.services.items()):
             if served.failures and served.retry_at is not None and service in known:
                 tries = count(served.failures, "failure")
                 who, what = as_code(host), as_code(str(service))
                 yield f"{who} could not be given {what}: {tries}, the next try is at {stamp(served.retry_at)}"
+
+
+def _blocked(report: StatusReport) -> Iterator[str]:
+    for each in report.blocked:
+        what = f"{each.verb} of {as_code(each.subject)} is blocked at {as_code(each.what)}"
+        yield f"{what} since {stamp(each.since)}: {each.says}"
 
 
 # Rows.

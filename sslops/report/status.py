@@ -12,11 +12,23 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from sslops.dane.evidence import ready_at
+from sslops.model.cause import MEANINGS, Cause
 from sslops.model.inventory import DaneOwners
 from sslops.model.names import format_time
 from sslops.model.state import Status
 from sslops.model.tlsa import owner_name
-from sslops.report.text import as_code, columns, count, days_left, for_markdown, on_one_line, span, stamp, until
+from sslops.report.text import (
+    as_code,
+    columns,
+    count,
+    days_left,
+    for_markdown,
+    on_one_line,
+    span,
+    stamp,
+    until,
+    visible,
+)
 from sslops.roll.rules import mature_at
 
 if TYPE_CHECKING:
@@ -108,12 +120,42 @@ class ServiceStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class Blocked:
+    """What the ledger remembers as blocked: somebody has to act. *subject* is `group/service`, or the group alone."""
+
+    verb: str
+    subject: str
+    what: str
+    cause: str
+    since: datetime
+
+    @property
+    def says(self) -> str:
+        """What is the matter, in words; another release may know more causes."""
+        return MEANINGS[Cause(self.cause)].says if self.cause in set(Cause) else self.cause
+
+
+def blocked(ledger: Ledger) -> tuple[Blocked, ...]:
+    """Return what the ledger remembers as blocked, the oldest first."""
+    split = [(key.split(), since) for key, since in ledger.blocked.items()]
+    found = [
+        Blocked(verb, subject.strip("/"), " ".join(what), cause, since)
+        for (verb, subject, *what, cause), since in (each for each in split if len(each[0]) > _FEWEST_WORDS)
+    ]
+    return tuple(sorted(found, key=lambda each: (each.since, each.verb, each.subject, each.what)))
+
+
+_FEWEST_WORDS = 2
+
+
+@dataclass(frozen=True, slots=True)
 class StatusReport:
     """All services, sorted by id, as of *now*; *fetched_at* is null when there is no remote to fetch from."""
 
     now: datetime
     fetched_at: datetime | None
     services: tuple[ServiceStatus, ...]
+    blocked: tuple[Blocked, ...] = ()
 
     def only(self, wanted: Collection[ServiceId] | None) -> StatusReport:
         """Return the lines about *wanted*; null means all."""
@@ -149,7 +191,8 @@ def status_report(
     view.asked = asked
     ids = sorted({*inventory.services, *branches.main.services, *branches.next.services})
     found = (_service(view, each) for each in ids)
-    return StatusReport(now, fetched_at, tuple(each for each in found if each is not None))
+    services = tuple(each for each in found if each is not None)
+    return StatusReport(now, fetched_at, services, blocked(ledger))
 
 
 class _View:
@@ -375,7 +418,7 @@ _STYLES = {
 def as_text(report: StatusReport) -> str:
     """Return the report in plain columns, generations by the last four digits of their ids."""
     rows = [_cells(each, report) for each in report.services]
-    return f"{columns([_HEADS, *rows])}\n\n{_closing_line(report)}"
+    return f"{columns([_HEADS, *rows])}\n\n{_blocked_lines(report)}{_closing_line(report)}"
 
 
 def as_rich(report: StatusReport, width: int | None = None) -> str:
@@ -394,14 +437,15 @@ def as_rich(report: StatusReport, width: int | None = None) -> str:
     console = Console(width=width)
     with console.capture() as captured:
         console.print(table)
-    return f"{captured.get()}\n{_closing_line(report)}"
+    return f"{captured.get()}\n{visible(_blocked_lines(report))}{_closing_line(report)}"
 
 
 def as_markdown(report: StatusReport) -> str:
     """Return the report as one table, generations in full."""
     rows = [_HEADS, ("---",) * len(_HEADS), *(_markdown_cells(each, report) for each in report.services)]
     table = "\n".join(f"| {' | '.join(row)} |" for row in rows)
-    return f"{table}\n\n{for_markdown(_closing_line(report))}"
+    lines = "".join(f"{for_markdown(line)}\n\n" for line in _blocked_lines(report).splitlines())
+    return f"{table}\n\n{lines}{for_markdown(_closing_line(report))}"
 
 
 def as_json(report: StatusReport, live: Mapping[str, object] | None = None) -> str:
@@ -409,10 +453,29 @@ def as_json(report: StatusReport, live: Mapping[str, object] | None = None) -> s
     document: dict[str, object] = {
         "fetched_at": None if report.fetched_at is None else format_time(report.fetched_at),
         "services": [_service_json(each) for each in report.services],
+        "blocked": [_blocked_json(each) for each in report.blocked],
     }
     if live is not None:
         document["live"] = live
     return json.dumps(document, indent=2, ensure_ascii=False)
+
+
+def _blocked_json(each: Blocked) -> dict[str, str]:
+    return {
+        "for": each.verb,
+        "subject": each.subject,
+        "what": each.what,
+        "cause": each.cause,
+        "since": format_time(each.since),
+    }
+
+
+def _blocked_lines(report: StatusReport) -> str:
+    """Return a line for each thing that is blocked, before the closing line."""
+    return "".join(
+        f"blocked since {stamp(each.since)}: {each.verb} {each.subject} {each.what}: {each.says}\n"
+        for each in report.blocked
+    )
 
 
 def _cells(each: ServiceStatus, report: StatusReport) -> tuple[str, ...]:

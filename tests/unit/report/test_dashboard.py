@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sslops.inventory.reach import deliveries
+from sslops.model.ledger import Served, Trouble
 from sslops.model.plan import Plan, digest
 from sslops.model.proposal import WITHDRAWN, Kind, MergeRequest, RequestState, mark
 from sslops.model.state import Branches
@@ -59,6 +60,26 @@ def test_a_quiet_site_needs_nobody() -> None:
 def test_an_hour_later_it_says_the_same() -> None:
     """Nothing counts down."""
     assert body() == body(hours=1)
+
+
+def test_what_is_blocked_and_where_deploy_fails_needs_a_person() -> None:
+    """With since when and the cause in words; a host that is settled by now is left out."""
+    quiet = site.ledger()
+    host, settled = min(quiet.hosts), max(quiet.hosts)
+    entry = quiet.hosts[host]
+    unknown = replace(entry, services=dict.fromkeys(entry.services, Served()))
+    known = replace(
+        quiet,
+        hosts={**quiet.hosts, host: unknown},
+        blocked={"publish example.com/ ns2.example.net not-loaded": site.NOW},
+        troubles={host: Trouble(site.NOW, "login refused"), settled: Trouble(site.NOW, "x")},
+    )
+    blocked = "publish of `example.com` is blocked at `ns2.example.net` since 2026-11-24 14:30 UTC"
+
+    assert [
+        f"deploy to `{host}` has failed since 2026-11-24 14:30 UTC: login refused",
+        f"{blocked}: name servers do not show what the DNS base has",
+    ] == urgent(body(ledger=known))
 
 
 def test_a_request_waits_for_a_person() -> None:

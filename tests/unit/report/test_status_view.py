@@ -311,6 +311,7 @@ def test_json_has_the_keys_of_the_design() -> None:
                 "troubles": {},
             }
         ],
+        "blocked": [],
     } == document
 
 
