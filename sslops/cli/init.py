@@ -75,4 +75,5 @@ def _secrets(forge: Forge, identities: Sequence[Identity]) -> str:
         for row in rows:
             content = f"the line AGE-SECRET-KEY-... of '{files[job]}'" if row.name == "SOPS_AGE_KEY" else row.content
             lines.append(f"    {row.name_on(forge, job):<{width}}  {content} ({row.when})")
+    lines += ["", "Last the variable SSLOPS_ENABLED=true: without it, as in a fork, nothing starts by itself."]
     return "\n".join(lines)

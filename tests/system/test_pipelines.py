@@ -227,6 +227,8 @@ def test_the_rules_of_gitlab_pick_what_each_pipeline_is_for(world_folder: Path) 
     runner = GitlabCiLocal(Machine(ops.remote, world_folder / "jobs"))
     scheduled = ("renew", "publish", "roll", "deploy", "report", "watchdog")
 
+    assert [] == [job for job in scheduled if runner.jobs("schedule", job, enabled="")]
+    assert [] == runner.jobs("push", enabled="")
     assert [[job] for job in scheduled] == [runner.jobs("schedule", job) for job in scheduled]
     assert [["renew"], ["deploy"], ["check", "plan"], []] == [
         runner.jobs(source) for source in ("web", "push", "merge_request_event", "schedule")

@@ -124,6 +124,8 @@ class Act:
 
     machine: Machine
     workflows: str = ".github/workflows"
+    is_enabled: bool = True
+    """Whether the repository has the variable without which nothing starts by itself."""
 
     def schedule(self, job: str, secrets: Mapping[str, str] | None = None) -> Job:
         """Run the workflow of *job*."""
@@ -161,6 +163,7 @@ class Act:
             f"--workflows={self.workflows}/{workflow}",
             f"--eventpath={clone.parent}/event.json",
             f"--secret-file={clone.parent}/secrets",
+            *(["--var=SSLOPS_ENABLED=true"] if self.is_enabled else []),
             f"--env=GITHUB_REPOSITORY={REPOSITORY}",
             f"--env=GITHUB_SERVER_URL={self.machine.server}",
             "--platform=ubuntu-latest=-self-hosted",
@@ -183,7 +186,7 @@ class GitlabCiLocal:
 
     def schedule(self, job: str, secrets: Mapping[str, str] | None = None) -> Job:
         """Run the pipeline of a schedule whose SSLOPS_JOB is *job*."""
-        return self._run("schedule", {"SSLOPS_JOB": job}, {}, job, secrets)
+        return self._run("schedule", {"SSLOPS_JOB": job, "SSLOPS_ENABLED": "true"}, {}, job, secrets)
 
     def dispatch(self, job: str, inputs: Mapping[str, str], secrets: Mapping[str, str] | None = None) -> Job:
         """Run the pipeline of the form; *job* is the only one that it starts."""
@@ -191,7 +194,7 @@ class GitlabCiLocal:
 
     def push(self, secrets: Mapping[str, str] | None = None) -> Job:
         """Run the pipeline of a push to main."""
-        return self._run("push", {}, {}, "deploy", secrets)
+        return self._run("push", {"SSLOPS_ENABLED": "true"}, {}, "deploy", secrets)
 
     def merge_request(self, branch: str, secrets: Mapping[str, str] | None = None, number: int = 7) -> Job:
         """Run the pipeline of a merge request."""
@@ -199,9 +202,9 @@ class GitlabCiLocal:
         told |= {"CI_PROJECT_PATH": REPOSITORY}
         return self._run("merge_request_event", told, {}, "plan", secrets, branch)
 
-    def jobs(self, source: str, scheduled: str = "") -> list[str]:
+    def jobs(self, source: str, scheduled: str = "", *, enabled: str = "true") -> list[str]:
         """Return the jobs that the rules pick for a pipeline of *source*, of the schedule of *scheduled*."""
-        told = {"CI_PIPELINE_SOURCE": source, "SSLOPS_JOB": scheduled}
+        told = {"CI_PIPELINE_SOURCE": source, "SSLOPS_JOB": scheduled, "SSLOPS_ENABLED": enabled}
         listed = self.machine.run(
             self.machine.clone(),
             _gitlab_ci_local(),
