@@ -18,6 +18,7 @@ from sslops.model.forges import NO_FORGE, Forge
 from sslops.model.inventory import MergePolicy
 from sslops.repo.git import Git
 from sslops.system.clock import SystemClock
+from sslops.system.own_environment import environment
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -94,7 +95,7 @@ class Project:
         """The token that speaks for us there, as the environment has it."""
         from sslops.proposals.forges.tokens import find_token
 
-        return find_token(self.forge, self.role, self.name, os.environ)
+        return find_token(self.forge, self.role, self.name, environment())
 
     def requests(self, kind: Kind, git: Git, run: str | None, *, force: bool = False) -> Requests:
         """Return who keeps the requests of *kind*; *force* opens one again that a person declined.
@@ -179,5 +180,5 @@ def _credentials(role: Role, settings: DnsSettings | RepoSettings, remote: str |
 
     if remote is None or not remote.startswith(("https://", "http://")):
         return ()
-    secret = find_token(settings.forge, role, settings.project or "", os.environ).secret
+    secret = find_token(settings.forge, role, settings.project or "", environment()).secret
     return (GitCredential(remote, git_user(settings.forge), secret),) if secret else ()

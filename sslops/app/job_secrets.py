@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
 from sslops.ci.secrets import missing
@@ -10,6 +9,7 @@ from sslops.errors import SslopsError
 from sslops.inventory.files import read_folder
 from sslops.inventory.loading import load
 from sslops.repo.git import Git
+from sslops.system.own_environment import environment
 
 if TYPE_CHECKING:
     from sslops.app.session import Session
@@ -28,5 +28,5 @@ def tell_missing_secrets(session: Session, verb: str) -> None:
         url = Git.discover(session.folder).remote_url
     except SslopsError:
         return
-    for row in missing(verb, os.environ, inventory, url):
+    for row in missing(verb, environment(), inventory, url):
         session.say(f"this job was not given '{row.name_on(forge, verb)}', {row.content}; docs/ci-{forge}.md")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
 import click
@@ -10,6 +9,7 @@ import click
 from sslops.cli import options
 from sslops.cli.options import current
 from sslops.errors import ExitCode, UsageError
+from sslops.system.own_environment import environment
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,7 +33,7 @@ def command(verbs: tuple[str, ...], *, as_json: bool) -> ExitCode:
     from sslops.report import doctor
 
     session = current()
-    findings = tuple(each for each in examine(_folder(session), os.environ, session.now) if each.concerns(verbs))
+    findings = tuple(each for each in examine(_folder(session), environment(), session.now) if each.concerns(verbs))
     session.show(doctor.as_json(findings) if as_json else doctor.as_text(findings))
     return ExitCode.FAILED if is_ill(findings) else ExitCode.DONE
 

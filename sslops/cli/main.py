@@ -21,6 +21,7 @@ from sslops.app.session import Session
 from sslops.ci.environment import current
 from sslops.errors import ExitCode, Faults, SslopsError, UsageError
 from sslops.system.effects import NO_EFFECTS
+from sslops.system.own_environment import environment, give_back, take_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -100,9 +101,10 @@ class _Verbs(click.Group):
 @click.pass_context
 def command(context: click.Context, start: Path) -> None:
     """Certificates as reviewed commits: renew, wait, roll, deploy; DANE never breaks."""
-    if JOB_KEYS & os.environ.keys():
+    if JOB_KEYS & environment().keys():
         from sslops.secrets.job_keys import job_keys
 
+        give_back(JOB_KEYS)
         context.with_resource(job_keys(os.environ))
     context.obj = Session(
         start, datetime.now(tz=UTC).replace(microsecond=0), context.obj or NO_EFFECTS, current(os.environ)
@@ -131,6 +133,7 @@ def run(arguments: Sequence[str], effects: Effects = NO_EFFECTS) -> int:
 
 def main() -> NoReturn:
     """Be the program `sslops`."""
+    take_secrets()
     gc.set_threshold(_GC_THRESHOLD)
     sys.stdout, sys.stderr = _ready(sys.stdout), _ready(sys.stderr)
     sys.excepthook = _show_bug

@@ -21,6 +21,7 @@ from string import Template
 from typing import TYPE_CHECKING
 
 from sslops.errors import PeerError
+from sslops.system.own_environment import set_aside
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -152,7 +153,8 @@ def _only(environ: Mapping[str, str]) -> Iterator[None]:
     os.environ.clear()
     os.environ.update(environ)
     try:
-        yield
+        with set_aside():
+            yield
     finally:
         os.environ.clear()
         os.environ.update(before)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit, urlunsplit
 
 from sslops.errors import GitError
+from sslops.system.own_environment import environment
 from sslops.system.processes import without_secrets
 
 if TYPE_CHECKING:
@@ -211,7 +212,7 @@ class GitProcess:
         import git
 
         _known.pop(self.folder, None)
-        wanted = self._environment(keep_tokens=network) | dict(extra or {})
+        wanted = self._environment(keep_tokens=network and self._asks_helpers()) | dict(extra or {})
         if network and not self._has_own_ssh(wanted):
             wanted["GIT_SSH_COMMAND"] = "ssh -o BatchMode=yes"
         seconds = NETWORK_TIMEOUT_SECONDS if network else TIMEOUT_SECONDS
@@ -242,8 +243,15 @@ class GitProcess:
             return True
         return _configures_ssh(self.folder, None if self.environ is None else tuple(sorted(self.environ.items())))
 
+    def _asks_helpers(self) -> bool:
+        """Whether what answers git for a password is the operator's, and may look for it in a variable."""
+        if self.credentials:
+            return False
+        known = environment() if self.environ is None else self.environ
+        return "GIT_ASKPASS" in known or _configures_helpers(self.folder, tuple(sorted(without_secrets(known).items())))
+
     def _environment(self, *, keep_tokens: bool = False) -> dict[str, str]:
-        inherited = without_secrets(os.environ if self.environ is None else self.environ, keep_tokens=keep_tokens)
+        inherited = without_secrets(environment() if self.environ is None else self.environ, keep_tokens=keep_tokens)
         kept = {name: value for name, value in inherited.items() if name not in _FOREIGN}
         return kept | {
             "GIT_TERMINAL_PROMPT": "0",
@@ -258,6 +266,13 @@ def _configures_ssh(folder: Path, environ: tuple[tuple[str, str], ...] | None) -
     """Whether git's own settings name an ssh; asked once, though a run talks to its remotes dozens of times."""
     process = GitProcess(folder, None if environ is None else dict(environ))
     return bool(process.read("config", "--get", "core.sshCommand", allowed=(0, 1)).text)
+
+
+@cache
+def _configures_helpers(folder: Path, environ: tuple[tuple[str, str], ...]) -> bool:
+    """Whether git's own settings name a credential helper."""
+    names = r"^(credential\.(.*\.)?helper|core\.askpass)$"
+    return bool(GitProcess(folder, dict(environ)).read("config", "--get-regexp", names, allowed=(0, 1)).text)
 
 
 def readable(stderr: bytes) -> str:

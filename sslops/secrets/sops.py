@@ -24,6 +24,7 @@ from sslops.errors import NoIdentity, SopsError
 from sslops.model.secret import Secret
 from sslops.secrets.identities import identity_files
 from sslops.secrets.recipients import CONFIG_NAME, read_rules, recipients_of, rule_for
+from sslops.system.own_environment import environment
 from sslops.system.processes import OWN_TOKENS
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ class Sops:
     ) -> None:
         """Look at nothing yet: without sops only the first use fails."""
         self._config = config
-        self._environ = dict(os.environ if environ is None else environ)
+        self._environ = dict(environment() if environ is None else environ)
         self._timeout_seconds = timeout_seconds
 
     def encrypt(self, path: str, secret: Secret) -> bytes:
