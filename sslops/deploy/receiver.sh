@@ -42,6 +42,22 @@ refuse() {
     exit "$1"
 }
 
+# The first lines of what a program said, on one line.
+brief() { printf '%s' "$1" | head -n 3 | tr '\n\t' '  ' | cut -c 1-300; }
+
+# tar says "no space left" only when nothing fitted at all, else how much it wrote.
+free_space() { printf '%s KiB are free there' "$(df -Pk . 2>/dev/null | tail -n 1 | tr -s ' ' | cut -d ' ' -f 4)"; }
+
+# Who owns the files of a service may have put anything into a folder that was once his: what is read is a regular file
+# and no link, so that nothing blocks, and none of it is somebody else's.
+is_plain() { [ -f "$1" ] && [ ! -L "$1" ]; }
+
+# Paths of small regular files, each ended by a null byte. A shell's pattern goes through the link `curr`; find through none.
+plain_files() { find "$@" -maxdepth 0 -type f -size -2048k -print0 2>/dev/null || :; }
+
+# Whether service $1 is where we put it: a link in its place would let us write, and remove, somewhere else.
+is_ours() { [ ! -L "${1%%/*}" ] && [ ! -L "$1" ] && [ ! -L "$1/.generations" ]; }
+
 # busybox without its long options knows neither form; then everything is flushed.
 flush_file() { sync "$1" 2>/dev/null || sync; }
 flush_all() { sync -f "$root" 2>/dev/null || sync; }
@@ -59,11 +75,14 @@ leave() {
 }
 
 take_lock() {
-    for program in flock sha256sum tar mv readlink sync; do
+    for program in flock sha256sum tar mv readlink sync find; do
         command -v "$program" >/dev/null || refuse 22 "no program '$program' on this host"
     done
     (umask 022 && mkdir -p -- "$root")
     step lock
+    if [ -e "$root/.sslops-lock" ] && ! is_plain "$root/.sslops-lock"; then
+        refuse 23 "'$root/.sslops-lock' is no file"
+    fi
     exec 9>>"$root/.sslops-lock"
     # Not every flock can wait for a limited time. Whoever waits here is fenced below.
     tries=60
@@ -77,7 +96,8 @@ take_lock() {
 
 read_number() {
     seen=0
-    if [ -s "$root/.sslops-seq" ]; then read -r seen <"$root/.sslops-seq"; fi
+    if [ -L "$root/.sslops-seq" ]; then refuse 23 "'$root/.sslops-seq' is a link"; fi
+    if is_plain "$root/.sslops-seq" && [ -s "$root/.sslops-seq" ]; then read -r seen <"$root/.sslops-seq"; fi
     case $seen in '' | *[!0-9]*) refuse 23 "no number in '$root/.sslops-seq'" ;; esac
 }
 
@@ -124,9 +144,9 @@ repair() {
     step repair
     rm -rf -- "$stage"
     unfinished=
-    if [ -f "$journal" ]; then unfinished=$(cat -- "$journal"); fi
+    if is_plain "$journal"; then unfinished=$(head -c 1000000 -- "$journal"); fi
     while IFS= read -r name; do
-        if [ -n "$name" ] && [ ! -e "$name/curr" ] && [ -e "$name/.prev" ]; then point_at_previous "$name"; fi
+        if [ -n "$name" ] && is_ours "$name" && [ ! -e "$name/curr" ] && [ -e "$name/.prev" ]; then point_at_previous "$name"; fi
     done <<NAMES
 $unfinished
 NAMES
@@ -139,6 +159,7 @@ sweep() {
     for candidate in */*/.generations/*; do
         [ -e "$candidate" ] || continue
         service=${candidate%/.generations/*}
+        is_ours "$service" || continue
         if [ "$candidate" -ef "$service/curr" ] || [ "$candidate" -ef "$service/.prev" ]; then continue; fi
         step "sweep $candidate"
         rm -rf -- "$candidate"
@@ -152,25 +173,23 @@ tell_files() {
 
 tell_all() {
     printf '%s\n' "$unfinished" | sed '/./!d; s/^/unfinished /'
-    for file in */*/curr/* */tlsa.*; do
-        if [ -f "$file" ]; then printf '%s\0' "$file"; fi
-    done | tell_files
-    for file in */*/curr/privkey.pem; do
-        if [ -f "$file" ]; then printf '%s\0' "$file"; fi
-    done | { xargs -0 -r stat -L -c 'access %a %U %u %G %g %n' -- 2>/dev/null || :; }
-    { grep -sH '' */*/curr/info */*/curr/sums || :; } | sed 's/^/text /' 2>/dev/null || :
+    plain_files */*/curr/* */tlsa.* | tell_files
+    plain_files */*/curr/privkey.pem | { xargs -0 -r stat -L -c 'access %a %U %u %G %g %n' -- 2>/dev/null || :; }
+    plain_files */*/curr/info */*/curr/sums | { xargs -0 -r grep -sH '' -- || :; } | sed 's/^/text /' 2>/dev/null || :
 }
 
 unpack() {
     phase=staging
     step stage
     mkdir -- "$stage"
-    tar -xpof - -C "$stage" 2>/dev/null || refuse 23 "the payload is not complete"
-    (cd -- "$stage" && sha256sum -c sums >/dev/null 2>&1) || refuse 23 "the payload is not what was sent"
+    said=$(tar -xpof - -C "$stage" 2>&1) || refuse 23 "the payload cannot be unpacked: $(brief "$said"); $(free_space)"
+    said=$(cd -- "$stage" && sha256sum -c sums 2>&1 >/dev/null) ||
+        refuse 23 "the payload is not what was sent: $(brief "$said")"
     while IFS=$tab read -r kind first second third; do
         case $kind in
         owner)
-            said=$(chown -R -- "$second" "$stage/$first" 2>&1) ||
+            # Files only: who owns a folder could put something else into it.
+            said=$(printf '%s\0' "$stage/$first"/*/* | xargs -0 chown -- "$second" 2>&1) ||
                 refuse 23 "files cannot be given to '$second': ${said%%"$newline"*}"
             ;;
         service) check_name "$second" ;;
@@ -190,6 +209,17 @@ unpack() {
 # The new files, whole and flushed, beside what is served. Nothing points at them yet.
 place() {
     step place
+    while IFS= read -r name; do
+        path=
+        old_ifs=$IFS
+        IFS=/
+        for part in $name; do
+            path=${path:+$path/}$part
+            if [ -L "$path" ]; then refuse 23 "'$root/$path' is a link where a folder of ours should be"; fi
+            if [ -e "$path" ] && [ ! -d "$path" ]; then refuse 23 "'$root/$path' is no folder"; fi
+        done
+        IFS=$old_ifs
+    done <"$stage/folders"
     if [ -s "$stage/folders" ]; then (umask 022 && xargs mkdir -p -- <"$stage/folders"); fi
     while IFS=$tab read -r kind first second third _; do
         [ "$kind" = service ] || continue
@@ -306,7 +336,7 @@ switch() {
         hidden=${second%/*}/.${second##*/}.prev
         if [ -f "$second" ]; then ln -f -- "$second" "$hidden"; else rm -f -- "$hidden"; fi
         printf '%s\n' "$second" >>"$stage/included"
-        mv -f -- "$stage/$first" "$second"
+        mv -fT -- "$stage/$first" "$second"
         tell "included $second"
         step "included $second"
     done <"$stage/manifest"
@@ -448,7 +478,7 @@ if [ "$operation" = look ]; then
     unfinished=
     if cd -- "$root" 2>/dev/null; then
         read_number
-        if [ -f "$journal" ]; then unfinished=$(cat -- "$journal"); fi
+        if is_plain "$journal"; then unfinished=$(head -c 1000000 -- "$journal"); fi
         tell "seq $seen"
         tell_all
     else

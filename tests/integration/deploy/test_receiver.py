@@ -22,7 +22,7 @@ from sslops.model.inventory import FileModes, Host
 from sslops.model.names import ServiceId
 from sslops.model.shipment import Include, Outcome, Restart, Shipment
 from sslops.system.clock import SystemClock
-from sslops.system.processes import Finished
+from sslops.system.processes import Finished, run_piped
 from sslops.system.ssh import LocalShell, Ssh
 from tests.unit.deploy.shipments import (
     ISSUED_AT,
@@ -39,7 +39,7 @@ from tests.unit.deploy.shipments import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from sslops.model.names import GenerationId
     from tests.world.sshd import Login, SshHost
@@ -170,6 +170,67 @@ class TestPut:
 
         assert "daemon" == (root / "example.com/mail-ec/curr/privkey.pem").group()
         assert "daemon" != (root / "example.com/web-ec/curr/privkey.pem").group()
+
+    def test_gives_away_files_and_no_folder(self, receivers: Receivers, host: Host, root: Path) -> None:
+        """Who owns a folder could put a link or a FIFO into it, which the receiver would find as root."""
+        if os.geteuid() != 0:
+            pytest.skip("only root can give files away")
+        receivers.put(host, 1, Shipment((parcel(MAIL, OLD, modes=FileModes(owner="daemon")),)))
+        service = root / "example.com/mail-ec"
+
+        assert {"daemon"} == {path.owner() for path in (service / "curr").iterdir()}
+        assert {"root"} == {path.owner() for path in (service, service / ".generations", (service / "curr").resolve())}
+
+    def test_reads_nothing_but_small_regular_files(self, receivers: Receivers, host: Host, root: Path) -> None:
+        """A FIFO does not hold it up, a link shows nothing of another file, nor does a file without an end."""
+        receivers.put(host, 1, shipment(MAIL, WEB, generation=OLD))
+        folder = root / "example.com/mail-ec/curr"
+        for name in ("info", "cert.pem", "sums", "chain.pem"):
+            (folder / name).unlink()
+        os.mkfifo(folder / "info")
+        os.mkfifo(folder / "sums")
+        (folder / "cert.pem").symlink_to("/etc/passwd")
+        with (folder / "chain.pem").open("wb") as file:
+            file.truncate(1 << 32)
+        answer = receivers.ask(host, 2)
+
+        assert Outcome.DONE == answer.outcome
+        assert not {"info", "cert.pem", "sums", "chain.pem"} & answer.holds(MAIL).files.keys()
+        assert (False, True) == (answer.holds(MAIL).intact, answer.holds(WEB).intact)
+
+    @pytest.mark.parametrize("place", ["example.com", "example.com/mail-ec", "example.com/mail-ec/.generations"])
+    def test_refuses_a_link_where_a_folder_should_be(
+        self, receivers: Receivers, host: Host, root: Path, tmp_path: Path, place: str
+    ) -> None:
+        """Nothing is written, and nothing removed, where it leads."""
+        elsewhere = tmp_path / "elsewhere"
+        (elsewhere / "mail-ec/.generations/x").mkdir(parents=True)
+        (elsewhere / ".generations/x").mkdir(parents=True)
+        (elsewhere / "x").mkdir()
+        before = sorted(elsewhere.rglob("*"))
+        (root / place).parent.mkdir(parents=True, exist_ok=True)
+        (root / place).symlink_to(elsewhere)
+        answer = receivers.put(host, 1, shipment(MAIL, generation=OLD))
+
+        assert Outcome.REFUSED == answer.outcome
+        assert f"'{root}/{place}' is a link where a folder of ours should be" in str(answer.trouble)
+        assert before == sorted(elsewhere.rglob("*"))
+
+    def test_passes_on_what_tar_says(self, host: Host) -> None:
+        """A full disk, here a limit on the size of files, is not an incomplete payload."""
+
+        class Limited:
+            def run(self, _host: Host, words: Sequence[str], *, payload: bytes, timeout_seconds: float) -> Finished:
+                limited = ["sh", "-c", 'trap "" XFSZ; ulimit -f 1; exec "$@"', "sh", *words]
+                return run_piped(limited, payload=payload, environ=os.environ, timeout_seconds=timeout_seconds)
+
+        large = Shipment((), includes=(Include("example.com", b"x" * 100_000),))
+        answer = Receivers(Limited(), Limited(), SystemClock().now).put(host, 1, large)
+
+        assert Outcome.REFUSED == answer.outcome
+        assert "cannot be unpacked: tar: " in str(answer.trouble)
+        assert "Wrote only" in str(answer.trouble)
+        assert "KiB are free there" in str(answer.trouble)
 
     def test_files_carry_the_time_of_issue(self, receivers: Receivers, host: Host, root: Path) -> None:
         """rsync, backups and reloads that go by it see a new key; an include file is as new as its arrival."""
@@ -482,7 +543,7 @@ class TestGoingBack:
         answer = receivers.put(host, 1, shipment(MAIL, generation=NEW, restart=said))
 
         assert answer.trouble is not None
-        assert "restart of smtp 4; no such [31m key" in answer.trouble.what
+        assert r"restart of smtp 4; no such\x1b[31m key" in answer.trouble.what
 
 
 class TestBadLuck:
