@@ -156,6 +156,23 @@ def test_a_port_that_goes_on_showing_the_old_one_goes_back(served: Site) -> None
     assert is_settled(served, TWO)
 
 
+def test_the_first_files_stay_where_the_daemon_cannot_start_yet(plain: Site) -> None:
+    """The ledger says that they may be served, the message what to configure; the named command then settles it."""
+    plain.hosts[ONE].install(RESTART, "#!/bin/sh\nexit 1\n")
+    shown = plain.sslops("deploy", "--host", ONE, "--apply")
+
+    assert 1 == shown.exit_code
+    assert f"'{ONE}': a restart failed; the files are there for the first time, and stay" in shown.stderr
+    assert f"{plain.hosts[ONE].prod_cert_dir}/example.com/mail-ec/curr/" in shown.stderr
+    assert f"sslops deploy --host {ONE} --apply" in shown.stderr
+    assert f'may_serve: [null, "{curr(plain)}"]' in entry(plain, ONE)
+    assert curr(plain) == held(plain, ONE)
+
+    plain.hosts[ONE].install(RESTART, f"#!/bin/sh\nexec {plain.mail[ONE].restart_cmd}\n")
+    plain.sslops("deploy", "--host", ONE, "--apply").succeeded()
+    assert is_settled(plain, ONE)
+
+
 def test_other_modes_of_files_reach_a_settled_host(plain: Site) -> None:
     """The next deploy carries them out, and finds a group that does not exist before anything changes."""
     plain.sslops("deploy", "--apply").succeeded()
