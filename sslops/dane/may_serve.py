@@ -330,7 +330,9 @@ def _silent_server(owner: str, seen: ApexSeen) -> Verdict | None:
             return refused(server.aliases[owner], Cause.ALIAS)
         if server.error is not None or owner not in server.answers:
             why = f"name server {server.server} gave no answer for {owner}: {server.error or 'not asked'}"
-            hazard = Hazard(HazardName.NS_UNREACHABLE, server.server, why)
+            # Without any server that answers nobody can consent: nothing would be left to go by.
+            has_others = any(owner in other.answers for other in seen.servers)
+            hazard = Hazard(HazardName.NS_UNREACHABLE, server.server, why) if has_others else None
             return refused(why, Cause.NS_UNREACHABLE, hazard=hazard)
         if owner in server.differing:
             why = f"the addresses of name server {server.server} disagree about {owner}"

@@ -176,8 +176,11 @@ def _served_otherwise(seen: ApexSeen, apex: str, world: World) -> Plan:
     for server in seen.servers:
         lacking = [owner for owner in sorted(owners) if _differs(owner, server, seen)]
         if server.error is not None:
-            accept = Hazard(HazardName.NS_UNREACHABLE, server.server, server.error).consent
-            found[server.server] = Cause.NS_UNREACHABLE, f"name server {server.server}: {server.error} ({accept})"
+            has_others = any(other.error is None for other in seen.servers)
+            accept = (
+                f" ({Hazard(HazardName.NS_UNREACHABLE, server.server, server.error).consent})" if has_others else ""
+            )
+            found[server.server] = Cause.NS_UNREACHABLE, f"name server {server.server}: {server.error}{accept}"
         elif lacking:
             more = f" and {len(lacking) - 1} more" if len(lacking) > 1 else ""
             why = f"name server {server.server} does not show what the DNS base has at {lacking[0]}{more}"

@@ -11,6 +11,7 @@ import pytest
 from sslops.dane.may_serve import Gate
 from sslops.dane.records import Keys
 from sslops.issue.rules import Reason
+from sslops.model.cause import Cause
 from sslops.model.inventory import Hold, Inventory
 from sslops.model.ledger import Ledger
 from sslops.model.names import ServiceId
@@ -39,7 +40,7 @@ from tests.unit.dane.builders import (
 )
 
 if TYPE_CHECKING:
-    from sslops.model.observations import ApexSeen
+    from sslops.model.observations import ApexSeen, Zone
     from sslops.model.state import Slots
 
 PLAIN = inventory(service(dane=(), min_roll_minutes=1))
@@ -151,9 +152,12 @@ def test_what_a_person_asked_for_still_waits_for_the_gate() -> None:
 
 def test_a_missing_record_is_a_wait_and_a_silent_server_a_hazard_of_roll() -> None:
     """A person can do something about the second."""
-    missing, silent = (_dane(look([commit("c1", zone(1, 2))], shown)) for shown in (zone(1), None))
+    answers: tuple[tuple[Zone | None, ...], ...] = ((zone(1),), (zone(1, 2), None), (None,))
+    missing, silent, alone = (_dane(look([commit("c1", zone(1, 2))], *shown)) for shown in answers)
     assert ((), 1) == (missing.hazards, len(missing.waits))
     assert [(HazardName.NS_UNREACHABLE, Verb.ROLL)] == [(hazard.name, hazard.verb) for hazard in silent.hazards]
+    # Consent would leave no server to go by, so none is offered.
+    assert ((), [Cause.NS_UNREACHABLE]) == (alone.hazards, [wait.cause for wait in alone.waits])
 
 
 SUB = ServiceId("ca", "my-sub")
