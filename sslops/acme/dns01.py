@@ -123,8 +123,13 @@ class Look(Protocol):
 class Describe(Protocol):
     """Writes what people read on the forge."""
 
-    def __call__(self, shown: Mapping[Proof, str], present: frozenset[Record], digest: str, limit: int) -> Text:
-        """Return title and body of the request that shows proofs, each at its owner, where *present* is in base."""
+    def __call__(
+        self, shown: Mapping[Proof, str], present: frozenset[Record], carried: frozenset[str], digest: str, limit: int
+    ) -> Text:
+        """Return title and body of the request that shows proofs, each at its owner, where *present* is in base.
+
+        *carried* are the records that come with them in place of a wildcard's.
+        """
         ...
 
 
@@ -236,7 +241,7 @@ class Dns01:
             way.requests.unschedule()
             way.branch.propose(changed, _subject(what, changed))
         places = {proof: record[0] for proof in self.shown if (record := self._record(proof)) is not None}
-        text = way.describe(places, there, name, way.requests.body_limit)
+        text = way.describe(places, there, _newly_carried(changed, present), name, way.requests.body_limit)
         proposal = Proposal(Kind.ACME, way.requests.target, way.branch.head or "", name, text.title, text.body)
         stated = way.requests.propose(proposal)
         if stated.is_merging and self._is_merged(way, changed):
@@ -333,6 +338,17 @@ def _carried(content: bytes, owner: str) -> frozenset[str]:
 
 def _subject(what: str, changed: Iterable[str]) -> str:
     return f"{what} for {', '.join(sorted(changed))}"
+
+
+def _newly_carried(changed: Mapping[str, bytes], present: Mapping[str, bytes]) -> frozenset[str]:
+    """Return the records, without what is said behind them, that *changed* has in place of a wildcard's."""
+
+    def carried(content: bytes) -> frozenset[str]:
+        lines = content.decode("utf-8", "replace").splitlines()
+        return frozenset(line.partition(CARRIED)[0] for line in lines if CARRIED in line)
+
+    found = (carried(content) - carried(present[apex]) for apex, content in changed.items())
+    return frozenset[str]().union(*found)
 
 
 def _records(files: Mapping[str, bytes]) -> frozenset[Record]:

@@ -57,16 +57,21 @@ def acme(
     orders: Callable[[], Mapping[Proof, tuple[ServiceId, Generation]]],
     shown: Mapping[Proof, str],
     present: frozenset[tuple[str, str]],
+    carried: frozenset[str],
     digest: str,
     limit: int,
 ) -> Text:
-    """Describe a change of challenges; *shown* has the owner of each proof, *present* is what the DNS base has."""
+    """Describe a change of challenges.
+
+    *shown* has the owner of each proof, *present* is what the DNS base has; *carried* are the records that come in
+    place of a wildcard's.
+    """
     from sslops.report.merge_request import acme_body
     from sslops.report.proposed import Wanted, acme_view
 
     known = orders()
     wanted = [Wanted(proof, owner, *known[proof]) for proof, owner in shown.items() if proof in known]
-    view = acme_view(wanted, present, digest, limit)
+    view = acme_view(wanted, present, digest, limit, carried)
     return _text(Kind.ACME, view.title, acme_body(view))
 
 

@@ -185,6 +185,8 @@ class AcmeView:
     deadline: Deadline | None
     digest: str
     limit: int = BODY_LIMIT
+    carried: tuple[str, ...] = ()
+    """Records that come beside the challenges, since a wildcard no longer gives them then; as the files have them."""
 
     @property
     def title(self) -> str:
@@ -296,8 +298,8 @@ def acme_body(view: AcmeView) -> Written:
         cas = sorted({row.ca for row in appearing})
         parts.append(_why([f"{listed(cas)} asks for a proof that these names are yours (RFC 8555 section 8.4)."]))
     parts += [
-        Part("Please check", (bullets(_acme_checks(appearing)),)),
-        Part("Hazards", ("None: no client looks at these records, and what is served does not change.",)),
+        Part("Please check", (bullets(_acme_checks(appearing, view.carried)),)),
+        Part("Hazards", (_CARRIED_ALONG if view.carried else _NO_CLIENT,)),
         Part("Evidence", (_ACME_EVIDENCE if appearing else "No order under way needs any of them.",)),
         Part("After the merge", (bullets(_ACME_NEXT if appearing else ["Nothing: nobody looks at them any more."]),)),
         Part("Undo", (_undo(_ACME_UNDO),)),
@@ -348,9 +350,20 @@ def _tlsa_checks(view: TlsaView) -> Iterator[str]:
     yield f"Nothing but {listed([f'tlsa.{apex}' for apex in view.apexes])} changes."
 
 
-def _acme_checks(appearing: Sequence[ChallengeRow]) -> Iterator[str]:
+_NO_CLIENT = "None: no client looks at these records, and what is served does not change."
+_CARRIED_ALONG = (
+    "None: a challenge makes the names above it exist, where a wildcard answers no more (RFC 4592). What it gave them "
+    "stands beside the challenge and goes with it, so what clients are answered does not change."
+)
+
+
+def _acme_checks(appearing: Sequence[ChallengeRow], carried: Sequence[str]) -> Iterator[str]:
     if appearing:
         yield "The names are yours, and a certificate for them is wanted: who can show these records gets one."
+    if carried:
+        more = f" and {len(carried) - _WHY_SHOWN} more" if len(carried) > _WHY_SHOWN else ""
+        lines = ", ".join(as_code(line) for line in carried[:_WHY_SHOWN])
+        yield f"What a wildcard gives these names is what the zone means them to have: {lines}{more}."
     yield "Nothing but files `acme-challenge.<apex>` changes."
 
 

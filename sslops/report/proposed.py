@@ -67,16 +67,23 @@ class Wanted:
 
 
 def acme_view(
-    wanted: Collection[Wanted], present: Collection[Record], digest: str, limit: int = BODY_LIMIT
+    wanted: Collection[Wanted],
+    present: Collection[Record],
+    digest: str,
+    limit: int = BODY_LIMIT,
+    carried: Collection[str] = (),
 ) -> AcmeView:
-    """Return what the request says that brings the include files from *present* to *wanted*."""
+    """Return what the request says that brings the include files from *present* to *wanted*.
+
+    *carried* are the lines that come with them, in place of a wildcard's.
+    """
     new = sorted((each for each in wanted if each.record not in present), key=lambda each: (each.owner, each.proof))
     gone = sorted(set(present) - {each.record for each in wanted})
     rows = [_challenge_row(each) for each in new] + [
         ChallengeRow(False, owner, value, "", "", "") for owner, value in gone
     ]
     services = tuple(sorted({each.service for each in new}))
-    return AcmeView(tuple(rows), services, _order_deadline(new), digest, limit)
+    return AcmeView(tuple(rows), services, _order_deadline(new), digest, limit, tuple(sorted(carried)))
 
 
 def _challenge_row(each: Wanted) -> ChallengeRow:

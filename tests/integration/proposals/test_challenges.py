@@ -14,6 +14,7 @@ from sslops.errors import Refused
 from sslops.model.acme import ChallengeType, Proof
 from sslops.model.cause import Cause
 from sslops.model.inventory import MergePolicy
+from sslops.model.observations import WildcardAnswer
 from sslops.model.proposal import Kind
 from sslops.model.state import Order, Status
 from sslops.proposals.dns_repository import ChallengeFiles
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from sslops.errors import DnsError
-    from sslops.model.observations import WildcardAnswer
     from sslops.model.plan import Hazard
     from tests.integration.proposals.desk import Desk
     from tests.world.forge import MergeRequest
@@ -57,8 +57,9 @@ class Look:
         return {owner: owner for owner in owners}
 
     def ending(self, owners: Iterable[str]) -> Mapping[str, tuple[WildcardAnswer, ...]]:
-        """Know no wildcard."""
-        return dict.fromkeys(owners, ())
+        """Know one wildcard, which reaches `w`."""
+        given = WildcardAnswer("w.example.com.", "CNAME", 300, ("lb.example.org.",), "*.example.com.")
+        return {owner: (given,) if owner == "_acme-challenge.w.example.com." else () for owner in owners}
 
     def missing(self, records: Iterable[tuple[str, str]]) -> Mapping[tuple[str, str], str]:
         """Ask main."""
@@ -90,6 +91,20 @@ def the_open_one(desk: Desk) -> MergeRequest:
     """Return the one open request."""
     (found,) = (each for each in desk.zones.requests() if each.is_open)
     return found
+
+
+def test_the_reviewer_sees_what_comes_in_place_of_a_wildcard(desk: Desk) -> None:
+    """The branch has it beside the challenge, the request names it, and a second look changes nothing."""
+    wanted = replace(proof("w"), name="w.example.com")
+    for _ in range(2):
+        solver(desk, (2, wanted)).publish(frozenset({wanted}))
+    body = the_open_one(desk).body
+
+    assert "w.example.com. 300 IN CNAME lb.example.org." in body
+    assert "w.example.com. 300 IN CNAME lb.example.org. ; instead of the wildcard *.example.com." in (
+        remotes.git(desk.zones.path, "show", f"sslops/acme:{FILE}")
+    )
+    assert 1 == len(list(desk.zones.requests()))
 
 
 def test_a_challenge_waits_for_its_reviewer_and_is_taken_away_the_same_way(desk: Desk) -> None:

@@ -257,6 +257,16 @@ def test_challenges_that_nobody_needs_are_taken_away() -> None:
     assert "- Nothing: nobody looks at them any more." == section(acme_body(view).text, "After the merge")
 
 
+def test_what_comes_in_place_of_a_wildcard_is_shown_to_the_reviewer() -> None:
+    """It is no challenge, and clients look at it."""
+    line = "www.example.com. 300 IN CNAME lb.example.org."
+    body = acme_body(acme_view((), (), DIGEST, carried={line})).text
+
+    assert f"`{line}`" in section(body, "Please check")
+    assert "a wildcard answers no more" in section(body, "Hazards")
+    assert "no client looks" in section(acme_body(acme_view((), (), DIGEST)).text, "Hazards")
+
+
 @pytest.mark.parametrize("limit", [4000, 20_000, 60_000])
 def test_a_long_body_is_cut_between_rows(limit: int) -> None:
     """It fits, keeps its digest, says how many rows are where, and the whole of it is given back."""
