@@ -29,7 +29,7 @@ MARKER = "<!-- sslops-dashboard -->"
 TITLE = "Certificates: where everything stands"
 ARTIFACT = "sslops-dashboard.md"
 
-_HEADS = ("service", "phase", "expires", "curr", "next", "hosts", "waits for")
+_HEADS = ("service", "stands at", "waits for")
 _URL = re.compile(r"https?://[\w.~:/?#@!$&+,;=%-]+")
 _SHOWN = 50
 
@@ -135,15 +135,14 @@ def _blocked(report: StatusReport) -> Iterator[str]:
 
 
 def _cells(each: ServiceStatus) -> tuple[str, ...]:
-    return (
-        as_code(str(each.id)),
+    facts = (
         f"**{each.phase}**" if each.phase is Phase.EXPIRED else str(each.phase),
-        "" if each.not_after is None else f"{each.not_after:%Y-%m-%d}",
-        as_code((each.curr or "")[-4:]),
-        _next(each),
-        f"{each.settled} of {len(each.hosts)}" if each.hosts else "",
-        "<br>".join(map(_wait, each.waits)),
+        "" if each.not_after is None else f"until {each.not_after:%Y-%m-%d}",
+        f"curr {as_code(each.curr[-4:])}" if each.curr else "",
+        f"next {_next(each)}" if each.next else "",
+        f"on {each.settled} of {len(each.hosts)}" if each.hosts else "",
     )
+    return as_code(str(each.id)), "<br>".join(filter(None, facts)), "<br>".join(map(_wait, each.waits))
 
 
 def _next(each: ServiceStatus) -> str:

@@ -248,9 +248,7 @@ def tlsa_body(view: TlsaView) -> Written:
     """Return the body of the request that changes TLSA records."""
     changes: list[str | Table] = [_decision(_tlsa_decision(view), view.deadline)]
     if view.rows:
-        changes.append(
-            Table(("", "name", "record", "key or certificate", "hosts"), tuple(map(_record_cells, view.rows)))
-        )
+        changes.append(Table(("record", "name", "of, on"), tuple(map(_record_cells, view.rows))))
     changes += [f"{as_code(owner)}: TTL {before} s becomes {after} s." for owner, before, after in view.ttls]
     changes += [f"{as_code(path)} does not exist yet, and the zone includes it." for path in view.missing]
     parts = [Part("", tuple(changes)), _why(view.why), Part("Please check", (bullets(_tlsa_checks(view)),))]
@@ -267,9 +265,9 @@ def roll_body(view: RollView) -> Written:
     """Return the body of the request that makes certificates live."""
     hosts = f" on {count(len(view.hosts), 'host')}" if view.hosts else ""
     decision = f"Make {count(len(view.rows), 'certificate')} live{hosts}."
-    rolls = Table(("service", "was", "becomes", "valid", "key", "issuer"), tuple(map(_roll_cells, view.rows)))
+    rolls = Table(("becomes live", "service", "certificate"), tuple(map(_roll_cells, view.rows)))
     names = [f"{as_code(str(row.service))} names change: {listed(row.names)}." for row in view.rows if row.names]
-    heads = ("host", "gets", "then runs", "is proven by")
+    heads = ("host", "gets", "then")
     table = Table(heads, tuple(map(_host_cells, view.hosts)))
     nobody = "No host gets any of them: nothing is restarted."
     parts = (
@@ -288,7 +286,7 @@ def roll_body(view: RollView) -> Written:
 def acme_body(view: AcmeView) -> Written:
     """Return the body of the request that shows challenges to a CA, or takes them away."""
     appearing = [row for row in view.rows if row.appears]
-    heads = ("", "name", "TXT", "proves", "order of", "at")
+    heads = ("TXT", "name", "proves")
     parts = [
         Part(
             "", (_decision(_acme_decision(view), view.deadline), Table(heads, tuple(map(_challenge_cells, view.rows))))
@@ -346,7 +344,7 @@ def _tlsa_checks(view: TlsaView) -> Iterator[str]:
             "`cert_sha256` in `state/<group>/<service>/<generation>/generation.yaml`."
         )
     if any(not row.appears for row in view.rows):
-        yield "No host is left that serves what a record that goes belongs to (last column)."
+        yield "No host is left that serves what a record that goes belongs to (last column: on none)."
     yield f"Nothing but {listed([f'tlsa.{apex}' for apex in view.apexes])} changes."
 
 
@@ -393,7 +391,7 @@ def _tlsa_evidence(view: TlsaView) -> Iterator[str | Table]:
         yield f"{asked} These names had no records there."
         return
     yield f"{asked} At the names above they show today:"
-    yield _shown_table(view.shown, "every server shows it since")
+    yield _shown_table(view.shown)
 
 
 def _roll_evidence(view: RollView) -> Iterator[str | Table]:
@@ -401,11 +399,11 @@ def _roll_evidence(view: RollView) -> Iterator[str | Table]:
         yield "No name has TLSA records for these certificates, so no cache has to be waited for."
         return
     yield "Every name server shows the record of what becomes live, for longer than a cache may lack it:"
-    yield _shown_table(view.shown, "every server since")
+    yield _shown_table(view.shown)
 
 
-def _shown_table(rows: Sequence[ShownRow], since: str) -> Table:
-    return Table(("name", "record", "of", since, "every cache since"), tuple(map(_shown_cells, rows)))
+def _shown_table(rows: Sequence[ShownRow]) -> Table:
+    return Table(("record", "since", "name, of"), tuple(map(_shown_cells, rows)))
 
 
 def _tlsa_next(view: TlsaView) -> Iterator[str]:
@@ -427,35 +425,43 @@ def _undo(how: str) -> str:
     return bullets((_DECLINE, how))
 
 
-# Rows.
+# Rows. A phone shows the first column and a half: what counts stands there, and no table has more than three.
 
 
 def _record_cells(row: RecordRow) -> tuple[str, ...]:
     who = " ".join(as_code(word) for word in row.of.split()) or "nobody"
     role = f", {row.role}" if row.role else ""
-    hosts = f"{'on' if row.is_served else 'to be on'} {listed(row.hosts)}" if row.hosts else "none"
-    return "appears" if row.appears else "goes", as_code(row.record.owner), _short(row.record), f"{who}{role}", hosts
+    hosts = f"{'on' if row.is_served else 'to be on'} {listed(row.hosts)}" if row.hosts else "on none"
+    return f"{_sign(row.appears)} {_short(row.record)}", as_code(row.record.owner), f"{who}{role}<br>{hosts}"
 
 
 def _shown_cells(row: ShownRow) -> tuple[str, ...]:
-    since = "not seen everywhere" if row.since is None else stamp(row.since)
-    ready = "" if row.ready_at is None else stamp(row.ready_at)
-    return as_code(row.record.owner), _short(row.record), as_code(row.of) or "nobody", since, ready
+    since = "not seen everywhere" if row.since is None else f"{stamp(row.since)} on every server"
+    ready = "" if row.ready_at is None else f"<br>{stamp(row.ready_at)} in every cache"
+    who = as_code(row.of) or "nobody"
+    return _short(row.record), f"{since}{ready}", f"{as_code(row.record.owner)}<br>{who}"
 
 
 def _roll_cells(row: RollRow) -> tuple[str, ...]:
-    was = f"{as_code(row.curr)}{_end(row)}" if row.curr else "nothing"
-    valid = f"{row.not_before:%Y-%m-%d} to {row.not_after:%Y-%m-%d}"
-    return as_code(str(row.service)), was, as_code(row.generation), valid, row.key, on_one_row(row.issuer, 80)
+    was = f"was {as_code(row.curr)}{_end(row)}" if row.curr else "was nothing"
+    valid = f"valid {row.not_before:%Y-%m-%d} to {row.not_after:%Y-%m-%d}"
+    facts = (valid, f"key: {row.key}", f"by {on_one_row(row.issuer, 80)}")
+    return as_code(row.generation), f"{as_code(str(row.service))}<br>{was}", "<br>".join(facts)
 
 
 def _host_cells(row: HostRow) -> tuple[str, ...]:
-    return as_code(row.host), listed(row.services), listed(row.restarts) or "nothing", row.proof
+    runs = f"runs {listed(row.restarts)}" if row.restarts else "runs nothing"
+    return as_code(row.host), "<br>".join(map(as_code, row.services)), f"{runs}<br>{row.proof}"
 
 
 def _challenge_cells(row: ChallengeRow) -> tuple[str, ...]:
-    shown = "appears" if row.appears else "goes"
-    return shown, as_code(row.owner), as_code(row.value), as_code(row.name), as_code(row.of), as_code(row.ca)
+    order = f"<br>order of {as_code(row.of)} at {as_code(row.ca)}" if row.of else ""
+    proves = f"{as_code(row.name)}{order}" if row.name else "nothing any more"
+    return f"{_sign(row.appears)} {as_code(row.value)}", as_code(row.owner), proves
+
+
+def _sign(appears: bool) -> str:  # noqa: FBT001  (a field of the row)
+    return "**add**" if appears else "**take away**"
 
 
 def _short(record: TlsaRecord) -> str:

@@ -281,15 +281,14 @@ def _steps(steps: Sequence[Action], ends: Sequence[Action]) -> list[str | Table]
 
 
 def _action_table(actions: Sequence[Action]) -> Table:
-    return Table(("stage", "what for", "step", "why"), tuple(map(_action_cells, actions)))
+    return Table(("step", "what for", "why"), tuple(map(_action_cells, actions)))
 
 
 def _action_cells(action: Action) -> tuple[str, ...]:
     targets = f"<br>{listed(action.targets)}" if action.targets else ""
     return (
-        str(action.verb),
+        f"{action.verb}: {on_one_row(action.what)}",
         as_code(_subject(action)),
-        on_one_row(action.what),
         on_one_row(action.why or action.reason) + targets,
     )
 

@@ -415,7 +415,9 @@ def _host(delivery: Delivery, rolled: set[ServiceId]) -> HostRow:
     restarts = dict.fromkeys(" ".join(command) for part in parts for command in part.restart_cmd)
     ports = dict.fromkeys(str(part.verify.port) for part in parts if part.serves and part.verify)
     serves = bool(rolled & delivery.serving)
-    proof = f"port {', '.join(ports)}" if ports else "the hash of its files" if serves else "nothing: it keeps copies"
+    proof = f"verified: port {', '.join(ports)}" if ports else "verified: hash of its files"
+    if not ports and not serves:
+        proof = "not verified: it keeps copies"
     services = tuple(str(service) for service in delivery.services if service in rolled)
     return HostRow(delivery.host.name, services, tuple(restarts), proof)
 

@@ -35,6 +35,7 @@ from sslops.report.proposed import acme_view, roll_view, tlsa_view
 from tests.unit.report.markdown import OURS, cells, elements, html
 from tools import sample_world as site
 from tools import samples
+from tools.samples import SAMPLES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -144,10 +145,20 @@ def test_the_reviewer_sees_whose_record_appears_where() -> None:
     rows = [line for line in tlsa_body(tlsa_view(publication(world), world)).text.splitlines() if "mail.ex" in line]
 
     assert (
-        "| appears | `_25._tcp.mail.example.com.` | `3 1 1 14b6a7d4181c1fce…` | `example.com/mail-ec` "
-        "`20261124T021700Z-14b6`, renewed, on deck | to be on `smtp1.example.com`, `smtp2` |"
+        "| **add** `3 1 1 14b6a7d4181c1fce…` | `_25._tcp.mail.example.com.` | `example.com/mail-ec` "
+        "`20261124T021700Z-14b6`, renewed, on deck<br>to be on `smtp1.example.com`, `smtp2` |"
     ) == rows[0]
-    assert rows[1].startswith("| goes |") and rows[1].endswith("served before | none |")  # noqa: PT018  (one row)
+    assert rows[1].startswith("| **take away** `3 1 1")
+    assert rows[1].endswith("served before<br>on none |")
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_a_body_fits_a_phone(name: str) -> None:
+    """No table has more than three columns, and what it is about stands in the first."""
+    tables = [line.strip("> |").split(" | ") for line in SAMPLES[name]().splitlines() if " --- |" in line]
+
+    assert tables
+    assert max(map(len, tables)) <= 3
 
 
 def test_a_record_is_told_by_whose_it_is() -> None:
@@ -215,12 +226,13 @@ def rolled(*shown: object) -> RollView:
 def test_a_roll_says_what_each_host_gets_and_runs() -> None:
     """Hosts that only keep copies are told too."""
     hosts = section(roll_body(rolled()).text, "Hosts").splitlines()[2:]
+    both = "`example.com/mail-ec`<br>`example.com/web-ec`"
 
     assert [
-        "| `backup.example.com` | `example.com/mail-ec`, `example.com/web-ec` | nothing | nothing: it keeps copies |",
-        "| `smtp1.example.com` | `example.com/mail-ec` | `/usr/sbin/postfix reload` | port 25 |",
-        "| `smtp2` | `example.com/mail-ec` | `/usr/sbin/postfix reload` | port 25 |",
-        "| `web1.example.com` | `example.com/web-ec` | `/usr/bin/systemctl reload nginx` | port 443 |",
+        f"| `backup.example.com` | {both} | runs nothing<br>not verified: it keeps copies |",
+        "| `smtp1.example.com` | `example.com/mail-ec` | runs `/usr/sbin/postfix reload`<br>verified: port 25 |",
+        "| `smtp2` | `example.com/mail-ec` | runs `/usr/sbin/postfix reload`<br>verified: port 25 |",
+        "| `web1.example.com` | `example.com/web-ec` | runs `/usr/bin/systemctl reload nginx`<br>verified: port 443 |",
     ] == hosts
 
 
@@ -272,12 +284,19 @@ def test_a_long_body_is_cut_between_rows(limit: int) -> None:
     """It fits, keeps its digest, says how many rows are where, and the whole of it is given back."""
     rows = tlsa("a.example.com.").rows * MANY
     written = tlsa_body(replace(tlsa("a"), rows=rows, limit=limit))
-    shown = sum(line.startswith(("| appears", "| goes")) for line in written.text.splitlines())
+    shown = _rows(written.text)
 
     assert limit >= len(written.text) > limit - 400
     assert f"{len(rows) - shown} more rows: `sslops-tlsa.md`" in written.text
     assert written.text.endswith(f"<!-- sslops-plan: {DIGEST} -->")
-    assert len(rows) == sum(line.startswith(("| appears", "| goes")) for line in (written.overflow or "").splitlines())
+    assert len(rows) == sum(
+        line.startswith(("| **add**", "| **take away**")) for line in (written.overflow or "").splitlines()
+    )
+
+
+def _rows(text: str) -> int:
+    """Return how many rows of changes a body has."""
+    return sum(line.startswith(("| **add**", "| **take away**")) for line in text.splitlines())
 
 
 def test_a_short_body_has_no_overflow() -> None:
