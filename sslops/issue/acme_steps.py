@@ -25,7 +25,7 @@ from sslops.acme.order_rules import (
 from sslops.errors import AcmeError, Bug, NoIdentity, SslopsError, StateError, Unprovable, bugs_of
 from sslops.issue.rules import blocked_since, is_alarming, newest, renewal_time
 from sslops.issue.steps import Drafter, Failure, Outcome, looked_at
-from sslops.model.acme import ChallengeType, OrderStatus, OrderWish
+from sslops.model.acme import ChallengeType, OrderStatus, OrderWish, closed_account
 from sslops.model.cause import Cause
 from sslops.model.change import Change, GenerationFiles
 from sslops.model.names import ACCOUNTS, ServiceId, is_address
@@ -622,9 +622,8 @@ class Batch:
             return None
         if not status.is_closed:
             return None
-        command = f"sslops renew --new-account {ca} --apply"
-        what = f"the account at '{ca}' is {status}, and issues nothing any more; '{command}' makes a new one"
-        return AcmeError(what, hint=command, problem="unauthorized")
+        hint = f"sslops renew --new-account {ca} --apply"
+        return AcmeError(closed_account(ca, status), hint=hint, problem="unauthorized")
 
     def _replaced(self, jobs: Sequence[Job]) -> dict[ServiceId, bytes]:
         """Return the certificate that each new order replaces: the newest of the same CA, if a name stays."""

@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from sslops.acme.limits import Budget
+from sslops.model.acme import tells_closed_account
 from sslops.model.cause import Cause
 from sslops.model.certificates import Validity
 from sslops.model.inventory import CaType, KeyLifecycle
@@ -263,8 +264,12 @@ def _blocked(view: _View) -> Wait | None:
         cause = Cause.NOT_REHEARSED if view.options.targets is None else Cause.IMPOSSIBLE
         return _wait(view, "staging", None, f"there is no staging for CA '{service.signing_ca}'", cause)
     is_asked = view.options.force or service.signing_ca in view.options.new_accounts
+    standing = view.standing
+    reason = standing.failure if standing is not None and standing.failure else ""
+    is_closed = tells_closed_account(reason, service.signing_ca)
+    if is_closed and not is_asked and standing is not None and not view.is_of_another_ca(standing):
+        return _wait(view, "account", None, reason, Cause.ACCOUNT_CLOSED)
     if slots.retry_at is not None and slots.retry_at > view.now and not is_asked:
-        reason = view.standing.failure if view.standing is not None and view.standing.failure else ""
         why = f"failed {slots.failures} times{reason and ': '}{reason}"
         return _wait(view, "retry", slots.retry_at, why, Cause.BACKOFF)
     return None

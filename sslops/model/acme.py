@@ -71,6 +71,17 @@ class AccountStatus(StrEnum):
         return self in {AccountStatus.DEACTIVATED, AccountStatus.REVOKED}
 
 
+def closed_account(ca: str, status: AccountStatus) -> str:
+    """Return the sentence about an account that is closed, with the command that makes another."""
+    command = f"sslops renew --new-account {ca} --apply"
+    return f"the account at '{ca}' is {status}, and issues nothing any more; '{command}' makes a new one"
+
+
+def tells_closed_account(failure: str | None, ca: str) -> bool:
+    """Whether *failure*, as a generation keeps it, is that sentence about the account at *ca*."""
+    return failure in {closed_account(ca, status) for status in AccountStatus if status.is_closed}
+
+
 @dataclass(frozen=True, slots=True)
 class Account:
     """The account at one CA: its private key as a JWK, and its URL once the CA gave one."""

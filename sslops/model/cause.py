@@ -15,7 +15,7 @@ from datetime import timedelta
 from enum import StrEnum
 
 AT_ONCE = timedelta()
-"""The command line asked for it by name: whoever typed that is told at once."""
+"""The command line asked for it by name, and whoever typed that is told; or no time helps, only one command."""
 
 MACHINES = timedelta(hours=1)
 """What servers do by themselves takes minutes: transfers of zones, a restart, a network that comes back."""
@@ -49,6 +49,7 @@ class Cause(StrEnum):
     IMPOSSIBLE = "impossible"
     SIGNER = "signer"
     KEY_NOT_HERE = "key-not-here"
+    ACCOUNT_CLOSED = "account-closed"
     CHALLENGE_NOT_SHOWN = "challenge-not-shown"
     NOT_LOADED = "not-loaded"
     NS_UNREACHABLE = "ns-unreachable"
@@ -118,6 +119,11 @@ MEANINGS = {
         "a key or an account has to be opened, and no age identity here does",
         PEOPLE,
         "sslops renew {target} --apply, where the identity is",
+    ),
+    Cause.ACCOUNT_CLOSED: _blocked(
+        "the account at the ACME server was deactivated or revoked, which is for good",
+        AT_ONCE,
+        "sslops renew {target} --new-account CA --apply",
     ),
     Cause.CHALLENGE_NOT_SHOWN: _blocked(
         "the DNS repository has the challenge, and a name server does not show it",

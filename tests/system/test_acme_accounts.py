@@ -103,8 +103,10 @@ def test_an_account_that_was_closed_is_told_and_left_on_demand(acme_site: AcmeSi
     deactivate(site, used)
     failed = site.sslops("renew", "--apply", "--force", "example.com:web-ec")
     status, doctor = site.sslops("status"), site.sslops("doctor", "renew")
+    again = site.sslops("renew", "--apply", "example.com:web-ec")
 
-    assert (1, 1) == (failed.exit_code, doctor.exit_code)
+    assert (1, 1, 1) == (failed.exit_code, doctor.exit_code, again.exit_code)
+    assert "account blocked" in again.stdout
     for text in (failed.stderr, status.stdout, doctor.stdout):
         assert "deactivated" in text, text
         assert NEW_ACCOUNT in " ".join(text.split())

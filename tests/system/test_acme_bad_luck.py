@@ -193,7 +193,7 @@ def test_challenges_that_no_server_shows_yet_are_waited_for_by_later_runs(acme_s
     with Launched(site.ops, *words, options=["--patch", NO_PATIENCE]) as launched:
         waits = json.loads(launched.finish().succeeded().stdout)["waits"]
 
-    assert [on_deck(site, NET)["order_expires"]] == [wait["until"] for wait in waits]
+    assert ["challenge-not-shown"] == [wait["cause"] for wait in waits]
     assert str(site.dns.secondary) in waits[0]["why"]
     assert 0 == site.ca.count("answer")
     assert "is under way" in site.sslops("status").succeeded().stdout
@@ -339,7 +339,7 @@ def test_an_order_that_waits_is_a_failure_when_the_certificate_in_use_ends_soon(
         done = launched.finish()
 
     assert (1, "ordered") == (done.exit_code, on_deck(site, NET)["status"])
-    assert "challenge waits" in done.stdout
+    assert "challenge blocked" in done.stdout
     assert "too long for the certificate" in done.stdout
 
 
