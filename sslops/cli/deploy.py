@@ -20,11 +20,27 @@ _HOST = (
 )
 
 
+def _print_receiver(context: click.Context, _: click.Parameter, is_asked: bool) -> None:  # noqa: FBT001  (click's)
+    if is_asked:
+        from sslops.deploy.receiver import forced_script
+
+        click.echo(forced_script(), nl=False)
+        context.exit()
+
+
 @click.command(name="deploy")
 @options.targets()
 @click.option("--host", "hosts", multiple=True, metavar="HOST", envvar="SSLOPS_DEPLOY_HOSTS", help=_HOST)
 @click.option("--force-restart", is_flag=True, help="Restart although nothing changed, and prove again what is served.")
 @click.option("--forget", multiple=True, metavar="HOST", help="End the entries of a host that left the inventory.")
+@click.option(
+    "--print-receiver",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_print_receiver,
+    help="Print what a host may limit the deploy key to, and end: docs/deploy.md.",
+)
 @stage.asked()
 def command(asked: stage.Asked, *, hosts: tuple[str, ...], force_restart: bool, forget: tuple[str, ...]) -> ExitCode:
     """Make hosts serve what main says: send, switch, restart, verify; go back once when that fails.

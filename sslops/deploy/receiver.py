@@ -422,6 +422,11 @@ def script() -> str:
     return files("sslops.deploy").joinpath("receiver.sh").read_text()
 
 
+def forced_script() -> str:
+    """Return the receiver as a file that a host may limit a key to, as its forced command."""
+    return files("sslops.deploy").joinpath("forced.sh").read_text() + script()
+
+
 def _as_sent(parcel: Parcel, held: Held) -> Held:
     sent = {name: hashlib.sha256(content).hexdigest() for name, content in contents(parcel).items()}
     same = all(held.files.get(name) == digest for name, digest in sent.items())

@@ -178,6 +178,15 @@ tell_all() {
     plain_files */*/curr/info */*/curr/sums | { xargs -0 -r grep -sH '' -- || :; } | sed 's/^/text /' 2>/dev/null || :
 }
 
+# A host that limits the key to the receiver (forced.sh) may limit what it restarts, too.
+may_run() {
+    [ -n "${allowed_restarts-}" ] || return 0
+    while IFS= read -r line; do
+        if [ "$(cat -- "$1")" = "exec $line" ]; then return 0; fi
+    done <"$allowed_restarts"
+    return 1
+}
+
 unpack() {
     phase=staging
     step stage
@@ -193,6 +202,7 @@ unpack() {
                 refuse 23 "files cannot be given to '$second': ${said%%"$newline"*}"
             ;;
         service) check_name "$second" ;;
+        restart) may_run "$stage/$second" || refuse 23 "this host does not allow the restart_cmd of '$first'" ;;
         include)
             check_name "$second"
             # A name server that goes by the time of the last change has to see that it is a new one.

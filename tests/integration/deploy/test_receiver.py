@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import shlex
 import signal
 import subprocess
 import threading
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from sslops.deploy.receiver import Receivers, pack, script
+from sslops.deploy.receiver import Receivers, forced_script, pack, script
 from sslops.model.inventory import FileModes, Host
 from sslops.model.names import ServiceId
 from sslops.model.shipment import Include, Outcome, Restart, Shipment
@@ -687,6 +688,30 @@ class TestBehindSsh:
         assert f"cert {OLD}" == served(far.prod_cert_dir)
         assert 3 == len(log.read_text().splitlines())
         assert 1 == len(re.findall("Accepted publickey", far.log))
+
+    def test_a_forced_command_limits_the_key_to_the_receiver(
+        self, remote: tuple[Receivers, Host], far: SshHost, login: Login, log: Path
+    ) -> None:
+        """As in docs/deploy.md: the receiver works; other commands, folders and restarts are refused."""
+        receivers, host = remote
+        far.install("receiver", forced_script())
+        (far.folder / "restarts").write_text(f"/bin/true\n{shlex.join(noting(log).commands[0])}\n")
+        command = f"{far.folder}/bin/receiver {far.prod_cert_dir} {far.folder}/restarts"
+        (far.folder / "authorized_keys").write_text(f'restrict,command="{command}" {login.public}')
+        put = receivers.put(host, 1, shipment(MAIL, generation=OLD, restart=noting(log)))
+        forbidden = Restart("smtp", (("sh", "-c", f"touch {far.folder}/owned"),))
+        other = receivers.put(host, 2, shipment(MAIL, generation=NEW, restart=forbidden))
+        elsewhere = receivers.look(replace(host, prod_cert_dir=str(far.folder)))
+        with Ssh(far.known_hosts, [host], environ={**os.environ, **login.environment}) as ssh:
+            shell = ssh.run(host, ["touch", f"{far.folder}/owned"], payload=b"", timeout_seconds=60)
+
+        assert Outcome.DONE == put.outcome
+        assert 1 == len(log.read_text().splitlines())
+        assert (Outcome.REFUSED, f"cert {OLD}") == (other.outcome, served(far.prod_cert_dir))
+        assert "does not allow the restart_cmd of 'smtp'" in str(other.trouble)
+        assert Outcome.REFUSED == elsewhere.outcome
+        assert 23 == shell.code
+        assert not (far.folder / "owned").exists()
 
     def test_a_connection_that_dies_while_sending_changes_nothing(
         self, remote: tuple[Receivers, Host], far: SshHost, login: Login
