@@ -141,7 +141,7 @@ def test_an_alias_made_of_a_wildcard_leads_to_records_that_end_with_it(server: S
     server.zone("_25._tcp.mail CNAME dane", f"dane TLSA {OLD}")
     (seen,) = Resolver().tlsa(server.servers, [OWNER])
 
-    assert "is an alias" in (seen.error or "")
+    assert "is an alias" in seen.aliases[OWNER]
 
 
 def test_an_alias_to_a_name_without_records_is_nothing(server: Server) -> None:
