@@ -42,6 +42,9 @@ class NameServer:
     is_silent: bool = False
     beside: int = 0
     """Which state of what others keep beside the include file it shows; it loads both together."""
+    is_dead: bool = False
+    """Whether it answers nobody any more, until another one takes its place."""
+    is_ipv6_only: bool = False
 
 
 @dataclass(slots=True)
@@ -84,6 +87,8 @@ class Dns:
     ours: set[TlsaRecord] = field(default_factory=set)
     """Every record that the engine ever wrote for a generation or an issuer, and said so behind it."""
     cached: dict[tuple[str, Rrset], datetime] = field(default_factory=dict)
+    untrusted: set[str] = field(default_factory=set)
+    """The owners that no validating resolver vouches for."""
 
     # What happens to it.
 
@@ -162,7 +167,7 @@ class Dns:
     def remember(self, now: datetime) -> None:
         """Let caches ask every server, and forget what is over."""
         for line in self.lines.values():
-            for server in line.servers:
+            for server in (each for each in line.servers if not each.is_dead):
                 for owner, rrset in line.shown(server).items():
                     if rrset.records:
                         self.cached[owner, rrset] = now
@@ -287,10 +292,11 @@ class Clone:
 
 @dataclass(frozen=True, slots=True)
 class Resolver:
-    """The name servers as one run asks them; *behind* tells the addresses of a host."""
+    """The name servers as one run asks them, from where there is IPv6 or not; *behind* tells a host's addresses."""
 
     dns: Dns
     behind: Callable[[str], tuple[str, ...]]
+    has_ipv6: bool = True
 
     def name_servers(self, apex: str, _primary: Endpoint | None, _fixed: tuple[Endpoint, ...]) -> Servers:
         """Return the servers of *apex*; it is told in the port, which nothing else needs."""
@@ -317,15 +323,17 @@ class Resolver:
         """Know no wildcards."""
         return {}
 
-    def unsigned(self, _validator: Endpoint, _owners: Iterable[str]) -> Mapping[str, str]:
-        """Vouch for everything."""
-        return {}
+    def unsigned(self, _validator: Endpoint, owners: Iterable[str]) -> Mapping[str, str]:
+        """Vouch for everything that is trusted."""
+        return {owner: "its chain is broken" for owner in owners if owner in self.dns.untrusted}
 
     def _answer(self, name: str, endpoint: Endpoint, owners: tuple[str, ...]) -> ServerSeen:
         line = self.dns.lines[endpoint.address]
         server = line.servers[endpoint.port] if endpoint.port < len(line.servers) else None
-        if server is None or server.is_silent:
+        if server is None or server.is_silent or server.is_dead:
             return ServerSeen(name, error="timed out")
+        if server.is_ipv6_only and not self.has_ipv6:
+            return ServerSeen(name, error="this machine lacks its address family")
         zone = line.shown(server)
         return ServerSeen(name, {owner: zone.get(owner, EMPTY) for owner in owners})
 

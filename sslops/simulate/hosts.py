@@ -59,6 +59,11 @@ class SimulatedHost:
     """Apex to SHA-256 of its include file."""
     clock_ahead: timedelta = timedelta()
     """How far its clock is ahead of what is true."""
+    is_ipv6_only: bool = False
+
+    def is_reached(self, *, has_ipv6: bool) -> bool:
+        """Whether a machine of ours can reach it."""
+        return self.is_up and (has_ipv6 or not self.is_ipv6_only)
 
     def is_newer(self, seq: int) -> bool:
         """Whether the receiver lets a number act: it has not seen a higher one. What it lets act it remembers."""

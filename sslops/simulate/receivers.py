@@ -32,23 +32,24 @@ class Receivers:
     fates: Mapping[str, Fate] = field(default_factory=dict)
     skew: timedelta = timedelta()
     """How far the clock of the run's machine is ahead of what is true."""
+    has_ipv6: bool = True
 
     def look(self, host: Host) -> Answer:
         """Say what the host holds."""
         found = self.world.hosts[host.name]
-        return self._told(found) if found.is_up else _unreachable(host.name)
+        return self._told(found) if self._reaches(found) else _unreachable(host.name)
 
     def ask(self, host: Host, seq: int) -> Answer:
         """Raise the fence, and say what the host holds."""
         found = self.world.hosts[host.name]
-        if not found.is_up:
+        if not self._reaches(found):
             return _unreachable(host.name)
         return self._told(found) if found.is_newer(seq) else _fenced(found)
 
     def put(self, host: Host, seq: int, shipment: Shipment) -> Answer:
         """Switch and restart, unless its fate is another one."""
         found, fate = self.world.hosts[host.name], self.fates.get(host.name, Fate.WELL)
-        if not found.is_up:
+        if not self._reaches(found):
             return _unreachable(host.name)
         if fate in {Fate.KILLED_BEFORE, Fate.NO_ANSWER}:
             found.under_way.append((seq, shipment))
@@ -84,13 +85,16 @@ class Receivers:
         """Go back, and show what is there."""
         found = self.world.hosts[host.name]
         found.is_unseen = False
-        if not found.is_up:
+        if not self._reaches(found):
             return _unreachable(host.name)
         if not found.is_newer(seq):
             return _fenced(found)
         found.go_back(shipment)
         self.world.witness()
         return self._told(found)
+
+    def _reaches(self, found: SimulatedHost) -> bool:
+        return found.is_reached(has_ipv6=self.has_ipv6)
 
     def _told(self, found: SimulatedHost) -> Answer:
         held = {
@@ -109,6 +113,7 @@ class HostPorts:
     """What the ports of hosts show: to deploy, which knows the host, and to publish, which knows an address."""
 
     world: World
+    has_ipv6: bool = True
 
     def show(
         self,
@@ -146,7 +151,7 @@ class HostPorts:
     def _shown(
         self, found: SimulatedHost, served: list[Generation], connections: int, key_types: tuple[str | None, ...]
     ) -> PortSeen:
-        if not found.is_up:
+        if not found.is_reached(has_ipv6=self.has_ipv6):
             return PortSeen(error="connection refused")
         if found.is_unseen or not served:
             return PortSeen(frozenset({"something else"}), connections)

@@ -10,6 +10,8 @@ from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING
 
+from sslops.acme.dns01 import ByRequest as ChallengesByRequest
+from sslops.acme.dns01 import Dns01
 from sslops.deploy.host_plan import DeployOptions
 from sslops.deploy.steps import Deployer
 from sslops.errors import SslopsError
@@ -26,6 +28,7 @@ from sslops.repo.retrying import retrying
 from sslops.roll.rules import RollOptions
 from sslops.roll.steps import ByRequest as RollByRequest
 from sslops.roll.steps import Roller
+from sslops.simulate.challenges import ChallengeClone, ChallengeLook
 from sslops.simulate.dns import Clone, Resolver
 from sslops.simulate.receivers import HostPorts, Receivers
 from sslops.simulate.scheduler import Run
@@ -35,6 +38,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from sslops.dane.rrset_inputs import World as Judged
+    from sslops.model.acme import Proof
     from sslops.model.inventory import Inventory
     from sslops.model.names import GenerationId, ServiceId
     from sslops.publish.rules import Publication
@@ -97,6 +101,7 @@ class Machine:
     consents: Consents = Consents()
     patience_seconds: int = 0
     """How long publish looks for what it published; time passes only where whoever plays lets it."""
+    has_ipv6: bool = True
     restart: Callable[[], None] = lambda: None
     """What `dns.restart_cmd` does; without one name servers load when they like."""
     told: Plan = field(default_factory=Plan)
@@ -113,6 +118,14 @@ class Machine:
     def deploy(self, options: DeployOptions = DeployOptions()) -> Run:  # noqa: B008
         """Deploy."""
         return self._run(partial(self._deploy, options=options))
+
+    def show(self, proofs: frozenset[Proof]) -> Run:
+        """Do what `renew` does in the DNS repository for an order: show *proofs*."""
+        return self._run(lambda run: self._solve(run, proofs, lambda solver: solver.publish(proofs)))
+
+    def clean(self, proofs: frozenset[Proof]) -> Run:
+        """Take *proofs* away again."""
+        return self._run(lambda run: self._solve(run, proofs, lambda solver: solver.clean(proofs)))
 
     def _run(self, stage: Callable[[Run], Plan]) -> Run:
         """Return the run that carries *stage* out, again from the start when another one was faster."""
@@ -138,7 +151,7 @@ class Machine:
             ops=ops,
             repository=clone,
             observer=self._observer(run, inventory, clone),
-            ask_port=run.gate(HostPorts(world).ask),
+            ask_port=run.gate(HostPorts(world, self.has_ipv6).ask),
             clock=run.gate(Clock(world, self.skew)),
             sleep=run.gate(_sleep),
             run=self._name(),
@@ -167,8 +180,8 @@ class Machine:
             ops=ops,
             observer=self._observer(run, inventory, clone),
             clock=run.gate(Clock(world, self.skew)),
-            receiver=run.gate(Receivers(world, self.fates, self.skew)),
-            ports=run.gate(HostPorts(world)),
+            receiver=run.gate(Receivers(world, self.fates, self.skew, self.has_ipv6)),
+            ports=run.gate(HostPorts(world, self.has_ipv6)),
             vault=run.gate(Vault(world)),
             commands=run.gate(Commands()),
             sleep=run.gate(_sleep),
@@ -181,6 +194,16 @@ class Machine:
         ).deploy(snapshot)
         return done.plan
 
+    def _solve(self, run: Run, proofs: frozenset[Proof], act: Callable[[Dns01], object]) -> Plan:
+        world, apexes = self.world, tuple(self.world.dns.lines)
+        clone, way = run.gate(ChallengeClone(world.challenges)), None
+        clone.refresh()
+        if world.acme_forge is not None:
+            requests = self._requests(run, Kind.ACME, world.acme_forge)
+            way = ChallengesByRequest(clone, requests, describe_challenges, dict, run.gate(_sleep))
+        act(Dns01(clone, ChallengeLook(apexes), apexes, proofs, self.restart, way))
+        return Plan()
+
     def _fetched(self, run: Run) -> Clone:
         """Return the DNS repository as this run has just fetched it."""
         clone = run.gate(Clone(self.world.dns))
@@ -188,7 +211,7 @@ class Machine:
         return clone
 
     def _observer(self, run: Run, inventory: Inventory, clone: Clone) -> Observer:
-        resolver = run.gate(Resolver(self.world.dns, self.world.addresses))
+        resolver = run.gate(Resolver(self.world.dns, self.world.addresses, self.has_ipv6))
         return Observer(inventory, clone, resolver, run.gate(Clock(self.world, self.skew)), self.consents)
 
     def _requests(self, run: Run, kind: Kind, forge: SimulatedForge) -> Proposer:
@@ -211,6 +234,14 @@ def describe_rolls(snapshot: Snapshot, digest: str, limit: int) -> Text:
     """Say of a roll no more than which plan it is."""
     del snapshot, limit
     return Text("roll", mark(digest))
+
+
+def describe_challenges(
+    shown: Mapping[Proof, str], present: frozenset[tuple[str, str]], carried: frozenset[str], digest: str, limit: int
+) -> Text:
+    """Say of challenges no more than which plan it is."""
+    del shown, present, carried, limit
+    return Text("challenges", mark(digest))
 
 
 def _sleep(_seconds: float) -> None:

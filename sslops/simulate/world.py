@@ -11,6 +11,7 @@ from sslops.dane.names import dane_owners
 from sslops.dane.records import Keys
 from sslops.inventory.reach import hosts_serving
 from sslops.model.state import Branches
+from sslops.simulate.challenges import Challenges
 from sslops.simulate.forge import SimulatedForge
 
 if TYPE_CHECKING:
@@ -52,6 +53,9 @@ class World:
     """Where the DNS base moves by merge requests; null: the engine merges."""
     ops_forge: SimulatedForge | None = None
     """Where main does."""
+    acme_forge: SimulatedForge | None = None
+    """The requests for challenges, on the same forge as those for records."""
+    challenges: Challenges = field(init=False)
     runs_begun: int = 0
     _matches: dict[tuple[str, Rrset, ServiceId, GenerationId], bool] = field(default_factory=dict)
     _asked: tuple[object, Mapping[str, frozenset[ServiceId]]] = (None, MappingProxyType({}))
@@ -59,12 +63,18 @@ class World:
     def __post_init__(self) -> None:
         """Let what exists only here be known as well."""
         self.material = ChainMap(self.invented, self.material)  # type: ignore[arg-type]
+        self.challenges = Challenges(self.dns)
 
     def use_forges(self, *, merges: bool | None = None) -> None:
         """Let main and the DNS base move by merge requests from now on; *merges* as `SimulatedForge` has it."""
         self.ops.has_forge = True
         self.ops_forge = SimulatedForge(
             lambda: None if self.ops.roll is None else self.ops.roll.commit, lambda _: self.ops.merge_roll(), merges
+        )
+        self.acme_forge = SimulatedForge(
+            lambda: None if self.challenges.head is None else self.challenges.head.commit,
+            lambda _: self.challenges.merge(),
+            merges,
         )
         self.dns_forge = SimulatedForge(
             lambda: None if self.dns.head is None else self.dns.head.commit, self.dns.merge, merges

@@ -1,7 +1,7 @@
 """Hosts that only keep copies: what they get asks nobody, and one may be turned into a server, or a server into one.
 
 No daemon begins or stops because of a word in the inventory: people stop it later, and one that is to serve is
-configured at once and loads what is there with the next restart.
+configured at once and loads what is there with the next restart, or as it begins.
 """
 
 from __future__ import annotations
@@ -56,14 +56,32 @@ class Copying(Life):
             self.world.hosts[name].has_daemon = False
             self.world.hosts[name].serving.clear()
 
-    def turn(self, name: str) -> None:
-        """Let a host serve that kept copies, or keep copies only; one at least serves."""
+    def turn(self, name: str, *, loads: bool = False) -> None:
+        """Let a host serve that kept copies, at once if its daemon *loads* them, or keep copies only; one serves."""
         if name in self.copying:
             self.copying.remove(name)
             self.world.hosts[name].has_daemon = True
+            if loads:
+                self.load_if_harmless(name)
         elif set(self.host_names) - self.copying - {name}:
             self.copying.add(name)
         self.configure()
+
+    def load_if_harmless(self, name: str) -> None:
+        """Let the daemon that begins load the copies at once, where they match whatever a cache may come to hold."""
+        host = self.world.hosts[name]
+        views = [*self.line.views, *(view for commit in self.line.commits[self._loaded() :] for view in commit.views)]
+        rrsets = {*self.world.dns.cached, *(item for view in views for item in view.items())}
+        if all(
+            self.world.keys.matching(owner, params, *version) & rrset.records
+            for version in host.files.items()
+            for owner, rrset in rrsets
+            for params in rrset.combinations
+        ):
+            host.restart()
+
+    def _loaded(self) -> int:
+        return min(server.loaded for server in self.line.servers)
 
     def come_to_rest(self) -> None:
         """Repair everything, so that copies are where they are to be; then let every host serve."""
@@ -102,7 +120,7 @@ class Copying(Life):
 
 def _turns(life: Life, pick: Pick) -> None:
     assert isinstance(life, Copying)
-    life.turn(pick(of.HOSTS[:2]))
+    life.turn(pick(of.HOSTS[:2]), loads=pick((False, True)))
 
 
 def _daemons_are_stopped(life: Life, _: Pick) -> None:

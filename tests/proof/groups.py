@@ -119,16 +119,20 @@ class Neighbours(Life):
     def turn_to(self, ports: frozenset[int], mx: frozenset[str], mx_other: frozenset[str]) -> None:
         """Let people ask for these ports and mail hosts, unless they know better.
 
-        With SNI each group asks for those in its own zone that the other has: daemons show its certificate there, and
-        the engine knows of that by the inventory only.
+        With SNI a group may ask for a mail host in the zone of another that does not ask for it itself: there daemons
+        show the other's certificate.
         """
         before = self.ports, self.mx, self.mx_other
         self.ports, self.mx, self.mx_other = ports, mx, mx_other
-        is_own = mx & {MAIL_NET, SPARE_NET} <= mx_other and mx_other & {of.MAIL, of.SPARE} <= mx
-        if is_own if self.setting.has_sni else all(map(self._may_be_met, self.asks)):
+        if (self.setting.has_sni and self._is_own()) or all(map(self._may_be_met, self.asks)):
             self.configure()
         else:
             self.ports, self.mx, self.mx_other = before
+
+    def _is_own(self) -> bool:
+        """Whether each group asks for those mail hosts in its own zone that the other has."""
+        mx, other = self.mx, self.mx_other
+        return mx & {MAIL_NET, SPARE_NET} <= other and other & {of.MAIL, of.SPARE} <= mx
 
     def _may_be_met(self, service: ServiceId) -> bool:
         """Whether all that may be served of a service matches all that a cache may hold of the names it comes to."""
@@ -154,6 +158,8 @@ class Neighbours(Life):
     def come_to_rest(self) -> None:
         """Repair everything: both groups are active, and daemons show under a name what is asked for there."""
         self.inactive.clear()
+        if self.setting.has_sni and not self._is_own():
+            self.mx, self.mx_other = frozenset({of.MAIL}), frozenset({MAIL_NET})
         self.shown_at.update({service: set(self.met(service)) for service in self.shown_at})
         super().come_to_rest()
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from sslops.dane.records import Material
 from sslops.deploy.host_plan import DeployOptions, is_certain
 from sslops.issue.rules import signing_generation
+from sslops.model.acme import ChallengeType, Proof
 from sslops.model.change import Change, GenerationFiles
 from sslops.model.inventory import CaSpec, DaneOwners, DaneSpec, Host, ServerClass, Verify
 from sslops.model.ledger import ApexEntry
@@ -92,6 +93,10 @@ class Life(ByHand):
     taken: set[tuple[str, ServiceId]] = field(default_factory=set)
     """(host, service) of what people took off a host while the ledger says that it is served there."""
     material: dict[tuple[ServiceId, GenerationId], Material] = field(default_factory=dict)
+    given: set[tuple[str, str | None]] = field(default_factory=set)
+    """To what people consent."""
+    has_ipv6: bool = True
+    """Whether the machine has IPv6 that runs begin on now."""
 
     def __post_init__(self) -> None:
         """Begin with an empty world, or with one where every service is served and published for ever."""
@@ -262,12 +267,32 @@ class Life(ByHand):
         return run
 
     def _made(self, verb: str, fate: Fate, skew_seconds: int) -> Run:
-        machine = Machine(self.world, timedelta(seconds=skew_seconds), dict.fromkeys(HOSTS, fate))
+        machine = Machine(
+            self.world,
+            timedelta(seconds=skew_seconds),
+            dict.fromkeys(HOSTS, fate),
+            Consents(frozenset(self.given)),
+            patience_seconds=0 if self.setting.forge_merges is None else 1,
+            has_ipv6=self.has_ipv6,
+        )
         if verb == "publish":
             return machine.publish()
         if verb == "roll":
             return machine.roll(AT_ONCE)
         return machine.deploy(DeployOptions(force_restart=verb == RESTART))
+
+    def challenges(self, is_shown: bool, *, begins: bool) -> None:
+        """Let `renew` show a challenge in the DNS repository, or take it away; or let it begin to."""
+        proofs = frozenset({Proof(ChallengeType.DNS_01, APEX, MAIL, "", "A" * 43)})
+        machine = Machine(self.world)
+        run = machine.show(proofs) if is_shown else machine.clean(proofs)
+        if begins:
+            self.active.append(run)
+            run.begin()
+            run.go_to_a_write()
+        else:
+            run.finish()
+        self._after(run)
 
     def fall_asleep(self) -> None:
         """Let a publish fall asleep when its intent is written and nothing is proposed yet."""
@@ -408,6 +433,7 @@ class Life(ByHand):
         self.kill_all()
         for host in self.world.hosts.values():
             host.is_up = True
+        self.has_ipv6 = True
         for line in self.world.dns.lines.values():
             line.is_unheard = False
             for server in line.servers:

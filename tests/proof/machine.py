@@ -36,6 +36,12 @@ SETTINGS = {
     "everything": Setting(is_reviewed=True, views=2, services=(of.EC, of.RSA)),
 }
 """The worlds that are searched, by name."""
+BY_ITSELF = {
+    "the forge merges": Setting(is_reviewed=True, begins="rolled", forge_merges=True),
+    "the forge merges later": Setting(is_reviewed=True, begins="rolled", forge_merges=False),
+    "the forge merges, two folders": Setting(is_reviewed=True, views=2, forge_merges=True),
+}
+"""Those where a forge merges what it is asked to merge."""
 
 KINDS = tuple(
     frozenset(kinds)
@@ -307,6 +313,15 @@ def _receiver_wakes(life: Life, pick: Pick) -> None:
         host.arrive(pick(range(len(host.under_way))))
 
 
+def _challenges_are_shown(life: Life, pick: Pick) -> None:
+    life.challenges(pick((True, False)), begins=pick((False, False, True)))
+
+
+def _challenges_are_merged(life: Life, _: Pick) -> None:
+    if life.world.acme_forge is not None:
+        life.world.acme_forge.people_merge()
+
+
 def _roll_is_reverted(life: Life, pick: Pick) -> None:
     service = pick(sorted(life.asks))
     past = [slots for slots in life.world.ops.past_slots(service) if slots.curr is not None]
@@ -417,6 +432,8 @@ ACTIONS = {
     "a run is killed": Action(_run_is_killed),
     "a daemon loads what is there": Action(_daemon_loads, 1),
     "a receiver wakes up": Action(_receiver_wakes, 4),
+    "challenges are shown, or taken away": Action(_challenges_are_shown, 1),
+    "challenges are merged": Action(_challenges_are_merged, 1),
     "a roll is reverted on main": Action(_roll_is_reverted, 4),
     "a roll is reverted and deployed while a publish sleeps": Action(_reverted_while_a_publish_sleeps, 1),
     "a roll is merged": Action(_roll_is_merged, 3),
@@ -429,6 +446,16 @@ ACTIONS = {
     "the last DNS commit is reverted": Action(_last_commit_is_reverted, 1),
     "the ledger is lost": Action(_ledger_is_lost, 1),
 }
+
+
+def _forge_merges(life: Life, pick: Pick) -> None:
+    world = life.world
+    forge = pick((world.dns_forge, world.ops_forge, world.acme_forge))
+    if forge is not None:
+        forge.merge_scheduled()
+
+
+LATE_MERGES = {"the forge merges what it was asked to": Action(_forge_merges, 6)}
 
 
 def shortened(script: Script, fails: Callable[[Script], bool]) -> Script:
@@ -446,4 +473,4 @@ def shortened(script: Script, fails: Callable[[Script], bool]) -> Script:
     return script
 
 
-__all__ = ["ACTIONS", "SETTINGS", "Script", "Step", "shortened"]
+__all__ = ["ACTIONS", "BY_ITSELF", "LATE_MERGES", "SETTINGS", "Script", "Step", "shortened"]

@@ -8,9 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tests.proof import copies, groups, strangers
+from tests.proof import consents, copies, families, groups, strangers
 from tests.proof.life import Life
-from tests.proof.machine import ACTIONS, MOST_CHOICES, MOST_PICKS, SETTINGS, Pick, Script, Step
+from tests.proof.machine import ACTIONS, BY_ITSELF, LATE_MERGES, MOST_CHOICES, MOST_PICKS, SETTINGS, Pick, Script, Step
 from tests.unit.dane import issuers
 
 if TYPE_CHECKING:
@@ -40,7 +40,10 @@ OTHERS = Part(strangers.Shared, strangers.SETTINGS, {**ACTIONS, **strangers.ACTI
 GROUPS = Part(groups.Neighbours, groups.SETTINGS, {**ACTIONS, **groups.ACTIONS})
 PUBLIC = Part(issuers.Public, issuers.SETTINGS, {**ACTIONS, **issuers.ACTIONS})
 COPIES = Part(copies.Copying, copies.SETTINGS, {**ACTIONS, **copies.ACTIONS})
-BESIDE = (OTHERS, GROUPS, PUBLIC, COPIES)
+DUAL = Part(families.Dual, families.SETTINGS, {**ACTIONS, **families.ACTIONS})
+CONSENTS = Part(consents.Consenting, consents.SETTINGS, {**ACTIONS, **strangers.ACTIONS, **consents.ACTIONS})
+AUTO = Part(Life, BY_ITSELF, {**ACTIONS, **LATE_MERGES})
+BESIDE = (OTHERS, GROUPS, PUBLIC, COPIES, DUAL, CONSENTS, AUTO)
 """The parts where more is there than one site alone."""
 _PART_OF = {name: part for part in (ALONE, *BESIDE) for name in part.settings}
 
