@@ -66,6 +66,7 @@ def test_check_tells_machines_too(tmp_path: Path, capsys: pytest.CaptureFixture[
                 "hint": "did you mean 'branch'?",
             }
         ],
+        "notes": [],
         "services": None,
     } == json.loads(capsys.readouterr().out)
 
