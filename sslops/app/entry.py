@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
 from sslops.app.forges import ops_clone
+from sslops.app.outcome import Outcome
 from sslops.app.site import Site
 from sslops.ci import environment as ci
 from sslops.errors import Faults
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from sslops.app.session import Session
+    from sslops.errors import SslopsError
     from sslops.model.inventory import Consent, Inventory
     from sslops.repo.snapshot import Snapshot
 
@@ -55,12 +57,16 @@ def carry_out(session: Session, request: Request, act: Callable[[Site], Result])
     ops = ops_repository(session)
     if not request.apply:
         snapshot = _fetched(ops) if request.fetch else ops.snapshot()
-        return act(_site(session, request, ops, snapshot, load(read_folder(session.folder))))
+        result = act(_site(session, request, ops, snapshot, load(read_folder(session.folder))))
+        return _with_faults(session, result, integrity_faults(ops, snapshot, remembers=False))
 
     fetched: list[Snapshot] = []
 
     def attempt() -> Result:
         snapshot = fetched.pop() if fetched else ops.refresh()
+        faults = integrity_faults(ops, snapshot, remembers=True)
+        if faults:
+            raise faults[0] if len(faults) == 1 else Faults(faults)
         inventory = load(ops.inventory_files(snapshot))
         if inventory.repo == ops.settings:
             return act(_site(session, request, ops, snapshot, inventory))
@@ -77,6 +83,22 @@ def carry_out(session: Session, request: Request, act: Callable[[Site], Result])
         if note:
             session.say_once(note)
         return retrying(attempt, sleep=time.sleep, random=random.random)
+
+
+def integrity_faults(ops: OpsRepo, snapshot: Snapshot, *, remembers: bool) -> tuple[SslopsError, ...]:
+    """Return why nobody may write, and nothing on `next` may be believed: what contradicts main, or itself."""
+    from sslops.pki import integrity
+
+    return (*snapshot.faults, *integrity.faults(ops, snapshot, remembers=remembers))
+
+
+def _with_faults(session: Session, result: Result, faults: tuple[SslopsError, ...]) -> Result:
+    """Let a dry-run fail with *faults*; what shows no outcome of its own at least says them."""
+    if isinstance(result, Outcome):
+        return replace(result, failures=(*faults, *result.failures))
+    for fault in faults:
+        session.complain(fault)
+    return result
 
 
 def _fetched(ops: OpsRepo) -> Snapshot:

@@ -12,14 +12,15 @@ from typing import TYPE_CHECKING
 
 from sslops.app.forges import Project, Reviewed, dns_clone, dns_project, ops_project
 from sslops.app.outcome import Outcome
-from sslops.errors import DnsError, GitError, SslopsError, StateError, UsageError
+from sslops.errors import DnsError, Faults, GitError, SslopsError, StateError, UsageError
 from sslops.model.inventory import CaType
 from sslops.model.plan import Plan
 from sslops.model.proposal import Kind
 from sslops.system.clock import SystemClock
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Iterator, Mapping
+    from datetime import datetime
 
     from sslops.app.session import Session
     from sslops.dane.records import Material
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from sslops.model.observations import PortSeen
     from sslops.model.outlook import NameOutlook
     from sslops.model.plan import Consents
+    from sslops.pki.integrity import CertificateJudge
     from sslops.probe.survey import Observer
     from sslops.proposals.dns_repository import DnsRepository
     from sslops.publish.steps import Publisher
@@ -293,7 +295,23 @@ class Site:
             describe = partial(descriptions.roll, self.inventory, self.material)
             requests = project.requests(Kind.ROLL, self.ops.git, self.run, force=options.force)
             way = ByRequest(requests, describe, time.sleep)
-        return Roller(self.inventory, self.ops, self._observer, SystemClock(), options, self.material, way)
+        judge = self._certificate_judge
+        return Roller(self.inventory, self.ops, self._observer, SystemClock(), options, self.material, way, judge)
+
+    @cached_property
+    def _certificate_judge(self) -> CertificateJudge:
+        """Who looks at certificates again before they become live or are sent."""
+        from sslops.inventory.loading import load
+        from sslops.pki.integrity import CertificateJudge
+
+        def former(since: datetime) -> Iterator[Inventory]:
+            for files in self.ops.former_inventories(self.snapshot, since):
+                try:
+                    yield load(files)
+                except Faults:
+                    continue  # a broken inventory of the past asked for nothing
+
+        return CertificateJudge(self.ops, self.snapshot, self.inventory, SystemClock().now(), former)
 
     def ssh(self) -> Ssh:
         """Return the ssh client with the host keys of main; to be used as a context."""
@@ -319,7 +337,7 @@ class Site:
             receiver=Receivers(ssh, LocalShell(os.environ), SystemClock().now, effects=self.session.effects),
             ports=AskedPorts(ssh),
             say=self.session.say,
-            vault=StoredVault(self.ops, self._sops, self._tlsa_rr),
+            vault=StoredVault(self.ops, self._sops, self._tlsa_rr, self._certificate_judge),
             commands=Commands(),
             sleep=time.sleep,
             random=random.random,

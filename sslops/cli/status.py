@@ -12,6 +12,7 @@ from sslops.errors import ExitCode
 
 if TYPE_CHECKING:
     from sslops.app.session import Session
+    from sslops.errors import SslopsError
     from sslops.report.live import LiveView
     from sslops.report.status import StatusReport
 
@@ -31,12 +32,14 @@ def command(targets: tuple[str, ...], *, live: bool, fetch: bool, as_json: bool,
     from sslops.report import status
 
     session = current()
-    report = _report(session, targets, fetch=fetch)
+    report, faults = _report(session, targets, fetch=fetch)
     shown = _live(session, targets) if live else None
+    for fault in faults:
+        session.complain(fault)
     session.summarise(status.as_markdown(report))
     if as_json:
         session.show(status.as_json(report, shown.as_json() if shown else None))
-        return _exit_code(report)
+        return _exit_code(report, faults)
     if as_markdown:
         session.show(status.as_markdown(report))
     elif session.is_terminal:
@@ -45,14 +48,15 @@ def command(targets: tuple[str, ...], *, live: bool, fetch: bool, as_json: bool,
         session.show(status.as_text(report))
     if shown is not None:
         session.show(f"\n{shown.as_text()}")
-    return _exit_code(report)
+    return _exit_code(report, faults)
 
 
-def _exit_code(report: StatusReport) -> ExitCode:
-    """Return 1 when something that is to be served has expired: whoever only looks at exit codes hears of it."""
+def _exit_code(report: StatusReport, faults: tuple[SslopsError, ...]) -> ExitCode:
+    """Return 1 when something that is to be served has expired, or next contradicts main."""
     from sslops.report.status import Phase
 
-    return ExitCode.FAILED if any(each.phase is Phase.EXPIRED for each in report.services) else ExitCode.DONE
+    is_expired = any(each.phase is Phase.EXPIRED for each in report.services)
+    return ExitCode.FAILED if is_expired or faults else ExitCode.DONE
 
 
 def _live(session: Session, targets: tuple[str, ...]) -> LiveView:
@@ -62,7 +66,8 @@ def _live(session: Session, targets: tuple[str, ...]) -> LiveView:
     return carry_out(session, Request(targets=targets), live)
 
 
-def _report(session: Session, targets: tuple[str, ...], *, fetch: bool) -> StatusReport:
+def _report(session: Session, targets: tuple[str, ...], *, fetch: bool) -> tuple[StatusReport, tuple[SslopsError, ...]]:
+    """Return the report, and what makes `next` unbelievable."""
     from sslops.inventory.files import read_folder
     from sslops.inventory.loading import load
     from sslops.inventory.reach import deliveries
@@ -93,4 +98,4 @@ def _report(session: Session, targets: tuple[str, ...], *, fetch: bool) -> Statu
         repository.fetched_at(),
         None if inventory.repo.forge == "none" else snapshot.proposed,
     )
-    return report.only(wanted)
+    return report.only(wanted), snapshot.faults

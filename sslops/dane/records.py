@@ -68,12 +68,13 @@ class Keys:
 
     @classmethod
     def of(cls, branches: Branches, material: Mapping[Version, Material] | None = None) -> Keys:
-        """Collect the generations that either branch knows."""
+        """Collect the generations that either branch knows; what main has issued is what main says of it."""
         found = {
             (service, key): generation
             for state in (branches.main, branches.next)
             for service, entry in state.services.items()
             for key, generation in entry.generations.items()
+            if state is branches.main or not _is_issued(branches.main[service].at(key))
         }
         return cls(found, material or {})
 
@@ -145,6 +146,10 @@ class Keys:
         if facts.issued.signer is None:
             return ()
         return self._own(params, ServiceId(CA_GROUP, facts.ca), GenerationId(facts.issued.signer))
+
+
+def _is_issued(generation: Generation | None) -> bool:
+    return generation is not None and generation.issued is not None
 
 
 @dataclass(frozen=True, slots=True)

@@ -76,7 +76,7 @@ class Wait:
     @property
     def end(self) -> str:
         """What ends it: for what waits until when, in words; for what is blocked what to do next."""
-        target = f"{self.group}:{self.service}" if self.service else self.group
+        target = f"{self.group}/{self.service}" if self.service else self.group
         return MEANINGS[self.cause].end.format(target=target, what=self.what, verb=self.verb)
 
     @property

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
 _Extension = TypeVar("_Extension", bound=x509.ExtensionType)
 _LONGEST_REASON = 200
+_SANS = x509.SubjectAlternativeName
 _ROUNDING = timedelta(hours=1)
 """By how much a CA may miss the life that it states."""
 _HOURS_SHOWN = 48
@@ -91,6 +93,42 @@ def csr_spki(pem: bytes) -> bytes:
         message = f"a CSR cannot be read: {str(error)[:_LONGEST_REASON]}"
         raise StateError(message) from error
     return key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+
+
+@dataclass(frozen=True, slots=True)
+class CsrFacts:
+    """What a CSR asks for; hash in lower-case hex, kind and size of the key as `generation.yaml` has them."""
+
+    spki_sha256: str
+    sans: tuple[str, ...]
+    key_type: str
+    key_size: str
+
+
+def read_csr(pem: bytes) -> CsrFacts:
+    """Return the facts of a CSR; StateError when *pem* is none."""
+    spki = csr_spki(pem)
+    try:
+        csr = x509.load_pem_x509_csr(pem)
+        names = next((each.value for each in csr.extensions if isinstance(each.value, _SANS)), None)
+        key = csr.public_key()
+    except Exception as error:
+        message = f"a CSR cannot be read: {str(error)[:_LONGEST_REASON]}"
+        raise StateError(message) from error
+    return CsrFacts(hashlib.sha256(spki).hexdigest(), _names(names), *_kind(key))
+
+
+def _kind(key: object) -> tuple[str, str]:
+    if isinstance(key, ec.EllipticCurvePublicKey):
+        return "ec", key.curve.name
+    if isinstance(key, rsa.RSAPublicKey):
+        return "rsa", str(key.key_size)
+    return ("ed25519", "") if isinstance(key, ed25519.Ed25519PublicKey) else ("", "")
+
+
+def same_names(first: Iterable[str], second: Iterable[str]) -> bool:
+    """Whether two lists name the same hosts and addresses, whatever the order and the case."""
+    return _comparable(first) == _comparable(second)
 
 
 def names_ca(chain: bytes, common_name: str) -> bool:

@@ -6,7 +6,6 @@ status ask this.
 
 from __future__ import annotations
 
-import hashlib
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -156,16 +155,14 @@ def _slots(
 def _generation(
     service: ServiceId, generation: Generation, state: Mapping[str, bytes], inventory: Inventory
 ) -> Iterator[StateError]:
+    from sslops.pki.integrity import contradictions
+
     issued = generation.status is Status.ISSUED
     wanted = [name for name in GENERATION_FILES if issued or name in (FACTS, CSR, PRIVKEY)]
     for name in wanted:
         path = generation_path(service, generation.id, name)
         if path not in state:
             yield _fault(path, f"generation '{generation.id}' of '{service}' is not complete: no '{name}'")
-    if not generation.id.endswith(f"-{generation.spki_sha256[:4]}"):
-        yield _fault(
-            generation_path(service, generation.id, FACTS), f"'{generation.id}' is not named after its key's hash"
-        )
     for text in generation.order.challenges if generation.order else ():
         if Proof.parse(text) is None:
             path = generation_path(service, generation.id, FACTS)
@@ -173,50 +170,24 @@ def _generation(
             yield _fault(path, what, state[path], "challenges")
     csr = state.get(generation_path(service, generation.id, CSR))
     cert = state.get(generation_path(service, generation.id, CERT))
-    if csr is not None:
-        yield from _csr(service, generation, csr)
+    for name, words in contradictions(generation, csr, cert):
+        yield _fault(generation_path(service, generation.id, name), words)
     if cert is not None:
-        yield from _cert(service, generation, cert, inventory)
+        yield from _purpose(service, generation, cert, inventory)
 
 
-def _csr(service: ServiceId, generation: Generation, csr: bytes) -> Iterator[StateError]:
-    from sslops.pki.certificate import csr_spki
-
-    path = generation_path(service, generation.id, CSR)
-    try:
-        spki = csr_spki(csr)
-    except StateError as fault:
-        yield _fault(path, fault.what)
-        return
-    if hashlib.sha256(spki).hexdigest() != generation.spki_sha256:
-        yield _fault(path, f"the CSR of '{generation.id}' is for another key than '{FACTS}' says")
-
-
-def _cert(service: ServiceId, generation: Generation, cert: bytes, inventory: Inventory) -> Iterator[StateError]:
+def _purpose(service: ServiceId, generation: Generation, cert: bytes, inventory: Inventory) -> Iterator[StateError]:
     from sslops.pki.certificate import read_certificate
 
-    path = generation_path(service, generation.id, CERT)
     try:
         facts = read_certificate(cert)
-    except StateError as fault:
-        yield _fault(path, fault.what)
-        return
-    if facts.spki_sha256 != generation.spki_sha256:
-        yield _fault(path, f"the certificate of '{generation.id}' is for another key than '{FACTS}' says")
-    issued = generation.issued
-    if issued is None:
-        yield _fault(path, f"'{generation.id}' has a certificate and is not issued")
-        return
-    shown = {name: (getattr(facts, name), getattr(issued, name)) for name in ("serial", "not_before", "not_after")}
-    shown["cert_sha256"] = (facts.cert_sha256, issued.cert_sha256)
-    shown["sans"] = (sorted(facts.sans), sorted(issued.sans))
-    for name, (is_so, said) in shown.items():
-        if is_so != said:
-            yield _fault(path, f"'{name}' of the certificate is '{is_so}', and '{FACTS}' says '{said}'")
+    except StateError:
+        return  # told already
     known = inventory.services.get(service)
     if known is not None and known.is_ca != facts.is_ca:
         kind = "a CA" if facts.is_ca else "not a CA"
-        yield _fault(path, f"the certificate of '{service}' is {kind}, against the inventory")
+        what = f"the certificate of '{service}' is {kind}, against the inventory"
+        yield _fault(generation_path(service, generation.id, CERT), what)
 
 
 def _clear_keys(state: Mapping[str, bytes]) -> Iterator[StateError]:

@@ -14,12 +14,13 @@ from sslops.pki.certificate import matched
 from sslops.repo.state_files import PRIVKEY, generation_path
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from sslops.dane.records import Material
     from sslops.model.names import GenerationId, ServiceId
     from sslops.model.secret import Secret
     from sslops.model.state import Generation
+    from sslops.pki.integrity import CertificateJudge
     from sslops.repo.snapshot import Snapshot
     from sslops.repo.state_trees import GenerationDocuments
     from sslops.repo.store import OpsRepo
@@ -44,22 +45,39 @@ class StoredFiles:
 
 @dataclass(frozen=True, slots=True)
 class StoredVault:
-    """The files and keys of many generations at once; *tlsa_rr* tells the records of one as zone text."""
+    """The files and keys of many generations at once; *tlsa_rr* tells the records of one as zone text.
+
+    *judge* looks at each certificate again before it is sent (null: nobody does).
+    """
 
     ops: OpsRepo
     sops: Sops
     tlsa_rr: Callable[[ServiceId, GenerationId], bytes]
+    judge: CertificateJudge | None = None
 
     def files(self, snapshot: Snapshot, wanted: Sequence[Version]) -> Mapping[Version, ServiceFiles | SslopsError]:
-        """Return the public files of each of *wanted*; one that lacks a file is its error."""
+        """Return the public files of each of *wanted*; one that lacks a file, or must not be sent, is its error."""
+        unfit = self._unfit(snapshot, wanted)
         found: dict[Version, ServiceFiles | SslopsError] = {}
         for version, documents in self.ops.documents(snapshot, wanted).items():
             if documents.csr is None or documents.cert is None or documents.chain is None:
                 found[version] = _incomplete(version)
+            elif version in unfit:
+                found[version] = unfit[version]
             else:
                 rr = self.tlsa_rr(*version)
                 found[version] = ServiceFiles(documents.csr, documents.cert, documents.chain, rr)
         return found
+
+    def _unfit(self, snapshot: Snapshot, wanted: Iterable[Version]) -> Mapping[Version, StateError]:
+        states = snapshot.branches.main
+        known = [(service, facts) for service, key in wanted if (facts := states[service].at(key)) is not None]
+        found = self.judge.unfit(known) if self.judge is not None and known else {}
+        hint = "sslops renew --force, then sslops roll; or sslops roll --back"
+        return {
+            version: StateError(f"the certificate of '{version[0]}' {version[1]} is sent nowhere: {words}", hint=hint)
+            for version, words in found.items()
+        }
 
     def keys(self, snapshot: Snapshot, wanted: Sequence[Version]) -> Mapping[Version, Secret | SslopsError]:
         """Decrypt the keys of *wanted* in parallel; one that cannot be decrypted, or is another's, is its error."""

@@ -23,6 +23,7 @@ from sslops.system.peer_words import peer_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+    from datetime import datetime
 
     from sslops.repo.git_history import PathChange
     from sslops.repo.git_process import GitCredential
@@ -175,6 +176,10 @@ class Git:
         arguments = ["rev-list", "--first-parent", commit, *(f"^{sha}" for sha in excluded)]
         return self.process.read(*arguments, *(["--", *paths] if paths else [])).text.split()
 
+    def first_parent_times(self, commit: str, path: str) -> list[tuple[str, datetime]]:
+        """Return the commits of the own line of *commit* that changed *path*, newest first, and when each was made."""
+        return git_history.first_parent_times(self.process, commit, path)
+
     def is_ancestor(self, older: str, newer: str) -> bool:
         """Whether *older* is *newer* or one of its ancestors."""
         return contains(self.process, newer, older)
@@ -182,6 +187,14 @@ class Git:
     def first_parent_changes(self, commit: str, paths: Sequence[str]) -> list[PathChange]:
         """Return every change of *paths* along the first parents of *commit*, oldest first."""
         return git_history.first_parent_changes(self.process, commit, paths)
+
+    def changes(self, commit: str, paths: Sequence[str]) -> list[PathChange]:
+        """Return every change of *paths* up to *commit*, on whichever line it was made, oldest first."""
+        return git_history.changes(self.process, commit, paths)
+
+    def last_change(self, commit: str, path: str) -> str:
+        """Return the last commit up to *commit* that changed *path*."""
+        return git_history.last_change(self.process, commit, path)
 
     def side_changes(self, commit: str, since: str | None, paths: Sequence[str]) -> list[tuple[str, str]]:
         """Return what changed *paths* beside the first parents of *commit*, each with the merge that brought it."""

@@ -69,9 +69,26 @@ def log(git: GitProcess, commit: str, since: Sequence[str], limit: int | None = 
 
 def first_parent_changes(git: GitProcess, commit: str, paths: Sequence[str]) -> list[PathChange]:
     """Return every change of *paths* along the first parents of *commit*, oldest first; a merge is one change."""
+    return changes(git, commit, paths, "--first-parent")
+
+
+def first_parent_times(git: GitProcess, commit: str, path: str) -> list[tuple[str, datetime]]:
+    """Return the commits of the own line of *commit* that changed *path*, newest first, and when each was made."""
+    ended = git.read("log", "--first-parent", "-m", "--no-show-signature", "--format=%H %ct", commit, "--", path)
+    rows = (row.split() for row in ended.text.splitlines() if row)
+    return [(sha, datetime.fromtimestamp(int(seconds), UTC)) for sha, seconds in rows]
+
+
+def last_change(git: GitProcess, commit: str, path: str) -> str:
+    """Return the last commit up to *commit* that changed *path*; *commit* itself where history does not tell."""
+    return git.read("log", "-1", "--no-show-signature", "--format=%H", commit, "--", path).text or commit
+
+
+def changes(git: GitProcess, commit: str, paths: Sequence[str], *how: str) -> list[PathChange]:
+    """Return every change of *paths* up to *commit*, oldest first, on whichever line it was made."""
     ended = git.read(
         "log",
-        "--first-parent",
+        *how,
         "-m",
         "--reverse",
         "--raw",

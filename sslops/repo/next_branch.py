@@ -179,6 +179,6 @@ def _message(snapshot: Snapshot, main_branch: str, run: str | None) -> str:
     why = f"Everything outside state/ is as on {main_branch}, state/ stays as on next."
     if changed:
         names = ", ".join(map(str, changed))
-        why = f"{why} On {main_branch} a person went back, and these slots follow: {names}."
+        why = f"{why} These slots follow {main_branch}, which has another curr: {names}."
     services = {SERVICE: tuple(map(str, changed))}
     return message(MERGE, main_branch, f"take in {snapshot.main_commit[:12]}", why, {**services, RUN: run})

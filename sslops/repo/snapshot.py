@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from sslops.errors import GitError, StateError
+from sslops.errors import GitError, Location, StateError
 from sslops.model.state import Branches
 from sslops.repo.ledger_files import read_ledger
-from sslops.repo.state_files import STATE, read_slots, slots_path
-from sslops.repo.take_in import CurrHistory, applied, differing, rolls, take_in
+from sslops.repo.state_files import CSR, FACTS, PRIVKEY, STATE, generation_path, parse_path, read_slots, slots_path
+from sslops.repo.take_in import CurrHistory, applied, differing, pinned, rolls, take_in
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from sslops.model.change import Change
     from sslops.model.inventory import RepoSettings
@@ -48,6 +48,28 @@ class Snapshot:
     ledger: Ledger = field(repr=False)
     proposed: Mapping[ServiceId, GenerationId] = field(default_factory=dict, repr=False)
     """What the roll branch would make curr on main."""
+    faults: tuple[StateError, ...] = field(default=(), repr=False)
+    """Why nobody may write now: what next has otherwise than main although it must not."""
+
+
+def disagreements(main: Mapping[str, str], following: Mapping[str, str], on_main: State) -> tuple[str, ...]:
+    """Return the files in which *following* differs from *main* and must not; both are path to blob hash.
+
+    A generation that main has issued is what main has, but for a key that was wrapped anew; before that its CSR is
+    fixed, as its name tells. A generation may go as a whole (prune).
+    """
+    found = []
+    for path, sha in main.items():
+        if following.get(path) == sha or path.endswith(PRIVKEY):
+            continue
+        parts = parse_path(path)
+        if parts is None or parts.generation is None:
+            continue
+        known = on_main[parts.service].at(parts.generation)
+        is_fixed = known is not None and (known.issued is not None or parts.name == CSR)
+        if is_fixed and generation_path(parts.service, parts.generation, FACTS) in following:
+            found.append(path)
+    return tuple(sorted(found))
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +111,8 @@ class Looker:
         if main is None:
             message = f"there is no branch '{self.settings.branch}' in '{self.git.path}'"
             raise GitError(message, hint="git fetch, or see repo.branch in inventory/sslops.yaml")
-        on_main, on_next = self.reader.read(self.tree(main), self.tree(following or main))
+        on_main, written = self.reader.read(self.tree(main), self.tree(following or main))
+        on_next = pinned(on_main, written)
         histories = self._histories(main, following, differing(on_main, on_next)) if following else {}
         taken = take_in(on_main, on_next, histories)
         return Snapshot(
@@ -101,7 +124,20 @@ class Looker:
             take_in=taken,
             ledger=read_ledger(self.git.files(ledger) if ledger else {}),
             proposed=self._proposed(heads.get(ROLL_BRANCH), main, following, on_main),
+            faults=() if following is None else tuple(self._faults(main, following, on_main)),
         )
+
+    def _faults(self, main: str, following: str, on_main: State) -> Iterator[StateError]:
+        """Yield a fault for each file in which next contradicts main, with the commit of next that wrote it."""
+        for path in disagreements(self.tree(main), self.tree(following), on_main):
+            commit = self.git.last_change(following, path)
+            branch = self.settings.next_branch
+            what = (
+                f"'{path}' is not what '{self.settings.branch}' has, and an issued generation never changes: "
+                f"commit {commit[:10]} on '{branch}' wrote it"
+            )
+            hint = f"git log {branch} -- {path}, and take that commit off '{branch}'"
+            yield StateError(what, where=Location(path, 1, 1), hint=hint)
 
     def _proposed(
         self, roll: str | None, main: str, following: str | None, on_main: State
@@ -154,7 +190,24 @@ class Looker:
         for change in self.git.first_parent_changes(main, list(paths)):
             changes.setdefault(paths[change.path], []).append(change)
         contents = self.git.blobs({one.blob for found in changes.values() for one in found if one.blob})
-        return {service: _history(found, fresh, contents) for service, found in changes.items()}
+        histories = {service: _history(rows, fresh, contents) for service, rows in changes.items()}
+        return {**histories, **self._ahead(main, following, histories)}
+
+    def _ahead(
+        self, main: str, following: str, histories: Mapping[ServiceId, CurrHistory]
+    ) -> Mapping[ServiceId, CurrHistory]:
+        """Return those of *histories* whose curr on main never stood on next, marked so."""
+        own = {slots_path(service): service for service, history in histories.items() if not history.taken_back()}
+        if not own or self.git.is_ancestor(main, following):
+            return {}
+        stood = self.git.changes(following, list(own))
+        contents = self.git.blobs({one.blob for one in stood if one.blob})
+        known = {(own[one.path], _curr(one, contents)) for one in stood}
+        return {
+            service: replace(histories[service], is_ahead=True)
+            for service in own.values()
+            if (service, histories[service].currs[-1]) not in known
+        }
 
 
 def _history(changes: Sequence[PathChange], fresh: set[str], contents: Mapping[str, bytes]) -> CurrHistory:

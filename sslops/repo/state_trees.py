@@ -42,12 +42,22 @@ class GenerationDocuments:
 
 def read_documents(
     blobs: Callable[[Iterable[str]], Mapping[str, bytes]],
-    trees: Sequence[Mapping[str, str]],
+    main: Mapping[str, str],
+    following: Mapping[str, str],
+    on_main: State,
     wanted: Iterable[tuple[ServiceId, GenerationId]],
 ) -> dict[tuple[ServiceId, GenerationId], GenerationDocuments]:
-    """Return the files of each of *wanted*, each file from the first of *trees* (path to blob hash) that has it."""
+    """Return the files of each of *wanted*; *main* and *following* are path to blob hash.
+
+    What main has issued is main's, but for the key: a rekey is on next first.
+    """
     keys = list(dict.fromkeys(wanted))
-    hashes = {key: [_find(trees, *key, name) for name in (CSR, CERT, CHAIN, PRIVKEY)] for key in keys}
+    hashes = {}
+    for service, generation in keys:
+        known = on_main[service].at(generation)
+        trees = (main, following) if known is not None and known.issued is not None else (following, main)
+        found = [_find(trees, service, generation, name) for name in (CSR, CERT, CHAIN)]
+        hashes[service, generation] = [*found, _find((following, main), service, generation, PRIVKEY)]
     contents = blobs({sha for found in hashes.values() for sha in found if sha})
     return {
         key: GenerationDocuments(*(contents[sha] if sha else None for sha in found)) for key, found in hashes.items()

@@ -23,7 +23,7 @@ from sslops.repo.state_trees import GenerationDocuments, StateReader, read_docum
 from sslops.system.file_lock import locked
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
     from pathlib import Path
 
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 
 LOCK_WAIT_SECONDS = 60.0
+FORMER_INVENTORIES = 200
+"""How many former inventories are looked through at the most."""
 
 
 @dataclass(frozen=True)
@@ -79,12 +81,24 @@ class OpsRepo:
         """Return the files below `inventory/` at main, by path."""
         return self.git.files(snapshot.main_commit, INVENTORY)
 
+    def tree(self, commit: str) -> Mapping[str, str]:
+        """Return path to blob hash of what *commit* has below `state/`."""
+        return self._looker.tree(commit)
+
+    def former_inventories(self, snapshot: Snapshot, since: datetime) -> Iterator[Mapping[str, bytes]]:
+        """Yield the files below `inventory/` as main had them, newest first, back to those of *since*."""
+        for commit, at in self.git.first_parent_times(snapshot.main_commit, INVENTORY)[:FORMER_INVENTORIES]:
+            yield self.git.files(commit, INVENTORY)
+            if at <= since:
+                return
+
     def documents(
         self, snapshot: Snapshot, wanted: Iterable[tuple[ServiceId, GenerationId]]
     ) -> Mapping[tuple[ServiceId, GenerationId], GenerationDocuments]:
-        """Return the files of many generations, read at once; next's copy counts, since a rekey is there first."""
-        commits = [commit for commit in (snapshot.next_commit, snapshot.main_commit) if commit]
-        return read_documents(self.git.blobs, [self._looker.tree(commit) for commit in commits], wanted)
+        """Return the files of many generations, read at once: main's, but for a key that next has wrapped anew."""
+        main = self._looker.tree(snapshot.main_commit)
+        following = self._looker.tree(snapshot.next_commit) if snapshot.next_commit else main
+        return read_documents(self.git.blobs, main, following, snapshot.branches.main, wanted)
 
     def fetched_at(self) -> datetime | None:
         """Return when the remote was last fetched (by us or by hand); null when never, and without a remote."""

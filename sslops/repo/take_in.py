@@ -43,6 +43,8 @@ class CurrHistory:
 
     currs: tuple[GenerationId | None, ...]
     since: int
+    is_ahead: bool = False
+    """Whether what is `curr` on main now never was `curr` on next: next went back, or somebody else wrote on main."""
 
     def taken_back(self) -> tuple[GenerationId, ...]:
         """Return what stopped being curr in favour of one that had been curr before, oldest first."""
@@ -54,11 +56,26 @@ class CurrHistory:
         )
 
 
+def pinned(main: State, following: State) -> State:
+    """Return *following* with every generation that is issued on main as main has it.
+
+    What is issued never changes, and `main` is the only authority: whoever may push to `next` changes no fact by it.
+    """
+    services = dict(following.services)
+    for service, state in main.services.items():
+        there = following[service].generations
+        issued = {key: each for key, each in state.generations.items() if each.issued is not None}
+        other = {key: each for key, each in issued.items() if key in there and there[key] is not each}
+        if other:
+            services[service] = replace(following[service], generations={**there, **other})
+    return State(services)
+
+
 @dataclass(frozen=True, slots=True)
 class TakeIn:
     """The state of next with main taken in: *changed* are the services whose slots differ from what next has written.
 
-    *restored* are generations that next had no more and gets back from main.
+    *restored* are generations that next had no more, or never had, and gets from main.
     """
 
     state: State
@@ -83,7 +100,11 @@ def take_in(main: State, following: State, histories: Mapping[ServiceId, CurrHis
         taken_back = history.taken_back()
         if taken_back:
             slots = follow(main[service], following[service], taken_back)
-            services[service], restored[service] = _complete(main[service], following[service], slots)
+        elif history.is_ahead:
+            slots = catch_up(main[service], following[service])
+        else:
+            continue
+        services[service], restored[service] = _complete(main[service], following[service], slots)
     for service, state in services.items():
         # While `roll --back` is proposed main still has what next refuses, and next goes another way.
         if state.slots.refused is not None and state.slots.refused == main[service].slots.curr == state.slots.curr:
@@ -110,6 +131,16 @@ def follow(main: ServiceState, following: ServiceState, taken_back: tuple[Genera
         renew_at=ours.renew_at if newest is not None and newest.issued is not None else theirs.renew_at,
         refused=refused,
     )
+
+
+def catch_up(main: ServiceState, following: ServiceState) -> Slots:
+    """Return the slots of one service of which next lacks what main has: main's, and what is staged for later."""
+    ours, theirs = following.slots, main.slots
+    is_later = ours.next is not None and theirs.curr is not None and ours.next > theirs.curr
+    if not is_later or ours.next == theirs.next:
+        return theirs
+    prev = None if theirs.prev == ours.next else theirs.prev
+    return replace(ours, curr=theirs.curr, prev=prev, rolled_at=theirs.rolled_at, refused=theirs.refused)
 
 
 def _complete(

@@ -8,15 +8,17 @@ from sslops.probe.survey import Clock
 from sslops.proposals.ports import Requests
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from sslops.model.change import Change, Note
     from sslops.model.ledger import Ledger
+    from sslops.model.names import GenerationId, ServiceId
     from sslops.model.proposal import Text
+    from sslops.model.state import Generation
     from sslops.repo.snapshot import Snapshot
 
 
-__all__ = ["Clock", "Describe", "Ops", "Requests"]
+__all__ = ["Certificates", "Clock", "Describe", "Ops", "Requests"]
 
 
 class Ops(Protocol):
@@ -35,6 +37,14 @@ class Ops(Protocol):
 
     def refresh(self) -> Snapshot:
         """Fetch and look again."""
+        ...
+
+
+class Certificates(Protocol):
+    """Looks at certificates again before they become live."""
+
+    def unfit(self, candidates: Iterable[tuple[ServiceId, Generation]]) -> Mapping[tuple[ServiceId, GenerationId], str]:
+        """Return why some of *candidates* must not become live: those that renew would not have stored."""
         ...
 
 

@@ -5,7 +5,7 @@ The one rule for whoever does it or says when: `roll`, `plan`, `status` and the 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -18,7 +18,7 @@ from sslops.model.state import Status
 from sslops.pki.request import request_in, request_sha256
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from datetime import datetime
 
     from sslops.dane.may_serve import Gate
@@ -70,9 +70,22 @@ class RollOptions:
     """Take the last roll of each of *targets* back instead of rolling."""
 
 
-def plan(inventory: Inventory, branches: Branches, gate: Gate, options: RollOptions) -> Plan:
-    """Return a roll for every service that is ready, and a wait for every one that is not; signers are judged first."""
-    judge, found, rolled = _Judge(inventory, branches, gate, options), list[Plan](), set[ServiceId]()
+NOTHING_UNFIT: Mapping[tuple[ServiceId, GenerationId], str] = {}
+"""What is wrong with certificates that must not become live, by service and generation: nothing."""
+
+
+def plan(
+    inventory: Inventory,
+    branches: Branches,
+    gate: Gate,
+    options: RollOptions,
+    unfit: Mapping[tuple[ServiceId, GenerationId], str] = NOTHING_UNFIT,
+) -> Plan:
+    """Return a roll for every service that is ready, and a wait for every one that is not; signers are judged first.
+
+    *unfit* tells what is wrong with the certificates of candidates that renew would not have stored.
+    """
+    judge, found, rolled = _Judge(inventory, branches, gate, options, unfit), list[Plan](), set[ServiceId]()
     if options.back:
         return joined(judge.back(s) for key, s in sorted(inventory.services.items()) if key in (options.targets or ()))
     for service in _by_signer(inventory, options.targets):
@@ -99,6 +112,48 @@ def is_candidate(service: Service, branches: Branches, *, back: bool = False) ->
         return branches.next[service.id].slots.prev is not None
     on_deck = branches.next[service.id].next
     return on_deck is not None and on_deck.status is Status.ISSUED
+
+
+def candidate(service: ServiceId, branches: Branches, *, back: bool = False) -> Generation | None:
+    """Return the generation that a roll of *service* would make live; null when there is none that is issued."""
+    state = branches.next[service]
+    found = state.at(state.slots.prev) if back else state.next
+    return found if found is not None and found.issued is not None else None
+
+
+def pending(branches: Branches) -> Mapping[ServiceId, Generation]:
+    """Return what `next` makes live and main does not yet: rolls of earlier runs that nobody merged so far."""
+    return {
+        service: state.curr
+        for service, state in sorted(branches.next.services.items())
+        if state.curr is not None and state.slots.curr != branches.main[service].slots.curr
+    }
+
+
+def unplanned(
+    inventory: Inventory,
+    branches: Branches,
+    planned: Mapping[ServiceId, GenerationId],
+    unfit: Mapping[tuple[ServiceId, GenerationId], str],
+    now: datetime,
+    *,
+    merges: bool,
+) -> Iterator[str]:
+    """Yield what the rolls on `next` would change on main and no roll can have decided; *planned* are this run's own.
+
+    A roll goes forward; the way back is one that a person took, which `refused` tells. Where the engine *merges* by
+    itself nobody reviews what an earlier run (or somebody in its name) left there, so it is judged again.
+    """
+    for service, wanted in pending(branches).items():
+        live, slots = branches.main[service].slots.curr, branches.next[service].slots
+        if planned.get(service) is not None:
+            continue
+        if live is not None and wanted.id < live and slots.refused != live:
+            yield f"'{service}' would go from {live} back to {wanted.id}"
+        elif merges and (service, wanted.id) in unfit:
+            yield f"'{service}' would get {wanted.id}: {unfit[service, wanted.id]}"
+        elif merges and (why := held(inventory, {service: wanted.id}, now)) is not None:
+            yield f"'{service}' would get {wanted.id}, and {why}"
 
 
 def rolled_slots(slots: Slots, now: datetime) -> Slots:
@@ -206,6 +261,10 @@ def _depth(service: Service, inventory: Inventory) -> int:
     return len(path)
 
 
+def _unfit_words(generation: Generation, words: str) -> str:
+    return f"the certificate of {generation.id} is not one that renew would have stored: {words}"
+
+
 @dataclass(frozen=True, slots=True)
 class _Judge:
     """The world one roll is judged in."""
@@ -214,6 +273,7 @@ class _Judge:
     branches: Branches
     gate: Gate
     options: RollOptions
+    unfit: Mapping[tuple[ServiceId, GenerationId], str] = field(default_factory=dict)
 
     def verdict(self, service: Service, on_deck: Generation, rolled: set[ServiceId]) -> Verdict:
         refusal = self._free_to_move(service)
@@ -227,6 +287,8 @@ class _Judge:
             return refused(why, Cause.TAKEN_BACK)
         if on_deck.issued is not None and on_deck.issued.not_after <= self.gate.now:
             return refused(f"{on_deck.id} has expired; sslops renew makes another one", Cause.EARLIER_STEP)
+        if (service.id, on_deck.id) in self.unfit:
+            return refused(_unfit_words(on_deck, self.unfit[service.id, on_deck.id]), Cause.IMPOSSIBLE)
         may_serve = self.gate.may_serve(service.id, on_deck.id)
         return slowest([self._signed(service, on_deck, rolled), self._aged(service, on_deck), may_serve])
 
@@ -261,6 +323,8 @@ class _Judge:
             why = f"there is nothing to go back to: {lacks}"
         elif former.issued.not_after <= self.gate.now:
             why = f"{former.id} has expired"
+        elif (service.id, former.id) in self.unfit:
+            why = _unfit_words(former, self.unfit[service.id, former.id])
         else:
             return None
         why = f"{why}; sslops renew --force --new-key replaces what is live"
@@ -292,6 +356,7 @@ class _Judge:
     def wait(self, service: Service, verdict: Verdict) -> Wait:
         # Where `next` is a roll ahead, that roll has a wait of its own, for whoever merges it.
         fatal = _outlives(self.branches.next[service.id].curr, verdict.until, self.gate.now)
+        fatal = fatal or verdict.cause is Cause.IMPOSSIBLE
         key = service.id
         return Wait(Verb.ROLL, key.group, key.name, "roll", verdict.until, verdict.why, verdict.cause, fatal)
 

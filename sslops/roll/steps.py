@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from sslops.dane.may_serve import Gate
 from sslops.dane.records import Keys
+from sslops.errors import StateError
 from sslops.model.cause import Cause
 from sslops.model.change import Change, Note
 from sslops.model.names import ServiceId
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from sslops.model.plan import Action, Wait
     from sslops.probe.survey import Observer
     from sslops.repo.snapshot import Snapshot
-    from sslops.roll.ports import Clock, Describe, Ops, Requests
+    from sslops.roll.ports import Certificates, Clock, Describe, Ops, Requests
     from sslops.roll.rules import RollOptions
 
 
@@ -54,15 +55,19 @@ class Roller:
     options: RollOptions
     material: Mapping[tuple[ServiceId, GenerationId], Material] | None = None
     way: ByRequest | None = None
+    certificates: Certificates | None = None
+    """Null where there are no certificates to look at: in a world of rules alone."""
 
     def plan(self, snapshot: Snapshot, *, asks_forge: bool = False) -> Plan:
         """Return what roll would do, and what waits; the forge is asked only with *asks_forge*."""
-        plan, _ = self._judged(snapshot)
+        plan, _ = self._judged(snapshot, self._unfit(snapshot))
         return plan if self.way is None else plan + Plan(waits=self._proposed(snapshot, asks_forge=asks_forge))
 
     def roll(self, snapshot: Snapshot, expected_digest: str | None = None) -> Plan:
         """Roll; Moved when another run was faster, to be tried again from the start."""
-        plan, ledger = self._judged(snapshot)
+        unfit = self._unfit(snapshot)
+        plan, ledger = self._judged(snapshot, unfit)
+        self._require_planned(snapshot, plan, unfit)
         require(plan, expected_digest)
         note = Note("observe", "what DNS shows", "A look at the name servers found something new.")
         snapshot = self.ops.write_ledger(snapshot, ledger, note)
@@ -73,16 +78,48 @@ class Roller:
             return plan
         return plan + Plan(waits=self._propose(self.way, snapshot, changes))
 
-    def _judged(self, snapshot: Snapshot) -> tuple[Plan, Ledger]:
+    def _judged(self, snapshot: Snapshot, unfit: Mapping[tuple[ServiceId, GenerationId], str]) -> tuple[Plan, Ledger]:
         """Return the plan, and the ledger as it stands after the look that it rests on."""
         keys = Keys.of(snapshot.branches, self.material)
         if not self._asks_dns(snapshot):
             gate = Gate(snapshot.ledger, {}, keys, (), self.clock.now())
-            return rules.plan(self.inventory, snapshot.branches, gate, self.options), snapshot.ledger
+            return rules.plan(self.inventory, snapshot.branches, gate, self.options, unfit), snapshot.ledger
         look = self.observer.look(snapshot.ledger)
         ledger = look.advanced(snapshot.ledger)
         gate = look.gate(self.inventory, ledger, keys, self.clock.now())
-        return rules.plan(self.inventory, snapshot.branches, gate, self.options), ledger
+        return rules.plan(self.inventory, snapshot.branches, gate, self.options, unfit), ledger
+
+    def _unfit(self, snapshot: Snapshot) -> Mapping[tuple[ServiceId, GenerationId], str]:
+        """Return what is wrong with the certificates that may become live in this run."""
+        candidates = {
+            service: each
+            for service in self.inventory.services
+            if self.options.targets is None or service in self.options.targets
+            if (each := rules.candidate(service, snapshot.branches, back=self.options.back)) is not None
+        }
+        asked = (*candidates.items(), *rules.pending(snapshot.branches).items())
+        return self.certificates.unfit(asked) if self.certificates is not None and asked else {}
+
+    def _require_planned(
+        self, snapshot: Snapshot, plan: Plan, unfit: Mapping[tuple[ServiceId, GenerationId], str]
+    ) -> None:
+        """Refuse to move main where next would change more there than rolls do."""
+        planned = {ServiceId(each.group, each.service): each.generation for each in plan.actions if each.generation}
+        strays = list(
+            rules.unplanned(
+                self.inventory,
+                snapshot.branches,
+                planned,
+                unfit,
+                self.clock.now(),
+                merges=self.way is None,
+            )
+        )
+        if strays:
+            head = (snapshot.next_commit or "")[:10]
+            what = f"'{self.inventory.repo.next_branch}' (at {head}) says what no roll can: {'; '.join(strays)}"
+            hint = f"git log {self.inventory.repo.next_branch} -- state/, and take off what the bot did not write"
+            raise StateError(what, hint=hint)
 
     # Where a forge merges.
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sslops.model.state import ServiceState, Slots, State
-from sslops.repo.take_in import CurrHistory, TakeIn, differing, take_in
+from sslops.repo.take_in import CurrHistory, TakeIn, catch_up, differing, pinned, take_in
 from tests.unit.repo.yard import MAIL, generation
 
 if TYPE_CHECKING:
@@ -87,3 +87,26 @@ def test_what_both_branches_have_is_never_refused(world: tuple[State, State, Cur
 def test_a_line_of_rolls_takes_nothing_back(currs: list[GenerationId], since: int) -> None:
     """Only what was curr before can come back."""
     assert () == CurrHistory(tuple(currs), since).taken_back()
+
+
+@given(worlds())
+def test_what_main_has_issued_is_what_main_says(world: tuple[State, State, CurrHistory]) -> None:
+    """Whoever may push to next changes no fact of it, and adds nothing that next does not have."""
+    main, following, _ = world
+    found = pinned(main, following)
+    issued = {key: each for key, each in main[MAIL].generations.items() if each.issued is not None}
+
+    assert following[MAIL].generations.keys() == found[MAIL].generations.keys()
+    assert all(found[MAIL].generations[key] is issued[key] for key in issued.keys() & found[MAIL].generations.keys())
+    assert following[MAIL].slots == found[MAIL].slots
+
+
+@given(worlds())
+def test_a_next_that_lacks_what_main_has_follows_main(world: tuple[State, State, CurrHistory]) -> None:
+    """It went back, or main was written by a person: main's curr counts, and what is staged for later stays."""
+    main, following, _ = world
+    after = catch_up(main[MAIL], following[MAIL])
+
+    assert main[MAIL].slots.curr == after.curr
+    assert after.next in {main[MAIL].slots.next, following[MAIL].slots.next}
+    assert after.next is None or after.next != after.prev or after == main[MAIL].slots

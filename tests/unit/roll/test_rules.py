@@ -18,7 +18,7 @@ from sslops.model.names import ServiceId
 from sslops.model.plan import HazardName, Plan, Verb
 from sslops.model.state import Branches, ServiceState, State
 from sslops.pki.request import request_of, request_sha256
-from sslops.roll.rules import RollOptions, back_slots, is_candidate, plan, rolled_slots
+from sslops.roll.rules import RollOptions, back_slots, is_candidate, plan, rolled_slots, unplanned
 from tests.unit.dane.builders import (
     APEX,
     SERVICE,
@@ -40,6 +40,7 @@ from tests.unit.dane.builders import (
 )
 
 if TYPE_CHECKING:
+    from sslops.model.names import GenerationId
     from sslops.model.observations import ApexSeen, Zone
     from sslops.model.state import Slots
 
@@ -304,3 +305,43 @@ def test_it_is_said_when_going_back_does_not_last() -> None:
     assert "this does not last: the inventory asks for another certificate than" in changed.why
     assert "this does not last: the inventory names another CA than" in other_ca.why
     assert "does not last" not in same.why
+
+
+# What moves main is compared with the plan.
+
+
+def strays(state: Branches, planned: dict[ServiceId, GenerationId] | None = None, *, merges: bool = False) -> list[str]:
+    """Return what next would change on main and no roll can have decided; generation 3 is unfit."""
+    unfit = {(SERVICE, gen(3)): "it names others"}
+    return list(unplanned(PLAIN, state, planned or {}, unfit, NOW, merges=merges))
+
+
+def test_next_does_not_take_main_back_without_a_person_who_wanted_it() -> None:
+    """An older generation than main's is a way back that somebody took, or none at all."""
+    back = branches(slots(1), 1, 2, main=slots(2))
+    wanted = branches(slots(1, refused=2), 1, 2, main=slots(2))
+
+    assert [f"'{SERVICE}' would go from {gen(2)} back to {gen(1)}"] == strays(back)
+    assert [] == strays(back, {SERVICE: gen(1)})
+    assert [] == strays(wanted)
+
+
+def test_a_pending_roll_is_judged_again_only_where_nobody_reviews_it() -> None:
+    """A person sees what a request brings; where the engine merges by itself nobody does."""
+    unfit = branches(slots(3), 2, 3, main=slots(2))
+
+    assert [] == strays(branches(slots(2), 1, 2, main=slots(1)), merges=True)
+    assert [] == strays(unfit)
+    assert [f"'{SERVICE}' would get {gen(3)}: it names others"] == strays(unfit, merges=True)
+
+
+def test_a_certificate_that_renew_would_not_have_stored_is_a_failure() -> None:
+    """Forwards as well as back, with what is wrong with it."""
+    unfit = {(SERVICE, gen(2)): "it names others"}
+    gate = Gate(Ledger(), {}, Keys.of(READY), (), NOW)
+    (wait,) = plan(PLAIN, READY, gate, NO_OPTIONS, unfit).waits
+    (back,) = plan(PLAIN, branches(live(3, 2), 2, 3), gate, BACK, unfit).waits
+
+    assert (True, True) == (wait.fatal, back.fatal)
+    assert "is not one that renew would have stored: it names others" in wait.why
+    assert "is not one that renew would have stored: it names others" in back.why
