@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Protocol
 
 from sslops.acme.order_rules import challenge_request
 from sslops.errors import DnsError, Moved, Unprovable
-from sslops.model.cause import Cause
 from sslops.model.plan import Obstacle, digest
 from sslops.model.proposal import Kind, Proposal
+from sslops.proposals.engine import sync
 from sslops.repo.retrying import comes_true
 
 if TYPE_CHECKING:
@@ -198,6 +198,10 @@ class Dns01:
         found = self.look.targets({_owner(proof) for proof in unknown}) if unknown else {}
         self._places |= {proof: found[_owner(proof)] for proof in unknown}
 
+    def records(self) -> dict[Proof, Record]:
+        """Return the record of each proof that is to be shown, where its name lies in a zone of ours."""
+        return {proof: record for proof in self.shown if (record := self._record(proof)) is not None}
+
     def _record(self, proof: Proof) -> Record | None:
         place = self._places.get(proof)
         return (place, proof.value) if isinstance(place, str) else None
@@ -227,48 +231,14 @@ class Dns01:
         way.branch.require_own_hands()
         self.obstacle = None
         if not changed:
-            self._take_back(way)
+            _ProposedFiles(self, way, changed, present, what).take_back(way.requests.withdraw)
             return
-        there = _records(present)
-        name = self._digest(way, there)
-        refusal = way.requests.refusal(name)
-        if refusal is not None:
-            self._take_back(way)
-            why = f"declined: {refusal.url} was closed; sslops renew --force opens it again"
-            self.obstacle = Obstacle("challenge", why, Cause.DECLINED)
-            return
-        if not way.branch.brings(changed):
-            way.requests.unschedule()
-            way.branch.propose(changed, _subject(what, changed))
-        places = {proof: record[0] for proof in self.shown if (record := self._record(proof)) is not None}
-        text = way.describe(places, there, _newly_carried(changed, present), name, way.requests.body_limit)
-        proposal = Proposal(Kind.ACME, way.requests.target, way.branch.head or "", name, text.title, text.body)
-        stated = way.requests.propose(proposal)
-        if stated.is_merging and self._is_merged(way, changed):
+        change = _ProposedFiles(self, way, changed, present, what)
+        done = sync(way.requests, change, change.digest)
+        if done.is_merged:
             self.reload()
         else:
-            self.obstacle = Obstacle("challenge", stated.why, stated.cause)
-
-    def _take_back(self, way: ByRequest) -> None:
-        if way.branch.is_open(self.apexes):
-            # The request first: some forges close one whose branch brings nothing, as if a person had declined it.
-            way.requests.withdraw()
-            way.branch.empty()
-
-    def _digest(self, way: ByRequest, present: frozenset[Record]) -> str:
-        """Return what a person declines: these generations; where only something goes, that."""
-        orders = way.orders()
-        found = {(service, made.id) for proof in self.shown if proof in orders for service, made in [orders[proof]]}
-        return digest(challenge_request(found, present))
-
-    def _is_merged(self, way: ByRequest, changed: Mapping[str, bytes]) -> bool:
-        """Whether the base has *changed*, within a bounded time; nobody waits for what is only taken away."""
-
-        def look() -> bool:
-            self.files.refresh()
-            return self.files.read(changed) == changed
-
-        return comes_true(look, sleep=way.sleep, seconds=MERGE_SECONDS if self.shown else 1)
+            self.obstacle = Obstacle("challenge", done.why("renew"), done.stated.cause)
 
     def _apexes(self) -> frozenset[str]:
         found = {self.look.zone_of(record[0]) for proof in self.shown if (record := self._record(proof)) is not None}
@@ -312,6 +282,58 @@ def _line(record: Record) -> str:
         message = f"a challenge record for {record[0]!r} cannot be written to a zone"
         raise DnsError(message, hint="_acme-challenge may lead to host names of letters, digits, '-' and '_' only")
     return f"{line}\n"
+
+
+@dataclass(frozen=True, slots=True)
+class _ProposedFiles:
+    """The include files that change, as `sslops.proposals.engine.sync` knows a change."""
+
+    solver: Dns01
+    way: ByRequest
+    changed: dict[str, bytes]
+    present: Mapping[str, bytes]
+    what: str
+
+    @property
+    def digest(self) -> str:
+        """What a person declines: these generations; where only something goes, that."""
+        orders, shown = self.way.orders(), self.solver.shown
+        found = {(service, made.id) for proof in shown if proof in orders for service, made in [orders[proof]]}
+        return digest(challenge_request(found, _records(self.present)))
+
+    def brings(self) -> bool:
+        """Whether merging the branch brings exactly what changes."""
+        return self.way.branch.brings(self.changed)
+
+    def push(self, *, anew: bool) -> None:
+        """Let the branch bring that."""
+        if anew or not self.brings():
+            self.way.branch.propose(self.changed, _subject(self.what, self.changed))
+
+    def take_back(self, withdraw: Callable[[], None]) -> None:
+        """Let the branch bring nothing."""
+        if self.way.branch.is_open(self.solver.apexes):
+            # The request first: some forges close one whose branch brings nothing, as if a person had declined it.
+            withdraw()
+            self.way.branch.empty()
+
+    def proposal(self, limit: int) -> Proposal:
+        """Return what to ask for."""
+        places = {proof: record[0] for proof, record in self.solver.records().items()}
+        carried = _newly_carried(self.changed, self.present)
+        text = self.way.describe(places, _records(self.present), carried, self.digest, limit)
+        head = self.way.branch.head or ""
+        return Proposal(Kind.ACME, self.way.requests.target, head, self.digest, text.title, text.body)
+
+    def is_merged(self) -> bool:
+        """Whether the base has it, within a bounded time; nobody waits for what is only taken away."""
+
+        def look() -> bool:
+            self.solver.files.refresh()
+            return self.solver.files.read(self.changed) == self.changed
+
+        seconds = MERGE_SECONDS if self.solver.shown else 1
+        return comes_true(look, sleep=self.way.sleep, seconds=seconds)
 
 
 def _owner(proof: Proof) -> str:

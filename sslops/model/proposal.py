@@ -56,6 +56,8 @@ class MergeAnswer:
 
     merging: Merging
     why: str = ""
+    is_behind: bool = False
+    """Whether all that is in the way is that the branch does not stand on the newest commit of its target."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,8 @@
-"""How a proposal reaches its forge: one look at the requests, the decision, and what it takes; silent when all is said.
+"""The life of every proposed change: branch, request, body, merge; declined, taken back, merged late.
 
-The branch was pushed before; a run that is killed in between is finished by the next one, which finds the branch there
-and the request missing.
+`sync` is that life, for TLSA records, challenges and rolls; the stages say what is wanted and how their branch moves.
+`Proposer` keeps the requests on the forge: one look, the decision, and what it takes. A run that is killed in between
+is finished by the next one, which finds the branch there and the request missing.
 """
 
 from __future__ import annotations
@@ -30,8 +31,47 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from sslops.model.proposal import Kind, MergeRequest, Proposal
-    from sslops.proposals.ports import ForgeProject, RequestBranch
+    from sslops.proposals.ports import ForgeProject, ProposedChange, RequestBranch, Requests
     from sslops.proposals.rules import Decision
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one change that was proposed: what *stated* says of it, unless it *is_merged*."""
+
+    stated: Proposed | Asked
+    is_merged: bool = False
+    is_pushed: bool = False
+    """Whether its branch was moved for it."""
+
+    def why(self, verb: str) -> str:
+        """Return what is waited for, in words; *verb* is whose `--force` opens a declined request again."""
+        if isinstance(self.stated, Proposed) and self.stated.is_declined:
+            return f"declined: {self.stated.request.url} was closed; sslops {verb} --force opens it again"
+        return self.stated.why
+
+
+def sync(requests: Requests, change: ProposedChange, digest: str, *, may_merge: bool = True) -> Outcome:
+    """Bring one proposed change as far as it goes: the life that every kind of request has.
+
+    Declined by a person it is taken back. Else its branch is brought up to date (after every merge that was scheduled
+    of what it had before was taken back), one open request says it, and where that is the policy, and *may_merge*, the
+    forge merges it. Silent when all of it is so already; raises Moved when another run was faster.
+    """
+    refusal = requests.refusal(digest)
+    if refusal is not None:
+        change.take_back(requests.withdraw)
+        return Outcome(Proposed(refusal, is_declined=True))
+    is_pushed = not change.brings()
+    if is_pushed:
+        requests.unschedule()
+    change.push(anew=False)
+    stated = requests.propose(change.proposal(requests.body_limit), may_merge=may_merge)
+    if stated.is_behind and not is_pushed:
+        requests.unschedule()
+        change.push(anew=True)
+        stated = requests.propose(change.proposal(requests.body_limit), may_merge=may_merge)
+    return Outcome(stated, is_merged=stated.is_merging and change.is_merged(), is_pushed=is_pushed)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from sslops.model.proposal import Kind, MergeAnswer, MergeRequest, Proposal
     from sslops.proposals.rules import Asked, Proposed
@@ -109,6 +109,33 @@ class Requests(Protocol):
 
     def withdraw(self) -> None:
         """Close what is open, for nothing is left to propose; that declines nothing."""
+        ...
+
+
+class ProposedChange(Protocol):
+    """What a stage wants to have merged, and the branch that brings it; every method may raise GitError and Moved."""
+
+    def brings(self) -> bool:
+        """Whether merging the branch does exactly what is wanted."""
+        ...
+
+    def push(self, *, anew: bool) -> None:
+        """Let the branch bring that; where it does already, nothing moves unless it is to be made *anew*.
+
+        What the ledger has to say before and after is said here.
+        """
+        ...
+
+    def take_back(self, withdraw: Callable[[], None]) -> None:
+        """Let the branch bring nothing; where it may have brought something, *withdraw* its requests first."""
+        ...
+
+    def proposal(self, limit: int) -> Proposal:
+        """Return what to ask for, the body within *limit* characters."""
+        ...
+
+    def is_merged(self) -> bool:
+        """Whether the target has it, within a bounded time."""
         ...
 
 

@@ -84,6 +84,11 @@ class Proposed:
         return self.answer is not None and self.answer.merging is not Merging.BLOCKED
 
     @property
+    def is_behind(self) -> bool:
+        """Whether the forge would merge it if its branch stood on the newest commit of its target."""
+        return self.answer is not None and self.answer.is_behind
+
+    @property
     def cause(self) -> Cause:
         """Whether somebody is known to be at it."""
         if self.is_declined:
@@ -115,6 +120,8 @@ class Asked:
     branch: str
     is_merging: bool = False
     """Whether the forge was asked to merge it; else a person does."""
+    is_behind: bool = False
+    """Nobody can tell."""
     is_declined: bool = False
 
     @property

@@ -18,12 +18,12 @@ from sslops.dane.records import Index, Keys
 from sslops.dane.rrset_inputs import World, ports_of
 from sslops.dane.zonefile import LISTED, LOST, render
 from sslops.errors import Moved
-from sslops.model.cause import Cause
 from sslops.model.change import Note
 from sslops.model.ledger import ApexEntry, Ledger, Pending
 from sslops.model.names import CA_GROUP
 from sslops.model.plan import Consents, digest, require
 from sslops.model.proposal import Kind, Proposal
+from sslops.proposals.engine import sync
 from sslops.publish.outlook import outlook
 from sslops.publish.rules import (
     Publication,
@@ -289,7 +289,7 @@ class ByRequest:
     describe: Describe
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Proposing:
     """One publish into a DNS repository whose base moves by merge requests only; *found* is what is to be proposed.
 
@@ -308,30 +308,31 @@ class Proposing:
         if not self.found.plan.actions:
             # What could not be looked at now is no reason to take back what was found out before.
             if not self.stage.repository.is_open(self.look.failed):
-                self._take_back()
+                self.take_back(self.way.requests.withdraw)
             return self.found.plan
-        name = digest(self.found.plan)
-        refusal = self.way.requests.refusal(name)
-        if refusal is not None:
-            self._take_back()
-            why = f"declined: {refusal.url} was closed; sslops publish --force opens it again"
-            return waiting(self.found, self.world, why, Cause.DECLINED)
-        is_pushed = not self.stage.repository.brings(self._zones)
-        snapshot = self._push() if is_pushed else self.snapshot
-        stated = self.way.requests.propose(self._request(name))
-        if stated.is_merging and self._is_merged():
-            if not is_pushed and self.stage.stale(snapshot.ledger):
+        done = sync(self.way.requests, self, digest(self.found.plan))
+        if done.is_merged:
+            if not done.is_pushed and self.stage.stale(self.snapshot.ledger):
                 # It was a run that is gone which pushed this; should it only sleep, its lease is still good.
                 self._leased()
-            self.stage.conclude(snapshot, self.found.plan)
+            self.stage.conclude(self.snapshot, self.found.plan)
             return self.found.plan
-        left = waiting(self.found, self.world, stated.why, stated.cause)
-        return replace(left, actions=self.found.plan.actions) if is_pushed else left
+        left = waiting(self.found, self.world, done.why("publish"), done.stated.cause)
+        return replace(left, actions=self.found.plan.actions) if done.is_pushed else left
+
+    # The proposed change, as `sslops.proposals.engine.sync` knows it.
+
+    def brings(self) -> bool:
+        """Whether merging the branch makes the include files what is wanted."""
+        return self.stage.repository.brings(self._zones)
+
+    def push(self, *, anew: bool) -> None:
+        """Move the branch to what is wanted, announced on the ledger before and taken off it after."""
+        if anew or not self.brings():
+            self.snapshot = self._push()
 
     def _push(self) -> Snapshot:
-        """Move the branch to what is wanted, announced on the ledger before and taken off it after."""
         stage, repository = self.stage, self.stage.repository
-        self.way.requests.unschedule()
         head, base = self._leased(), repository.base
         snapshot = stage.intend(self.snapshot, self.look, self.found, head)
         files = stage.files(self.found.proposals, self.snapshot.branches, self.look)
@@ -344,13 +345,13 @@ class Proposing:
         note = Note("publish", f"TLSA of {', '.join(self._zones)} is proposed", "What becomes of it a request tells.")
         return stage.settle(snapshot, self.look, note)
 
-    def _take_back(self) -> None:
+    def take_back(self, withdraw: Callable[[], None]) -> None:
         """Take back what is proposed: the open request, what the branch would bring, what a run that is gone left."""
         repository, is_stale = self.stage.repository, bool(self.stage.stale(self.snapshot.ledger))
         is_open = repository.is_open()
         if is_open:
             # The request first: some forges close one whose branch brings nothing, as if a person had declined it.
-            self.way.requests.withdraw()
+            withdraw()
         if is_stale:
             self._leased()
             self.stage.settle(self.snapshot, self.look, Note("publish", "nothing is proposed", "A run was gone."))
@@ -372,15 +373,16 @@ class Proposing:
     def _zones(self) -> dict[str, Zone]:
         return {proposal.apex: proposal.zone for proposal in self.found.proposals}
 
-    def _request(self, name: str) -> Proposal:
+    def proposal(self, limit: int) -> Proposal:
+        """Return what to ask for."""
         head = self.stage.repository.head
         if head is None:
             message = "the proposal branch was deleted while it was proposed"
             raise Moved(message, hint="run again")
-        text = self.way.describe(self.found, self.world, self.way.requests.body_limit)
+        text, name = self.way.describe(self.found, self.world, limit), digest(self.found.plan)
         return Proposal(Kind.TLSA, self.way.requests.target, head, name, text.title, text.body)
 
-    def _is_merged(self) -> bool:
+    def is_merged(self) -> bool:
         """Whether the base says what was proposed, within the time in which a forge that merges by itself does."""
 
         def look() -> bool:

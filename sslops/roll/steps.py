@@ -13,6 +13,7 @@ from sslops.model.change import Change, Note
 from sslops.model.names import ServiceId
 from sslops.model.plan import Plan, digest, require
 from sslops.model.proposal import Kind, Proposal
+from sslops.proposals.engine import sync
 from sslops.repo.retrying import comes_true
 from sslops.repo.take_in import applied, rolls
 from sslops.roll import rules
@@ -126,22 +127,17 @@ class Roller:
     def _propose(self, way: ByRequest, snapshot: Snapshot, changes: Sequence[Change]) -> tuple[Wait, ...]:
         """Write *changes* on next, let one request ask for every roll that main lacks, and return what waits."""
         rolled = rolls(snapshot.branches.main, applied(snapshot.branches.next, changes))
-        name = digest(rules.request(rolled))
-        refusal = way.requests.refusal(name) if rolled else None
-        if refusal is not None or not rolled:
-            if snapshot.proposed:
-                # The request first: some forges close one whose branch brings nothing, as if a person declined it.
-                way.requests.withdraw()
-            self.ops.write_roll(snapshot, changes, is_declined=True)
-            return () if refusal is None else self._waits(snapshot, rolled, _declined(refusal.url), Cause.DECLINED)
-        if rolled != snapshot.proposed:
-            way.requests.unschedule()
-        snapshot = self.ops.write_roll(snapshot, changes)
-        hold = rules.held(self.inventory, rolled, self.clock.now())
-        stated = way.requests.propose(self._request(way, snapshot, name), may_merge=hold is None)
-        if stated.is_merging and self._is_merged(way, rolled):
+        change = _ProposedRoll(self, way, snapshot, changes, rolled)
+        if not rolled:
+            change.take_back(way.requests.withdraw)
             return ()
-        return self._waits(snapshot, rolled, f"{stated.why}; {hold}" if hold else stated.why, stated.cause)
+        hold = rules.held(self.inventory, rolled, self.clock.now())
+        done = sync(way.requests, change, change.digest, may_merge=hold is None)
+        if done.is_merged:
+            return ()
+        why = done.why("roll")
+        is_held = hold is not None and not done.stated.is_declined
+        return self._waits(change.snapshot, rolled, f"{why}; {hold}" if is_held else why, done.stated.cause)
 
     def _proposed(self, snapshot: Snapshot, *, asks_forge: bool) -> tuple[Wait, ...]:
         """Return the waits for what was proposed before, told from the branches and, if it may be asked, the forge."""
@@ -160,20 +156,6 @@ class Roller:
         self, snapshot: Snapshot, rolled: Mapping[ServiceId, GenerationId], why: str, cause: Cause
     ) -> tuple[Wait, ...]:
         return rules.request_waits(snapshot.branches, rolled, self.clock.now(), why, cause)
-
-    def _request(self, way: ByRequest, snapshot: Snapshot, name: str) -> Proposal:
-        text = way.describe(snapshot, name, way.requests.body_limit)
-        head = snapshot.roll_commit or ""
-        return Proposal(Kind.ROLL, way.requests.target, head, name, text.title, text.body)
-
-    def _is_merged(self, way: ByRequest, rolled: Mapping[ServiceId, GenerationId]) -> bool:
-        """Whether main has *rolled*, within the time in which a forge that merges by itself does."""
-
-        def look() -> bool:
-            main = self.ops.refresh().branches.main
-            return all(main[service].slots.curr == generation for service, generation in rolled.items())
-
-        return comes_true(look, sleep=way.sleep, seconds=PATIENCE_SECONDS)
 
     def _asks_dns(self, snapshot: Snapshot) -> bool:
         """Whether a candidate has DANE, or may still have it in DNS after it left the inventory."""
@@ -195,5 +177,51 @@ class Roller:
         )
 
 
-def _declined(url: str) -> str:
-    return f"declined: {url} was closed; sslops roll --force opens it again"
+@dataclass(slots=True)
+class _ProposedRoll:
+    """The rolls that main lacks, as `sslops.proposals.engine.sync` knows a change; *changes* are this run's own."""
+
+    stage: Roller
+    way: ByRequest
+    snapshot: Snapshot
+    changes: Sequence[Change]
+    rolled: Mapping[ServiceId, GenerationId]
+
+    @property
+    def digest(self) -> str:
+        """What a person declines."""
+        return digest(rules.request(self.rolled))
+
+    def brings(self) -> bool:
+        """Whether the roll branch has just these rolls."""
+        return self.rolled == self.snapshot.proposed
+
+    def push(self, *, anew: bool) -> None:
+        """Write *changes* on next, and let the roll branch follow where the set of rolls is another one.
+
+        It is not made *anew* for a main that moved on: next takes that in, and a person presses "update branch".
+        """
+        if not anew:
+            self.snapshot = self.stage.ops.write_roll(self.snapshot, self.changes)
+
+    def take_back(self, withdraw: Callable[[], None]) -> None:
+        """Let the roll branch bring nothing; *changes* are written all the same."""
+        if self.snapshot.proposed:
+            # The request first: some forges close one whose branch brings nothing, as if a person declined it.
+            withdraw()
+        self.stage.ops.write_roll(self.snapshot, self.changes, is_declined=True)
+
+    def proposal(self, limit: int) -> Proposal:
+        """Return what to ask for."""
+        text = self.way.describe(self.snapshot, self.digest, limit)
+        head = self.snapshot.roll_commit or ""
+        return Proposal(Kind.ROLL, self.way.requests.target, head, self.digest, text.title, text.body)
+
+    def is_merged(self) -> bool:
+        """Whether main has the rolls, within the time in which a forge that merges by itself does."""
+
+        def look() -> bool:
+            main = self.stage.ops.refresh().branches.main
+            return all(main[service].slots.curr == generation for service, generation in self.rolled.items())
+
+        return comes_true(look, sleep=self.way.sleep, seconds=PATIENCE_SECONDS)

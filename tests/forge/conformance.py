@@ -288,6 +288,21 @@ def each_way_to_merge_alone_is_taken(life: Life) -> None:
         the_same(Merging.MERGED, answer.merging, f"what came of '{style}' ({answer.why})")
 
 
+def a_branch_that_is_behind_is_told(life: Life) -> None:
+    """Where fast-forward is the only way to merge, and the target moved on: it has to be made anew."""
+    style = {Forge.GITLAB: "ff", Forge.FORGEJO: "fast-forward-only", Forge.GITEA: "fast-forward-only"}
+    if style.get(life.admin.kind) not in life.admin.styles:
+        return
+    life.admin.allow((style[life.admin.kind],))
+    request, head = life.opened()
+    life.admin.push("main", {"meanwhile": "moved\n"}, "main")
+    answer = open_again(life).merge(request, head)
+    life.said.append(f"why it is not merged: {answer.why}")
+    the_same((Merging.BLOCKED, True), (answer.merging, answer.is_behind))
+    anew = life.proposed()
+    the_same(Merging.MERGED, open_again(life).merge(request, anew).merging, "once it was made anew, it")
+
+
 def a_closed_request_declines(life: Life) -> None:
     """By the engine; forced, it is asked for again."""
     head = life.proposed()
@@ -315,6 +330,7 @@ LIVES: tuple[Callable[[Life], None], ...] = (
     a_schedule_survives_a_push,
     a_policy_that_is_review_now_takes_the_schedule_back,
     each_way_to_merge_alone_is_taken,
+    a_branch_that_is_behind_is_told,
     a_closed_request_declines,
 )
 
@@ -431,8 +447,11 @@ class GiteaRemote(Remote):
 
     def allow(self, styles: Collection[str]) -> None:
         """By the settings of the repository."""
-        wish: dict[str, object] = {self._KEYS[each]: each in styles for each in self.styles}
-        self.call("PATCH", f"/repos/{self.project}", wish | {"default_merge_style": next(iter(styles))})
+        wish = {self._KEYS[each]: each in styles for each in self.styles}
+        # Without `has_pull_requests` the server answers 200 and changes none of it.
+        more = {"has_pull_requests": True, "default_merge_style": next(iter(styles))}
+        made = self.call("PATCH", f"/repos/{self.project}", wish | more)
+        the_same(wish, {key: made[key] for key in wish}, "the ways to merge that are allowed")
 
 
 class GitHubRemote(Remote):

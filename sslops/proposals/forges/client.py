@@ -317,7 +317,7 @@ class Client:
             raise self.desk.moved(shown.source)
         if obstacle.fate is Fate.WAITS:
             return MergeAnswer(Merging.SCHEDULED, obstacle.why)
-        return _blocked(obstacle.why, obstacle.hint)
+        return replace(_blocked(obstacle.why, obstacle.hint), is_behind=obstacle.is_behind)
 
     def _merge_now(self, request: MergeRequest, head: str) -> Obstacle | None:
         """Ask to merge it now, again for a bounded time while the forge is making up its mind."""

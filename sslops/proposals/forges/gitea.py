@@ -46,6 +46,7 @@ _STYLES = {
 }
 """`Do` of a merge, in the order of preference (the first two keep our commits), and the setting that allows it."""
 
+_FORWARD = "fast-forward-only"
 _LATER = "try again later"
 _CHECKS = "status checks"
 _PEOPLE = ("approvals", "review requests", "requested changes")
@@ -124,6 +125,9 @@ class GiteaApi:
         style = self._style()
         if style is None:
             return Obstacle(Fate.BLOCKS, "its settings allow no way to merge", "allow merge commits")
+        if style == _FORWARD and not self._is_ahead(request):
+            # Asked for it, Gitea answers with an error of its own (500).
+            return _behind("only a fast-forward is allowed, and the branch does not stand on its newest target")
         try:
             self._ask_to_merge(request.number, head, style, later=False)
         except Refusal as refusal:
@@ -261,8 +265,13 @@ class GiteaApi:
         if any(each in words for each in _PEOPLE):
             return Obstacle(Fate.WAITS, said)
         if any(each in words for each in _BEHIND):
-            return Obstacle(Fate.BLOCKS, said, "press 'update branch', by rebase where that is the only way to merge")
+            return _behind(said)
         return Obstacle(Fate.BLOCKS, said or "the protection of the branch forbids it", "see the pull request")
+
+    def _is_ahead(self, request: MergeRequest) -> bool:
+        """Whether the branch of *request* stands on the newest commit of its target."""
+        facts = self._call("GET", f"/pulls/{request.number}")
+        return text(facts, "merge_base") == self.branch_head(request.target)
 
     def _checks(self, request: MergeRequest, head: str) -> Obstacle | None:
         """Return what the required checks lack; null when that cannot be told."""
@@ -307,6 +316,11 @@ class GiteaApi:
 
 _number = number
 """For methods that have a *number* of their own."""
+
+
+def _behind(why: str) -> Obstacle:
+    hint = "press 'update branch', by rebase where that is the only way to merge"
+    return Obstacle(Fate.BLOCKS, why, hint, is_behind=True)
 
 
 def _is_of(facts: dict[str, Any], source: str, target: str) -> bool:

@@ -248,7 +248,8 @@ class GitHubApi:
         if state == "dirty":
             return Obstacle(Fate.BLOCKS, "it conflicts with the target", "see the pull request")
         if state == "behind":
-            return Obstacle(Fate.BLOCKS, said or "the branch is behind its target", "press 'Update branch'")
+            why = said or "the branch is behind its target"
+            return Obstacle(Fate.BLOCKS, why, "press 'Update branch'", is_behind=True)
         if state == "blocked":
             found = self._checks(request, head)
             return found or Obstacle(Fate.WAITS, said or "GitHub says it is blocked")

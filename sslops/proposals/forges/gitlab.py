@@ -278,7 +278,7 @@ class GitLabApi:
         if reason in _WAITS:
             return Obstacle(Fate.WAITS, _status(facts))
         if reason == "need_rebase":
-            return Obstacle(Fate.BLOCKS, _status(facts), "press 'Rebase'")
+            return Obstacle(Fate.BLOCKS, _status(facts), "press 'Rebase'", is_behind=True)
         return Obstacle(Fate.BLOCKS, _status(facts), "see the merge request")
 
     def _is_ours(self, facts: dict[str, Any]) -> bool:

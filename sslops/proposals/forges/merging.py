@@ -33,6 +33,8 @@ class Obstacle:
     fate: Fate
     why: str
     hint: str | None = None
+    is_behind: bool = False
+    """Whether it ends when the branch is made anew on the newest commit of its target."""
 
 
 class CheckState(Enum):

@@ -78,6 +78,23 @@ def test_the_forge_merges_where_that_is_the_policy(desk: Desk) -> None:
     assert not desk.has_pending()
 
 
+@pytest.mark.parametrize("dialect", ["forgejo", "gitea"])
+def test_a_branch_that_fell_behind_is_made_anew_where_only_a_fast_forward_is_allowed(
+    start: Callable[..., Desk], dialect: str
+) -> None:
+    """Main moved on elsewhere since; the run that asks for the merge brings the branch up to date, and it is merged."""
+    desk = start(dialect)
+    desk.zones.merge_methods = {"fast-forward-only"}
+    desk.publish()
+    desk.person.push({"other": "2\n"}, "something else")
+    desk.policy = MergePolicy.AUTO
+    plan = desk.publish()
+
+    assert () == plan.waits
+    assert "TLSA 3 1 1" in desk.base()
+    assert 1 == len(desk.zones.requests())
+
+
 def test_a_closed_request_declines_its_plan_until_the_plan_is_another(desk: Desk) -> None:
     """The branch brings nothing then, so that it holds nothing back; a new key is asked for in a new request."""
     desk.publish()

