@@ -22,6 +22,7 @@ from sslops.dane.rrset_rules import Needed, Stay
 from sslops.deploy import ledger_entries as entries
 from sslops.deploy import steps as deploying
 from sslops.deploy.host_session import Ended, HostSession, Prover
+from sslops.deploy.ledger_entries import Proven
 from sslops.deploy.session_plan import Shown
 from sslops.deploy.steps import Deployer
 from sslops.errors import Moved
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 
     from sslops.dane.records import Keys
     from sslops.deploy.host_plan import Work
+    from sslops.deploy.host_session import Prepared
     from sslops.model.ledger import ApexEntry, Evidence, HostEntry, Ledger, Pending
     from sslops.model.names import ServiceId
     from sslops.model.observations import ApexSeen
@@ -199,6 +201,19 @@ _PARCEL = HostSession._parcel
 
 def _allowed_as_planned(_self: Deployer, _world: object, _snapshot: object, works: Sequence[Work]) -> dict[str, Work]:
     return {work.host.name: work for work in works}
+
+
+def _concluded_before_it_is_known(self: Deployer, prepared: Sequence[Prepared]) -> object:
+    """Write down that every host serves what it is to get, then send it."""
+    hoped = [
+        Ended(each.work.host.name, each.seq, each.before, {s: Proven(key, "port") for s, key in each.work.due.items()})
+        for each in prepared
+    ]
+    self._conclude(self.ops.refresh(), hoped)
+    return _SESSIONS(self, prepared)
+
+
+_SESSIONS = Deployer._sessions
 
 
 def _head_as_it_is(self: Publisher, _ledger: object) -> str | None:
@@ -385,6 +400,23 @@ MUTATIONS: dict[str, Mutation] = {
     ),
     "what a port shows does not matter": Mutation(
         RECORDS, ((Prover, "prove", _proven_unseen),), ("deploy goes wrong",), seed=3
+    ),
+    "deploy concludes before its sessions have ended": Mutation(
+        ORDER,
+        ((Deployer, "_sessions", _concluded_before_it_is_known),),
+        setting="after a roll",
+        usual=LATE,
+        steps=30,
+        seed=1,
+    ),
+    "records are withdrawn while a name server is silent": Mutation(
+        RECORDS,
+        ((Owner, "_while_silent", lambda _self, found: found),),
+        setting="records of others, two folders",
+        usual=(*BESIDE_OURS, "a server falls silent or answers again"),
+        more=("other kinds of record are asked for",),
+        steps=30,
+        seed=33,
     ),
     "clocks are not compared": Mutation(
         MAY_SERVE,
@@ -582,7 +614,7 @@ MUTATIONS: dict[str, Mutation] = {
         ((transitions, "needed", _needed_by_servers),),
         setting="copies",
         more=("a host turns from copies to serving, or back",),
-        seed=194,
+        seed=179,
     ),
     "who kept copies is believed": Mutation(
         MAY_SERVE,
