@@ -220,7 +220,7 @@ def _document(path: str, content: bytes, rules: Sequence[CreationRule]) -> Itera
     if has != wants:
         where = Location(path, 1, 1)
         what = f"'{path}' is encrypted to {_listed(has)}, and {CONFIG_NAME} asks for {_listed(wants)}"
-        yield StateError(what, where=where, hint="sslops rekey")
+        yield StateError(what, where=where, hint=f"sops updatekeys {path}, with an identity that opens it")
 
 
 def _listed(recipients: frozenset[str]) -> str:

@@ -176,8 +176,15 @@ class OpsRepo:
             raise StateError(message, hint="git add -A && git commit, or git stash")
 
     def work_tree_note(self, snapshot: Snapshot) -> str | None:
-        """Return the sentence about a work tree that differs from the remote's main; null when there is none to say."""
-        changed = self._checkout.difference(snapshot.main_commit) if self.git.remote else []
+        """Return the sentence about a work tree that is not what `--apply` reads; null when there is none to say."""
+        if self.git.remote is None:
+            here = None if self.git.is_bare else self.git.head_branch() or "a commit without a branch"
+            if here in {None, self.settings.branch}:
+                return None
+            return (
+                f"'{here}' is checked out, and --apply reads '{self.settings.branch}': only what is merged there counts"
+            )
+        changed = self._checkout.difference(snapshot.main_commit)
         if not changed:
             return None
         branch = f"{self.git.remote}/{self.settings.branch}"

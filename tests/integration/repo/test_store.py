@@ -157,6 +157,19 @@ def test_a_file_that_a_person_edited_meanwhile_is_not_overwritten(tmp_path: Path
     assert "mine\n" == slots.read_text()
 
 
+def test_without_a_remote_another_branch_is_mentioned(tmp_path: Path) -> None:
+    """`--apply` reads main, whatever is checked out: who tries something on a branch would wait for it for ever."""
+    yard = yard_alone(tmp_path)
+    snapshot = yard.ops.refresh()
+
+    assert yard.ops.work_tree_note(snapshot) is None
+
+    git(yard.clone, "checkout", "--quiet", "-b", "feature")
+    note = open_ops(yard.clone).work_tree_note(snapshot)
+
+    assert "'feature' is checked out, and --apply reads 'main': only what is merged there counts" == note
+
+
 def test_with_a_remote_a_differing_work_tree_is_only_mentioned(forge_yard: Yard) -> None:
     """The sentence names the file, and nothing is refused."""
     snapshot = forge_yard.ops.refresh()
