@@ -74,7 +74,7 @@ class AcmeBenchSite:
             shutil.copytree(self._kept / name, self._folder / name, symlinks=True)
 
     def issued(self) -> int:
-        """Return how many services have a certificate on deck, the first one included."""
+        """Return how many services have a staged certificate, the first one included."""
         found = self.ops.git_remote("grep", "--name-only", '^status: "issued"', "next", "--", "state/")
         return len(found.splitlines())
 

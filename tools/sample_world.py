@@ -98,7 +98,7 @@ ROOT, SUB = (
 
 
 def branches(*, is_rolled: bool = False) -> Branches:
-    """Return both branches: two services have a certificate on deck, or rolled on `next` and not merged."""
+    """Return both branches: two services have a staged certificate, or rolled on `next` and not merged."""
     before = Slots(curr=LIVE.id, next=NEXT.id, prev=FORMER.id), Slots(curr=WEB_LIVE.id, next=WEB_NEXT.id)
     after = Slots(curr=NEXT.id, prev=LIVE.id), Slots(curr=WEB_NEXT.id, prev=WEB_LIVE.id)
     return Branches(_state(*before), _state(*(after if is_rolled else before)))
@@ -153,7 +153,7 @@ def ledger(*shown: tuple[Generation, datetime]) -> Ledger:
 
 
 def world() -> World:
-    """Return what publish judges by: the record of what is on deck lacks, the one of what was served before may go."""
+    """Return what publish judges by: the record of what is staged lacks, the one of what was served before may go."""
     zone = records(FORMER, LIVE)
     base = BaseCommit("c1", (zone, zone))
     servers = tuple(ServerSeen(f"ns{number}.example.com.", zone) for number in (1, 2))

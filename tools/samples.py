@@ -76,7 +76,7 @@ def dashboard() -> str:
     report = status_report(inventory, site.branches(is_rolled=True), known, reached, site.NOW, None)
     requests = [
         _seen(12, RequestState.OPEN, Kind.ROLL, "Roll example.com/mail-ec, example.com/web-ec"),
-        _seen(7, RequestState.CLOSED, Kind.TLSA, "TLSA of example.com: take away 2"),
+        _seen(7, RequestState.CLOSED, Kind.TLSA, "TLSA of example.com: withdraw 2"),
     ]
     runs = [LastRun("renew", site.at("2026-11-24 02:17"), "https://git.example.com/infra/certs/-/jobs/411")]
     view = dashboard_view(report, site.branches(is_rolled=True), known, requests, runs, BODY_LIMIT)

@@ -174,7 +174,7 @@ class Dns01:
         return self.look.hazards
 
     def publish(self, proofs: frozenset[Proof]) -> dict[Proof, str]:
-        """Show *proofs* by one commit; return those whose name is in no zone of ours."""
+        """Show *proofs* by one commit; return those whose name is in no zone that sslops manages."""
         self.shown |= proofs
         self._find_places()
         self._render(f"show {len(proofs)} challenges")

@@ -66,7 +66,7 @@ class Fetch:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """The order comes to nothing; *why* is for a person."""
+    """The order failed (RFC 8555 section 7.1.6); *why* is for a person."""
 
     why: str
 

@@ -1,4 +1,4 @@
-"""Good runs, written down at the end of a forge's job and asked for by the watchdog."""
+"""Heartbeats: written at the end of a forge's job, read by the watchdog."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from sslops.errors import ExitCode, GitError
 from sslops.inventory.files import read_folder
 from sslops.inventory.loading import load
 from sslops.model.heartbeat import STAGES
-from sslops.repo.engine_refs import read_good_runs, write_good_run
+from sslops.repo.engine_refs import read_heartbeats, write_heartbeat
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from sslops.app.entry import Request
     from sslops.app.outcome import Outcome
     from sslops.app.session import Session
-    from sslops.model.heartbeat import GoodRun
+    from sslops.model.heartbeat import Heartbeat
 
 
-def note_good_run(session: Session, verb: str, request: Request, outcome: Outcome) -> None:
+def note_heartbeat(session: Session, verb: str, request: Request, outcome: Outcome) -> None:
     """Write down that *verb* ended well, when a job ran it for real and over everything; what only waits is well.
 
     A remote that does not take it is said, and fails nothing: the watchdog will.
@@ -30,16 +30,16 @@ def note_good_run(session: Session, verb: str, request: Request, outcome: Outcom
     if outcome.exit_code(detailed=False) is not ExitCode.DONE:
         return
     try:
-        write_good_run(ops_repository(session).git, verb, session.job.run)
+        write_heartbeat(ops_repository(session).git, verb, session.job.run)
     except GitError as error:
-        session.say(f"this good run could not be written down, so the watchdog will not see it: {error.what}")
+        session.say(f"the heartbeat of this run could not be written, so the watchdog will not see it: {error.what}")
 
 
-def known_good_runs(session: Session) -> Sequence[GoodRun]:
-    """Return the last good run of each verb, as the remote has them; GitError when it cannot be reached."""
+def known_heartbeats(session: Session) -> Sequence[Heartbeat]:
+    """Return the heartbeat of each verb, as the remote has them; GitError when it cannot be reached."""
     ops = ops_repository(session)
     with ops.lock():
-        return read_good_runs(ops.git)
+        return read_heartbeats(ops.git)
 
 
 def stages_here(session: Session) -> tuple[str, ...]:

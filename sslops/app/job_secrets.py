@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def tell_missing_secrets(session: Session, verb: str) -> None:
     """Say each secret that the job of *verb* needs and was not given; nothing outside a job, or for a broken inventory.
 
-    What it needs is asked of the working tree, which in a job is `main`: the remote may need one of them.
+    What it needs is read from the working tree, which in a job is `main`: the remote may need one of them.
     """
     forge = session.job.forge
     if forge is None:

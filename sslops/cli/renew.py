@@ -25,7 +25,7 @@ def _flag(name: str, text: str) -> Decorator:
 @click.command(name="renew")
 @options.targets("SSLOPS_RENEW_TARGETS")
 @_flag("force", "Renew although nothing is due.")
-@_flag("new-key", "Discard the key on deck (it leaked, say) and make a new one.")
+@_flag("new-key", "Discard the staged key (it leaked, say) and make a new one.")
 @_flag("reuse-key", "Certify the key that is live once more.")
 @_flag("staging", "Rehearse at the CAs' staging servers; nothing of it is ever rolled.")
 @click.option(
@@ -49,9 +49,10 @@ def command(
 ) -> ExitCode:
     """Renew what is due: keys, CSRs and certificates, signers first.
 
-    Due is asked of the newest certificate, the one on deck or else the live one. What is on deck and due again, or
-    forced, keeps its own key. The form of a forge asks through SSLOPS_RENEW_TARGETS, _FORCE, _NEW_KEY, _REUSE_KEY,
-    _STAGING and _REASON.
+    Renewal is decided by the newest certificate: the staged one if there is one, else the live one. A staged
+    certificate that is due again, or forced, keeps its own key.
+
+    A forge's form sets SSLOPS_RENEW_TARGETS, _FORCE, _NEW_KEY, _REUSE_KEY, _STAGING and _REASON.
     """
     if new_key and reuse_key:
         message = "--new-key and --reuse-key exclude each other"

@@ -10,7 +10,7 @@ import click
 from sslops.app.blocked import remembered, seen
 from sslops.app.dashboard import with_dashboard
 from sslops.app.entry import Request, carry_out
-from sslops.app.heartbeats import note_good_run
+from sslops.app.heartbeats import note_heartbeat
 from sslops.app.outcome import Outcome
 from sslops.cli import options
 from sslops.cli.options import current
@@ -57,7 +57,7 @@ def command(
                 outcome += _attempt(session, request, stage)
         with session.section("publish-again"):
             outcome = _last(session, request, outcome)
-        note_good_run(session, "run", request, outcome)
+        note_heartbeat(session, "run", request, outcome)
     return finish(session, outcome, Form(as_json=as_json, detailed=detailed_exitcode))
 
 

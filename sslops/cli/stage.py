@@ -10,7 +10,7 @@ import click
 
 from sslops.app.blocked import remembered, seen
 from sslops.app.entry import Request, carry_out
-from sslops.app.heartbeats import note_good_run
+from sslops.app.heartbeats import note_heartbeat
 from sslops.app.job_secrets import tell_missing_secrets
 from sslops.app.outcome import Outcome
 from sslops.cli import options
@@ -82,5 +82,5 @@ def conduct(asked: Asked, plan: Callable[[Site], Plan], apply: Callable[[Site], 
         return remembered(site, apply(site), (Verb(verb),), is_partial=asked.request.is_partial)
 
     outcome = carry_out(session, asked.request, act)
-    note_good_run(session, verb, asked.request, outcome)
+    note_heartbeat(session, verb, asked.request, outcome)
     return finish(session, outcome, asked.form)

@@ -1,4 +1,4 @@
-"""`sslops watchdog`: has every stage had a good run lately? The dead man's switch of the schedules."""
+"""`sslops watchdog`: fail when a scheduled stage is overdue (dead man's switch)."""
 
 from __future__ import annotations
 
@@ -37,29 +37,27 @@ def _age(_context: click.Context, _parameter: click.Parameter, given: str) -> ti
 
 @click.command(name="watchdog")
 @click.argument("stages", nargs=-1, type=click.Choice(STAGES), metavar="[STAGE]...")
-@click.option("--max-age", default="26h", callback=_age, metavar="AGE", help="How old a good run may be: 90m, 26h, 2d.")
+@click.option(
+    "--max-age", default="26h", callback=_age, metavar="AGE", help="How old a heartbeat may be: 90m, 26h, 2d."
+)
 @options.json()
 def command(*, stages: tuple[str, ...], max_age: timedelta, as_json: bool) -> ExitCode:
-    """Fail when the last good run of a STAGE (default: all that this repository has) is too old.
+    """Fail when the heartbeat of a STAGE (default: all that this repository has) is too old.
 
-    A good run is one of a forge's job, with --apply, over everything, that ended with exit code 0; one of `sslops run`
-    counts for every stage. The remote is asked. Run this from a second place: a schedule that stops takes its own
-    watchdog with it.
+    A heartbeat is the last run of a forge's job, with --apply and without TARGET, that ended with exit code 0; `sslops
+    run` writes one for every stage. It is read from the remote. Schedule the watchdog at a second place: a scheduler
+    that stops takes its own watchdog with it.
     """
-    from sslops.app.heartbeats import known_good_runs, stages_here
+    from sslops.app.heartbeats import known_heartbeats, stages_here
 
     session = current()
-    found = judge(known_good_runs(session), stages or stages_here(session), session.now, max_age)
+    found = judge(known_heartbeats(session), stages or stages_here(session), session.now, max_age)
     late = [each for each in found if each.is_late]
-    session.show(
-        _as_json(found) if as_json else columns([("stage", "last good run", "run"), *_rows(found, session.now)])
-    )
-    session.summarise(
-        "\n".join(["| stage | last good run | run |", "| --- | --- | --- |", *_markdown(found, session.now)])
-    )
+    session.show(_as_json(found) if as_json else columns([("stage", "heartbeat", "run"), *_rows(found, session.now)]))
+    session.summarise("\n".join(["| stage | heartbeat | run |", "| --- | --- | --- |", *_markdown(found, session.now)]))
     for each in late:
         session.say(
-            f"late: {each.stage}: {'no good run was ever seen' if each.last is None else 'no good run since'}"
+            f"late: {each.stage}: {'no heartbeat was ever seen' if each.last is None else 'no heartbeat since'}"
             + ("" if each.last is None else f" {format_time(each.last.at)}")
         )
     return ExitCode.FAILED if late else ExitCode.DONE

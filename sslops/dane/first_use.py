@@ -61,7 +61,7 @@ class FirstUse:
                 return f"no host serves {each.curr}", Cause.NO_HOST
             host = next((host for host, settled in sorted(each.hosts.items()) if settled != each.curr), None)
             if host is not None:
-                return f"{host} is not proven to serve {each.curr}", Cause.EARLIER_STEP
+                return f"{host} is not yet verified to serve {each.curr}", Cause.EARLIER_STEP
         return None
 
     def unproven_address(self) -> str | None:

@@ -62,7 +62,7 @@ class Gate:
     new_at: Mapping[str, frozenset[ServiceId]] = field(default_factory=dict)
     """Host to the services that it is to show and was never proven to show: in the place of others, for all we know."""
     mute: frozenset[str] = frozenset()
-    """Apexes of active groups that could not be looked at."""
+    """Apexes of active groups that could not be observed."""
     _asked: frozenset[str] = field(init=False)
     given_up: Mapping[tuple[str, str], frozenset[ServiceId]] = field(init=False)
     """(apex, owner) of every name that nobody asks for any more and some cache may know, with the services that have or
@@ -130,11 +130,11 @@ class Gate:
         verdict = self._name(apex, owner, service, generation)
         if verdict.hazard is None or verdict.hazard.name is not HazardName.TLSA_MISSING:
             return verdict
-        why = f"{owner} is given up and still has records, and {service} may come there"
+        why = f"{owner} is no longer requested and still has records, and {service} may come there"
         return refused(why, Cause.EARLIER_STEP)
 
     def _find_given_up(self) -> Iterable[tuple[tuple[str, str], frozenset[ServiceId]]]:
-        """Yield the names that have or had records of ours and are asked for by nobody; where DNS is mute, all had."""
+        """Yield names that have or had records of ours and are requested by nobody; where DNS is unobserved, all."""
         asked = {(name.apex, name.owner) for name in self.names}
         for apex in self.seen.keys() | self.ledger.apexes.keys():
             left = frozenset(record for record in self._traces(apex) if (apex, record.owner) not in asked)
@@ -191,7 +191,7 @@ class Gate:
     def _name(self, apex: str, owner: str, service: ServiceId, generation: GenerationId) -> Verdict:
         seen, entry = self.seen.get(apex), self.ledger.apex(apex) or ApexEntry()
         if seen is None:
-            return refused(f"DNS of {apex} could not be looked at", Cause.DNS_UNOBSERVED)
+            return refused(f"DNS of {apex} could not be observed", Cause.DNS_UNOBSERVED)
         refusal = _silent_server(owner, seen) or _unsigned(owner, seen)
         if refusal is not None:
             return refusal
@@ -254,7 +254,9 @@ class Gate:
         ready = ready_at(evidence)
         if ready > self.now:
             since = format_time(evidence.since)
-            return refused(f"the record at {owner} is in DNS since {since} only", Cause.CACHES, ready)
+            return refused(
+                f"TLSA record {owner} has been visible on all name servers only since {since}", Cause.CACHES, ready
+            )
         return YES
 
 

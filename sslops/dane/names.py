@@ -36,7 +36,7 @@ class DaneName:
 
 @dataclass(frozen=True, slots=True)
 class Owners:
-    """All owners the inventory asks for, and the hosts that lie outside every zone of ours."""
+    """All owners the inventory asks for, and the hosts outside every zone that sslops manages."""
 
     names: tuple[DaneName, ...]
     outside: tuple[tuple[ServiceId, str], ...]

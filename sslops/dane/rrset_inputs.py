@@ -49,7 +49,7 @@ class World:
     """Owner name to what its existence decides; only needed for the owners of `is_to_be_surveyed`."""
     consents: Consents = Consents()
     failed: Mapping[str, str] = field(default_factory=dict)
-    """Apex to the reason why it could not be looked at."""
+    """Apex to the reason why it could not be observed."""
 
     def names(self, apex: str, owner: str) -> tuple[DaneName, ...]:
         """Return what the inventory asks for at *owner*: one entry for each service and combination."""

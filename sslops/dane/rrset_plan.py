@@ -38,18 +38,18 @@ def is_failure(names: Iterable[DaneName], world: World, until: datetime | None =
 
 
 def _outlives(name: DaneName, world: World, until: datetime | None) -> bool:
-    served, on_deck = world.branches.main[name.service].curr, world.branches.next[name.service].next
-    if served is None or served.issued is None or on_deck is None or on_deck.issued is None:
+    served, staged = world.branches.main[name.service].curr, world.branches.next[name.service].next
+    if served is None or served.issued is None or staged is None or staged.issued is None:
         return False
     present = world.current(name.apex, name.owner).records
-    wanted = world.keys.matching(name.owner, name.params, name.service, on_deck.id)
+    wanted = world.keys.matching(name.owner, name.params, name.service, staged.id)
     lacks = bool(present) and bool(wanted) and present.isdisjoint(wanted)
     return lacks and served.issued.ends_before(until, world.now)
 
 
 @dataclass(frozen=True, slots=True)
 class Becomes:
-    """What becomes of one owner: its RRset in the next base, what waits, and what stands in the way."""
+    """What becomes of one owner: its RRset in the next base, what waits, and which hazards refuse it."""
 
     rrset: Rrset
     waits: tuple[Wait, ...] = ()
@@ -160,7 +160,7 @@ class Owner:
         """Return why the name is left alone for now: a person's wish, or because not all could be looked at."""
         if self.apex not in self.world.seen:
             why = f": {self.world.failed[self.apex]}" if self.apex in self.world.failed else ""
-            return Stay(f"its DNS could not be looked at{why}", Cause.DNS_UNOBSERVED)
+            return Stay(f"its DNS could not be observed{why}", Cause.DNS_UNOBSERVED)
         servers = self.world.seen[self.apex].servers
         aliases = [each.aliases[self.owner] for each in servers if self.owner in each.aliases]
         if aliases:
@@ -177,12 +177,12 @@ class Owner:
                 return Stay(f"the group of {service} is not active", Cause.FROZEN)
             # Which names it has comes from its MX; not to know is no reason to give one up.
             if service.group in self.world.failed:
-                why = f"its DNS could not be looked at: {self.world.failed[service.group]}"
+                why = f"its DNS could not be observed: {self.world.failed[service.group]}"
                 return Stay(why, Cause.DNS_UNOBSERVED)
         return None
 
     def _while_silent(self, found: Becomes) -> Becomes:
-        """Return *found*, with nothing withdrawn while a name server is silent: it may show records of others.
+        """Return *found*, with nothing withdrawn while a name server is unreachable: it may show records of others.
 
         Beside those the last of ours of a kind is what a cache needs to match what is served.
         """
@@ -203,7 +203,7 @@ class Owner:
             return found
         unchanged = replace(found, rrset=self._current)
         if near.error is not None:
-            why = f"what a wildcard answers at and around {self.owner} could not be looked at: {near.error}"
+            why = f"what a wildcard answers at and around {self.owner} could not be observed: {near.error}"
             return replace(unchanged, waits=(*found.waits, self._wait(Stay(why, Cause.DNS_UNOBSERVED))))
         if begins and near.cut is not None:
             return replace(unchanged, waits=(*found.waits, self._wait(Stay(near.cut, Cause.ZONE_CUT))))
@@ -221,13 +221,13 @@ class Owner:
         if not self.seen.base:
             return Becomes(EMPTY)
         if self.world.failed and not self._former():
-            why = "not every name of the inventory is known: some DNS could not be looked at"
+            why = "not every name of the inventory is known: some DNS could not be observed"
             return self._unchanged(Stay(why, Cause.DNS_UNOBSERVED))
         stay = self._stay_of_retired()
         if stay is not None:
             return self._unchanged(stay)
         if self._strangers() or self.seen.foreign:
-            what = "records that are not ours" if self.seen.foreign else "records that no generation explains"
+            what = "unmanaged records" if self.seen.foreign else "records that no generation explains"
             hazard = self._hazard(f"{self.owner} has {what}, and nothing asks for its records any more")
             if not self.world.consents.cover(hazard):
                 return Becomes(self._current, (), (hazard,))
@@ -259,7 +259,7 @@ class Owner:
     # A name without any record yet.
 
     def _first_use(self) -> Becomes | None:
-        """Return what stands in the way of the first record; null when nothing does."""
+        """Return what keeps the first record from being published; null when nothing does."""
         live = tuple(self._live(service) for service in self._asked)
         first = FirstUse(live, self.world.addresses.get(self.owner, ()))
         unsigned = self.world.seen[self.apex].unsigned.get(self.owner)
@@ -364,7 +364,7 @@ class Owner:
         """Return why something that is not ours may still be served under this name; null when it certainly is not."""
         unknown = next((claim.needed.unknown[0] for claim in claims if claim.needed.unknown), None)
         if unknown is not None:
-            return Stay(f"{unknown} is not proven", Cause.EARLIER_STEP)
+            return Stay(f"{unknown} is not verified", Cause.EARLIER_STEP)
         new = next((service for service in self._asked if not self._is_served(service)), None)
         if new is not None:
             return Stay(f"{new} is not served yet", Cause.EARLIER_STEP)
@@ -375,7 +375,7 @@ class Owner:
     ) -> frozenset[TlsaRecord]:
         """Return those records of nobody that stay: all of them, until nothing can need them and a person says so."""
         if others is not None:
-            stays.append(replace(others, why=f"records that are not ours stay: {others.why}"))
+            stays.append(replace(others, why=f"unmanaged records are retained: {others.why}"))
             return strangers
         hazard = self._hazard(f"{self.owner} has records that no generation explains, and nothing needs")
         if self.world.consents.cover(hazard):
@@ -435,7 +435,9 @@ class Owner:
         return Hazard(HazardName.NAME_UNPROVEN, host, what, Verb.PUBLISH, *self._who)
 
     def _shown_words(self, address: str) -> str:
-        return f"{address or 'no address'} of {self.names[0].host} was not seen to show only ours"
+        return (
+            f"{address or 'no address'} of {self.names[0].host} also presents a certificate that sslops does not manage"
+        )
 
     @property
     def _who(self) -> tuple[str, str]:

@@ -184,7 +184,10 @@ def target(at: AtName, seen: NameSeen, keys: Keys) -> Target:
     old, stays = _old(at, seen, lacks, keys)
     copied = _copied(at, seen, keys)
     late += [
-        Stay(f"no {params} records: others keep copies of ours beside the include file", Cause.UNMANAGED_RECORDS)
+        Stay(
+            f"no {params} records: others keep copies of managed records beside the include file",
+            Cause.UNMANAGED_RECORDS,
+        )
         for params in sorted(copied)
     ]
     there = (seen.combinations - copied) | coming
@@ -229,7 +232,7 @@ def lack(at: AtName, params: TlsaParams, keys: Keys) -> Stay | None:
     """Return why the records of one combination are not complete: something may be served that has none."""
     for claim in at.claims:
         if claim.needed.unknown:
-            return Stay(f"{claim.needed.unknown[0]} is not proven", Cause.EARLIER_STEP)
+            return Stay(f"{claim.needed.unknown[0]} is not verified", Cause.EARLIER_STEP)
         for each in sorted(claim.needed.ids):
             if not keys.may_be_served(claim.service, each):
                 continue
@@ -274,7 +277,7 @@ def _old_in_the_way(
     if not at.wanted <= _of(seen.base) & seen.combinations or any(lacks[params] for params in at.wanted):
         return Stay("until the new ones are published", Cause.EARLIER_STEP)
     if unwanted & (_of(seen.foreign) | _of(at.nobodys)):
-        return Stay("beside those that are not ours", Cause.UNMANAGED_RECORDS)
+        return Stay("beside unmanaged records", Cause.UNMANAGED_RECORDS)
     is_proposed = bool(unwanted & _of(seen.proposed))
     return Stay("because an open proposal has them", Cause.REVIEW) if is_proposed else None
 

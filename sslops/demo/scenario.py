@@ -83,12 +83,12 @@ class Story:
         self._step("renew")
         self._step("publish")
         has_both = self._has_standing_key()
-        self.telling.claim("DNS has two records: of the key served now, and of the standing key", holds=has_both)
+        self.telling.claim("DNS has two records: of the key served now, and of the prepublished key", holds=has_both)
         self._run("status")
 
     def second_cycle(self) -> None:
         """Replace the key at once: the gate holds until every cache has the new record."""
-        self.telling.chapter("2. The standing key is distrusted: a new one, and the wait that keeps DANE whole")
+        self.telling.chapter("2. The prepublished key is distrusted: a new one, and the wait that keeps DANE whole")
         before = self._served()
         self._step("renew", "example.com/mail-ec", "--force", "--new-key")
         self._step("publish")

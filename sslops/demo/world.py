@@ -192,7 +192,7 @@ def _texts(folder: Traversable, path: Path) -> Iterator[tuple[Path, str]]:
 
 
 def _environment(folder: Path) -> dict[str, str]:
-    """Return an environment of the demo's own: nobody's git settings, keys or tokens reach it."""
+    """Return an environment of the demo's own: no git settings, keys or tokens of a person reach it."""
     kept = {name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ}
     return kept | {
         "HOME": str(folder),

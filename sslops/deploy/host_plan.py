@@ -156,7 +156,7 @@ def former(delivery: Delivery, world: World) -> frozenset[ServiceId]:
 
 
 def as_expected(ledger: Ledger, inventory: Inventory) -> Ledger:
-    """Return *ledger* as deploy has to read it: what a keeper of copies shows once it is to serve is not proven."""
+    """Return *ledger* as deploy has to read it: what a host with copies presents is unverified once it is to serve."""
     hosts = dict(ledger.hosts)
     for delivery in deliveries(inventory):
         entry = ledger.host(delivery.host.name)
@@ -242,7 +242,7 @@ def forget(world: World, options: DeployOptions) -> tuple[frozenset[str], list[H
 
 def _may_serve_words(entry: HostEntry) -> str:
     words = [
-        f"{service} ({', '.join(key or 'unknown' for key in served.may_serve) or 'nothing of ours'})"
+        f"{service} ({', '.join(key or 'unknown' for key in served.may_serve) or 'none managed here'})"
         for service, served in sorted(entry.services.items())
     ]
     return f"it may still serve {'; '.join(words)}" if words else "it serves nothing that is known"
@@ -289,7 +289,7 @@ class Judged:
             if service in self._former or not is_due(service, self._world, self._delivery):
                 continue
             if service not in asked_for:
-                self._stopped[service] = "it is not settled there, and not among the targets", Cause.EARLIER_STEP
+                self._stopped[service] = "it is not verified there, and not among the targets", Cause.EARLIER_STEP
                 continue
             curr = self._world.branches.main[service].slots.curr
             if curr is not None and self._may(service, curr):
@@ -389,7 +389,7 @@ def is_certain(served: Served) -> bool:
 
 
 def is_due(service: ServiceId, world: World, delivery: Delivery) -> bool:
-    """Whether the host is not proven to serve `main`'s curr, which is issued, from files as the inventory has them.
+    """Whether the host is unverified for `main`'s curr, which is issued, with files as the inventory has them.
 
     A proof from before the roll counts no more: between a roll that was taken back and the next one of the same
     generation the service may have left the inventory, and its files the host.
@@ -489,7 +489,7 @@ def _check_names(world: World, options: DeployOptions) -> None:
         raise UsageError(message, hint=f"hosts are: {', '.join(sorted(known)) or 'none'}")
     for name in sorted(options.forget):
         if name in known:
-            message = f"'{name}' is in the inventory, so it cannot be forgotten"
+            message = f"'{name}' is in the inventory, so its ledger entry cannot be dropped"
             raise UsageError(message, hint="take it out of 'inventory/sslops.yaml' first")
         if name not in world.ledger.hosts:
             message = f"the ledger has no host '{name}'"
@@ -508,7 +508,7 @@ def _serve(
     rolled = branches.main[service].slots.curr == generation
     why = "it is curr" if rolled else "restarted with it"
     if reason is Reason.UNPROVEN:
-        why = "not proven to serve it"
+        why = "not yet verified on this host"
     elif reason is Reason.FILES:
         why = "owner, group or key mode of its files changed in the inventory"
     return Action(Verb.DEPLOY, service.group, service.name, "serve", reason, generation, hosts, why)

@@ -84,7 +84,7 @@ class Prover:
         """Ask once, and say so when there is no answer for some seconds."""
         verify = question.verify
         awaited = f"its greeting, as 'starttls: {verify.starttls}' says" if verify.starttls else "an answer by TLS"
-        text = f"port {verify.port} of '{host.name}' is silent: waiting for {awaited}"
+        text = f"port {verify.port} of '{host.name}' does not answer: waiting for {awaited}"
         timer = Timer(self.silent_seconds + question.over_seconds, self._tell, [text])
         timer.start()
         try:
@@ -279,7 +279,7 @@ class HostSession:
         )
 
     def _refuse(self, send: frozenset[ServiceId], other: ServiceId, proven: Mapping[ServiceId, Proven]) -> Ended:
-        what = f"'{self._host.name}': the restart would reach '{other}', which is not settled there"
+        what = f"'{self._host.name}': the restart would reach '{other}', which is not verified there"
         self._troubles.append(SshError(what, hint="sslops deploy, without a TARGET, shows what that one waits for"))
         self._restored |= send
         return self._ended(proven=proven)

@@ -88,7 +88,7 @@ take_lock() {
     tries=60
     until flock -n 9; do
         tries=$((tries - 1))
-        [ "$tries" -gt 0 ] || refuse 21 "another receiver is at work on this host"
+        [ "$tries" -gt 0 ] || refuse 21 "another receiver is running on this host"
         sleep 0.5 2>/dev/null || sleep 1
     done
     step locked

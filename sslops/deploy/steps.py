@@ -1,7 +1,7 @@
-"""Do this machine and a host agree about the time? How old a record is, and with it DANE, rests on the clock.
+"""The effects of `sslops deploy`, in order: look, compare the clocks, write the intention, switch, verify, conclude.
 
-A clock that is fast by twice the TTL takes away the whole wait. Nobody here knows whose is right: that two disagree is
-a hazard, and the host gets nothing new of what it serves until they agree.
+The age of a record rests on the clock, and a clock that is fast by twice the TTL takes away the whole wait. Which of
+two is right cannot be decided here: that they disagree is a hazard, and the host gets nothing new until they agree.
 
 >>> str(words(timedelta(hours=-3, seconds=40)))
 '179 min behind'
@@ -413,6 +413,6 @@ def _troubles(looked: Mapping[str, Answer], ended: Iterable[Ended]) -> dict[str,
 def _outcome(ended: Sequence[Ended]) -> Note:
     well = [each.host for each in ended if not each.troubles]
     badly = [each.host for each in ended if each.troubles]
-    parts = [f"{', '.join(names)} {word}" for names, word in ((well, "settled"), (badly, "not settled")) if names]
+    parts = [f"{', '.join(names)} {word}" for names, word in ((well, "verified"), (badly, "not verified")) if names]
     troubles = "; ".join(trouble.what for each in ended for trouble in each.troubles)
     return Note("deploy", "; ".join(parts), troubles or "Each host was asked after the switch.")

@@ -58,7 +58,7 @@ class Health(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What was looked at, how it is, what was seen, for which verbs it matters, and the command or edit that helps."""
+    """What was examined, how it is, what was seen, for which verbs it matters, and the command or edit that helps."""
 
     name: str
     health: Health

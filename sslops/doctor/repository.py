@@ -28,7 +28,7 @@ def repository(patient: Patient) -> Iterator[Finding]:
     """Look at the repository from the outside in."""
     if patient.folder is None:
         fix = "sslops init DIR, or sslops -C DIR doctor"
-        yield Finding("repository", Health.NOTE, "no ops repository here: only the machine was looked at", fix=fix)
+        yield Finding("repository", Health.NOTE, "no ops repository here: only the machine was examined", fix=fix)
         return
     if patient.complaint is not None:
         what = f"the inventory is not sound: {patient.complaint.what}"

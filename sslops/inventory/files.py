@@ -85,7 +85,7 @@ def _service_id(found: Found, file: str) -> ServiceId | None:
     where = Location(file, 1, 1)
     if match is None:
         hint = f"services are files '{FOLDER}/<group>/<service>.yaml'"
-        found.faults.append(InventoryError(f"nobody reads {file!r}", where=where, hint=hint))
+        found.faults.append(InventoryError(f"unexpected file {file!r} in {FOLDER}/", where=where, hint=hint))
         return None
     for part, text in match.groupdict().items():
         if _SAFE.match(text) is None or len(text) > _LONGEST_PART:

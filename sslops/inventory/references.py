@@ -322,7 +322,7 @@ def _pair(members: dict[str, set[str]], groups: set[str], path: KeyPath, pair: l
 
 
 def _dane_outside(found: Found, groups: set[str]) -> Iterator[Complaint]:
-    """A name of the certificate that owns records lies in a zone of ours, or nobody could publish them."""
+    """A name of the certificate that owns records lies in a zone that sslops manages, or nobody could publish them."""
     apexes = groups - {CA_GROUP}
     for document in found.services.values():
         entries = document.plain.get("dane_tls") or ()
@@ -412,7 +412,7 @@ def _own_ca(cas: Plain, service: ServiceId, document: Document) -> Iterator[Comp
 
 
 def _life(found: Found, service: ServiceId, document: Document, signer: ServiceId) -> Iterator[Complaint]:
-    """What a signer gives must be longer than what is asked of it, else every run would issue again."""
+    """What a signer is valid for must be longer than what it signs, else every run would issue again."""
     authority = found.services[signer].plain.get("ca") if signer in found.services else None
     if authority is None or signer == service:
         return

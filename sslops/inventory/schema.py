@@ -90,11 +90,9 @@ HazardName = Literal[
     "ns-lagging",
     "xtra-ns-unreachable",
     "dnssec-bogus",
-    "host-unproven",
     "host-removed",
     "name-unproven",
     "wildcard",
-    "served",
     "clock",
 ]
 
@@ -114,7 +112,7 @@ class Globals(Table):
     prod_cert_dir: Absolute = "/etc/ssl-mgr/prod-certs"
     """Where certificates live on the servers."""
     clean_keep: Annotated[int, Field(ge=1, le=1000)] = 5
-    """How many old generations `prune` keeps."""
+    """Read as in ssl-mgr, without effect so far: every old generation is kept."""
     min_roll_mins: Minutes = 90
     """Minutes between issue and roll at least, unless `renew --force` or `--new-key` asked; DANE has its own waits."""
     renew_expire_days: Days | None = None
@@ -157,7 +155,7 @@ class Repo(Table):
     branch: Branch = "main"
     """What is live by decision."""
     next_branch: Branch = "next"
-    """What is on deck; the engine's own."""
+    """What is staged; the engine's own."""
     forge: Forge = "none"
     """Where merge requests live; `none`: the engine merges."""
     project: Line | None = None

@@ -128,7 +128,7 @@ class Job:
         self.wait = Wait(Verb.RENEW, key.group, key.name, what, until, why, cause, self.is_alarming, self.begun_at)
 
     def fail(self, error: SslopsError, now: datetime) -> None:
-        """Count a failure: an order that came to nothing is forgotten, one that a weak server holds is kept."""
+        """Count a failure: an order that failed is forgotten, one that a weak server holds is kept."""
         self.failure = error
         kept = isinstance(error, AcmeError) and is_transient(error) and self.generation.order is not None
         if not kept:
@@ -251,7 +251,7 @@ class Orders:
                 self.sleep(step)
                 waited, pause, active = waited + step, min(pause * _POLL_BACKOFF, _LONGEST_POLL), still
         for job in (job for job in active if not job.is_over):
-            job.waits("order", f"'{job.ca.name}' is still at work on the order", Cause.ORDER_PENDING)
+            job.waits("order", f"'{job.ca.name}' is still processing the order", Cause.ORDER_PENDING)
 
     def _each(self, jobs: Sequence[Job], act: Callable[[Job], None]) -> None:
         def attempt(job: Job) -> None:
@@ -310,7 +310,7 @@ class Orders:
             raise StateError(message)
         step = next_step(order, authorizations, _kind(job))
         if isinstance(step, Failed):
-            raise AcmeError(f"the order at '{job.ca.name}' came to nothing: {step.why}")
+            raise AcmeError(f"order at '{job.ca.name}' failed: {step.why}")
         job.ordered(order, authorizations, self.clock.now(), server.account_url)
         if isinstance(step, Show):
             shown = {server.proof(job.service.id.group, *each): each[1] for each in step.challenges}
@@ -337,7 +337,7 @@ class Orders:
             authorizations = [server.authorization(url) for url in order.authorizations]
             step = next_step(order, authorizations, ChallengeType(job.ca.validation or ChallengeType.DNS_01))
             why = step.why if isinstance(step, Failed) else order.status
-            raise AcmeError(f"the order at '{job.ca.name}' came to nothing: {why}")
+            raise AcmeError(f"order at '{job.ca.name}' failed: {why}")
         if order.status == OrderStatus.VALID and order.certificate:
             self._fetch(job, order, server)
 
@@ -392,7 +392,7 @@ _SILENT_SECONDS = 15
 class Outside:
     """With whom a batch works; *servers* by CA, *sleep* takes seconds.
 
-    *solver* gives the one for a challenge type, always the same; null when nobody here shows that type.
+    *solver* gives the one for a challenge type, always the same; null when no solver is configured for that type.
     """
 
     workshop: Workshop
@@ -655,7 +655,7 @@ class Batch:
     def _solver(self, kind: ChallengeType) -> Solver:
         solver = self.outside.solver(kind)
         if solver is None:
-            message = f"nobody here shows proofs by {kind}"
+            message = f"no {kind} solver is configured"
             raise SslopsError(message, hint="sslops check")
         return solver
 

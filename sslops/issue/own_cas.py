@@ -104,7 +104,7 @@ class OwnCas:
         return result
 
     def key(self, ca: ServiceId, generation: GenerationId) -> Secret | Obstacle:
-        """Return the key of a generation of *ca*, or the obstacle that nobody here can open it."""
+        """Return the key of a generation of *ca*, or the obstacle that no age identity of this machine opens it."""
         made = self._made.get(ca)
         if made is not None and made.generation.id == generation and made.key is not None:
             return made.key

@@ -157,7 +157,7 @@ class AcmeServer(Protocol):
 
 
 class Solver(Protocol):
-    """Shows proofs by one challenge type. Another type (dns-persist-01, say) is another class with these methods."""
+    """Answers challenges of one type. Another type (dns-persist-01, say) is another class with these methods."""
 
     @property
     def obstacle(self) -> Obstacle | None:

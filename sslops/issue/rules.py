@@ -74,7 +74,7 @@ class What(StrEnum):
     REISSUE = "reissue"
     """A certificate for a key that another generation already has."""
     KEY = "key"
-    """The standing key of the following generation."""
+    """The prepublished key of the following generation."""
     REPLACE_KEY = "replace-key"
     RESUME = "resume"
     """An ACME order is under way: look at it, and bring it to its end."""
@@ -134,13 +134,13 @@ class _View:
 
     @property
     def standing(self) -> Generation | None:
-        """The generation on deck that has a key and no certificate."""
+        """The staged generation that has a key and no certificate."""
         deck = self.state.next
         return deck if deck is not None and deck.issued is None else None
 
     @property
-    def on_deck(self) -> Generation | None:
-        """The generation on deck that has its certificate."""
+    def staged(self) -> Generation | None:
+        """The staged generation that has its certificate."""
         deck = self.state.next
         return deck if deck is not None and deck.issued is not None else None
 
@@ -276,12 +276,10 @@ def _blocked(view: _View) -> Wait | None:
 
 
 def _choose(view: _View) -> Action | Wait | None:
-    return (
-        _choose_on_deck(view, view.on_deck) if view.on_deck is not None else _choose_without_certificate_on_deck(view)
-    )
+    return _choose_staged(view, view.staged) if view.staged is not None else _choose_without_staged_certificate(view)
 
 
-def _choose_on_deck(view: _View, deck: Generation) -> Action | Wait | None:
+def _choose_staged(view: _View, deck: Generation) -> Action | Wait | None:
     """Decide for a service whose `next` has its certificate: it is re-issued, with its own key where possible."""
     reason = _asked_for(view) or (Reason.NEW_KEY if view.options.new_key else None) or _reason(view, deck)
     if reason is None and deck.id == view.state.slots.refused and _is_due(view, view.state.curr):
@@ -291,7 +289,7 @@ def _choose_on_deck(view: _View, deck: Generation) -> Action | Wait | None:
     return _issue(view, reason, None if view.options.new_key or view.options.staging else deck)
 
 
-def _choose_without_certificate_on_deck(view: _View) -> Action | Wait | None:
+def _choose_without_staged_certificate(view: _View) -> Action | Wait | None:
     curr, standing = view.newest, view.standing
     if standing is not None and view.inventory.acme_ca(view.service) is not None and not view.options.new_key:
         begun = _choose_begun(view, standing)
@@ -497,5 +495,5 @@ _SENTENCES = {
     Reason.INVENTORY_CHANGED: "the inventory asks for another certificate",
     Reason.STANDING_KEY: "the roll is live, so the key of the following generation is made ahead",
     Reason.REHEARSAL: "asked for with --staging",
-    Reason.CSR_CHANGED: "the standing key's CSR no longer says what the inventory says",
+    Reason.CSR_CHANGED: "the CSR of the prepublished key no longer matches the inventory",
 }

@@ -85,7 +85,7 @@ class Drafter:
         return Draft(action, service, generation, csr=csr, document=self._file(service.id, source.id, KEY_FILE))
 
     def _gone_on(self, action: Action, service: Service, source: Generation) -> Generation:
-        """Return the generation on deck as it is gone on with: its order as it is, or before a new one."""
+        """Return the staged generation as it is gone on with: its order as it is, or before a new one."""
         generation = replace(source, said=self._words(action, source))
         if action.what == What.RESUME:
             return generation
@@ -150,7 +150,7 @@ class Drafter:
         cert = ca.signer.sign(request, _csr(draft), validity(self._now, ca.sign_end_days, ca.validity))
         signed_by = SignedBy(ca.service, ca.generation)
         signed = replace(draft, cert=cert, chain=ca.chain, signed_by=signed_by)
-        # Above the signer all was looked at when it was opened; only a CA can exceed a path length further up.
+        # Above the signer all was examined when it was opened; only a CA can exceed a path length further up.
         return self._issued(signed, request, *((ca.chain, ca.root) if request.is_ca else (b"", ca.cert)))
 
     def _would_last_longer(self, service: Service, ca: OpenCa) -> bool:
@@ -390,7 +390,7 @@ def _slots(draft: Draft, inventory: Inventory, slots: Slots) -> Slots:
 
 def _title(draft: Draft) -> str:
     issued = draft.generation.issued
-    return f"{draft.generation.id}, " + ("standing key" if issued is None else f"until {issued.not_after:%Y-%m-%d}")
+    return f"{draft.generation.id}, " + ("prepublished key" if issued is None else f"until {issued.not_after:%Y-%m-%d}")
 
 
 def _sentence(draft: Draft) -> str:
@@ -398,7 +398,7 @@ def _sentence(draft: Draft) -> str:
     if not What(draft.action.what).signs:
         return f"{why}."
     reused = draft.generation.reused_from
-    own = "a new key" if draft.key is not None else "the standing key"
+    own = "a new key" if draft.key is not None else "the prepublished key"
     key = own if reused is None else f"the key of {reused}"
     signer = f", signed by {draft.signed_by.service} {draft.signed_by.generation}" if draft.signed_by else ""
     return f"{why}: {key}{signer}."

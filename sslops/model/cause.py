@@ -99,7 +99,7 @@ MEANINGS = {
     Cause.FROZEN: _waits("its group is not active", "the group is active again"),
     Cause.BACKOFF: _waits("the last try failed, which was a failure of its own", "the next try"),
     Cause.CA_LIMIT: _waits("the CA's published limit is used up", "the CA allows another order"),
-    Cause.ORDER_PENDING: _waits("the CA is at work on the order", "the CA has decided"),
+    Cause.ORDER_PENDING: _waits("order pending at the CA", "the CA has decided"),
     Cause.REVIEW: _waits("a merge request is open", "the merge request is merged or closed"),
     Cause.MIN_ROLL: _waits("it is younger than `min_roll_mins`", "it is old enough"),
     Cause.CACHES: _waits("resolvers may hold an answer from before", "every cache has the new records"),
@@ -149,7 +149,7 @@ MEANINGS = {
         "mend the signatures of the zone, or consent: sslops publish prints the words",
     ),
     Cause.DNS_UNOBSERVED: _blocked(
-        "the DNS of a group cannot be looked at: its include file, its MX or its name servers",
+        "the DNS of a group cannot be observed: its include file, its MX or its name servers",
         MACHINES,
         "sslops doctor",
     ),
@@ -159,12 +159,12 @@ MEANINGS = {
         "take the alias out of the zone: no other record may stand beside one (RFC 1034 section 3.6.2)",
     ),
     Cause.OUTSIDE_ZONES: _blocked(
-        "a name of the service lies in no zone of ours, so its records are not ours to publish",
+        "a name of the service lies in no zone that sslops manages, so its records are not for sslops to publish",
         PEOPLE,
         "--accept name-unproven={what}, or take the name out of MX or sans",
     ),
     Cause.ZONE_CUT: _blocked(
-        "the zone delegates a name, or has a DNAME above it, so nobody would see records of ours",
+        "the zone delegates a name, or has a DNAME above it, so no resolver would see the records of sslops",
         AT_ONCE,
         "make the delegated zone a group of its own, or take the name out of MX or sans",
     ),

@@ -1,8 +1,8 @@
-"""A run that ended well, as the watchdog counts them, and what is too long ago.
+"""Heartbeats: the last run of each verb that ended well, and which of them are too long ago.
 
 >>> from datetime import UTC, datetime, timedelta
 >>> now = datetime(2026, 11, 24, 12, tzinfo=UTC)
->>> runs = [GoodRun("run", now - timedelta(hours=30)), GoodRun("deploy", now - timedelta(hours=2))]
+>>> runs = [Heartbeat("run", now - timedelta(hours=30)), Heartbeat("deploy", now - timedelta(hours=2))]
 >>> [(each.stage, each.is_late) for each in judge(runs, ("renew", "deploy"), now, timedelta(hours=26))]
 [('renew', True), ('deploy', False)]
 """
@@ -26,7 +26,7 @@ _SKEW = timedelta(minutes=10)
 
 
 @dataclass(frozen=True, slots=True)
-class GoodRun:
+class Heartbeat:
     """The last run of *verb* that ended well, *at* this moment by its runner's clock; *run* names it, null: unknown."""
 
     verb: str
@@ -36,15 +36,15 @@ class GoodRun:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """The last good run of one stage (null: none was ever seen), and whether that is too long ago."""
+    """The heartbeat of one stage (null: none was ever seen), and whether that is too long ago."""
 
     stage: str
-    last: GoodRun | None
+    last: Heartbeat | None
     is_late: bool
 
 
-def judge(runs: Iterable[GoodRun], stages: Iterable[str], now: datetime, max_age: timedelta) -> tuple[Finding, ...]:
-    """Return for each of *stages* its last good run, and whether it is older than *max_age*.
+def judge(runs: Iterable[Heartbeat], stages: Iterable[str], now: datetime, max_age: timedelta) -> tuple[Finding, ...]:
+    """Return for each of *stages* its heartbeat, and whether it is older than *max_age*.
 
     A run from the future is late too: one of two clocks is wrong, and nobody knows since when.
     """
@@ -52,7 +52,7 @@ def judge(runs: Iterable[GoodRun], stages: Iterable[str], now: datetime, max_age
     return tuple(_finding(stage, known, now, max_age) for stage in stages)
 
 
-def _finding(stage: str, runs: tuple[GoodRun, ...], now: datetime, max_age: timedelta) -> Finding:
+def _finding(stage: str, runs: tuple[Heartbeat, ...], now: datetime, max_age: timedelta) -> Finding:
     mine = [run for run in runs if run.verb in {stage, WHOLE}]
     last = max(mine, key=lambda run: run.at, default=None)
     is_late = last is None or now - last.at > max_age or last.at - now > _SKEW

@@ -1,4 +1,4 @@
-"""A plan is data: what can be done now, what waits, which hazards stand in the way."""
+"""A plan is data: what can be done now, what waits, which hazards refuse it."""
 
 from __future__ import annotations
 
@@ -103,11 +103,9 @@ class HazardName(StrEnum):
     NS_LAGGING = "ns-lagging"
     XTRA_NS_UNREACHABLE = "xtra-ns-unreachable"
     DNSSEC_BOGUS = "dnssec-bogus"
-    HOST_UNPROVEN = "host-unproven"
     HOST_REMOVED = "host-removed"
     NAME_UNPROVEN = "name-unproven"
     WILDCARD = "wildcard"
-    SERVED = "served"
     CLOCK = "clock"
 
 

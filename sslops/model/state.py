@@ -80,7 +80,7 @@ class Generation:
     order: Order | None = None
     issued: Issued | None = None
     failure: str | None = None
-    """Why the last order for it came to nothing; null once there is a certificate."""
+    """Why the last order for it failed; null once there is a certificate."""
     said: str | None = None
     """*reason* in the words of the person who asked; null where nobody gave any."""
     directory: str | None = None

@@ -76,7 +76,7 @@ class ChallengeLook:
         return {owner: near.ending if near.error is None else DnsError(near.error) for owner, near in found.items()}
 
     def missing(self, records: Iterable[Record]) -> dict[Record, str]:
-        """Return those of *records* that some server does not show, and which; a server that is silent shows none."""
+        """Return those of *records* that some server does not show, and which; an unreachable server shows none."""
         wanted = sorted(set(records))
         asked = [(record, name) for record in wanted for name in self._load(self.zone_of(record[0]) or "")]
         self.hazards = ()
@@ -142,7 +142,9 @@ class ChallengeLook:
             apex = self.zone_of(seen)
             if apex is None:
                 via = f", where '{owner}' leads," if seen != owner else ""
-                return Unprovable(f"'{seen}'{via} is in no zone of ours", hint="groups in inventory/sslops.yaml")
+                return Unprovable(
+                    f"'{seen}'{via} is in no zone that sslops manages", hint="groups in inventory/sslops.yaml"
+                )
             try:
                 alias = self._alias(apex, seen)
             except DnsError as error:
@@ -170,7 +172,7 @@ class ChallengeLook:
                 return str(found[0].target).lower()
             cut = zone_cut(response, apex, owner)
             if cut is not None:
-                raise Unprovable(cut, hint="let an alias at that name lead into a zone of ours")
+                raise Unprovable(cut, hint="let an alias at that name lead into a zone that sslops manages")
             return None
         raise failure or DnsError(f"'{apex}' has no name servers", hint="set dns_servers in inventory/sslops.yaml")
 

@@ -349,7 +349,7 @@ def _numeric(endpoint: Endpoint) -> Endpoint:
 def _behind_wildcard_alias(response: dns.message.Message, endpoint: Endpoint, owner: str, patience: Patience) -> Rrset:
     """Return what stands at the end of an alias that a wildcard gives *owner*; AliasError for one of its own.
 
-    Such an alias ends with the first record at *owner*. Where it leads out of the zone nobody here can tell what is
+    Such an alias ends with the first record at *owner*. Where it leads out of the zone it cannot be known what is
     lost then, so that is an AliasError too.
     """
     import dns.rdatatype

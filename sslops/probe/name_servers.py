@@ -295,7 +295,7 @@ class Resolver:
 
 
 def _joined(found: list[Surroundings]) -> Surroundings:
-    """Return what the servers of a zone tell with one voice, TTLs aside; one that is silent is left out."""
+    """Return what the servers of a zone answer alike, TTLs aside; an unreachable one is left out."""
     answered = [near for near in found if near.error is None]
     if not answered:
         return Surroundings(error="; ".join(sorted({near.error or "" for near in found})) or "no name server is known")

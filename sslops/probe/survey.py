@@ -86,7 +86,7 @@ class Look:
     repo: Mapping[str, DnsRepoSeen]
     seen: Mapping[str, ApexSeen]
     failed: Mapping[str, str] = field(default_factory=dict)
-    """Apex to the reason why it could not be looked at."""
+    """Apex to the reason why it could not be observed."""
 
     def advanced(self, ledger: Ledger) -> Ledger:
         """Return *ledger* as it stands after this look."""
@@ -100,7 +100,7 @@ class Look:
     def gate(self, inventory: Inventory, ledger: Ledger, keys: Keys, now: datetime) -> Gate:
         """Return the gate of this look; *ledger* is the one after it."""
         blind = {
-            service.id: f"DNS of {apex} could not be looked at: {why}"
+            service.id: f"DNS of {apex} could not be observed: {why}"
             for apex, why in sorted(self.failed.items())
             for service in inventory.active()
             if (service.dane and service.id.group == apex) or self._is_published(service, apex, keys)

@@ -26,7 +26,7 @@ class ForgeProject(Protocol):
     def requests(self, kind: Kind, target: str) -> Sequence[MergeRequest]:
         """Return the requests from the kind's branch of this very project into *target*, newest first.
 
-        All that are open, and of those that ended the newest hundred; requests from forks are nobody's of ours.
+        All that are open, and of those that ended the newest hundred; requests from forks are left out.
         """
         ...
 

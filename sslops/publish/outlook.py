@@ -45,15 +45,15 @@ def _name(owner: Owner, gate: Gate, rolls: Plan) -> NameOutlook:
 
 def _of_service(service: ServiceId, world: World, gate: Gate, rolls: Plan) -> Iterator[Step]:
     state = world.branches.next[service]
-    on_deck, slots = state.next, state.slots
-    if on_deck is not None and on_deck.status is Status.ISSUED:
+    staged, slots = state.next, state.slots
+    if staged is not None and staged.status is Status.ISSUED:
         yield from _roll(service, world, rolls)
         return
-    key = "" if on_deck is None else f", with the key {on_deck.id}"
+    key = "" if staged is None else f", with the key {staged.id}"
     if slots.renew_at is not None:
         yield Step("renew", max(slots.renew_at, world.now), f"{service} is due then{key}")
-    if on_deck is not None:
-        yield _replacement(service, on_deck, world, gate)
+    if staged is not None:
+        yield _replacement(service, staged, world, gate)
 
 
 def _roll(service: ServiceId, world: World, rolls: Plan) -> Iterator[Step]:
@@ -66,7 +66,7 @@ def _roll(service: ServiceId, world: World, rolls: Plan) -> Iterator[Step]:
 
 
 def _replacement(service: ServiceId, standing: Generation, world: World, gate: Gate) -> Step:
-    """Return when `renew --force` and `roll` could change to the standing key."""
+    """Return when `renew --force` and `roll` could change to the prepublished key."""
     forced = replace(standing, reason=Reason.FORCED)
     found = verdict(world.inventory, world.branches, gate, world.inventory.services[service], forced)
     why = f"in an emergency {service} can change to the key {standing.id}"

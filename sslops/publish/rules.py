@@ -150,7 +150,7 @@ def _counted(changes: set[str]) -> str:
     """Say how many records come and go."""
     added = sum(change.startswith("+") for change in changes)
     parts = [f"{added} to add"] if added else []
-    parts += [f"{len(changes) - added} to take away"] if added < len(changes) else []
+    parts += [f"{len(changes) - added} to withdraw"] if added < len(changes) else []
     return f"records: {', '.join(parts)}"
 
 
@@ -162,7 +162,7 @@ def _difference(view: Zone, zone: Zone) -> list[tuple[str, TlsaRecord]]:
 
 def _unobserved(apex: str, why: str) -> Plan:
     """Return what is blocked for an apex of which not even the names are known."""
-    words = f"its DNS could not be looked at: {why}"
+    words = f"its DNS could not be observed: {why}"
     return Plan(waits=(Wait(Verb.PUBLISH, apex, "", "tlsa", None, words, Cause.DNS_UNOBSERVED),))
 
 
@@ -223,5 +223,5 @@ def _outside(world: World) -> Plan:
 def _outside_hazard(service: ServiceId, host: str) -> Hazard:
     """Return what a person consents to who knows that the records of *host* are somebody else's business."""
     name = host.rstrip(".").lower()
-    why = f"{name} lies in no zone of ours: its TLSA records are for whoever runs that zone"
+    why = f"{name} lies in no zone that sslops manages: its TLSA records are for whoever runs that zone"
     return Hazard(HazardName.NAME_UNPROVEN, name, why, Verb.PUBLISH, service.group, service.name)

@@ -306,7 +306,7 @@ class Proposing:
     def run(self) -> Plan:
         """Propose, and return what was done and what waits for whom; Moved when another run was faster."""
         if not self.found.plan.actions:
-            # What could not be looked at now is no reason to take back what was found out before.
+            # What could not be observed now is no reason to take back what was found out before.
             if not self.stage.repository.is_open(self.look.failed):
                 self.take_back(self.way.requests.withdraw)
             return self.found.plan

@@ -12,7 +12,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from sslops.errors import GitError
-from sslops.model.heartbeat import GoodRun
+from sslops.model.heartbeat import Heartbeat
 from sslops.model.names import GenerationId, ServiceId, format_time, parse_time
 from sslops.repo.git import WINDOWS, NewCommit
 
@@ -85,21 +85,21 @@ PREFIX = "refs/sslops/good/"
 _HEARTBEAT_FORMAT = "%(committerdate:unix)%00%(refname)%00%(contents:trailers:key=Sslops-Run,valueonly)"
 
 
-def write_good_run(git: Git, verb: str, run: str | None) -> None:
+def write_heartbeat(git: Git, verb: str, run: str | None) -> None:
     """Write down that *verb* ended well just now; GitError when the remote does not take it."""
     trailer = f"\nSslops-Run: {run}\n" if run else ""
     commit = git.commit_all(None, [NewCommit(f"good({verb})\n\nThis run of the job ended well.\n{trailer}")])
     git.keep({f"{PREFIX}{verb}": commit})
 
 
-def read_good_runs(git: Git) -> Sequence[GoodRun]:
-    """Ask the remote, and return the last good run of each verb; GitError when it cannot be reached."""
+def read_heartbeats(git: Git) -> Sequence[Heartbeat]:
+    """Ask the remote, and return the heartbeat of each verb; GitError when it cannot be reached."""
     if git.remote is not None:
         git.process.ask("fetch", "--quiet", "--prune", "--no-tags", git.remote, f"+{PREFIX}*:{PREFIX}*")
     lines = git.process.read("for-each-ref", f"--format={_HEARTBEAT_FORMAT}", PREFIX).stdout.decode("utf-8", "replace")
     return [_run(line) for line in lines.splitlines() if line.count("\0") == 2]  # noqa: PLR2004  (three parts)
 
 
-def _run(line: str) -> GoodRun:
+def _run(line: str) -> Heartbeat:
     seconds, ref, run = line.split("\0")
-    return GoodRun(ref.removeprefix(PREFIX), datetime.fromtimestamp(int(seconds), UTC), run.strip() or None)
+    return Heartbeat(ref.removeprefix(PREFIX), datetime.fromtimestamp(int(seconds), UTC), run.strip() or None)

@@ -116,17 +116,17 @@ def take_in(main: State, following: State, histories: Mapping[ServiceId, CurrHis
 def follow(main: ServiceState, following: ServiceState, taken_back: tuple[GenerationId, ...]) -> Slots:
     """Return the slots of one service after main went back (see the module's text)."""
     ours, theirs = following.slots, main.slots
-    on_deck = ours.next if ours.next is not None else ours.curr
+    staged = ours.next if ours.next is not None else ours.curr
     again = theirs.curr == ours.refused
-    if on_deck == theirs.curr or (again and on_deck in taken_back):
-        on_deck = None
-    refused = None if again else on_deck if on_deck in taken_back else taken_back[-1]
-    newest = following.at(on_deck)
+    if staged == theirs.curr or (again and staged in taken_back):
+        staged = None
+    refused = None if again else staged if staged in taken_back else taken_back[-1]
+    newest = following.at(staged)
     return replace(
         ours,
         curr=theirs.curr,
-        next=on_deck,
-        prev=None if theirs.prev in (theirs.curr, on_deck) else theirs.prev,
+        next=staged,
+        prev=None if theirs.prev in (theirs.curr, staged) else theirs.prev,
         rolled_at=theirs.rolled_at,
         renew_at=ours.renew_at if newest is not None and newest.issued is not None else theirs.renew_at,
         refused=refused,

@@ -52,7 +52,7 @@ class Deadline:
 class RecordRow:
     """One TLSA record that appears or goes.
 
-    *of* is `group/service generation` (empty: nobody's), *role* what that generation is for, *hosts* those that may
+    *of* is `group/service generation` (empty: unmanaged), *role* what that generation is for, *hosts* those that may
     serve it, or shall (*is_served* false).
     """
 
@@ -100,7 +100,7 @@ class TlsaView:
         """The title of the request: how many records come and go, and where."""
         added = sum(row.appears for row in self.rows)
         words = [f"add {added}"] if added else []
-        words += [f"take away {len(self.rows) - added}"] if added < len(self.rows) else []
+        words += [f"withdraw {len(self.rows) - added}"] if added < len(self.rows) else []
         return f"TLSA of {_names(self.apexes)}: {', '.join(words) or 'include files'}"
 
 
@@ -165,7 +165,7 @@ class RollView:
 
 @dataclass(frozen=True, slots=True)
 class ChallengeRow:
-    """One TXT record at *owner* that proves *name* to a CA; *of* is `group/service generation` (empty: nobody's)."""
+    """One TXT record at *owner* that proves *name* to a CA; *of* is `group/service generation` (empty: unmanaged)."""
 
     appears: bool
     owner: str
@@ -192,7 +192,7 @@ class AcmeView:
     def title(self) -> str:
         """The title of the request: for which certificates, or that it only tidies up."""
         if not self.services:
-            return "ACME challenges: take away what nobody needs any more"
+            return "ACME challenges: withdraw what no order needs any more"
         return f"ACME challenges for {_names(tuple(map(str, self.services)))}"
 
 
@@ -212,14 +212,14 @@ _ROLL_CHECKS = (
     "Only files below `state/` change; `sslops check` fails otherwise.",
 )
 _ROLL_NEXT = (
-    "`deploy` asks every name server once more, gives each host its certificate, restarts what depends on it, looks.",
+    "`deploy` asks every name server once more; each host gets its certificate, restarts what uses it and is verified.",
     "A host where that goes wrong goes back to what it served, and a later run tries again.",
-    "`publish` takes the former records out of DNS only when every host was proved to serve the new certificate.",
+    "`publish` takes the previous records out of DNS only when every host was verified to serve the new certificate.",
 )
 _ROLL_UNDO = (
-    "After the merge: `sslops roll --back {targets} --apply` asks for the way back by a request like this one. Or "
+    "After the merge: `sslops roll --back {targets} --apply` proposes the rollback by a request like this one. Or "
     "revert the merge, as long as the forge can: once `main` went on, it conflicts in `slots.yaml`. `deploy` takes the "
-    "hosts back, and what was taken back is not rolled again without `sslops roll --force`. The former records are "
+    "hosts back, and what was taken back is not rolled again without `sslops roll --force`. The previous records are "
     "still in DNS as long as any host may need them."
 )
 _TLSA_UNDO = (
@@ -228,7 +228,7 @@ _TLSA_UNDO = (
 )
 _ACME_NEXT = (
     "The next `renew` asks every name server, lets the CA look, and stores the certificate on the branch `next`.",
-    "Then it proposes to take the records away again.",
+    "Then it proposes to withdraw the records again.",
 )
 _ACME_EVIDENCE = "The orders are under way; the `generation.yaml` of each names the values."
 _ACME_UNDO = "Revert the merge: an order that the CA cannot prove fails, and `renew` starts another one later."
@@ -319,14 +319,14 @@ def _tlsa_decision(view: TlsaView) -> str:
     added = sum(row.appears for row in view.rows)
     words = [f"Add {count(added, 'TLSA record')}"] if added else []
     gone = len(view.rows) - added
-    words += [f"{'take' if words else 'Take'} away {gone if words else count(gone, 'TLSA record')}"] if gone else []
+    words += [f"{'withdraw' if words else 'Withdraw'} {gone if words else count(gone, 'TLSA record')}"] if gone else []
     return f"{' and '.join(words) or 'Write the TLSA include files'} in {listed(view.apexes)}."
 
 
 def _acme_decision(view: AcmeView) -> str:
     added = sum(row.appears for row in view.rows)
     if not added:
-        return f"Take away {count(len(view.rows), 'ACME challenge')} that nobody needs any more."
+        return f"Withdraw {count(len(view.rows), 'ACME challenge')} that no order needs any more."
     return f"Show {count(added, 'ACME challenge')} for {count(len(view.services), 'certificate')}."
 
 
@@ -382,7 +382,7 @@ def _lacking(owners: Sequence[str]) -> str:
     return f"No evidence at {listed(owners)}: `deploy` waits there until `publish` has repaired DNS."
 
 
-# Evidence, what follows, and the way back.
+# Evidence, what follows, and the rollback target.
 
 
 def _tlsa_evidence(view: TlsaView) -> Iterator[str | Table]:
@@ -411,7 +411,7 @@ def _tlsa_next(view: TlsaView) -> Iterator[str]:
         wait = f", and another {span(view.caches)} (2 x TTL) has passed" if view.caches else ""
         yield f"When every name server shows the records{wait}, no cache lacks them, and hosts may change."
     if any(not row.appears for row in view.rows):
-        yield "Who still has the former records in a cache has one for what is served among them."
+        yield "Who still has the previous records in a cache has one for what is served among them."
     yield "Until the merge no host changes to a certificate that this request would leave without its record."
 
 
@@ -461,7 +461,7 @@ def _challenge_cells(row: ChallengeRow) -> tuple[str, ...]:
 
 
 def _sign(appears: bool) -> str:  # noqa: FBT001  (a field of the row)
-    return "**add**" if appears else "**take away**"
+    return "**add**" if appears else "**withdraw**"
 
 
 def _short(record: TlsaRecord) -> str:

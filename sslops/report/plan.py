@@ -1,4 +1,4 @@
-"""A plan as people look at it: by stage, in the order of the work, with what waits and what stands in the way.
+"""A plan as people look at it: by stage, in the order of the work, with what waits, is blocked or refused.
 
 The renderers in `plan.py` read this and nothing else, so that terminal and merge request never disagree.
 """
@@ -81,7 +81,7 @@ class PlanView:
 
     @property
     def is_empty(self) -> bool:
-        """Whether there is nothing to do, nothing waits, and nothing stands in the way."""
+        """Whether there is nothing to do, nothing waits, and nothing is refused."""
         return not (self.stages or self.hazards)
 
 

@@ -86,7 +86,7 @@ def _summary(service: Service) -> str:
 
 
 def _asked(was: Service, becomes: Service) -> Iterator[str]:
-    """Yield what is asked of the certificate, its records and its times."""
+    """Yield what the inventory requires of the certificate, its records and its times."""
     come = [name for name in becomes.sans if name not in was.sans]
     gone = [name for name in was.sans if name not in becomes.sans]
     if come:
@@ -148,7 +148,7 @@ def _hosts(old: Inventory, new: Inventory) -> Iterator[tuple[str, tuple[str, ...
 
 def _host(was: Delivery | None, becomes: Delivery | None) -> Iterator[str]:
     if becomes is None:
-        yield "gone from the inventory; what it may serve counts until it is proved otherwise or forgotten"
+        yield "removed from the inventory; what it may serve counts until it is verified or dropped with `--forget`"
         return
     gets = [str(service) for service in becomes.services if was is None or service not in was.services]
     loses = [str(service) for service in was.services if service not in becomes.services] if was else []
@@ -197,7 +197,7 @@ ARTIFACT = "sslops-plan.md"
 class CommentView:
     """What a merge request changes: *before* is the plan of the branch it goes to, *after* the one with it merged.
 
-    *failures* is what could not be looked at.
+    *failures* is what could not be observed.
     """
 
     differences: Differences
@@ -235,7 +235,7 @@ def plan_comment(view: CommentView) -> Written:
     hazards = [each for each in view.after.hazards if each not in view.before.hazards]
     parts += [Part("Hazards", (bullets(map(_hazard, hazards)),))] if hazards else []
     if view.failures:
-        parts.append(Part("Not looked at", (bullets([on_one_row(why) for why in view.failures]),)))
+        parts.append(Part("Not observed", (bullets([on_one_row(why) for why in view.failures]),)))
     if steps != view.after.actions:
         parts.append(Part(f"The whole plan after the merge: {_counts(view.after)}", (_whole(view),), folded=True))
     return fitted(tuple(parts), MARKER, view.limit, ARTIFACT)

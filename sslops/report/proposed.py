@@ -101,10 +101,10 @@ def _order_deadline(new: Collection[Wanted]) -> Deadline | None:
     return Deadline(at, f"the order of {as_code(str(service))} at {as_code(ca)} ends then")
 
 
-LIVE, ROLLED, ON_DECK, KEY, FORMER, OLD, ISSUER, LISTED, LOST, NOBODYS = (
+LIVE, ROLLED, STAGED, KEY, FORMER, OLD, ISSUER, LISTED, LOST, NOBODYS = (
     "live",
     "rolled, not merged yet",
-    "renewed, on deck",
+    "renewed, staged",
     "key of the certificate after this one",
     "served before",
     "in no slot",
@@ -118,7 +118,7 @@ LIVE, ROLLED, ON_DECK, KEY, FORMER, OLD, ISSUER, LISTED, LOST, NOBODYS = (
 _APPEARS = {
     LIVE: "what the hosts serve has no record here yet",
     ROLLED: "it is rolled, and hosts may change to it only when its record is in every cache",
-    ON_DECK: "it is renewed, and hosts may change to the new certificate only when its record is in every cache",
+    STAGED: "it is renewed, and hosts may change to the new certificate only when its record is in every cache",
     KEY: "its next key is made: with the record in DNS the next renewal needs no change here, and a leaked key can be "
     "replaced at once",
     ISSUER: "it signs what is served there, or may do so next",
@@ -140,7 +140,7 @@ class _Reader:
         return max(found, key=lambda each: (each[0].group == CA_GROUP, self._is_in_slot(each), each), default=None)
 
     def of(self, record: TlsaRecord) -> str:
-        """Return whose it is: `group/service generation`, the CA that lists it, or nobody's."""
+        """Return whose it is: `group/service generation`, the CA that lists it, or that it is unmanaged."""
         version = self.version(record)
         return self._lister(record) if version is None else f"{version[0]} {version[1]}"
 
@@ -155,7 +155,7 @@ class _Reader:
             return ISSUER
         named = {main.curr: LIVE, deck.slots.curr: LIVE if main.curr == deck.slots.curr else ROLLED}
         if deck.next is not None:
-            named.setdefault(deck.next.id, ON_DECK if deck.next.status is Status.ISSUED else KEY)
+            named.setdefault(deck.next.id, STAGED if deck.next.status is Status.ISSUED else KEY)
         return named.get(generation) or (FORMER if generation in {main.prev, deck.slots.prev} else OLD)
 
     def row(self, record: TlsaRecord, *, appears: bool) -> RecordRow:
@@ -286,7 +286,7 @@ def _record_deadline(rows: tuple[RecordRow, ...], caches: timedelta, world: Worl
     """
     found: list[tuple[datetime, datetime, ServiceId]] = []
     for row in rows:
-        if not row.appears or row.role not in {ROLLED, ON_DECK, KEY}:
+        if not row.appears or row.role not in {ROLLED, STAGED, KEY}:
             continue
         service = ServiceId.parse(row.of.partition(" ")[0])
         curr = world.branches.main[service].curr

@@ -68,11 +68,11 @@ MEANING = {
     Phase.FROZEN: "its group is not active",
     Phase.EXPIRED: "the certificate that is to be served has expired",
     Phase.HELD: "a person asked to leave it alone",
-    Phase.REFUSED: "what is on deck was taken back on main, and is not rolled again without `--force`",
+    Phase.REFUSED: "the staged certificate was taken back on main, and is not rolled again without `--force`",
     Phase.DECLINED: "rolled on next, and a person closed the merge request; `sslops roll --force` opens it again",
     Phase.PROPOSED: "rolled on next, not merged into main yet",
-    Phase.WAITING: "a certificate is on deck, and may not be rolled yet",
-    Phase.READY: "a certificate is on deck, and nothing known keeps it from being rolled",
+    Phase.WAITING: "a certificate is staged, and may not be rolled yet",
+    Phase.READY: "a certificate is staged, and nothing known keeps it from being rolled",
     Phase.ORDERED: "the CA has the order, and has not issued yet",
     Phase.NEW: "nothing was made yet",
     Phase.KEYED: "a key was made, and there is no certificate yet",
@@ -85,7 +85,7 @@ MEANING = {
 
 @dataclass(frozen=True, slots=True)
 class StatusWait:
-    """One step that a service waits for: a verb (or `hold`), until when (null: until something changes), why."""
+    """One step that a service waits for: a verb (or `hold`), until when (null: blocked, or not known), why."""
 
     step: str
     until: datetime | None
@@ -96,7 +96,7 @@ class StatusWait:
 class ServiceStatus:
     """One line of the report.
 
-    *curr* is main's; *next* is what is on deck, and *next_status* how far it has come. *not_after* and *days_left* are
+    *curr* is main's; *next* is what is staged, and *next_status* how far it has come. *not_after* and *days_left* are
     those of *curr*, before the first roll those of *next*. *hosts* maps each to what it may serve: one id is settled,
     several are either, a null among them is something unknown.
     """
@@ -245,18 +245,18 @@ def _service(view: _View, key: ServiceId) -> ServiceStatus | None:
     main, deck = view.branches.main[key], view.branches.next[key]
     service = view.inventory.services.get(key)
     hosts = view.hosts(key)
-    on_deck = _on_deck(main, deck)
-    if service is None and not (main.curr or on_deck or hosts):
+    staged = _staged(main, deck)
+    if service is None and not (main.curr or staged or hosts):
         return None
-    shown = main.curr or on_deck
+    shown = main.curr or staged
     not_after = shown.issued.not_after if shown and shown.issued else None
     phase, waits = _phase_and_waits(view, key, service, hosts)
     return ServiceStatus(
         id=key,
         phase=phase,
         curr=main.slots.curr,
-        next=on_deck.id if on_deck else None,
-        next_status=on_deck.status if on_deck else None,
+        next=staged.id if staged else None,
+        next_status=staged.status if staged else None,
         not_after=not_after,
         days_left=None if not_after is None else days_left(not_after, view.now),
         waits=waits,
@@ -269,7 +269,7 @@ def _service(view: _View, key: ServiceId) -> ServiceStatus | None:
     )
 
 
-def _on_deck(main: ServiceState, deck: ServiceState) -> Generation | None:
+def _staged(main: ServiceState, deck: ServiceState) -> Generation | None:
     """Return what is to be served next: a roll that main does not have yet, else the slot `next`."""
     return deck.curr if deck.slots.curr != main.slots.curr and deck.curr else deck.next
 
@@ -303,21 +303,21 @@ def _phase(  # noqa: PLR0911  (a phase is the first of a list that applies; one 
     *,
     is_held: bool,
 ) -> Phase:
-    curr, on_deck = main.curr, _on_deck(main, deck)
+    curr, staged = main.curr, _staged(main, deck)
     if curr and curr.issued and curr.issued.not_after <= view.now:
         return Phase.EXPIRED
     if is_held:
         return Phase.HELD
-    if on_deck and on_deck.id == deck.slots.refused:
+    if staged and staged.id == deck.slots.refused:
         return Phase.REFUSED
     if deck.slots.curr != main.slots.curr and deck.curr:
         return Phase.DECLINED if view.is_declined(key, deck.curr.id) else Phase.PROPOSED
-    if on_deck and on_deck.status is Status.ISSUED:
+    if staged and staged.status is Status.ISSUED:
         return Phase.WAITING if any(wait.step == "roll" for wait in waits) else Phase.READY
-    if on_deck and on_deck.status is Status.ORDERED:
+    if staged and staged.status is Status.ORDERED:
         return Phase.ORDERED
     if curr is None:
-        return Phase.KEYED if on_deck else Phase.NEW
+        return Phase.KEYED if staged else Phase.NEW
     if deck.slots.renew_at is not None and deck.slots.renew_at <= view.now:
         return Phase.DUE
     return Phase.LIVE if all(may_serve == (curr.id,) for may_serve in hosts.values()) else Phase.DEPLOYING
@@ -343,18 +343,18 @@ def _renew_waits(view: _View, service: Service, deck: ServiceState) -> tuple[Sta
 
 
 def _roll_waits(view: _View, service: Service, main: ServiceState, deck: ServiceState) -> tuple[StatusWait, ...]:
-    on_deck = _on_deck(main, deck)
-    if on_deck is None or on_deck.issued is None:
+    staged = _staged(main, deck)
+    if staged is None or staged.issued is None:
         return ()
-    if on_deck.id == deck.slots.refused:
+    if staged.id == deck.slots.refused:
         return (StatusWait("roll", None, "it was taken back on main: sslops roll --force tries it again"),)
-    if on_deck.id == deck.slots.curr:
+    if staged.id == deck.slots.curr:
         told = "is not merged into main"
-        if view.is_declined(service.id, on_deck.id):
+        if view.is_declined(service.id, staged.id):
             told = "was declined: sslops roll --force opens the merge request again"
         return (StatusWait("roll", None, f"the roll {told}"),)
-    waits = [_dane_wait(view, service, on_deck, "roll")]
-    until = mature_at(service, on_deck)
+    waits = [_dane_wait(view, service, staged, "roll")]
+    until = mature_at(service, staged)
     if main.curr is not None and until is not None and until > view.now:
         waits.append(StatusWait("roll", until, f"min_roll_mins is {service.min_roll_minutes}"))
     return _slowest([wait for wait in waits if wait is not None])
@@ -373,7 +373,7 @@ def _deploy_waits(view: _View, service: Service, main: ServiceState) -> tuple[St
     backoffs = [known[host] for host in behind if host in known and (known[host].retry_at or view.now) > view.now]
     until = min((each.retry_at for each in backoffs if each.retry_at), default=None)
     whys = [f"{host}: {_trouble(view.troubles[host])}" for host in behind if host in view.troubles]
-    return (StatusWait("deploy", until, "; ".join([f"not yet verified to serve it: {_listed(behind)}", *whys[:3]])),)
+    return (StatusWait("deploy", until, "; ".join([f"not yet verified on this host: {_listed(behind)}", *whys[:3]])),)
 
 
 def _trouble(trouble: Trouble) -> str:

@@ -1,4 +1,4 @@
-"""How long a certificate lies on deck before it is rolled: `min_roll_mins`, whatever DANE asks for beside it.
+"""How long a certificate lies staged before it is rolled: `min_roll_mins`, whatever DANE asks for beside it.
 
 The one rule for whoever does it or says when: `roll`, `plan`, `status` and the bodies of merge requests.
 """
@@ -32,15 +32,15 @@ ASKED_FOR = frozenset({"forced", "new-key"})
 """The reasons of a generation that a person asked for by name (`renew --force`, `--new-key`): it is wanted now."""
 
 
-def mature_at(service: Service, on_deck: Generation, minutes: int | None = None) -> datetime | None:
-    """Return when *on_deck* has been on deck for long enough; null when it need not lie there at all.
+def mature_at(service: Service, staged: Generation, minutes: int | None = None) -> datetime | None:
+    """Return when *staged* has been staged for long enough; null when it need not lie there at all.
 
     *minutes* is what the command line says instead of the inventory, and counts for every generation. What a person
     asked for does not wait for the inventory's: who replaces a key that leaked has no time for it.
     """
-    if on_deck.issued is None or (minutes is None and on_deck.reason in ASKED_FOR):
+    if staged.issued is None or (minutes is None and staged.reason in ASKED_FOR):
         return None
-    return on_deck.issued.issued_at + timedelta(minutes=service.min_roll_minutes if minutes is None else minutes)
+    return staged.issued.issued_at + timedelta(minutes=service.min_roll_minutes if minutes is None else minutes)
 
 
 REHEARSAL = "rehearsal"
@@ -89,29 +89,29 @@ def plan(
     if options.back:
         return joined(judge.back(s) for key, s in sorted(inventory.services.items()) if key in (options.targets or ()))
     for service in _by_signer(inventory, options.targets):
-        on_deck = branches.next[service.id].next
-        if on_deck is None or on_deck.status is not Status.ISSUED or on_deck.reason == REHEARSAL:
+        staged = branches.next[service.id].next
+        if staged is None or staged.status is not Status.ISSUED or staged.reason == REHEARSAL:
             continue
-        verdict = judge.verdict(service, on_deck, rolled)
+        verdict = judge.verdict(service, staged, rolled)
         if verdict.allowed:
             rolled.add(service.id)
-            found.append(Plan(actions=(judge.action(service, on_deck),)))
+            found.append(Plan(actions=(judge.action(service, staged),)))
         else:
             found.append(Plan(waits=(judge.wait(service, verdict),), hazards=_hazards(verdict)))
     return joined(found)
 
 
-def verdict(inventory: Inventory, branches: Branches, gate: Gate, service: Service, on_deck: Generation) -> Verdict:
-    """Return whether *on_deck* of *service* may be rolled now; one without a certificate, if it had it."""
-    return _Judge(inventory, branches, gate, RollOptions()).verdict(service, on_deck, set())
+def verdict(inventory: Inventory, branches: Branches, gate: Gate, service: Service, staged: Generation) -> Verdict:
+    """Return whether *staged* of *service* may be rolled now; one without a certificate, if it had it."""
+    return _Judge(inventory, branches, gate, RollOptions()).verdict(service, staged, set())
 
 
 def is_candidate(service: Service, branches: Branches, *, back: bool = False) -> bool:
     """Whether *service* has an issued `next` (with *back* a `prev`), so that DNS needs to be asked about it."""
     if back:
         return branches.next[service.id].slots.prev is not None
-    on_deck = branches.next[service.id].next
-    return on_deck is not None and on_deck.status is Status.ISSUED
+    staged = branches.next[service.id].next
+    return staged is not None and staged.status is Status.ISSUED
 
 
 def candidate(service: ServiceId, branches: Branches, *, back: bool = False) -> Generation | None:
@@ -141,7 +141,7 @@ def unplanned(
 ) -> Iterator[str]:
     """Yield what the rolls on `next` would change on main and no roll can have decided; *planned* are this run's own.
 
-    A roll goes forward; the way back is one that a person took, which `refused` tells. Where the engine *merges* by
+    A roll goes forward; a rollback is one that a person took, which `refused` tells. Where the engine *merges* by
     itself nobody reviews what an earlier run (or somebody in its name) left there, so it is judged again.
     """
     for service, wanted in pending(branches).items():
@@ -275,22 +275,22 @@ class _Judge:
     options: RollOptions
     unfit: Mapping[tuple[ServiceId, GenerationId], str] = field(default_factory=dict)
 
-    def verdict(self, service: Service, on_deck: Generation, rolled: set[ServiceId]) -> Verdict:
+    def verdict(self, service: Service, staged: Generation, rolled: set[ServiceId]) -> Verdict:
         refusal = self._free_to_move(service)
         if refusal is not None:
             return refusal
-        if self._slots(service).refused == on_deck.id and not self.options.force:
+        if self._slots(service).refused == staged.id and not self.options.force:
             curr = self.branches.next[service.id].curr
             passing = "" if curr is None else does_not_last(self.inventory, service.id, curr)
-            why = f"{on_deck.id} was taken back on {self.inventory.repo.branch}; sslops roll --force takes it again"
+            why = f"{staged.id} was taken back on {self.inventory.repo.branch}; sslops roll --force takes it again"
             why += f"; {passing}" if passing else ""
             return refused(why, Cause.TAKEN_BACK)
-        if on_deck.issued is not None and on_deck.issued.not_after <= self.gate.now:
-            return refused(f"{on_deck.id} has expired; sslops renew makes another one", Cause.EARLIER_STEP)
-        if (service.id, on_deck.id) in self.unfit:
-            return refused(_unfit_words(on_deck, self.unfit[service.id, on_deck.id]), Cause.IMPOSSIBLE)
-        may_serve = self.gate.may_serve(service.id, on_deck.id)
-        return slowest([self._signed(service, on_deck, rolled), self._aged(service, on_deck), may_serve])
+        if staged.issued is not None and staged.issued.not_after <= self.gate.now:
+            return refused(f"{staged.id} has expired; sslops renew makes another one", Cause.EARLIER_STEP)
+        if (service.id, staged.id) in self.unfit:
+            return refused(_unfit_words(staged, self.unfit[service.id, staged.id]), Cause.IMPOSSIBLE)
+        may_serve = self.gate.may_serve(service.id, staged.id)
+        return slowest([self._signed(service, staged, rolled), self._aged(service, staged), may_serve])
 
     def back(self, service: Service) -> Plan:
         """Return the plan for taking the last roll of *service* back: an action, or why there is none."""
@@ -346,12 +346,12 @@ class _Judge:
             return refused(why, Cause.FROZEN)
         return None
 
-    def action(self, service: Service, on_deck: Generation) -> Action:
+    def action(self, service: Service, staged: Generation) -> Action:
         curr = self._slots(service).curr
         reason = Reason.FORCED if self.options.force else Reason.FIRST if curr is None else Reason.READY
-        until = f", good until {on_deck.issued.not_after:%Y-%m-%d}" if on_deck.issued else ""
-        why = f"{on_deck.id} replaces {curr or 'nothing'}{until}"
-        return Action(Verb.ROLL, service.id.group, service.id.name, "roll", reason, on_deck.id, why=why)
+        until = f", good until {staged.issued.not_after:%Y-%m-%d}" if staged.issued else ""
+        why = f"{staged.id} replaces {curr or 'nothing'}{until}"
+        return Action(Verb.ROLL, service.id.group, service.id.name, "roll", reason, staged.id, why=why)
 
     def wait(self, service: Service, verdict: Verdict) -> Wait:
         # Where `next` is a roll ahead, that roll has a wait of its own, for whoever merges it.
@@ -363,19 +363,19 @@ class _Judge:
     def _slots(self, service: Service) -> Slots:
         return self.branches.next[service.id].slots
 
-    def _aged(self, service: Service, on_deck: Generation) -> Verdict:
-        if self.options.force or self._slots(service).curr is None or on_deck.issued is None:
+    def _aged(self, service: Service, staged: Generation) -> Verdict:
+        if self.options.force or self._slots(service).curr is None or staged.issued is None:
             return YES
-        until = mature_at(service, on_deck, self.options.min_roll_minutes)
+        until = mature_at(service, staged, self.options.min_roll_minutes)
         if until is None or until <= self.gate.now:
             return YES
-        minutes = (until - on_deck.issued.issued_at).total_seconds() / 60
+        minutes = (until - staged.issued.issued_at).total_seconds() / 60
         return refused(f"younger than min_roll_mins: {minutes:.0f}", Cause.MIN_ROLL, until)
 
-    def _signed(self, service: Service, on_deck: Generation, rolled: set[ServiceId]) -> Verdict:
+    def _signed(self, service: Service, staged: Generation, rolled: set[ServiceId]) -> Verdict:
         """Return whether the own CA that signed is live: no service is rolled before its signer."""
         signer = self.inventory.signer_of(service)
-        signed_by = on_deck.issued.signer if on_deck.issued else None
+        signed_by = staged.issued.signer if staged.issued else None
         if signer is None or signed_by is None or signer in rolled:
             return YES
         if self.branches.next[signer].slots.next != signed_by:

@@ -55,7 +55,7 @@ class Line:
     servers: list[NameServer]
     mx: tuple[str, ...] = ()
     is_unheard: bool = False
-    """Whether nobody tells us its MX hosts, so that it cannot be looked at."""
+    """Whether nobody tells us its MX hosts, so that it cannot be observed."""
     beside: list[Views] = field(default_factory=list)
     """What others kept in the zone file of each folder, beside the include file, oldest first; empty: never a thing."""
     places: list[int] = field(default_factory=lambda: [0])

@@ -80,11 +80,11 @@ class SimulatedForge:
         self._change(request, is_scheduled=False, is_our_schedule=False)
 
     def put_remark(self, number: int, _marker: str, _text: str) -> bool:
-        """Nobody here writes reports."""
+        """The simulated forge keeps no reports."""
         raise ForgeError(f"request {number} takes no remarks")
 
     def put_issue(self, _marker: str, title: str, _body: str) -> bool:
-        """Nobody here writes reports."""
+        """The simulated forge keeps no reports."""
         raise ForgeError(f"no issue '{title}' is taken")
 
     # What people do, or a forge that was asked to.

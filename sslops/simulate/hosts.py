@@ -38,7 +38,7 @@ class SimulatedHost:
     serving: dict[ServiceId, GenerationId] = field(default_factory=dict)
     unfinished: set[ServiceId] = field(default_factory=set)
     former: dict[ServiceId, GenerationId] = field(default_factory=dict)
-    """The way back of each service."""
+    """The rollback target of each service."""
     first: set[ServiceId] = field(default_factory=set)
     """Services that came where nothing was before, in a session whose restarts are not through."""
     damaged: set[ServiceId] = field(default_factory=set)
@@ -91,7 +91,7 @@ class SimulatedHost:
         self.unfinished -= {parcel.service for parcel in shipment.parcels}
 
     def remember(self, parcel: Parcel) -> None:
-        """Set the way back of a service, as the receiver does."""
+        """Set the rollback target of a service, as the receiver does."""
         service, way_back = parcel.service, self.files.get(parcel.service)
         if service in self.unfinished:
             way_back = self.former.get(service, None if service in self.first else way_back)

@@ -37,7 +37,7 @@ def _acquire(descriptor: int, path: Path, wait_seconds: float) -> None:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             if time.monotonic() >= end:
-                message = f"another sslops is at work in this clone (it holds '{path}')"
+                message = f"another sslops is running in this clone (it holds '{path}')"
                 raise Busy(message, hint="wait for it to end, then run again") from error
             time.sleep(POLL_SECONDS)
         else:

@@ -57,7 +57,7 @@ def set_aside() -> Iterator[None]:
 
 
 def _entries(names: Iterable[str]) -> list[tuple[int, int]]:
-    """Return address and length of the `NAME=value` strings of C's environment; none where it cannot be looked at."""
+    """Return address and length of the `NAME=value` strings of C's environment; none where it cannot be read."""
     import ctypes
 
     wanted = {os.fsencode(name) for name in names}

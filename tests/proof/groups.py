@@ -112,7 +112,7 @@ class Neighbours(Life):
             super().make_key(service, replaces=replaces)
 
     def issue(self, service: ServiceId) -> None:
-        """Get the certificate of what is on deck, unless the group is not active."""
+        """Get the certificate of what is staged, unless the group is not active."""
         if service.group not in self.inactive:
             super().issue(service)
 

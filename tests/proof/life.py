@@ -217,7 +217,7 @@ class Life(ByHand):
     # Keys and certificates.
 
     def make_key(self, service: ServiceId, *, replaces: bool = False) -> None:
-        """Make the key of the following generation; nothing while one is on deck, unless it is replaced."""
+        """Make the key of the following generation; nothing while one is staged, unless it is replaced."""
         ops = self.world.ops
         if self.slots(service).next is not None and not replaces:
             return
@@ -227,7 +227,7 @@ class Life(ByHand):
         self._write(service, facts, replace(ops.branches.next[service].slots, next=facts.id))
 
     def issue(self, service: ServiceId) -> None:
-        """Get the certificate of what is on deck."""
+        """Get the certificate of what is staged."""
         following = self.world.ops.branches.next
         facts = following[service].next
         if facts is None or facts.status is Status.ISSUED:
@@ -449,8 +449,8 @@ class Life(ByHand):
             return []
         if not self.rest():
             return ["the jobs change something in every run, without an end"]
-        on_deck = {service: self.world.ops.branches.next[service].next for service in self.asks}
-        found = [f"{s} {n.id} is not rolled" for s, n in on_deck.items() if n is not None and n.issued is not None]
+        staged = {service: self.world.ops.branches.next[service].next for service in self.asks}
+        found = [f"{s} {n.id} is not rolled" for s, n in staged.items() if n is not None and n.issued is not None]
         for service, name in product(self.asks, self.host_names):
             curr, serves = self.curr(service), self.world.hosts[name].serving.get(service)
             is_believed = (name, service) in self.taken and is_certain(self.world.ops.ledger.host(name).serves(service))

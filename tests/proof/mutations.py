@@ -131,9 +131,9 @@ def _needed_by_slots(service: ServiceId, branches: Branches, *_: object) -> Need
 
 def _needed_by_main(service: ServiceId, branches: Branches, ledger: Ledger, *rest: object) -> Needed:
     found = _NEEDED(service, branches, ledger, *rest)  # type: ignore[arg-type]
-    on_deck = {branches.main[service].slots.next, branches.next[service].slots.next, branches.next[service].slots.curr}
+    staged = {branches.main[service].slots.next, branches.next[service].slots.next, branches.next[service].slots.curr}
     may_serve = {key for entry in ledger.hosts.values() for key in entry.serves(service).may_serve}
-    return replace(found, ids=found.ids - (on_deck - may_serve - {branches.main[service].slots.curr}))
+    return replace(found, ids=found.ids - (staged - may_serve - {branches.main[service].slots.curr}))
 
 
 _NEEDED = transitions.needed
@@ -530,7 +530,7 @@ MUTATIONS: dict[str, Mutation] = {
     "what hosts serve may be withdrawn": Mutation(
         RECORDS, ((transitions, "needed", _needed_by_slots),), ("a host dies or returns",), seed=3
     ),
-    "what is on deck may be withdrawn": Mutation(RECORDS, ((transitions, "needed", _needed_by_main),), stops=True),
+    "what is staged may be withdrawn": Mutation(RECORDS, ((transitions, "needed", _needed_by_main),), stops=True),
     "ports are not asked before the first record": Mutation(
         RECORDS,
         (
@@ -594,7 +594,7 @@ MUTATIONS: dict[str, Mutation] = {
         more=(RENEW, "all jobs run", "the ledger is lost"),
         seed=115,
     ),
-    "a zone that cannot be looked at holds nobody back": Mutation(
+    "a zone that cannot be observed holds nobody back": Mutation(
         MAY_SERVE,
         ((gate.Gate, "_name", _yes_where_nothing_is_seen), (Look, "_is_published", lambda *_: False)),
         setting="two groups, no SNI",

@@ -30,15 +30,15 @@ def slots(site: AcmeSite, service: str, branch: str = "next") -> dict[str, Any]:
     return _read(site.ops.show(branch, f"state/{service}/slots.yaml"))
 
 
-def on_deck(site: AcmeSite, service: str, branch: str = "next") -> dict[str, Any]:
+def staged(site: AcmeSite, service: str, branch: str = "next") -> dict[str, Any]:
     """Return the facts of the generation in `next`."""
     generation = slots(site, service, branch)["next"]
     return _read(site.ops.show(branch, f"state/{service}/{generation}/generation.yaml"))
 
 
 def statuses(site: AcmeSite) -> dict[str, str]:
-    """Return how far the generation on deck of each service is."""
-    return {service: on_deck(site, service)["status"] for service in SERVICES}
+    """Return how far the staged generation of each service is."""
+    return {service: staged(site, service)["status"] for service in SERVICES}
 
 
 def subjects(site: AcmeSite, branch: str = "next") -> list[str]:

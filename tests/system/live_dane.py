@@ -49,7 +49,7 @@ class LiveDane:
         self._other: OpsRepository | None = None
 
     def first_use(self) -> None:
-        """Serve the first certificate, then publish its record, and that of the standing key."""
+        """Serve the first certificate, then publish its record, and that of the prepublished key."""
         self._until(lambda: all(self.world.records()))
         self.judge.all_say(Verdict.VERIFIED)
         self.judge.expects_records = True
@@ -60,7 +60,7 @@ class LiveDane:
         self._change_key("--force")
 
     def force_another_key(self) -> None:
-        """Throw the standing key away, so that another has to be published and to age first."""
+        """Throw the prepublished key away, so that another has to be published and to age first."""
         self._change_key("--force", "--new-key")
 
     def dane_off(self) -> None:

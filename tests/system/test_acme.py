@@ -17,8 +17,8 @@ from tests.system.acme import (
     assert_clean,
     dns_commits,
     dns_history,
-    on_deck,
     slots,
+    staged,
     statuses,
     subjects,
 )
@@ -79,7 +79,7 @@ def test_a_renewal_says_what_it_replaces_and_keeps_the_standing_key(acme_site: A
     standing = slots(site, MAIL)["next"]
     site.sslops("renew", "--apply", "--force", "example.com:mail-ec").succeeded()
 
-    assert (standing, "issued") == (slots(site, MAIL)["next"], on_deck(site, MAIL)["status"])
+    assert (standing, "issued") == (slots(site, MAIL)["next"], staged(site, MAIL)["status"])
     assert [False, False, False, True] == ["replaces" in order for order in site.ca.orders()]
 
 
@@ -94,7 +94,7 @@ def test_an_answer_already_replaced_is_ordered_once_more_without_it(start_acme_s
 
     assert 2 == site.ca.count("newOrder") - before
     assert "replaces" not in site.ca.orders()[-1]
-    assert "issued" == on_deck(site, WEB)["status"]
+    assert "issued" == staged(site, WEB)["status"]
 
 
 def test_http_01_goes_through_the_web_host(start_acme_site: Callable[..., AcmeSite]) -> None:
@@ -103,7 +103,7 @@ def test_http_01_goes_through_the_web_host(start_acme_site: Callable[..., AcmeSi
     site.sslops("renew", "--apply", "example.com:site-ec").succeeded()
     assert site.web is not None
 
-    assert "issued" == on_deck(site, "example.com/site-ec")["status"]
+    assert "issued" == staged(site, "example.com/site-ec")["status"]
     assert "GET /.well-known/acme-challenge/" in site.web.log
     assert [] == [path for path in site.web.server_dir.rglob("*") if path.is_file()]
 
@@ -122,8 +122,8 @@ def test_names_of_all_alphabets_and_ip_addresses_are_ordered(start_acme_site: Ca
     )
     site.sslops("renew", "--apply", "example.com:site-ec", "example.net").succeeded()
 
-    assert ["xn--bcher-kva.example.net", "*.xn--bcher-kva.example.net"] == on_deck(site, NET)["sans"]
-    assert {"web.example.com", site.web.host.address} == set(on_deck(site, "example.com/site-ec")["sans"])
+    assert ["xn--bcher-kva.example.net", "*.xn--bcher-kva.example.net"] == staged(site, NET)["sans"]
+    assert {"web.example.com", site.web.host.address} == set(staged(site, "example.com/site-ec")["sans"])
 
 
 def test_a_web_host_that_is_down_keeps_only_its_services_waiting(start_acme_site: Callable[..., AcmeSite]) -> None:
@@ -137,7 +137,7 @@ def test_a_web_host_that_is_down_keeps_only_its_services_waiting(start_acme_site
 
     assert "has not got the challenge" in done.stdout
     assert dict.fromkeys(SERVICES, "issued") == statuses(site)
-    assert "ordered" == on_deck(site, "example.com/site-ec")["status"]
+    assert "ordered" == staged(site, "example.com/site-ec")["status"]
 
 
 def test_an_external_account_is_bound_by_a_key_from_sops(start_acme_site: Callable[..., AcmeSite]) -> None:
@@ -148,7 +148,7 @@ def test_an_external_account_is_bound_by_a_key_from_sops(start_acme_site: Callab
     site.ops.edit({"inventory/eab/le.sops": encrypted_for_renew(site, mac)})
     site.sslops("renew", "--apply", "example.net").succeeded()
 
-    assert "issued" == on_deck(site, NET)["status"]
+    assert "issued" == staged(site, NET)["status"]
     assert 1 == site.ca.accounts_made()
 
 
@@ -159,11 +159,11 @@ def test_a_rehearsal_is_kept_apart_and_never_rolled(acme_site: AcmeSite) -> None
     site.sslops("renew", "--staging", "--apply").succeeded()
 
     assert "next" not in site.ops.refs()
-    assert "issued" == on_deck(site, WEB, "sslops/staging")["status"]
+    assert "issued" == staged(site, WEB, "sslops/staging")["status"]
 
     site.sslops("roll", "--apply").succeeded()
 
-    assert "issued" == on_deck(site, WEB, "sslops/staging")["status"]
+    assert "issued" == staged(site, WEB, "sslops/staging")["status"]
     assert "" == site.ops.git_remote("ls-tree", "main", "state/")
 
     site.sslops("renew", "--apply").succeeded()
@@ -199,7 +199,7 @@ def test_the_default_profile_is_ordered(acme_site: AcmeSite) -> None:
     acme_site.sslops("renew", "--apply", "example.net").succeeded()
 
     assert "tlsserver" == acme_site.ca.orders()[0]["profile"]
-    assert "tlsserver" == on_deck(acme_site, NET)["profile"]
+    assert "tlsserver" == staged(acme_site, NET)["profile"]
 
 
 def test_an_alias_leads_the_challenge_to_the_zone_of_its_target(acme_site: AcmeSite) -> None:
@@ -213,7 +213,7 @@ def test_an_alias_leads_the_challenge_to_the_zone_of_its_target(acme_site: AcmeS
     shown = dns_history(site, "example.net")[-2]
 
     assert shown.startswith("www-example-com.acme.example.net. 60 IN TXT ")
-    assert "issued" == on_deck(site, WEB)["status"]
+    assert "issued" == staged(site, WEB)["status"]
     assert_clean(site)
 
 

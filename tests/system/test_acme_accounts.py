@@ -11,7 +11,7 @@ import yaml
 from sslops.acme.account import load_key, read_account
 from sslops.acme.client import AcmeClient
 from sslops.secrets.sops import Sops
-from tests.system.acme import NET, SERVICES, WEB, assert_clean, on_deck, slots, statuses
+from tests.system.acme import NET, SERVICES, WEB, assert_clean, slots, staged, statuses
 from tests.system.launching import Launched
 from tests.system.test_acme_bad_luck import NO_PATIENCE
 from tests.world.acme_faults import problem
@@ -70,7 +70,7 @@ def test_a_ca_that_is_another_server_now_gets_an_account_of_its_own(acme_site: A
     assert f"'le-dns' is the server at {second.directory} now" in " ".join(planned.split())
     assert "from a new account" in planned
     assert "a new account is made there" in done.stderr
-    assert [second.directory] * 3 == [on_deck(site, service)["directory"] for service in SERVICES]
+    assert [second.directory] * 3 == [staged(site, service)["directory"] for service in SERVICES]
     assert dict.fromkeys(SERVICES, "issued") == statuses(site)
     assert (first.directory, second.directory) == (site.ca.directory, moved.directory)
     assert first.key.reveal() != moved.key.reveal()
@@ -78,7 +78,7 @@ def test_a_ca_that_is_another_server_now_gets_an_account_of_its_own(acme_site: A
 
 
 def test_an_open_order_is_not_asked_for_at_another_server(acme_site: AcmeSite, second: Pebble) -> None:
-    """What the first server holds is left there, with its challenges; the key on deck is used at the second."""
+    """What the first server holds is left there, with its challenges; the staged key is used at the second."""
     site = acme_site
     site.dns.lag()
     with Launched(site.ops, "renew", "--apply", "example.net", options=["--patch", NO_PATIENCE]) as launched:
@@ -88,8 +88,8 @@ def test_an_open_order_is_not_asked_for_at_another_server(acme_site: AcmeSite, s
     move(site, second.directory)
     site.sslops("renew", "--apply", "example.net").succeeded()
 
-    assert (generation, "issued") == (slots(site, NET)["next"], on_deck(site, NET)["status"])
-    assert second.directory == on_deck(site, NET)["directory"]
+    assert (generation, "issued") == (slots(site, NET)["next"], staged(site, NET)["status"])
+    assert second.directory == staged(site, NET)["directory"]
     assert_clean(site)
 
 
@@ -113,7 +113,7 @@ def test_an_account_that_was_closed_is_told_and_left_on_demand(acme_site: AcmeSi
 
     mended = site.sslops(*NEW_ACCOUNT.split()[1:]).succeeded()
 
-    assert "issued" == on_deck(site, WEB)["status"]
+    assert "issued" == staged(site, WEB)["status"]
     assert used.url != account(site).url
     assert "once more without saying which certificate it replaces" in mended.stderr  # another account's, says pebble
     assert 0 == site.sslops("doctor", "renew").stdout.count("deactivated")
@@ -145,7 +145,7 @@ def test_an_order_that_the_ca_forgot_is_placed_again_at_once(acme_site: AcmeSite
     site.dns.catch_up()
     site.sslops("renew", "--apply", "example.net").succeeded()
 
-    assert "issued" == on_deck(site, NET)["status"]
+    assert "issued" == staged(site, NET)["status"]
     assert "0" == slots(site, NET)["failures"]
     assert {""} == set(site.challenge_files().values())
 
@@ -165,4 +165,4 @@ def test_whatever_is_against_the_certificate_replaced_it_is_ordered_without(
     done = site.sslops("renew", "--apply", "--force", "example.com:web-ec").succeeded()
 
     assert "without saying which certificate it replaces" in done.stderr
-    assert "issued" == on_deck(site, WEB)["status"]
+    assert "issued" == staged(site, WEB)["status"]

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from tests.rows import rows
-from tests.system.acme import MAIL, NET, SERVICES, WEB, assert_clean, dns_commits, later, on_deck, slots, statuses
+from tests.system.acme import MAIL, NET, SERVICES, WEB, assert_clean, dns_commits, later, slots, staged, statuses
 from tests.system.launching import Launched
 from tests.world import acme_faults
 from tests.world.pebble import Policy
@@ -44,7 +44,7 @@ def test_an_order_that_is_refused_stops_no_other(acme_site: AcmeSite) -> None:
     assert 1 == done.exit_code
     assert {MAIL: "issued", WEB: "keyed", NET: "issued"} == statuses(site)
     assert "rejectedIdentifier" in site.sslops("status").succeeded().stdout
-    assert ("1", "rejectedIdentifier" in on_deck(site, WEB)["failure"]) == (slots(site, WEB)["failures"], True)
+    assert ("1", "rejectedIdentifier" in staged(site, WEB)["failure"]) == (slots(site, WEB)["failures"], True)
 
 
 def test_a_name_whose_proof_the_ca_does_not_see_fails_alone(start_acme_site: Callable[..., AcmeSite]) -> None:
@@ -58,7 +58,7 @@ def test_a_name_whose_proof_the_ca_does_not_see_fails_alone(start_acme_site: Cal
     site.sslops("renew", "--apply")
 
     assert {MAIL: "issued", WEB: "issued", NET: "keyed"} == statuses(site)
-    assert "'www.example.net': unauthorized: no such record" in on_deck(site, NET)["failure"]
+    assert "'www.example.net': unauthorized: no such record" in staged(site, NET)["failure"]
     assert "no such record" in site.sslops("status").succeeded().stdout
     assert {"example.com": "", "example.net": ""} == site.challenge_files()
 
@@ -84,7 +84,7 @@ def test_failures_are_tried_again_after_1_10_and_100_minutes_then_daily(acme_sit
     later(site, ahead, "renew", "--apply", "example.net").succeeded()
 
     assert ("issued", "0", None) == (
-        on_deck(site, NET)["status"],
+        staged(site, NET)["status"],
         slots(site, NET)["failures"],
         slots(site, NET)["retry_at"],
     )
@@ -142,7 +142,7 @@ def test_a_ca_that_is_ill_is_asked_again_later(acme_site: AcmeSite, illness: str
     keys = keys_of(site)
     later(site, 2 * MINUTES, "renew", "--apply", "example.net").succeeded()
 
-    assert "issued" == on_deck(site, NET)["status"]
+    assert "issued" == staged(site, NET)["status"]
     assert keys <= keys_of(site)
     assert_clean(site)
 
@@ -158,12 +158,12 @@ def test_a_ca_that_hangs_is_given_up(acme_site: AcmeSite) -> None:
 
     assert 1 == done.exit_code
     assert "timed out" in done.stderr
-    assert "ordered" == on_deck(site, NET)["status"]
+    assert "ordered" == staged(site, NET)["status"]
 
     site.ca.heal()
     later(site, 2 * MINUTES, *words).succeeded()
 
-    assert "issued" == on_deck(site, NET)["status"]
+    assert "issued" == staged(site, NET)["status"]
     assert 1 == site.ca.orders_made()
     assert_clean(site)
 
@@ -174,14 +174,14 @@ def test_an_expired_order_is_made_again_with_the_same_csr(acme_site: AcmeSite) -
     site.dns.hold()
     with Launched(site.ops, "renew", "--apply", "example.net", options=["--patch", NO_PATIENCE]) as launched:
         launched.finish().succeeded()
-    deck = on_deck(site, NET)
+    deck = staged(site, NET)
 
     assert "ordered" == deck["status"]
 
     site.dns.release()
     later(site, 2 * 86400, "renew", "--apply", "example.net").succeeded()
 
-    assert ("issued", deck["spki_sha256"]) == (on_deck(site, NET)["status"], on_deck(site, NET)["spki_sha256"])
+    assert ("issued", deck["spki_sha256"]) == (staged(site, NET)["status"], staged(site, NET)["spki_sha256"])
     assert 2 == site.ca.orders_made()
 
 
@@ -201,7 +201,7 @@ def test_challenges_that_no_server_shows_yet_are_waited_for_by_later_runs(acme_s
     site.dns.catch_up()
     site.sslops("renew", "--apply", "example.net").succeeded()
 
-    assert "issued" == on_deck(site, NET)["status"]
+    assert "issued" == staged(site, NET)["status"]
     assert 1 == site.ca.orders_made()
     assert 2 == len(dns_commits(site))
     assert_clean(site)
@@ -219,7 +219,7 @@ def test_a_run_for_some_services_leaves_the_challenges_of_others(acme_site: Acme
 
     assert 2 == shown.count("TXT")
     assert shown == site.challenge_files()["example.com"]
-    assert ("issued", "ordered") == (on_deck(site, MAIL)["status"], on_deck(site, WEB)["status"])
+    assert ("issued", "ordered") == (staged(site, MAIL)["status"], staged(site, WEB)["status"])
 
 
 def test_an_unknown_challenge_type_does_not_disturb(acme_site: AcmeSite) -> None:
@@ -231,7 +231,7 @@ def test_an_unknown_challenge_type_does_not_disturb(acme_site: AcmeSite) -> None
     site.ca.plan("authorization", change, times=None)
     site.sslops("renew", "--apply", "example.net").succeeded()
 
-    assert "issued" == on_deck(site, NET)["status"]
+    assert "issued" == staged(site, NET)["status"]
 
 
 def test_a_certificate_with_other_names_is_not_used(acme_site: AcmeSite) -> None:
@@ -245,7 +245,7 @@ def test_a_certificate_with_other_names_is_not_used(acme_site: AcmeSite) -> None
 
     assert 1 == done.exit_code
     assert "not for the key of its generation" in done.stderr
-    assert "keyed" == on_deck(site, NET)["status"]
+    assert "keyed" == staged(site, NET)["status"]
     assert "cert.pem" not in site.ops.git_remote("ls-tree", "-r", "--name-only", "next", f"state/{NET}/")
 
 
@@ -287,7 +287,7 @@ def test_an_account_that_the_ca_forgot_is_registered_again_with_its_key(acme_sit
     site.pebble.restart()
     site.sslops("renew", "--apply", "example.com:web-ec").succeeded()
 
-    assert "issued" == on_deck(site, WEB)["status"]
+    assert "issued" == staged(site, WEB)["status"]
     assert 2 == site.ca.accounts_made()
 
 
@@ -300,7 +300,7 @@ def test_an_order_that_is_given_up_takes_its_challenges_along(acme_site: AcmeSit
     site.dns.catch_up()
     site.sslops("renew", "--apply", "--force", "--new-key", "example.net").succeeded()
 
-    assert "issued" == on_deck(site, NET)["status"]
+    assert "issued" == staged(site, NET)["status"]
     assert_clean(site)
 
 
@@ -313,14 +313,14 @@ def test_the_reason_of_a_forced_order_is_in_the_commit_of_whoever_ends_it(acme_s
     with Launched(site.ops, *words, options=["--patch", NO_PATIENCE]) as launched:
         launched.finish().succeeded()
 
-    assert "ordered" == on_deck(site, NET)["status"]
+    assert "ordered" == staged(site, NET)["status"]
 
     site.dns.catch_up()
     site.sslops("renew", "--apply", "example.net").succeeded()
     ends = " ".join(site.ops.git_remote("log", "-1", "--format=%B", "next").split())
 
-    assert f"Asked for with --force: the key was on a laptop: issued by {on_deck(site, NET)['issuer']}." in ends
-    assert ("issued", "the key was on a laptop") == (on_deck(site, NET)["status"], on_deck(site, NET)["said"])
+    assert f"Asked for with --force: the key was on a laptop: issued by {staged(site, NET)['issuer']}." in ends
+    assert ("issued", "the key was on a laptop") == (staged(site, NET)["status"], staged(site, NET)["said"])
 
 
 def test_an_order_that_waits_is_a_failure_when_the_certificate_in_use_ends_soon(acme_site: AcmeSite) -> None:
@@ -338,7 +338,7 @@ def test_an_order_that_waits_is_a_failure_when_the_certificate_in_use_ends_soon(
     ) as launched:
         done = launched.finish()
 
-    assert (1, "ordered") == (done.exit_code, on_deck(site, NET)["status"])
+    assert (1, "ordered") == (done.exit_code, staged(site, NET)["status"])
     assert "challenge blocked" in done.stdout
     assert "too long for the certificate" in done.stdout
 

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from tests.system.acme import NET, WEB, on_deck, statuses
+from tests.system.acme import NET, WEB, staged, statuses
 from tests.world.acme_faults import Front, altered, problem
 from tests.world.acme_relay import Reply
 
@@ -47,7 +47,7 @@ def test_a_ca_that_lies_fails_alone(acme_site: AcmeSite) -> None:
         assert 1 == done.exit_code, name
         assert "Traceback" not in done.stderr, name
         assert {WEB: "issued", NET: "issued"} != {key: statuses(site)[key] for key in (WEB, NET)}, name
-        assert "issued" == on_deck(site, WEB)["status"], name
+        assert "issued" == staged(site, WEB)["status"], name
 
     assert [] == [name for name, text in told.items() if LIES[name] not in text]
 
@@ -56,7 +56,7 @@ def test_a_ca_that_lies_fails_alone(acme_site: AcmeSite) -> None:
     site.sslops("renew", "--apply", "--force", "example.net").succeeded()
     liar.stop()
 
-    assert "issued" == on_deck(site, NET)["status"]
+    assert "issued" == staged(site, NET)["status"]
 
 
 LIES = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from tests.system.acme import NET, assert_clean, dns_commits, on_deck
+from tests.system.acme import NET, assert_clean, dns_commits, staged
 from tests.system.launching import Launched
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def test_the_delay_comes_after_the_challenges_are_written_and_before_anybody_is_
         launched.wake()
         launched.finish().succeeded()
 
-    assert "issued" == on_deck(site, NET)["status"]
+    assert "issued" == staged(site, NET)["status"]
     assert_clean(site)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from tests.system.acme import NET, WEB, later, on_deck, slots
+from tests.system.acme import NET, WEB, later, slots, staged
 from tests.world.acme_faults import problem
 from tests.world.remotes import BRANCHES_ONLY, install_hook
 
@@ -86,7 +86,7 @@ def test_a_remote_without_a_place_for_such_times_costs_a_question(acme_site: Acm
     site.sslops("renew", "--apply", "example.net").succeeded()
 
     assert "could not be written down" in done.stderr
-    assert "issued" == on_deck(site, NET)["status"]
+    assert "issued" == staged(site, NET)["status"]
     assert A_LOOK == asked(site, before)
 
 
@@ -103,7 +103,7 @@ def test_a_window_in_the_past_renews_as_soon_as_it_is_seen_and_quotes_why(acme_s
     later(site, 7 * HOUR, "renew", "--apply", "example.net").succeeded()
 
     assert first != slots(site, NET)["next"]
-    assert "issued" == on_deck(site, NET)["status"]
+    assert "issued" == staged(site, NET)["status"]
     assert why in site.ops.git_remote("log", "-1", "--format=%B", "next")
 
 

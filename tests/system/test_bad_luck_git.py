@@ -69,7 +69,7 @@ def test_deploy_refuses_a_reverted_roll_until_publish_has_brought_the_record_bac
     waiting = story.run("deploy", "--apply", "--detailed-exitcode")
 
     assert 4 == waiting.exit_code
-    assert "in DNS since" in waiting.stdout
+    assert "visible on all name servers only since" in waiting.stdout
     assert dict.fromkeys(HOSTS, new) == story.served()
 
     story.pass_time()
@@ -132,7 +132,7 @@ def test_a_deleted_ledger_is_rebuilt_from_the_hosts_before_anything_is_withdrawn
     published = story.run("publish", "--apply").succeeded()
 
     assert ({old, new},) * 2 == story.records()
-    assert f"nothing is withdrawn while {HOSTS[0]} is not proven" in published.stdout
+    assert f"nothing is withdrawn while {HOSTS[0]} is not verified" in published.stdout
 
     story.pass_time()
     story.run("deploy", "--apply").succeeded()

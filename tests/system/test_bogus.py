@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tests.system.acme import MAIL, on_deck
+from tests.system.acme import MAIL, staged
 from tests.world.forged import ForgedServer
 from tests.world.validating_resolver import ValidatingResolver
 
@@ -34,4 +34,4 @@ def test_a_broken_signature_blocks_the_order_until_a_person_consents(acme_site: 
     forged.stop()
     validator.stop()
 
-    assert "issued" == on_deck(site, MAIL)["status"]
+    assert "issued" == staged(site, MAIL)["status"]

@@ -245,7 +245,7 @@ def test_roll_waits_until_caches_have_dropped_the_record_set_without_the_new_rec
     new = story.slot("next", "next")
     story.pass_time(60)
 
-    assert [True] == ["in DNS since" in str(wait["why"]) for wait in story.waits("roll")]
+    assert [True] == ["visible on all name servers only since" in str(wait["why"]) for wait in story.waits("roll")]
     assert [] == story.broken()
 
     story.run("roll", "--apply", patches=[NO_AGE]).succeeded()
@@ -303,7 +303,7 @@ def test_a_record_that_was_withdrawn_and_added_again_between_two_looks_has_no_ag
     assert dict.fromkeys(HOSTS, new if patches else old) == story.served()
     assert bool(patches) == bool(story.broken())
     if not patches:
-        assert "in DNS since" in done.stdout
+        assert "visible on all name servers only since" in done.stdout
         story.come_to_rest(new)
 
 
@@ -346,7 +346,7 @@ def test_an_empty_name_gets_no_first_record_while_one_host_serves_something_else
 
     assert 1 == done.exit_code
     assert {FIRST: story.slot("curr"), SECOND: None} == story.served()
-    assert f"{SECOND} is not proven to serve" in done.stdout
+    assert f"{SECOND} is not yet verified to serve" in done.stdout
     assert (frozenset(),) * 2 == story.records()
     assert [] == story.broken()
 

@@ -171,7 +171,7 @@ def run_until_quiet(site: Site) -> None:
 
 
 def assert_goal(site: Site) -> None:
-    """Every host serves curr, DNS shows curr and the standing key, nothing is pending, and state is sound."""
+    """Every host serves curr, DNS shows curr and the prepublished key, nothing is pending, and state is sound."""
     slots = fields(site.ops.show("main", f"state/{MAIL}/slots.yaml"))
 
     assert slots["curr"] == fields(site.ops.show("next", f"state/{MAIL}/slots.yaml"))["curr"]

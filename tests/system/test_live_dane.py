@@ -29,7 +29,7 @@ def world(world_folder: Path) -> Iterator[PostfixSite]:
 def test_a_sender_that_insists_on_dane_always_delivers(
     world: PostfixSite, record_property: Callable[[str, object], None]
 ) -> None:
-    """First use, a renewal with the standing key, a key by force, DANE off; and the judge can tell a wrong record."""
+    """First use, a renewal with the prepublished key, a key by force, DANE off; the judge can tell a wrong record."""
     judge = world.judge()
     with judge:
         live = LiveDane(world, judge)

@@ -188,7 +188,7 @@ def test_a_job_names_the_secret_that_it_was_not_given(pipelines: Pipelines) -> N
         secrets = pipelines.secrets(job, without=missing)
         return (runner.push(secrets) if job == "deploy" else runner.schedule(job, secrets)).log
 
-    assert "late: renew: no good run was ever seen" in runner.schedule("watchdog").log
+    assert "late: renew: no heartbeat was ever seen" in runner.schedule("watchdog").log
     assert "was not given 'SOPS_AGE_KEY', the age identity of the renew job" in said("renew", "SOPS_AGE_KEY")
 
     mute = runner.dispatch("renew", FORM, pipelines.secrets("renew"))

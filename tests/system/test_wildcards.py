@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.system.acme import MAIL, NET, WEB, assert_clean, on_deck
+from tests.system.acme import MAIL, NET, WEB, assert_clean, staged
 from tests.system.launching import Launched
 from tests.system.story import LONG_TTL, Story
 from tests.world.certificates import write_certificate
@@ -202,7 +202,7 @@ def test_a_challenge_below_a_wildcard_takes_nothing_from_what_it_answers(acme_si
     site.dns.settle()
 
     assert BALANCER == site.dns.show("www.example.com.", "CNAME")
-    assert "issued" == on_deck(site, WEB)["status"]
+    assert "issued" == staged(site, WEB)["status"]
     assert_clean(site)
 
 
@@ -223,4 +223,4 @@ def test_what_can_never_be_proved_is_told_before_anything_is_ordered(acme_site: 
 
     assert (1, True) == (failed.exit_code, "zone cut: 'www.example.com.'" in failed.stderr)
     assert 2 == site.ca.orders_made()
-    assert ["issued", "issued"] == [on_deck(site, service)["status"] for service in (MAIL, NET)]
+    assert ["issued", "issued"] == [staged(site, service)["status"] for service in (MAIL, NET)]

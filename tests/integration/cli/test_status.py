@@ -101,7 +101,7 @@ def test_the_report_is_told_from_branches_and_ledger(ops: Path, capsys: pytest.C
     assert document["fetched_at"] is None
     assert ("deploying", KEY, 89.5) == (web["phase"], web["curr"], web["days_left"])
     assert {"web1": [KEY], "web2": [None]} == web["hosts"]
-    assert [("renew", "renewal"), ("deploy", "not yet verified to serve it: web2")] == [
+    assert [("renew", "renewal"), ("deploy", "not yet verified on this host: web2")] == [
         (wait["for"], wait["why"]) for wait in web["waits"]
     ]
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sslops.model.heartbeat import STAGES, GoodRun, judge
+from sslops.model.heartbeat import STAGES, Heartbeat, judge
 from tests.world.ops import OpsRepository
 from tests.world.remotes import BRANCHES_ONLY, install_hook
 
@@ -40,7 +40,7 @@ def test_only_a_good_whole_run_of_a_job_counts(world_folder: Path) -> None:
 
     never = ops.sslops("watchdog")
 
-    assert (1, "late: renew: no good run was ever seen") == (never.exit_code, never.stderr.splitlines()[0])
+    assert (1, "late: renew: no heartbeat was ever seen") == (never.exit_code, never.stderr.splitlines()[0])
 
     refs = ops.refs()
     ops.sslops("run", "--apply", environment=JOB).succeeded()
@@ -67,7 +67,7 @@ def test_a_remote_that_refuses_the_ref_is_told_and_fails_nothing(world_folder: P
 @given(st.lists(st.tuples(st.sampled_from([*STAGES, "run"]), st.integers(-60, 4000))), st.integers(1, 2000))
 def test_a_stage_is_late_unless_a_run_of_it_is_young(ages: list[tuple[str, int]], most: int) -> None:
     """The newest counts; one from the future is no proof of anything."""
-    runs = [GoodRun(verb, NOW - timedelta(minutes=minutes)) for verb, minutes in ages]
+    runs = [Heartbeat(verb, NOW - timedelta(minutes=minutes)) for verb, minutes in ages]
     late = {each.stage for each in judge(runs, STAGES, NOW, timedelta(minutes=most)) if each.is_late}
     newest = {stage: min((age for verb, age in ages if verb in {stage, "run"}), default=None) for stage in STAGES}
 

@@ -1,4 +1,4 @@
-"""The receiver on a host: fence, switch, restart and the way back, run by a real shell here and behind a real sshd."""
+"""The receiver on a host: fence, switch, restart and rollback, run by a real shell here and behind a real sshd."""
 
 from __future__ import annotations
 
@@ -277,7 +277,7 @@ class TestPut:
         assert "".join(f"{word}|" for word in words) == log.read_text()
 
     def test_leaves_nothing_in_staging(self, receivers: Receivers, host: Host, root: Path) -> None:
-        """No key lies anywhere but in the folders that `curr` and the way back point at."""
+        """No key lies anywhere but in the folders that `curr` and the rollback target point at."""
         for seq, generation in enumerate((OLD, NEW, OLD, NEW), start=1):
             receivers.put(host, seq, shipment(MAIL, generation=generation))
 
@@ -285,7 +285,7 @@ class TestPut:
         assert 2 == len(list((root / "example.com/mail-ec/.generations").iterdir()))
 
     def test_moves_a_real_folder_aside(self, receivers: Receivers, host: Host, root: Path) -> None:
-        """An adopted site has a folder where we have a link; it stays as the way back."""
+        """An adopted site has a folder where we have a link; it stays as the rollback target."""
         adopted = root / "example.com/mail-ec/curr"
         adopted.mkdir(parents=True)
         (adopted / "cert.pem").write_text("adopted\n")
@@ -419,7 +419,7 @@ class TestGoingBack:
         assert f"{root}/{MAIL}/curr/" in (answer.trouble.hint or "")
         assert "sslops deploy --host here --apply" in (answer.trouble.hint or "")
 
-        # It stays so until the daemon runs, whatever generation comes; then there is a way back.
+        # It stays so until the daemon runs, whatever generation comes; then there is a rollback target.
         assert Outcome.STAYED == receivers.put(host, 2, shipment(MAIL, generation=NEW, restart=failing)).outcome
         assert f"cert {NEW}" == served(root)
         log.parent.joinpath("broken").unlink()
@@ -442,7 +442,7 @@ class TestGoingBack:
     def test_what_is_not_shown_at_first_stays_too(
         self, receivers: Receivers, host: Host, root: Path, log: Path
     ) -> None:
-        """The daemon runs and reads something else: the way back is none, and no further restart."""
+        """The daemon runs and reads something else: the rollback target is none, and no further restart."""
         going = shipment(MAIL, generation=OLD, restart=noting(log))
         receivers.put(host, 1, going)
 
@@ -453,7 +453,7 @@ class TestGoingBack:
     def test_killed_in_the_first_session_it_still_stays(
         self, receivers: Receivers, host: Host, root: Path, log: Path
     ) -> None:
-        """The next run finds files that nothing has loaded yet; they are no way back."""
+        """The next run finds files that nothing has loaded yet; they are no rollback target."""
         text = stopping_at(f"'switched {MAIL}'", "kill -9 $$")
         run_script(text, root, "put", 1, pack(shipment(MAIL, generation=OLD), 1).reveal()).wait(120)
         log.parent.joinpath("broken").touch()
@@ -529,7 +529,7 @@ class TestGoingBack:
     def test_what_is_unfinished_goes_back_only_to_what_the_ledger_names(
         self, receivers: Receivers, host: Host, root: Path, log: Path
     ) -> None:
-        """Also where an earlier session remembered a way back."""
+        """Also where an earlier session remembered a rollback target."""
         receivers.put(host, 1, shipment(MAIL, generation=OLD))
         text = stopping_at(f"'switched {MAIL}'", "kill -9 $$")
         run_script(text, root, "put", 2, pack(shipment(MAIL, generation=NEW), 2).reveal()).wait(120)

@@ -28,7 +28,7 @@ def repository(top: Path, files: dict[str, bytes]) -> str:
 
 
 def test_check_accepts_a_sound_inventory(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Exit 0, and one line that says what was looked at."""
+    """Exit 0, and one line that says what was examined."""
     code = run(["-C", repository(tmp_path, sound()), "check"])
 
     assert (0, "sound: 4 services in 2 groups, 3 servers\n", "") == (code, *capsys.readouterr())

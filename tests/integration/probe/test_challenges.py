@@ -100,7 +100,7 @@ def test_a_challenge_takes_the_place_of_an_alias_that_only_a_wildcard_gives(dns_
     assert names["www"] == found[names["www"]]
     assert "own.example.com." == found[names["own"]]
     assert isinstance(found[names["away"]], Unprovable)
-    assert "is in no zone of ours" in str(found[names["away"]])
+    assert "is in no zone that sslops manages" in str(found[names["away"]])
     assert isinstance(found[names["there.sub"]], Unprovable)
     assert "zone cut: 'sub.example.com.'" in str(found[names["there.sub"]])
 

@@ -223,13 +223,13 @@ class Desk:
         return OrByPush(proposer, RequestBranch(git, kind, "main", "test#1"), request_options, f"'{name}' on GitLab")
 
     def renew(self, number: int) -> GenerationId:
-        """Put generation *number* on deck."""
+        """Put generation *number* staged."""
         snapshot, made = self.yard.ops.refresh(), generation(number)
         self.yard.ops.write_next(snapshot, [renewed(snapshot, made)])
         return made.id
 
     def prepublish(self, number: int) -> GenerationId:
-        """Put the key of generation *number* on deck, without a certificate."""
+        """Put the key of generation *number* staged, without a certificate."""
         snapshot, made = self.yard.ops.refresh(), generation(number, status=Status.KEYED)
         self.yard.ops.write_next(snapshot, [renewed(snapshot, made)])
         return made.id

@@ -196,7 +196,7 @@ def test_a_name_server_that_cannot_be_found_for_a_while_takes_no_request_back(st
     plan = desk.publish()
 
     assert (writes, heads) == (desk.zones.writes, desk.heads())
-    assert ["its DNS could not be looked at: nobody tells the name servers"] == waits(plan)
+    assert ["its DNS could not be observed: nobody tells the name servers"] == waits(plan)
 
 
 def test_a_hold_takes_the_request_back_and_declines_nothing(start: Callable[..., Desk]) -> None:

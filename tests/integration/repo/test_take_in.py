@@ -51,7 +51,7 @@ def test_every_way_to_merge_a_roll_comes_out_the_same(yard: Yard, way: str) -> N
 
 @pytest.mark.parametrize("way", WAYS)
 def test_a_reverted_roll_is_followed_and_refused(yard: Yard, way: str) -> None:
-    """Curr and prev follow main, the generation taken back is on deck again and refused, and nothing is lost."""
+    """Curr and prev follow main, the generation taken back is staged again and refused, and nothing is lost."""
     first = yard.roll_and_merge(1, way)
     second = yard.roll_and_merge(2, way)
     revert(yard.someone.clone, _roll_commit(yard, way))
@@ -135,7 +135,7 @@ def test_a_standing_key_stays_on_deck_after_a_revert(yard: Yard) -> None:
 
 
 def test_a_roll_that_waits_for_review_goes_back_on_deck_when_main_is_reverted(yard: Yard) -> None:
-    """A generation that main never had was not taken back: it is on deck, and only the other one is refused."""
+    """A generation that main never had was not taken back: it is staged, and only the other one is refused."""
     first, second = yard.roll_and_merge(1, "squash"), yard.roll_and_merge(2, "squash")
     third = yard.roll_to(3)
     revert(yard.someone.clone)
@@ -242,7 +242,7 @@ def test_a_revert_without_a_remote_is_followed_too(tmp_path: Path) -> None:
 
 
 def test_a_deleted_next_starts_again_from_main(yard: Yard) -> None:
-    """State is what main has; what was only on deck is gone with the branch."""
+    """State is what main has; what was only staged is gone with the branch."""
     first = yard.roll_and_merge(1, "squash")
     yard.roll_to(2)
     git(yard.someone.clone, "push", "--quiet", "origin", ":next")

@@ -60,7 +60,7 @@ class Public(Life):
         return replace(made, cas={**made.cas, "public": public}, services=services)
 
     def issue(self, service: ServiceId) -> None:
-        """Get the certificate of what is on deck, with the chain that the CA serves at the moment."""
+        """Get the certificate of what is staged, with the chain that the CA serves at the moment."""
         following = self.world.ops.branches.next[service].next
         super().issue(service)
         if following is not None and following.issued is None and service != of.CA:

@@ -258,7 +258,7 @@ def test_a_service_that_is_new_to_a_host_waits_for_the_names_that_are_given_up()
     """Its port may be that of the service it replaces, whose records caches still hold."""
     verdict = arriving(look(BASE, zone(1, 2)), aged(record(1), record(2)))
     assert (False, None) == (verdict.allowed, verdict.hazard)
-    assert f"{OWNER} is given up and still has records" in verdict.why
+    assert f"{OWNER} is no longer requested and still has records" in verdict.why
     emptied = ApexEntry(names={OWNER: NameEntry(TTL, "c2", after(1))})
     gone = look([*BASE, commit("c2")], {})
     assert after(1 + 2 * TTL) == arriving(gone, emptied).until
@@ -266,7 +266,7 @@ def test_a_service_that_is_new_to_a_host_waits_for_the_names_that_are_given_up()
 
 
 def test_a_service_that_is_new_to_a_host_waits_while_nobody_knows_what_is_published() -> None:
-    """The ledger has records there, and DNS could not be looked at; a group that is gone is nobody's business."""
+    """The ledger has records there, and DNS could not be observed; a group that is gone is nobody's business."""
     assert not arriving(None, aged(record(1)), mute=frozenset({APEX})).allowed
     assert YES == arriving(None, aged(record(1)))
 
@@ -280,7 +280,7 @@ def test_only_what_is_new_to_a_host_waits_for_names_that_are_given_up() -> None:
 
 
 def test_names_that_are_asked_for_or_somebody_elses_are_not_given_up() -> None:
-    """A service that joins beside another that has DANE does not wait for it; nor for records that are not ours."""
+    """A service that joins beside another that has DANE does not wait for it; nor for unmanaged records."""
     assert YES == arriving(look(BASE, zone(1, 2)), aged(record(1), record(2)), names=(name(),))
     theirs = zone(record(9, "_443._tcp.www.example.com."))
     assert YES == arriving(look([commit("c1", theirs)], theirs), ApexEntry())

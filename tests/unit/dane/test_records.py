@@ -15,7 +15,7 @@ DER = b"0\x03der"
 
 
 def test_a_key_has_its_record_before_there_is_a_certificate() -> None:
-    """3 1 1 is the hash of the public key, which a standing key already has."""
+    """3 1 1 is the hash of the public key, which a prepublished key already has."""
     assert record(1) == keys(1).record(OWNER, PARAMS, SERVICE, gen(1))
 
 

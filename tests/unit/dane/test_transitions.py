@@ -193,7 +193,7 @@ def test_a_new_combination_waits_while_a_host_is_unknown() -> None:
     """It may serve what has no such record."""
     found = target(name(need(1, unknown=("smtp1",)), wanted=frozenset({PARAMS, WHOLE})), base(1), keys(1))
     assert frozenset({record(1)}) == found.records
-    assert "no 3 0 1 records yet: smtp1 is not proven" == found.stays[0].why
+    assert "no 3 0 1 records yet: smtp1 is not verified" == found.stays[0].why
 
 
 def test_a_new_combination_waits_for_a_record_that_cannot_be_made() -> None:
@@ -288,8 +288,8 @@ def first(*addresses: AddressSeen, hosts: dict[str, object] | None = None, other
     ("hosts", "expected"),
     [
         ({}, "no host serves"),
-        ({"smtp1": gen(1), "smtp2": None}, "smtp2 is not proven"),
-        ({"smtp1": gen(2)}, "smtp1 is not proven"),
+        ({"smtp1": gen(1), "smtp2": None}, "smtp2 is not yet verified"),
+        ({"smtp1": gen(2)}, "smtp1 is not yet verified"),
         ({"smtp1": gen(1), "smtp2": gen(1)}, None),
     ],
 )

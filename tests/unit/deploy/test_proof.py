@@ -150,7 +150,7 @@ def test_what_is_waited_for_is_told(prover: Prover) -> None:
 
     closed = f"port {port} of '127.0.0.1': the connection was closed before TLS began"
     assert [
-        f"port {port} of 'smtp1' is silent: waiting for its greeting, as 'starttls: smtp' says",
+        f"port {port} of 'smtp1' does not answer: waiting for its greeting, as 'starttls: smtp' says",
         f"waiting for 1 s more: port {port} of 'smtp1' could not be asked: {closed}",
     ] == told
 

@@ -307,9 +307,9 @@ def test_a_key_that_others_could_read_is_refused(mode: str) -> None:
 @pytest.mark.parametrize(
     "file", ["inventory/notes.yaml", "inventory/example.com/old/web.yaml", "inventory/example.com/x.yml"]
 )
-def test_a_yaml_file_that_nobody_reads_is_told(file: str) -> None:
+def test_a_yaml_file_that_no_one_reads_is_an_error(file: str) -> None:
     """A misplaced service is not silently left out."""
-    assert [f"{file}:1:1 nobody reads '{file}'"] == faults(sound({file: LEAF}))
+    assert [f"{file}:1:1 unexpected file '{file}' in inventory/"] == faults(sound({file: LEAF}))
 
 
 def test_other_files_are_somebody_elses() -> None:

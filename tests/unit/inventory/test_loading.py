@@ -249,11 +249,13 @@ def test_globals_become_settings() -> None:
 
 def test_accepted_hazards_have_subject_and_end() -> None:
     """Both may be left out."""
-    more = 'accept: [{hazard: clock, reason: x}, {hazard: served, subject: smtp1, until: "2026-12-01", reason: y}]\n'
+    more = (
+        'accept: [{hazard: clock, reason: x}, {hazard: host-removed, subject: smtp1, until: "2026-12-01", reason: y}]'
+    )
 
     assert (
         Consent("clock", None, None, "x"),
-        Consent("served", "smtp1", datetime(2026, 12, 1, tzinfo=UTC), "y"),
+        Consent("host-removed", "smtp1", datetime(2026, 12, 1, tzinfo=UTC), "y"),
     ) == loaded(extended(SETTINGS, more)).accepts
 
 

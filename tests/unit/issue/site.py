@@ -73,7 +73,7 @@ def inventory_of(*services: Service, settings: Settings | None = None) -> Invent
 
 
 def usual(key: KeySpec = EC, digest: str = "sha256") -> Inventory:
-    """Return a root for 3650 days, an intermediate for 365, a mail service with a standing key, and a web service."""
+    """Return a root (3650 days), an intermediate (365), a mail service with a prepublished key, and a web service."""
     mail = replace(leaf(MAIL, "mail.example.com", "example.com", key=key), key_lifecycle=KeyLifecycle.PREPUBLISH)
     web = leaf(WEB, "www.example.com", "*.example.com", "192.0.2.7", "2001:db8::7", key=key)
     return inventory_of(ca("my-root", "self", 3650, key, digest), ca("my-sub", "my-root", 365, key, digest), mail, web)
@@ -141,7 +141,7 @@ class Site:
         self.branches = Branches(self.branches.main, State(services))
 
     def roll(self, *services: ServiceId, merged: bool = True) -> None:
-        """Make `next` of *services* (without any: of all that have a certificate on deck) the new `curr`."""
+        """Make `next` of *services* (without any: of all that have a staged certificate) the new `curr`."""
         rolled = dict(self.branches.next.services)
         for service in services or tuple(rolled):
             state = rolled[service]
@@ -154,7 +154,7 @@ class Site:
         self.branches = Branches(after if merged else self.branches.main, after)
 
     def live(self) -> Site:
-        """Bring everything to life: first certificates, rolled and merged, standing keys made."""
+        """Bring everything to life: first certificates, rolled and merged, prepublished keys made."""
         self.renew()
         self.roll()
         self.renew()
@@ -166,7 +166,7 @@ class Site:
         return self
 
     def newest(self, service: ServiceId, name: str) -> bytes:
-        """Return a file of what is on deck, or else live."""
+        """Return a file of what is staged, or else live."""
         slots = self.branches.next[service].slots
         generation = slots.next or slots.curr
         assert generation is not None

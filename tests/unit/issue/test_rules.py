@@ -42,7 +42,7 @@ def waits(site: Site, options: RenewOptions = SCHEDULED) -> dict[str, tuple[str,
 
 @pytest.fixture
 def live() -> Site:
-    """Return a site where every certificate is live and the standing key is made."""
+    """Return a site where every certificate is live and the prepublished key is made."""
     return Site().live()
 
 
@@ -140,7 +140,7 @@ def test_a_standing_key_that_leaked_is_discarded(live: Site) -> None:
     assert ("issue", "forced", None) == attributes(step(live, MAIL, RenewOptions(force=True, new_key=True)))
 
 
-def test_new_key_alone_touches_only_what_is_on_deck(live: Site) -> None:
+def test_new_key_alone_touches_only_what_is_staged(live: Site) -> None:
     """A live certificate is replaced with `--force`, or when it is due."""
     assert step(live, WEB, RenewOptions(new_key=True)) is None
 
@@ -149,14 +149,14 @@ def test_what_is_on_deck_and_forced_keeps_its_own_key() -> None:
     """Its records may be in DNS already; a new key would start the wait again."""
     site = Site()
     site.renew()
-    on_deck = site.branches.next[WEB].slots.next
+    staged = site.branches.next[WEB].slots.next
 
-    assert ("reissue", "forced", on_deck) == attributes(step(site, WEB, FORCED))
+    assert ("reissue", "forced", staged) == attributes(step(site, WEB, FORCED))
     assert ("issue", "new-key", None) == attributes(step(site, WEB, RenewOptions(new_key=True)))
 
 
 def test_reuse_key_takes_the_key_that_is_live(live: Site) -> None:
-    """Even where a standing key is on deck."""
+    """Even where a prepublished key is staged."""
     curr = live.branches.next[MAIL].slots.curr
 
     assert ("reissue", "forced", curr) == attributes(step(live, MAIL, RenewOptions(force=True, reuse_key=True)))
@@ -205,7 +205,7 @@ def test_the_order_of_names_is_no_change(live: Site) -> None:
 
 
 def test_another_signer_makes_a_certificate_due_with_the_key_it_has(live: Site) -> None:
-    """The CSR does not name a CA, so the standing key stays good."""
+    """The CSR does not name a CA, so the prepublished key stays good."""
     other = ca("other", "my-root", 90)
     live.inventory = inventory_of(*live.inventory.services.values(), other)
     change(live, MAIL, signing_ca="other")
@@ -235,7 +235,7 @@ def test_a_deeper_hierarchy_makes_the_intermediate_due(live: Site) -> None:
 
 
 def test_what_was_taken_back_stays_away_until_the_old_certificate_is_due(live: Site) -> None:
-    """A person reverted the roll: the generation on deck is not replaced behind their back, but nothing expires."""
+    """A person reverted the roll: the staged generation is not replaced behind their back, but nothing expires."""
     live.later(300).renew()
     state = live.branches.next[WEB]
     refused = replace(state, slots=replace(state.slots, refused=state.slots.next))

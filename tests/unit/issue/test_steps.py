@@ -135,7 +135,7 @@ def test_a_forced_run_renews_the_whole_hierarchy_with_new_keys() -> None:
 
 
 def test_a_ca_signs_with_its_next() -> None:
-    """What is on deck will be live before anything it signed is."""
+    """What is staged will be live before anything it signed is."""
     site = Site().live().later(1)
     site.renew(RenewOptions(frozenset({SUB}), force=True, new_key=True))
     site.renew(RenewOptions(frozenset({WEB}), force=True))

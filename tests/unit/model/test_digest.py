@@ -14,7 +14,7 @@ from sslops.model.plan import Action, Hazard, HazardName, Plan, Verb, Wait, dige
 
 ACTION = Action(Verb.ROLL, "example.com", "mail-ec", "roll", "ready", GenerationId("g"), ("b",), "because")
 WAIT = Wait(Verb.ROLL, "example.com", "mail-ec", "roll", None, "later", Cause.REVIEW)
-HAZARD = Hazard(HazardName.SERVED, "smtp1", "still served")
+HAZARD = Hazard(HazardName.HOST_REMOVED, "smtp1", "still served")
 
 
 def test_the_digest_is_the_hash_of_canonical_json() -> None:

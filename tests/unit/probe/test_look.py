@@ -1,4 +1,4 @@
-"""What a look makes of what could not be looked at."""
+"""What a look makes of what could not be observed."""
 
 from __future__ import annotations
 

@@ -72,14 +72,14 @@ def test_a_standing_key_can_take_over_in_an_emergency() -> None:
 
 
 def test_what_is_told_of_an_emergency_is_what_roll_then_does() -> None:
-    """The certificate that `renew --force` gets for the standing key is rolled at the moment that was told before."""
+    """The certificate that `renew --force` gets for the prepublished key is rolled at the moment told before."""
     known = ledger(BOTH, aged(record(1), record(2)))
     before, forced = keyed(2), replace(generation(2), reason=Reason.FORCED)
     forced = replace(forced, issued=replace(forced.issued, issued_at=NOW))  # type: ignore[type-var]
     told = {}
-    for on_deck in (before, forced, replace(forced, reason=Reason.DUE)):
-        found = ahead(plain(1, 2), known, branches(slots(1, 2), 1, on_deck), inventory=inventory(service()))
-        told[on_deck.reason, on_deck.status] = [(step.what, step.at) for step in found.steps]
+    for staged in (before, forced, replace(forced, reason=Reason.DUE)):
+        found = ahead(plain(1, 2), known, branches(slots(1, 2), 1, staged), inventory=inventory(service()))
+        told[staged.reason, staged.status] = [(step.what, step.at) for step in found.steps]
     assert [
         [("replace", NOW)],
         [("roll", NOW)],

@@ -105,7 +105,7 @@ def test_a_port_of_two_services_gets_both_records_at_first_use() -> None:
 
 
 def test_first_use_waits_for_every_host_of_every_service() -> None:
-    """One of them is not proven to serve the RSA certificate."""
+    """One of them is not yet verified to serve the RSA certificate."""
     found = becomes(addresses=shown(1, 11), ledger=both_serve(smtp2=Served()))
     assert ({"unchanged"}, True) == (records(found), "smtp2" in whys(found))
 
@@ -167,7 +167,7 @@ WEB = ServiceId(APEX, "web")
 
 
 def test_a_name_that_one_service_left_by_the_inventory_is_emptied_though_another_there_is_retired() -> None:
-    """The first may have a new key on deck, without a record there."""
+    """The first may have a new staged key, without a record there."""
     rest = inventory(service(dane=()))
     assert set() == records(becomes(1, 11, owners=NOBODY, inventory=rest, ledger=ledger(BOTH, ApexEntry())))
 

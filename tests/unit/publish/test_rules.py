@@ -40,7 +40,7 @@ BOTH = {"smtp1": settled(1), "smtp2": settled(1)}
 
 
 def world(seen: ApexSeen, known: Ledger | None = None, **changes: object) -> World:
-    """Return a world with generation 1 live, 2 on deck, and one name."""
+    """Return a world with generation 1 live, 2 staged, and one name."""
     state = branches(slots(1, 2), 1, 2)
     names = Owners((name(),), ())
     found = World(
@@ -167,7 +167,7 @@ def test_an_apex_that_could_not_be_looked_at_waits_with_that_reason() -> None:
     seen = plain(1)
     for owners in (Owners((name(),), ()), Owners((), ())):
         found = publication(replace(world(seen), seen={}, owners=owners))
-        assert ([], ["its DNS could not be looked at"]) == (reasons(found), [wait.why for wait in found.plan.waits])
+        assert ([], ["its DNS could not be observed"]) == (reasons(found), [wait.why for wait in found.plan.waits])
 
 
 def test_a_held_service_is_left_alone() -> None:
@@ -273,7 +273,7 @@ def fatal(found: Plan) -> list[bool]:
 
 
 def test_a_record_that_what_follows_lacks_fails_while_what_is_served_ends() -> None:
-    """Nobody can tell how long the wait is; with the record there, or without a certificate on deck, nothing ends."""
+    """Nobody can tell how long the wait is; with the record there, or without a staged certificate, nothing ends."""
     lacking = world(plain(1), inventory=HELD)
     keyed_only = branches(slots(1, 2), generation(1, not_after=after(11_000)), keyed(2))
 
@@ -294,7 +294,7 @@ def test_a_hold_with_a_date_says_it_and_fails_when_the_certificate_ends_before()
 
 
 def test_a_record_that_stays_endangers_nothing() -> None:
-    """A host is unknown: what it may need is left there, and no certificate on deck lacks anything."""
+    """A host is unknown: what it may need is left there, and no staged certificate lacks anything."""
     state = branches(slots(2), generation(1, not_after=after(11_000)), generation(2, not_after=after(11_000)))
     found = publication(world(plain(1, 2), ledger({"smtp1": settled(2)}), branches=state))
 

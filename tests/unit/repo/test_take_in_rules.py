@@ -76,7 +76,7 @@ def test_taking_in_twice_is_taking_in_once(world: tuple[State, State, CurrHistor
 
 @given(worlds())
 def test_what_both_branches_have_is_never_refused(world: tuple[State, State, CurrHistory]) -> None:
-    """Refused is what a person took back, until main has it again; main still has it while the way back is proposed."""
+    """Refused is what a person took back, until main has it again; main still has it while the rollback is proposed."""
     main, following, history = world
     slots = _taken(main, following, history).state[MAIL].slots
 

@@ -61,14 +61,14 @@ def generation(number: int, *, service: ServiceId = MAIL, status: Status = Statu
 
 
 def renewed(snapshot: Snapshot, made: Generation, service: ServiceId = MAIL) -> Change:
-    """Return the change that puts *made* on deck."""
+    """Return the change that puts *made* staged."""
     slots = replace(snapshot.branches.next[service].slots, next=made.id, renew_at=made.created_at + timedelta(days=60))
     files = GenerationFiles(made, csr=b"csr\n", cert=b"cert\n", chain=b"chain\n", privkey_sops=b"{}\n")
     return Change("renew", service, f"{made.id}", "It is due.", slots, made.id, (files,), "sha256:00ff")
 
 
 def rolled(snapshot: Snapshot, service: ServiceId = MAIL) -> Change:
-    """Return the change that makes what is on deck curr."""
+    """Return the change that makes what is staged curr."""
     slots = snapshot.branches.next[service].slots
     after = replace(slots, curr=slots.next, next=None, prev=slots.curr, rolled_at=START)
     return Change("roll", service, f"{slots.next}", "It was seen everywhere.", after, slots.next)

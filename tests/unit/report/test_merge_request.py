@@ -134,7 +134,7 @@ def test_the_decision_comes_first() -> None:
     first, *_ = tlsa_body(tlsa_view(publication(world), world)).text.splitlines()
 
     assert (
-        "**Add 2 TLSA records and take away 2 in `example.com`.** Safe to merge now or later. Merge before "
+        "**Add 2 TLSA records and withdraw 2 in `example.com`.** Safe to merge now or later. Merge before "
         "**2026-12-24 00:47 UTC**: `example.com/mail-ec` ends 2026-12-24 02:17 UTC, and caches need their time before."
     ) == first
 
@@ -146,9 +146,9 @@ def test_the_reviewer_sees_whose_record_appears_where() -> None:
 
     assert (
         "| **add** `3 1 1 14b6a7d4181c1fce…` | `_25._tcp.mail.example.com.` | `example.com/mail-ec` "
-        "`20261124T021700Z-14b6`, renewed, on deck<br>to be on `smtp1.example.com`, `smtp2` |"
+        "`20261124T021700Z-14b6`, renewed, staged<br>to be on `smtp1.example.com`, `smtp2` |"
     ) == rows[0]
-    assert rows[1].startswith("| **take away** `3 1 1")
+    assert rows[1].startswith("| **withdraw** `3 1 1")
     assert rows[1].endswith("served before<br>on none |")
 
 
@@ -213,7 +213,7 @@ def test_a_withdrawal_alone_is_in_no_hurry() -> None:
     gone = replace(view, rows=tuple(row for row in view.rows if not row.appears), deadline=None)
 
     assert (
-        "**Take away 2 TLSA records in `example.com`.** Safe to merge now or later. No hurry."
+        "**Withdraw 2 TLSA records in `example.com`.** Safe to merge now or later. No hurry."
         == tlsa_body(gone).text.partition("\n")[0]
     )
 
@@ -265,7 +265,7 @@ def test_challenges_that_nobody_needs_are_taken_away() -> None:
     """The request says so, and that nothing follows."""
     view = acme_view((), {("_acme-challenge.example.com.", "x")}, DIGEST)
 
-    assert "ACME challenges: take away what nobody needs any more" == view.title
+    assert "ACME challenges: withdraw what no order needs any more" == view.title
     assert "- Nothing: nobody looks at them any more." == section(acme_body(view).text, "After the merge")
 
 
@@ -290,13 +290,13 @@ def test_a_long_body_is_cut_between_rows(limit: int) -> None:
     assert f"{len(rows) - shown} more rows: `sslops-tlsa.md`" in written.text
     assert written.text.endswith(f"<!-- sslops-plan: {DIGEST} -->")
     assert len(rows) == sum(
-        line.startswith(("| **add**", "| **take away**")) for line in (written.overflow or "").splitlines()
+        line.startswith(("| **add**", "| **withdraw**")) for line in (written.overflow or "").splitlines()
     )
 
 
 def _rows(text: str) -> int:
     """Return how many rows of changes a body has."""
-    return sum(line.startswith(("| **add**", "| **take away**")) for line in text.splitlines())
+    return sum(line.startswith(("| **add**", "| **withdraw**")) for line in text.splitlines())
 
 
 def test_a_short_body_has_no_overflow() -> None:

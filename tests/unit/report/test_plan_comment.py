@@ -93,7 +93,7 @@ def test_hosts_and_settings_are_told() -> None:
         (SETTINGS, "hosts: [web1.example.com]", "hosts: [web1.example.com, web2.example.com]"),
         (SETTINGS, "port: 2222", "port: 2223"),
         (SETTINGS, "/usr/sbin/postfix reload", "/usr/sbin/postfix restart"),
-        (SETTINGS, "clean_keep: 5", "clean_keep: 6"),
+        (SETTINGS, "dns_check_delay: 0", "dns_check_delay: 6"),
     )
     found = differences(site.INVENTORY, new)
     hosts = {each.subject: each.what for each in found.hosts}
@@ -101,7 +101,7 @@ def test_hosts_and_settings_are_told() -> None:
     assert ("new", "gets `example.com/web-ec`, `example.net/web-ec`") == hosts["web2.example.com"]
     assert ("restarts, or is asked what it serves, another way",) == hosts["smtp1.example.com"]
     assert "is reached another way" in hosts["smtp2"]
-    assert ("globals.clean_keep",) == found.others
+    assert ("globals.dns_check_delay_seconds",) == found.others
 
 
 def test_a_consent_is_told() -> None:
@@ -128,11 +128,11 @@ def test_a_step_that_is_not_due_any_more_is_told() -> None:
 
 
 def test_a_new_hazard_and_a_blind_spot_are_told() -> None:
-    """What could not be looked at is not left out in silence."""
+    """What could not be observed is not left out in silence."""
     text = told(NONE, Plan(), Plan(hazards=(Hazard(HazardName.CLOCK, "ns1", "it is slow"),)), "no answer")
 
     assert "- `clock` at `ns1`: it is slow" in text
-    assert "### Not looked at\n\n- no answer" in text
+    assert "### Not observed\n\n- no answer" in text
 
 
 def test_a_broken_inventory_is_told_by_its_faults() -> None:

@@ -89,7 +89,7 @@ INVENTORY = Inventory(
     cas={"my-sub": CertificateAuthority("my-sub", CaType.LOCAL)},
 )
 LIVE = state(Slots(curr=OLD, renew_at=RENEW_AT), generation(OLD))
-ON_DECK = state(Slots(curr=OLD, next=NEW, renew_at=RENEW_AT), generation(OLD), generation(NEW, days=90))
+STAGED = state(Slots(curr=OLD, next=NEW, renew_at=RENEW_AT), generation(OLD), generation(NEW, days=90))
 SETTLED = Ledger(hosts={"smtp1": HostEntry(1, {MAIL: Served((OLD,))})})
 RECEIVERS = {MAIL: ("smtp1",)}
 
@@ -132,7 +132,7 @@ def test_a_first_key_is_keyed() -> None:
 
 
 def test_a_standing_key_does_not_hide_that_it_is_live() -> None:
-    """With a key on deck for next time the service is still live."""
+    """With a staged key for next time the service is still live."""
     deck = state(Slots(curr=OLD, next=NEW, renew_at=RENEW_AT), generation(OLD), generation(NEW, Status.KEYED))
     line = told(LIVE, deck)
 
@@ -142,7 +142,7 @@ def test_a_standing_key_does_not_hide_that_it_is_live() -> None:
 
 def test_a_young_record_makes_the_roll_wait() -> None:
     """Twice the largest TTL after the record was seen everywhere, and not before."""
-    line = told(LIVE, ON_DECK, with_evidence(OLD, NEW, since=NOW - timedelta(minutes=5)))
+    line = told(LIVE, STAGED, with_evidence(OLD, NEW, since=NOW - timedelta(minutes=5)))
 
     assert Phase.WAITING is line.phase
     assert [NOW + timedelta(minutes=60)] == [wait.until for wait in line.waits if wait.step == "roll"]
@@ -150,7 +150,7 @@ def test_a_young_record_makes_the_roll_wait() -> None:
 
 def test_a_record_nobody_saw_makes_the_roll_wait_without_an_end() -> None:
     """Without evidence for the next record nobody can say when."""
-    line = told(LIVE, ON_DECK, with_evidence(OLD, since=NOW - timedelta(days=5)))
+    line = told(LIVE, STAGED, with_evidence(OLD, since=NOW - timedelta(days=5)))
 
     assert [StatusWait("roll", None, f"its record at {OWNER} was not seen on every name server")] == list(line.waits)
 
@@ -160,7 +160,7 @@ def test_an_aged_record_is_ready_once_min_roll_mins_is_over() -> None:
     ledger = with_evidence(OLD, NEW, since=NOW - timedelta(days=5))
     aged = state(Slots(curr=OLD, next=NEW), generation(OLD), generation(NEW, ago=91))
 
-    assert [NOW + timedelta(minutes=60)] == [wait.until for wait in told(LIVE, ON_DECK, ledger).waits]
+    assert [NOW + timedelta(minutes=60)] == [wait.until for wait in told(LIVE, STAGED, ledger).waits]
     assert Phase.READY is told(LIVE, aged, ledger).phase
 
 
@@ -185,7 +185,7 @@ def test_a_host_that_may_serve_either_is_named() -> None:
     line = told(LIVE, ledger=either)
 
     assert (Phase.DEPLOYING, {"smtp1": (OLD, None)}, 0) == (line.phase, line.hosts, line.settled)
-    assert "not yet verified to serve it: smtp1" in [wait.why for wait in line.waits]
+    assert "not yet verified on this host: smtp1" in [wait.why for wait in line.waits]
 
 
 def test_a_host_that_was_never_asked_is_unknown() -> None:

@@ -218,7 +218,7 @@ def test_a_wait_without_an_end_is_a_failure_before_the_certificate_ends() -> Non
     assert [(None, False), (None, True)] == [(wait.until, wait.fatal) for each in found for wait in each.waits]
 
 
-# The way back.
+# The rollback target.
 
 
 BACK = RollOptions(targets=frozenset({SERVICE}), back=True)
@@ -317,7 +317,7 @@ def strays(state: Branches, planned: dict[ServiceId, GenerationId] | None = None
 
 
 def test_next_does_not_take_main_back_without_a_person_who_wanted_it() -> None:
-    """An older generation than main's is a way back that somebody took, or none at all."""
+    """An older generation than main's is a rollback that somebody took, or none at all."""
     back = branches(slots(1), 1, 2, main=slots(2))
     wanted = branches(slots(1, refused=2), 1, 2, main=slots(2))
 
