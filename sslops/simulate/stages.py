@@ -157,7 +157,7 @@ class Machine:
             run=self._name(),
             consents=self.consents,
             material=world.material,
-            restart=self.restart,
+            restart=run.gate(self.restart),
             way=way,
             patience_seconds=self.patience_seconds,
         ).publish(snapshot)
@@ -201,7 +201,7 @@ class Machine:
         if world.acme_forge is not None:
             requests = self._requests(run, Kind.ACME, world.acme_forge)
             way = ChallengesByRequest(clone, requests, describe_challenges, dict, run.gate(_sleep))
-        act(Dns01(clone, ChallengeLook(apexes), apexes, proofs, self.restart, way))
+        act(Dns01(clone, ChallengeLook(apexes), apexes, proofs, run.gate(self.restart), way))
         return Plan()
 
     def _fetched(self, run: Run) -> Clone:
