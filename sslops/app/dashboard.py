@@ -113,13 +113,15 @@ def request_number(session: Session, asked: int | None) -> int:
 
 def _tell(site: Site, forge: ForgeProject) -> None:
     from sslops.inventory.reach import deliveries
+    from sslops.pki.stored import StoredMaterial
     from sslops.report.dashboard import ARTIFACT, MARKER, TITLE, dashboard, dashboard_view
     from sslops.report.status import receivers, status_report
 
     snapshot, inventory = site.ops.snapshot(), site.inventory
     reached = receivers(deliveries(inventory))
     asked, now = snapshot.proposed, site.session.now
-    report = status_report(inventory, snapshot.branches, snapshot.ledger, reached, now, None, asked)
+    material = StoredMaterial(site.ops, snapshot)
+    report = status_report(inventory, snapshot.branches, snapshot.ledger, reached, now, None, asked, material)
     requests, runs = tuple(_requests(site, forge)), tuple(_runs(site, snapshot))
     view = dashboard_view(report, snapshot.branches, snapshot.ledger, requests, runs, forge.body_limit)
     written = dashboard(view)

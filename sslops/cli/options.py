@@ -6,6 +6,7 @@ The clock is read once, by the command line, and never again below it.
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -30,6 +31,8 @@ def current() -> Session:
 
 
 MAX_REASON = 300
+_SPAN = re.compile(r"([0-9]{1,5})([mhd])")
+_UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 
@@ -87,6 +90,17 @@ def detailed_exitcode() -> Decorator:
     return click.option(
         "--detailed-exitcode", is_flag=True, help="Exit 6 when changes are pending, 4 when something waits."
     )
+
+
+def span(_context: click.Context, _parameter: click.Parameter, given: str | None) -> timedelta | None:
+    """Read a number with m, h or d behind it; null when the option was not given."""
+    if given is None:
+        return None
+    found = _SPAN.fullmatch(given)
+    if found is None:
+        message = f"'{given}' is not a number with m, h or d behind it, as 36h or 7d"
+        raise click.BadParameter(message)
+    return timedelta(**{_UNITS[found[2]]: int(found[1])})
 
 
 def accept() -> Decorator:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -11,6 +12,8 @@ from sslops.cli.options import current
 from sslops.errors import ExitCode
 
 if TYPE_CHECKING:
+    from datetime import timedelta
+
     from sslops.app.session import Session
     from sslops.errors import SslopsError
     from sslops.report.live import LiveView
@@ -20,14 +23,40 @@ if TYPE_CHECKING:
 @click.command("status")
 @options.targets()
 @click.option("--live", is_flag=True, help="Ask the name servers and the servers' ports too.")
+@click.option("-v", "--verbose", is_flag=True, help="Show names, issuer, key and lifetime of each certificate too.")
+@click.option(
+    "--fail-under",
+    metavar="SPAN",
+    callback=options.span,
+    help="Exit 1 when a certificate that is to be served has less left: 7d, 36h.",
+)
+@click.option(
+    "--prometheus",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Write metrics to FILE too, for node_exporter's textfile collector.",
+)
 @options.fetch()
 @options.json()
 @options.markdown()
-def command(targets: tuple[str, ...], *, live: bool, fetch: bool, as_json: bool, as_markdown: bool) -> ExitCode:
+def command(
+    *,
+    targets: tuple[str, ...],
+    live: bool,
+    verbose: bool,
+    fail_under: timedelta | None,
+    prometheus: Path | None,
+    fetch: bool,
+    as_json: bool,
+    as_markdown: bool,
+) -> ExitCode:
     """Show every service (or TARGET): its phase, days left, what it waits for, which hosts serve it.
 
-    Reads the repository as last fetched and, without --live, nothing else: no DNS, no server. Changes nothing, ever.
-    Exit 1 when a certificate that is to be served has expired.
+    Reads the repository as last fetched and, without --live, nothing else: no DNS, no server. Changes nothing but the
+    FILE of --prometheus.
+    Exit 1 when a certificate that is to be served has expired, when what a host may serve has no TLSA record that
+    matches it, and with --live when git, DNS and what is served differ or something gives no answer; the first line
+    then says so.
     """
     from sslops.report import status
 
@@ -36,27 +65,32 @@ def command(targets: tuple[str, ...], *, live: bool, fetch: bool, as_json: bool,
     shown = _live(session, targets) if live else None
     for fault in faults:
         session.complain(fault)
-    session.summarise(status.as_markdown(report))
-    if as_json:
-        session.show(status.as_json(report, shown.as_json() if shown else None))
-        return _exit_code(report, faults)
-    if as_markdown:
-        session.show(status.as_markdown(report))
-    elif session.is_terminal:
-        session.show(status.as_rich(report), styled=True)
-    else:
-        session.show(status.as_text(report))
     if shown is not None:
+        report = report.alarmed(shown.alarms())
+    if fail_under is not None:
+        report = report.alarmed(report.ending(fail_under))
+    if prometheus is not None:
+        from sslops.report.metrics import exposition
+        from sslops.system.files import write_whole
+
+        write_whole(prometheus, exposition(report, is_live=live).encode())
+    code = ExitCode.FAILED if report.alarms or faults else ExitCode.DONE
+    markdown = status.as_markdown(report, verbose=verbose)
+    session.summarise(markdown)
+    if as_json:
+        session.show(status.as_json(report, shown.as_json() if shown else None, verbose=verbose))
+        return code
+    if shown is not None and not report.alarms:
+        session.show(f"{shown.verdict()}\n")
+    if as_markdown:
+        session.show(markdown)
+    elif session.is_terminal:
+        session.show(status.as_rich(report, verbose=verbose), styled=True)
+    else:
+        session.show(status.as_text(report, verbose=verbose))
+    if shown is not None and not as_markdown:
         session.show(f"\n{shown.as_text()}")
-    return _exit_code(report, faults)
-
-
-def _exit_code(report: StatusReport, faults: tuple[SslopsError, ...]) -> ExitCode:
-    """Return 1 when something that is to be served has expired, or next contradicts main."""
-    from sslops.report.status import Phase
-
-    is_expired = any(each.phase is Phase.EXPIRED for each in report.services)
-    return ExitCode.FAILED if is_expired or faults else ExitCode.DONE
+    return code
 
 
 def _live(session: Session, targets: tuple[str, ...]) -> LiveView:
@@ -72,6 +106,7 @@ def _report(session: Session, targets: tuple[str, ...], *, fetch: bool) -> tuple
     from sslops.inventory.loading import load
     from sslops.inventory.reach import deliveries
     from sslops.inventory.targets import parse_targets
+    from sslops.pki.stored import StoredMaterial
     from sslops.repo.git import Git
     from sslops.repo.store import OpsRepo
     from sslops.report.status import receivers, status_report
@@ -97,5 +132,6 @@ def _report(session: Session, targets: tuple[str, ...], *, fetch: bool) -> tuple
         session.now,
         repository.fetched_at(),
         None if inventory.repo.forge == "none" else snapshot.proposed,
+        StoredMaterial(repository, snapshot),
     )
     return report.only(wanted), snapshot.faults

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 from sslops.errors import SslopsError, StateError
 from sslops.model.shipment import ServiceFiles
-from sslops.pki.certificate import matched
 from sslops.repo.state_files import PRIVKEY, generation_path
 
 if TYPE_CHECKING:
@@ -81,6 +80,8 @@ class StoredVault:
 
     def keys(self, snapshot: Snapshot, wanted: Sequence[Version]) -> Mapping[Version, Secret | SslopsError]:
         """Decrypt the keys of *wanted* in parallel; one that cannot be decrypted, or is another's, is its error."""
+        from sslops.pki.certificate import matched
+
         documents = self.ops.documents(snapshot, wanted)
         stored = [(version, found.privkey_sops) for version, found in documents.items() if found.privkey_sops]
         opened = self.sops.decrypt_many([(generation_path(*version, PRIVKEY), content) for version, content in stored])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from sslops.dane.names import dane_apexes, dane_owners
@@ -31,6 +31,8 @@ class LiveName:
     owner: str
     servers: tuple[ServerSeen, ...] = ()
     error: str | None = None
+    services: frozenset[ServiceId] = frozenset()
+    """Those that the inventory asks for records of there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,20 +54,24 @@ def live_names(inventory: Inventory, ledger: Ledger, name_servers: NameServers) 
             mx[apex] = name_servers.mx(apex, inventory.primary_of(apex))
         except DnsError as error:
             found.append(LiveName(apex, error=error.what))
-    owners = {name.owner for name in dane_owners(inventory, mx).names if name.service.group in mx}
-    owners |= {owner for entry in ledger.apexes.values() for owner in entry.names}
-    for apex in sorted({zone for owner in owners if (zone := zone_of(owner, inventory.groups))}):
-        found += _ask(inventory, apex, [o for o in owners if zone_of(o, inventory.groups) == apex], name_servers)
+    asked_for: dict[str, set[ServiceId]] = {owner: set() for entry in ledger.apexes.values() for owner in entry.names}
+    for name in dane_owners(inventory, mx).names:
+        if name.service.group in mx:
+            asked_for.setdefault(name.owner, set()).add(name.service)
+    for apex in sorted({zone for owner in asked_for if (zone := zone_of(owner, inventory.groups))}):
+        owners = [owner for owner in asked_for if zone_of(owner, inventory.groups) == apex]
+        asked = _ask(inventory, apex, owners, name_servers)
+        found += [replace(name, services=frozenset(asked_for[name.owner])) for name in asked]
     return tuple(sorted(found, key=lambda name: name.owner))
 
 
 def live_ports(
-    questions: Iterable[Question], server_name: Callable[[ServiceId], str], ask: Callable[[Host, Verify, str], PortSeen]
+    questions: Iterable[Question], ask: Callable[[Host, Verify, ServiceId], PortSeen]
 ) -> tuple[LivePort, ...]:
     """Put every question (which host, how it is asked, for which service), many at once."""
     asked = list(questions)
     with ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
-        answers = pool.map(lambda each: ask(each[0], each[1], server_name(each[2])), asked)
+        answers = pool.map(lambda each: ask(*each), asked)
         return tuple(
             LivePort(host.name, verify.port, service, seen)
             for (host, verify, service), seen in zip(asked, answers, strict=True)

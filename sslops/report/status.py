@@ -12,35 +12,27 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from sslops.dane.evidence import ready_at
+from sslops.dane.records import Keys
 from sslops.model.cause import MEANINGS, Cause
 from sslops.model.inventory import DaneOwners
 from sslops.model.names import format_time
 from sslops.model.state import Status
 from sslops.model.tlsa import owner_name
-from sslops.report.text import (
-    as_code,
-    columns,
-    count,
-    days_left,
-    for_markdown,
-    on_one_line,
-    span,
-    stamp,
-    until,
-    visible,
-)
+from sslops.report.table import Column, as_documents, as_lines, as_markdown_table, shortened
+from sslops.report.text import as_code, count, days_left, for_markdown, on_one_line, span, stamp, until, visible
 from sslops.roll.rules import mature_at
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
-    from datetime import datetime
+    from collections.abc import Collection, Iterable, Iterator, Mapping
+    from datetime import datetime, timedelta
 
+    from sslops.dane.records import Material, Version
     from sslops.inventory.reach import Delivery
     from sslops.model.inventory import DaneSpec, Inventory, Service
     from sslops.model.ledger import Evidence, Ledger, Served, Trouble
     from sslops.model.names import GenerationId, ServiceId
     from sslops.model.state import Branches, Generation, ServiceState
-    from sslops.model.tlsa import TlsaRecord
+    from sslops.model.tlsa import TlsaParams, TlsaRecord
 
 
 class Phase(StrEnum):
@@ -112,6 +104,8 @@ class ServiceStatus:
     hosts: Mapping[str, tuple[GenerationId | None, ...]] = field(default_factory=dict)
     troubles: Mapping[str, Trouble] = field(default_factory=dict)
     """Of its hosts that are not settled on *curr*: why the last deploy failed there, and since when."""
+    facts: Generation | None = None
+    """The generation that *not_after* is of, or that the first certificate is to be; null before the first key."""
 
     @property
     def settled(self) -> int:
@@ -148,6 +142,32 @@ def blocked(ledger: Ledger) -> tuple[Blocked, ...]:
 _FEWEST_WORDS = 2
 
 
+class AlarmKind(StrEnum):
+    """Why a look at the site ends with exit 1, the worst first."""
+
+    MISMATCH = "mismatch"
+    """What a host may serve and the TLSA records that are visible do not match, by the ledger."""
+    DRIFT = "drift"
+    """Git, DNS and what is served differ, by what `--live` saw."""
+    EXPIRED = "expired"
+    """A certificate that is to be served has expired."""
+    ENDING = "ending"
+    """Less is left of it than `--fail-under` asks for."""
+    UNOBSERVED = "unobserved"
+    """A name server or a port gave no answer to `--live`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Alarm:
+    """One thing that is wrong: about which service, host or name, and what, in a sentence."""
+
+    kind: AlarmKind
+    subject: str
+    what: str
+    service: ServiceId | None = None
+    """The service it is about; null where it is about a name or a server."""
+
+
 @dataclass(frozen=True, slots=True)
 class StatusReport:
     """All services, sorted by id, as of *now*; *fetched_at* is null when there is no remote to fetch from."""
@@ -156,12 +176,35 @@ class StatusReport:
     fetched_at: datetime | None
     services: tuple[ServiceStatus, ...]
     blocked: tuple[Blocked, ...] = ()
+    alarms: tuple[Alarm, ...] = ()
+    """What makes it a failure, the worst first; `status` shows them before anything else."""
 
     def only(self, wanted: Collection[ServiceId] | None) -> StatusReport:
         """Return the lines about *wanted*; null means all."""
         if wanted is None:
             return self
-        return replace(self, services=tuple(each for each in self.services if each.id in wanted))
+        return replace(
+            self,
+            services=tuple(each for each in self.services if each.id in wanted),
+            alarms=tuple(each for each in self.alarms if each.service is None or each.service in wanted),
+        )
+
+    def alarmed(self, alarms: Iterable[Alarm]) -> StatusReport:
+        """Return the report with *alarms* too."""
+        order = list(AlarmKind)
+        return replace(self, alarms=tuple(sorted((*self.alarms, *alarms), key=lambda each: order.index(each.kind))))
+
+    def ending(self, under: timedelta) -> Iterator[Alarm]:
+        """Yield an alarm for every certificate that is to be served and has less than *under* left."""
+        for each in self.services:
+            if each.curr and each.not_after and each.phase not in _AT_REST and each.phase is not Phase.EXPIRED:
+                left = each.not_after - self.now
+                if left < under:
+                    what = f"its certificate ends in {span(left)} ({stamp(each.not_after)}), under {span(under)}"
+                    yield Alarm(AlarmKind.ENDING, str(each.id), what, each.id)
+
+
+_AT_REST = frozenset({Phase.RETIRED, Phase.FROZEN})
 
 
 def receivers(deliveries: Iterable[Delivery]) -> dict[ServiceId, tuple[str, ...]]:
@@ -181,18 +224,40 @@ def status_report(
     now: datetime,
     fetched_at: datetime | None,
     asked: Mapping[ServiceId, GenerationId] | None = None,
+    material: Mapping[Version, Material] | None = None,
 ) -> StatusReport:
     """Tell where every service stands that the inventory or a branch knows; *receivers* names the hosts of each.
 
     *asked* is what the roll branch would make curr on main; a roll on next that is not there was declined. Null: there
-    is no forge.
+    is no forge. *material* is asked for what TLSA records say that are about more than the public facts tell.
     """
     view = _View(inventory, branches, ledger, receivers, now)
-    view.asked = asked
+    view.asked, view.keys = asked, Keys.of(branches, material)
     ids = sorted({*inventory.services, *branches.main.services, *branches.next.services})
     found = (_service(view, each) for each in ids)
     services = tuple(each for each in found if each is not None)
-    return StatusReport(now, fetched_at, services, blocked(ledger))
+    report = StatusReport(now, fetched_at, services, blocked(ledger))
+    return report.alarmed([*_mismatches(view), *_expired(report)])
+
+
+def _expired(report: StatusReport) -> Iterator[Alarm]:
+    for each in report.services:
+        if each.phase is Phase.EXPIRED and each.not_after is not None:
+            yield Alarm(AlarmKind.EXPIRED, str(each.id), f"its certificate ended on {stamp(each.not_after)}", each.id)
+
+
+def _mismatches(view: _View) -> Iterator[Alarm]:
+    """Yield where, by the ledger, a host may show a generation that the records of one kind at a name do not match."""
+    for service in view.inventory.active():
+        owners = view.owners_of(service)
+        for host, served in sorted(view.served[service.id].items()) if owners else ():
+            for generation in served.may_serve if not served.is_copy else ():
+                if generation is None or (service.id, generation) not in view.keys.generations:
+                    continue
+                for owner, params in ((name, kind) for name in owners for kind in view.kinds(name)):
+                    if not view.matching(owner, params, service.id, generation):
+                        what = f"{host} may serve {generation}, and no {params} record at {owner} matches it"
+                        yield Alarm(AlarmKind.MISMATCH, str(service.id), what, service.id)
 
 
 class _View:
@@ -208,6 +273,7 @@ class _View:
     ) -> None:
         self.inventory, self.branches, self.receivers, self.now = inventory, branches, receivers, now
         self.asked: Mapping[ServiceId, GenerationId] | None = None
+        self.keys = Keys.of(branches)
         self.troubles = ledger.troubles
         self.served: dict[ServiceId, dict[str, Served]] = defaultdict(dict)
         for host, entry in ledger.hosts.items():
@@ -231,6 +297,21 @@ class _View:
         known = self.served.get(service, {})
         names = sorted({*self.receivers.get(service, ()), *known})
         return {name: known[name].may_serve if name in known else (None,) for name in names}
+
+    def owners_of(self, service: Service) -> list[str]:
+        """Return the names with records on the ledger that any `dane_tls` of *service* is about."""
+        return list(dict.fromkeys(owner for spec in service.dane for owner in self.owners(service, spec)))
+
+    def kinds(self, owner: str) -> list[TlsaParams]:
+        """Return the kinds of records at *owner*; each must match by itself (RFC 7671 section 9)."""
+        return sorted({record.params for record in self.records[owner]})
+
+    def matching(
+        self, owner: str, params: TlsaParams, service: ServiceId, generation: GenerationId
+    ) -> list[TlsaRecord]:
+        """Return the records with *params* at *owner* that match *generation*."""
+        wanted = self.keys.matching(owner, params, service, generation)
+        return [record for record in self.records[owner] if record in wanted]
 
     def owners(self, service: Service, spec: DaneSpec) -> list[str]:
         """Return the names with records on the ledger that *spec* is about."""
@@ -261,6 +342,7 @@ def _service(view: _View, key: ServiceId) -> ServiceStatus | None:
         days_left=None if not_after is None else days_left(not_after, view.now),
         waits=waits,
         hosts=hosts,
+        facts=shown,
         troubles={
             host: trouble
             for host, trouble in view.troubles.items()
@@ -381,15 +463,18 @@ def _trouble(trouble: Trouble) -> str:
 
 
 def _dane_wait(view: _View, service: Service, generation: Generation, step: str) -> StatusWait | None:
-    """Return the wait for the generation's TLSA record to be old enough everywhere; null when the ledger knows none."""
-    moments: list[datetime] = []
-    for spec in service.dane:
-        for owner in view.owners(service, spec):
-            ours = [record for record in view.records[owner] if record.data == generation.spki_sha256]
-            if not ours:
-                return StatusWait(step, None, f"its record at {owner} was not seen on every name server")
-            moments += [ready_at(view.evidence[record]) for record in ours]
-    latest = max(moments, default=view.now)
+    """Return the wait for the generation's TLSA records to be old enough everywhere; null when the ledger knows none.
+
+    As `may_serve` has it: of every kind of record at every name one that matches must be visible on all name servers,
+    and no cache may hold the records from before.
+    """
+    latest = view.now
+    for owner in view.owners_of(service):
+        for params in view.kinds(owner) or sorted({spec.params for spec in service.dane}):
+            matching = view.matching(owner, params, service.id, generation.id)
+            if not matching:
+                return StatusWait(step, None, f"its {params} record at {owner} is not visible on all name servers")
+            latest = max(latest, min(ready_at(view.evidence[record]) for record in matching))
     return StatusWait(step, latest, "caches may hold records without its own") if latest > view.now else None
 
 
@@ -403,7 +488,6 @@ def _listed(hosts: list[str]) -> str:
     return shown if len(hosts) <= 3 else f"{shown} and {len(hosts) - 3} more"  # noqa: PLR2004  (what fits a line)
 
 
-_HEADS = ("service", "phase", "days left", "curr", "next", "hosts", "waits for")
 _STYLES = {
     Phase.LIVE: "green",
     Phase.EXPIRED: "bold red",
@@ -415,49 +499,191 @@ _STYLES = {
 }
 
 
-def as_text(report: StatusReport) -> str:
-    """Return the report in plain columns, generations by the last four digits of their ids."""
-    rows = [_cells(each, report) for each in report.services]
-    return f"{columns([_HEADS, *rows])}\n\n{_blocked_lines(report)}{_closing_line(report)}"
+def _wait(wait: StatusWait, now: datetime) -> str:
+    when = "" if wait.until is None else f" {until(wait.until, now)}"
+    return f"{wait.step}{when}: {wait.why}"
 
 
-def as_rich(report: StatusReport, width: int | None = None) -> str:
-    """Return the report as rich draws it for a terminal of *width* columns (null: the one there is)."""
+def _days(each: ServiceStatus) -> str:
+    return "" if each.days_left is None else f"{each.days_left:.1f}"
+
+
+_NEXT_WORDS = {Status.KEYED: " key", Status.ORDERED: " ordered"}
+
+
+def _next_suffix(each: ServiceStatus) -> str:
+    return _NEXT_WORDS.get(each.next_status, "") if each.next_status else ""
+
+
+def _waits_json(each: ServiceStatus) -> list[dict[str, object]]:
+    return [
+        {"for": wait.step, "until": None if wait.until is None else format_time(wait.until), "why": wait.why}
+        for wait in each.waits
+    ]
+
+
+def _troubles_json(each: ServiceStatus) -> dict[str, dict[str, str]]:
+    return {host: {"since": format_time(it.since), "why": it.why} for host, it in sorted(each.troubles.items())}
+
+
+_WAITS = "waits for"
+
+
+def _table(now: datetime, *, verbose: bool) -> tuple[Column[ServiceStatus], ...]:
+    """Return the columns of the report: head, plain text, Markdown, and what JSON says; generations short in text."""
+    found: tuple[Column[ServiceStatus], ...] = (
+        Column(
+            "service",
+            lambda each: str(each.id),
+            lambda each: as_code(str(each.id)),
+            lambda each: {"group": each.id.group, "service": each.id.name},
+        ),
+        Column("phase", lambda each: str(each.phase), None, lambda each: {"phase": str(each.phase)}),
+        Column(
+            "days left",
+            _days,
+            None,
+            lambda each: {
+                "not_after": None if each.not_after is None else format_time(each.not_after),
+                "days_left": each.days_left,
+            },
+        ),
+        Column(
+            "curr",
+            lambda each: each.curr[-4:] if each.curr else "",
+            lambda each: as_code(each.curr or ""),
+            lambda each: {"curr": each.curr},
+        ),
+        Column(
+            "next",
+            lambda each: (each.next or "")[-4:] + _next_suffix(each),
+            lambda each: as_code(each.next or "") + _next_suffix(each),
+            lambda each: {"next": each.next},
+        ),
+        Column(
+            "hosts",
+            lambda each: f"{each.settled}/{len(each.hosts)}" if each.hosts else "",
+            lambda each: f"{each.settled} of {len(each.hosts)}" if each.hosts else "",
+            lambda each: {
+                "hosts": {host: list(may_serve) for host, may_serve in each.hosts.items()},
+                "troubles": _troubles_json(each),
+            },
+        ),
+        Column(
+            _WAITS,
+            lambda each: "; ".join(_wait(wait, now) for wait in each.waits),
+            lambda each: "<br>".join(for_markdown(_wait(wait, now)) for wait in each.waits),
+            lambda each: {"waits": _waits_json(each)},
+        ),
+    )
+    return (*found, *_DETAILS) if verbose else found
+
+
+def _names(each: ServiceStatus) -> list[str]:
+    return list(each.facts.issued.sans) if each.facts and each.facts.issued else []
+
+
+def _issuer(each: ServiceStatus) -> str | None:
+    return None if each.facts is None else each.facts.issued.issuer if each.facts.issued else each.facts.ca
+
+
+def _key(each: ServiceStatus) -> str | None:
+    return f"{each.facts.key_type} {each.facts.key_size}".strip() if each.facts else None
+
+
+def _lifetime(each: ServiceStatus) -> str | None:
+    if each.facts is None or each.facts.issued is None:
+        return None
+    issued = each.facts.issued
+    whole = span(issued.not_after - issued.not_before)
+    return f"{issued.not_before:%Y-%m-%d} to {issued.not_after:%Y-%m-%d} ({whole})"
+
+
+def _not_before(each: ServiceStatus) -> str | None:
+    return format_time(each.facts.issued.not_before) if each.facts and each.facts.issued else None
+
+
+_DETAILS: tuple[Column[ServiceStatus], ...] = (
+    Column("names", lambda each: ", ".join(_names(each)), None, lambda each: {"names": _names(each)}),
+    Column("issuer", lambda each: _issuer(each) or "", None, lambda each: {"issuer": _issuer(each)}),
+    Column("key", lambda each: _key(each) or "", None, lambda each: {"key": _key(each)}),
+    Column("lifetime", lambda each: _lifetime(each) or "", None, lambda each: {"not_before": _not_before(each)}),
+)
+"""What `--verbose` adds."""
+
+
+def as_text(report: StatusReport, *, verbose: bool = False) -> str:
+    """Return the report in plain columns, a line for each service; *verbose*: a line more for each detail."""
+    facts = _table(report.now, verbose=False)
+    head, *lines = as_lines(facts, report.services)
+    rows = [head]
+    for each, line in zip(report.services, lines, strict=True):
+        rows += [line, *(_detail_lines(each) if verbose else ())]
+    return "\n".join([*_alarm_lines(report), *rows, "", *_blocked_lines(report), _closing_line(report)])
+
+
+def _detail_lines(each: ServiceStatus) -> list[str]:
+    found = ((column.head, on_one_line(column.text(each))) for column in _DETAILS)
+    return [f"    {head + ':':<9} {value}" for head, value in found if value]
+
+
+def as_rich(report: StatusReport, width: int | None = None, *, verbose: bool = False) -> str:
+    """Return the report for a terminal of *width* columns (null: the one there is), in colour where it has any.
+
+    A service is one line where its waits fit beside it, else two; what is longer than a line ends in an ellipsis.
+    *verbose* shows everything, however many lines that takes.
+    """
     from rich.console import Console
-    from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for head in _HEADS:
-        table.add_column(head, no_wrap=head != "waits for", justify="right" if head == "days left" else "left")
-    for each in report.services:
-        cells = [Text(on_one_line(cell)) for cell in _cells(each, report)]
-        cells[1].stylize(_STYLES.get(each.phase, "cyan"))
-        table.add_row(*cells)
     console = Console(width=width)
+    wide, narrow = _table(report.now, verbose=False), _table(report.now, verbose=False)[:-1]
+    lines = as_lines(wide, report.services)
+    fits = max(map(len, lines)) <= console.width
+    if not fits:
+        lines = as_lines(narrow, report.services, width=console.width)
+    written = [Text(line, style="bold red") for line in _alarm_lines(report)]
+    written.append(Text(lines[0], style="bold"))
+    for each, line in zip(report.services, lines[1:], strict=True):
+        shown = Text(line)
+        shown.highlight_words([str(each.phase)], style=_STYLES.get(each.phase, "cyan"))
+        written.append(shown)
+        waits = "" if fits else on_one_line(wide[-1].text(each))
+        if waits:
+            second = f"    {waits}"
+            written.append(Text(second if verbose else shortened(second, console.width), style="dim"))
+        written += [Text(line) for line in (_detail_lines(each) if verbose else ())]
     with console.capture() as captured:
-        console.print(table)
-    return f"{captured.get()}\n{visible(_blocked_lines(report))}{_closing_line(report)}"
+        for text in written:
+            console.print(text, soft_wrap=True)
+    return "\n".join([captured.get(), *map(visible, _blocked_lines(report)), _closing_line(report)])
 
 
-def as_markdown(report: StatusReport) -> str:
+def as_markdown(report: StatusReport, *, verbose: bool = False) -> str:
     """Return the report as one table, generations in full."""
-    rows = [_HEADS, ("---",) * len(_HEADS), *(_markdown_cells(each, report) for each in report.services)]
-    table = "\n".join(f"| {' | '.join(row)} |" for row in rows)
-    lines = "".join(f"{for_markdown(line)}\n\n" for line in _blocked_lines(report).splitlines())
-    return f"{table}\n\n{lines}{for_markdown(_closing_line(report))}"
+    table = as_markdown_table(_table(report.now, verbose=verbose), report.services)
+    alarms = [f"- {for_markdown(line)}" for line in _alarm_lines(report) if line]
+    blocked = [for_markdown(line) for line in _blocked_lines(report)]
+    return "\n\n".join([*(["\n".join(alarms)] if alarms else []), table, *blocked, for_markdown(_closing_line(report))])
 
 
-def as_json(report: StatusReport, live: Mapping[str, object] | None = None) -> str:
-    """Return `{fetched_at, services}`, and *live* when there is any; a null generation of a host is unknown."""
+def as_json(report: StatusReport, live: Mapping[str, object] | None = None, *, verbose: bool = False) -> str:
+    """Return `{fetched_at, alarms, services}`, and *live* when there is any; a null generation of a host is unknown."""
     document: dict[str, object] = {
         "fetched_at": None if report.fetched_at is None else format_time(report.fetched_at),
-        "services": [_service_json(each) for each in report.services],
+        "alarms": [{"kind": str(each.kind), "subject": each.subject, "what": each.what} for each in report.alarms],
+        "services": as_documents(_table(report.now, verbose=verbose), report.services),
         "blocked": [_blocked_json(each) for each in report.blocked],
     }
     if live is not None:
         document["live"] = live
     return json.dumps(document, indent=2, ensure_ascii=False)
+
+
+def _alarm_lines(report: StatusReport) -> list[str]:
+    """Return a line for each alarm and an empty one; nothing where all is well."""
+    lines = [on_one_line(f"{each.kind}: {each.subject}: {each.what}") for each in report.alarms]
+    return [*lines, ""] if lines else []
 
 
 def _blocked_json(each: Blocked) -> dict[str, str]:
@@ -470,52 +696,12 @@ def _blocked_json(each: Blocked) -> dict[str, str]:
     }
 
 
-def _blocked_lines(report: StatusReport) -> str:
+def _blocked_lines(report: StatusReport) -> list[str]:
     """Return a line for each thing that is blocked, before the closing line."""
-    return "".join(
-        f"blocked since {stamp(each.since)}: {each.verb} {each.subject} {each.what}: {each.says}\n"
+    return [
+        f"blocked since {stamp(each.since)}: {each.verb} {each.subject} {each.what}: {each.says}"
         for each in report.blocked
-    )
-
-
-def _cells(each: ServiceStatus, report: StatusReport) -> tuple[str, ...]:
-    return (
-        str(each.id),
-        str(each.phase),
-        _days(each),
-        each.curr[-4:] if each.curr else "-",
-        _next(each, (each.next or "")[-4:]),
-        f"{each.settled}/{len(each.hosts)}" if each.hosts else "-",
-        "; ".join(_wait(wait, report) for wait in each.waits),
-    )
-
-
-def _markdown_cells(each: ServiceStatus, report: StatusReport) -> tuple[str, ...]:
-    return (
-        as_code(str(each.id)),
-        str(each.phase),
-        _days(each),
-        as_code(each.curr or ""),
-        _next(each, as_code(each.next or "")),
-        f"{each.settled} of {len(each.hosts)}" if each.hosts else "",
-        "<br>".join(for_markdown(_wait(wait, report)) for wait in each.waits),
-    )
-
-
-def _days(each: ServiceStatus) -> str:
-    return "-" if each.days_left is None else f"{each.days_left:.1f}"
-
-
-def _next(each: ServiceStatus, shown: str) -> str:
-    if each.next is None:
-        return "-"
-    suffix = {Status.KEYED: " key", Status.ORDERED: " ordered"}
-    return shown + (suffix.get(each.next_status, "") if each.next_status else "")
-
-
-def _wait(wait: StatusWait, report: StatusReport) -> str:
-    when = "" if wait.until is None else f" {until(wait.until, report.now)}"
-    return f"{wait.step}{when}: {wait.why}"
+    ]
 
 
 def _closing_line(report: StatusReport) -> str:
@@ -524,23 +710,3 @@ def _closing_line(report: StatusReport) -> str:
     services = count(len(report.services), "service")
     fetched = "" if report.fetched_at is None else f"; fetched {span(report.now - report.fetched_at)} ago"
     return f"{services}{': ' if told else ''}{told}{fetched}"
-
-
-def _service_json(each: ServiceStatus) -> dict[str, object]:
-    return {
-        "group": each.id.group,
-        "service": each.id.name,
-        "phase": str(each.phase),
-        "curr": each.curr,
-        "next": each.next,
-        "not_after": None if each.not_after is None else format_time(each.not_after),
-        "days_left": each.days_left,
-        "waits": [
-            {"for": wait.step, "until": None if wait.until is None else format_time(wait.until), "why": wait.why}
-            for wait in each.waits
-        ],
-        "hosts": {host: list(may_serve) for host, may_serve in each.hosts.items()},
-        "troubles": {
-            host: {"since": format_time(each.since), "why": each.why} for host, each in sorted(each.troubles.items())
-        },
-    }

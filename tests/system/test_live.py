@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 from tests.system.test_cycle import fields, record
+from tests.world.dns_files import TLSA_DIRS
 from tests.world.site import HOSTS, OWNER
 
 if TYPE_CHECKING:
@@ -13,16 +14,26 @@ if TYPE_CHECKING:
 
 
 def test_status_live_tells_what_each_server_and_port_shows(site: Site) -> None:
-    """A running site shows curr everywhere; a host that is down is said to be, and nothing is written by asking."""
+    """A running site agrees with git; a record taken from DNS and a host that is down are told first, with exit 1."""
     for words in (("renew",), ("roll",), ("deploy",), ("publish",)):
         site.sslops(*words, "--apply").succeeded()
     refs, curr = site.ops.refs(), fields(site.ops.show("main", "state/example.com/mail-ec/slots.yaml"))["curr"]
-    first = json.loads(site.sslops("status", "--live", "--json").succeeded().stdout)["live"]
+    good = json.loads(site.sslops("status", "--live", "--json").succeeded().stdout)
     site.mail[HOSTS[1]].stop()
-    shown = site.sslops("status", "--live").succeeded().stdout
+    site.dns.edit({f"{folder}/tlsa.example.com": "" for folder in TLSA_DIRS})
+    site.dns.settle()
+    bad = site.sslops("status", "--live")
+    first, *_ = bad.stdout.splitlines()
+    down = next(line for line in bad.stdout.splitlines() if line.startswith("unobserved"))
 
-    assert {server: [f"{OWNER} {record(site, 'curr')}"] for server in first["names"][OWNER]} == first["names"][OWNER]
-    assert {(host, curr) for host in HOSTS} == {(port["host"], port["shows"][0]) for port in first["ports"]}
-    assert f"3 1 1 example.com/mail-ec {curr}" in shown
-    assert "refused" in shown
+    assert {server: [f"{OWNER} {record(site, 'curr')}"] for server in good["live"]["names"][OWNER]} == good["live"][
+        "names"
+    ][OWNER]
+    assert {(host, curr) for host in HOSTS} == {(port["host"], port["shows"][0]) for port in good["live"]["ports"]}
+    assert [] == good["alarms"]
+    assert 1 == bad.exit_code
+    assert first.startswith(f"drift: {OWNER}: ")
+    assert f"example.com/mail-ec {curr}" in first
+    assert HOSTS[1] in down
+    assert "refused" in down
     assert refs == site.ops.refs()

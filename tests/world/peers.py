@@ -35,6 +35,7 @@ PACKAGES = {
     "postmap": "postfix",
     "postfix": "postfix",
     "posttls-finger": "postfix",
+    "promtool": "prometheus",
     "rsync": "rsync",
     "ssh": "openssh-client",
     "ssh-keygen": "openssh-client",

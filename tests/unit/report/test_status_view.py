@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
+from hashlib import sha256
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sslops.dane.records import CA_USAGES, Der, Material
 from sslops.model.inventory import (
     CaType,
     CertificateAuthority,
@@ -29,6 +32,8 @@ from sslops.model.state import Branches, Generation, Issued, ServiceState, Slots
 from sslops.model.tlsa import TlsaParams, TlsaRecord
 from sslops.report.status import (
     MEANING,
+    Alarm,
+    AlarmKind,
     Phase,
     ServiceStatus,
     StatusReport,
@@ -152,7 +157,9 @@ def test_a_record_nobody_saw_makes_the_roll_wait_without_an_end() -> None:
     """Without evidence for the next record nobody can say when."""
     line = told(LIVE, STAGED, with_evidence(OLD, since=NOW - timedelta(days=5)))
 
-    assert [StatusWait("roll", None, f"its record at {OWNER} was not seen on every name server")] == list(line.waits)
+    assert [StatusWait("roll", None, f"its 3 1 1 record at {OWNER} is not visible on all name servers")] == list(
+        line.waits
+    )
 
 
 def test_an_aged_record_is_ready_once_min_roll_mins_is_over() -> None:
@@ -297,6 +304,7 @@ def test_json_has_the_keys_of_the_design() -> None:
 
     assert {
         "fetched_at": None,
+        "alarms": [],
         "services": [
             {
                 "group": "example.com",
@@ -324,7 +332,7 @@ def test_plain_text_is_a_table_and_a_sum() -> None:
     assert "1 service: 1 live; fetched 3 min ago" == closing
 
 
-@pytest.mark.parametrize("render", [as_text, as_rich, as_markdown])
+@pytest.mark.parametrize("render", [as_text, partial(as_rich, verbose=True), as_markdown])
 def test_a_hostile_host_name_is_only_shown(render: object) -> None:
     """Names from outside reach no terminal and no forge as commands."""
     hostile = Ledger(hosts={"\x1b[2J[red]x|y": HostEntry(1, {MAIL: Served((OLD, None))})})
@@ -332,3 +340,93 @@ def test_a_hostile_host_name_is_only_shown(render: object) -> None:
 
     assert "\x1b[2J" not in text
     assert "x|y" not in text if render is as_markdown else "[red]x|y" in text.replace("\n", "")
+
+
+KINDS = [TlsaParams(usage, selector, match) for usage in (0, 1, 2, 3) for selector in (0, 1) for match in (0, 1, 2)]
+
+
+def material_of(key: GenerationId) -> Material:
+    """Return the DER of a generation: what its facts are the hashes of."""
+    return Material(key.encode(), b"cert " + key.encode(), (Der(b"ca cert", b"ca spki"),))
+
+
+def of_material(key: GenerationId) -> Generation:
+    """Return an issued generation whose hashes are those of its DER."""
+    made, facts = material_of(key), generation(key, ago=100)
+    assert made.cert is not None
+    assert facts.issued is not None
+    issued = replace(facts.issued, cert_sha256=sha256(made.cert).hexdigest())
+    return replace(facts, spki_sha256=sha256(made.spki).hexdigest(), issued=issued)
+
+
+@pytest.mark.parametrize("params", KINDS, ids=str)
+def test_a_record_of_every_kind_is_judged_by_what_it_says(params: TlsaParams) -> None:
+    """Key or certificate, own or the CA's, hashed or whole: its own record makes a service ready, no other."""
+    service = replace(SERVICE, dane=(DaneSpec(25, "tcp", params, DaneOwners.MX),))
+    inventory = replace(INVENTORY, services={MAIL: service})
+    deck = state(Slots(curr=OLD, next=NEW), of_material(OLD), of_material(NEW))
+    material = {(MAIL, key): material_of(key) for key in (OLD, NEW)}
+    der = material_of(NEW).chain[0] if params.usage in CA_USAGES else Der(b"cert " + NEW.encode(), NEW.encode())
+    right, since = TlsaRecord(OWNER, params, der.data(params)), Evidence(NOW - timedelta(days=5), "c0ffee", 1800)
+
+    def phase(record: TlsaRecord) -> Phase:
+        ledger = replace(SETTLED, apexes={"example.com": ApexEntry(records={record: since})})
+        branches = Branches(state(Slots(curr=OLD), of_material(OLD), of_material(NEW)), deck)
+        report = status_report(inventory, branches, ledger, RECEIVERS, NOW, None, material=material)
+        return report.services[0].phase
+
+    assert (Phase.READY, Phase.WAITING) == (phase(right), phase(replace(right, data="ee" * 32)))
+
+
+def test_every_kind_of_record_at_a_name_must_match() -> None:
+    """A client may go by one kind alone (RFC 7671 section 9): 3 1 1 in DNS is no help where 3 0 1 does not match."""
+    other = TlsaRecord(OWNER, TlsaParams(3, 0, 1), "ee" * 32)
+    ledger = with_evidence(OLD, NEW, since=NOW - timedelta(days=5))
+    records = {**ledger.apexes["example.com"].records, other: Evidence(NOW - timedelta(days=5), "c0ffee", 1800)}
+    line = told(LIVE, STAGED, replace(ledger, apexes={"example.com": ApexEntry(records=records)}))
+
+    assert f"its 3 0 1 record at {OWNER} is not visible on all name servers" in [wait.why for wait in line.waits]
+
+
+def test_a_host_that_may_serve_what_no_record_matches_is_a_mismatch() -> None:
+    """By the ledger alone, and before everything else in every form."""
+    report = status_report(
+        INVENTORY, Branches(LIVE, LIVE), with_evidence(NEW, since=NOW - timedelta(days=5)), RECEIVERS, NOW, None
+    )
+    what = f"smtp1 may serve {OLD}, and no 3 1 1 record at {OWNER} matches it"
+
+    assert [Alarm(AlarmKind.MISMATCH, str(MAIL), what, MAIL)] == list(report.alarms)
+    assert f"mismatch: {MAIL}: {what}" == as_text(report).splitlines()[0]
+    assert as_markdown(report).startswith("- mismatch")
+    assert [what] == [each["what"] for each in json.loads(as_json(report))["alarms"]]
+
+
+def test_less_than_was_asked_for_is_an_alarm() -> None:
+    """`--fail-under`: 36 days are enough for 36 days, and not for 37."""
+    report = StatusReport(NOW, None, (told(LIVE),))
+
+    assert [[], ["ending"]] == [[str(each.kind) for each in report.ending(timedelta(days=days))] for days in (36, 37)]
+
+
+@pytest.mark.parametrize("width", [60, 80, 100])
+@pytest.mark.parametrize("names", [("mail-ec",), ("a-service-with-a-name-of-forty-letters-or-so", "web")])
+def test_on_a_terminal_a_service_is_at_most_two_lines(width: int, names: tuple[str, ...]) -> None:
+    """However long its name and however much it waits for, nothing is wider than the terminal."""
+    waits = tuple(StatusWait("deploy", NOW + timedelta(hours=n), "a reason that goes on and on") for n in range(4))
+    lines = tuple(replace(told(STAGED), id=ServiceId("example.com", name), waits=waits) for name in names)
+    shown = as_rich(StatusReport(NOW, None, lines), width).splitlines()
+
+    assert max(map(len, shown)) <= width
+    assert 1 + 2 * len(names) >= len(shown[: shown.index("")])
+
+
+def test_verbose_tells_names_issuer_key_and_lifetime() -> None:
+    """In every form."""
+    report = StatusReport(NOW, None, (told(LIVE),))
+    facts = ("mail.example.com", "my-sub", "ec secp384r1", "2026-11-24 to 2026-12-30 (36 days)")
+
+    assert [] == [fact for fact in facts if fact not in as_text(report, verbose=True)]
+    assert [] == [fact for fact in facts if fact not in as_rich(report, 80, verbose=True)]
+    assert "ec secp384r1" in as_markdown(report, verbose=True)
+    assert ["mail.example.com"] == json.loads(as_json(report, verbose=True))["services"][0]["names"]
+    assert "issuer" not in json.loads(as_json(report))["services"][0]
