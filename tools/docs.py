@@ -161,9 +161,8 @@ def main() -> int:
     parser.add_argument("--check", action="store_true", help="change nothing, show what is stale")
     check = parser.parse_args().check
     stale = False
-    for path in (PROJECT / "README.md", *sorted((PROJECT / "docs").glob("*.md"))):
-        old = path.read_text()
-        new = regenerated(old)
+    for path, new in _pages():
+        old = path.read_text() if path.exists() else ""
         if old == new:
             continue
         stale = True
@@ -175,6 +174,15 @@ def main() -> int:
     if check and stale:
         print("documentation is stale: make docs", file=sys.stderr)
     return int(check and stale)
+
+
+def _pages() -> Iterator[tuple[Path, str]]:
+    from tools.figures import FIGURES
+
+    for path in (PROJECT / "README.md", *sorted((PROJECT / "docs").glob("*.md"))):
+        yield path, regenerated(path.read_text())
+    for name, draw in FIGURES.items():
+        yield PROJECT / "docs/figures" / name, draw()
 
 
 def _difference(path: Path, old: str, new: str) -> Iterator[str]:
