@@ -63,7 +63,7 @@ class Copying(Life):
             self.world.hosts[name].has_daemon = True
             if loads:
                 self.load_if_harmless(name)
-        elif set(self.host_names) - self.copying - {name}:
+        elif set(self.host_names) - self.copying - {name} and not self._serves_unknown(name):
             self.copying.add(name)
         self.configure()
 
@@ -79,6 +79,11 @@ class Copying(Life):
             for params in rrset.combinations
         ):
             host.restart()
+
+    def _serves_unknown(self, name: str) -> bool:
+        """Whether a host serves what the ledger takes for copies: no deploy ran since its daemon began."""
+        entry = self.world.ops.ledger.host(name)
+        return any(entry.serves(service).is_copy for service in self.world.hosts[name].serving)
 
     def _loaded(self) -> int:
         return min(server.loaded for server in self.line.servers)

@@ -614,7 +614,7 @@ MUTATIONS: dict[str, Mutation] = {
         ((transitions, "needed", _needed_by_servers),),
         setting="copies",
         more=("a host turns from copies to serving, or back",),
-        seed=179,
+        seed=194,
     ),
     "who kept copies is believed": Mutation(
         MAY_SERVE,

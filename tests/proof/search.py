@@ -93,13 +93,13 @@ def search(seeds: Sequence[int], steps: int, settings: Sequence[str] = ALONE.nam
 
 
 def first_seed(name: str, seeds: Sequence[int]) -> int | None:
-    """Return the first seed whose script shows the mutation *name*; null when none does."""
+    """Return the first seed whose script shows the mutation *name*, and nothing without it; null when none does."""
     mutation = MUTATIONS[name]
     actions = (*mutation.usual, *mutation.more)
     wanted = RESTLESS if mutation.stops else BROKEN
     for seed in seeds:
         script = written(Random(seed), mutation.steps, (mutation.setting,), actions)  # noqa: S311
         finding = judged(script, to_rest=mutation.stops, within=lambda: mutated(name))
-        if finding is not None and finding.kind == wanted:
+        if finding is not None and finding.kind == wanted and judged(script, to_rest=mutation.stops) is None:
             return seed
     return None
