@@ -192,6 +192,10 @@ class Api(Protocol):
         """Ask the forge to merge it by itself when checks and approvals are there; Refusal when it will not."""
         ...
 
+    def passes(self, said: str) -> bool:
+        """Whether a refusal in these words ends in a moment: the forge is still making up its mind."""
+        ...
+
     def unschedule(self, number: int) -> bool:
         """Take that back; whether there was anything to take back, which may have just come true."""
         ...
@@ -334,11 +338,26 @@ class Client:
         self.desk.until(asked)
         return found
 
+    def _refused_schedule(self, request: MergeRequest, head: str) -> Refusal | None:
+        """Ask for a schedule, again for a bounded time while the forge is making up its mind; null: it agreed."""
+        last: list[Refusal | None] = []
+
+        def asked() -> bool | None:
+            try:
+                self.api.schedule(request, head)
+            except Refusal as refusal:
+                last.append(refusal)
+                return None if self.api.passes(refusal.said) else True
+            last.append(None)
+            return True
+
+        self.desk.until(asked)
+        return last[-1]
+
     def _schedule(self, request: MergeRequest, head: str, obstacle: Obstacle) -> Obstacle | None:
         """Have the forge wait for what *obstacle* says; return why it still is not merged, null when it is."""
-        try:
-            self.api.schedule(request, head)
-        except Refusal as refusal:
+        refusal = self._refused_schedule(request, head)
+        if refusal is not None:
             again = self._merge_now(request, head)  # what was missing may have come in between
             if again is None or again.fate is not Fate.WAITS:
                 return again

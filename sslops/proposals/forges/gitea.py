@@ -127,7 +127,9 @@ class GiteaApi:
             return Obstacle(Fate.BLOCKS, "its settings allow no way to merge", "allow merge commits")
         if style == _FORWARD and not self._is_ahead(request):
             # Asked for it, Gitea answers with an error of its own (500).
-            return _behind("only a fast-forward is allowed, and the branch does not stand on its newest target")
+            why = "only a fast-forward is allowed, and the branch does not stand on its newest target"
+            # What the server shows of that may be of the moment before.
+            return replace(_behind(why), fate=Fate.PASSES)
         try:
             self._ask_to_merge(request.number, head, style, later=False)
         except Refusal as refusal:
@@ -146,6 +148,10 @@ class GiteaApi:
         except Refusal as refusal:
             if refusal.status != 409 or "already scheduled" not in refusal.said.lower():  # noqa: PLR2004
                 raise
+
+    def passes(self, said: str) -> bool:
+        """Whether the server is still finding out if it can be merged."""
+        return _LATER in said.lower() or "push out of date" in said.lower()
 
     def unschedule(self, number: int) -> bool:
         """Take the wish to merge back; whether there was one."""
@@ -258,7 +264,7 @@ class GiteaApi:
     def _obstacle(self, request: MergeRequest, head: str, said: str) -> Obstacle:
         """Return what a refusal to merge now means; *said* is the server's own English."""
         words = said.lower()
-        if _LATER in words or "push out of date" in words:
+        if self.passes(said):
             return Obstacle(Fate.PASSES, "it conflicts with the target, or the forge is still finding that out")
         if _CHECKS in words:
             return self._checks(request, head) or Obstacle(Fate.WAITS, said)

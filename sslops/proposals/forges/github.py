@@ -39,7 +39,7 @@ _IN_THE_WAY = frozenset({"non_fast_forward", "update", "creation", "pull_request
 """Rules that stop the pushes of the engine to its own branches."""
 _PUBLIC = "api.github.com"
 _VERSION = "2022-11-28"
-_LATER = ("base branch was modified",)
+_LATER = ("base branch was modified", "unknown status")
 _READY_WORDS = ("clean status", "unstable status", "has_hooks status")
 """GitHub's answer to auto-merge when it could merge right now."""
 _CONCLUSIONS = {"success": CheckState.GOOD, "neutral": CheckState.GOOD, "skipped": CheckState.GOOD}
@@ -155,6 +155,10 @@ class GitHubApi:
         wishes = {"request": required(pull, "node_id"), "method": method.upper(), "head": head}
         self._graphql(_ENABLE, wishes)
 
+    def passes(self, said: str) -> bool:
+        """Whether GitHub is still finding out if it can be merged."""
+        return any(each in said.lower() for each in _LATER)
+
     def unschedule(self, number: int) -> bool:
         """Turn auto-merge off; whether it was on."""
         pull = self._pull(number)
@@ -243,7 +247,7 @@ class GitHubApi:
     def _obstacle(self, request: MergeRequest, head: str, said: str) -> Obstacle:
         """Return what a refusal to merge now means, by the state that GitHub computes (`mergeable_state`)."""
         state = _state(self._pull(request.number))
-        if state == "unknown" or any(each in said.lower() for each in _LATER):
+        if state == "unknown" or self.passes(said):
             return Obstacle(Fate.PASSES, "GitHub is still finding out whether it can be merged")
         if state == "dirty":
             return Obstacle(Fate.BLOCKS, "it conflicts with the target", "see the pull request")

@@ -152,6 +152,10 @@ class GitLabApi:
         if text(facts, "state") == "opened" and not flag(facts, "merge_when_pipeline_succeeds"):
             raise Refusal(405, _status(facts))
 
+    def passes(self, said: str) -> bool:
+        """Whether GitLab is still making up its mind."""
+        return any(each in said for each in _PENDING)
+
     def unschedule(self, number: int) -> bool:
         """Turn auto-merge off; whether it was on."""
         if not flag(self._facts(number), "merge_when_pipeline_succeeds"):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -186,6 +186,30 @@ def test_a_schedule_that_came_to_nothing_is_found_out(start_bench: Callable[...,
     assert [Merging.SCHEDULED, Merging.BLOCKED] == [first.merging, again.merging]
     assert listed(bench).is_scheduled
     assert "its settings allow no way to merge; allow merge commits" == again.why
+
+
+@FAMILY
+def test_a_schedule_is_asked_for_again_while_the_forge_is_thinking(
+    start_bench: Callable[..., Bench], dialect: str
+) -> None:
+    """Right after a push both calls may be told to try again later."""
+    bench = start_bench(dialect)
+    bench.project.protection().required_checks = ("sslops",)
+    bench.project.pipeline(bench.head, Status.PENDING, "sslops")
+    client = bench.client()
+    request = client.open(bench.proposal())
+    bench.project.request(1).unsettled = 0
+    api, schedule = client.api, client.api.schedule
+
+    def thinking(*asked: Any) -> None:
+        object.__setattr__(api, "schedule", schedule)
+        bench.project.request(1).unsettled = 3
+        schedule(*asked)
+
+    object.__setattr__(api, "schedule", thinking)
+
+    assert Merging.SCHEDULED is client.merge(request, bench.head).merging
+    assert bench.project.request(1).auto_merge is not None
 
 
 def test_a_check_that_failed_blocks(bench: Bench) -> None:
