@@ -58,27 +58,29 @@ def carry_out(session: Session, request: Request, act: Callable[[Site], Result])
     if not request.apply:
         snapshot = _fetched(ops) if request.fetch else ops.snapshot()
         result = act(_site(session, request, ops, snapshot, load(read_folder(session.folder))))
-        return _with_faults(session, result, integrity_faults(ops, snapshot, remembers=False))
+        faults = (*ops.forged(snapshot), *integrity_faults(ops, snapshot, remembers=False))
+        return _with_faults(session, result, faults)
 
     fetched: list[Snapshot] = []
 
     def attempt() -> Result:
-        snapshot = fetched.pop() if fetched else ops.refresh()
-        faults = integrity_faults(ops, snapshot, remembers=True)
+        snapshot, own = fetched.pop() if fetched else ops.fetch(), ops
+        inventory = load(ops.inventory_files(snapshot))
+        if inventory.repo != ops.settings:
+            # A work tree that is behind, or broken, must not decide who merges; nor which branch is the reviewed one.
+            inventory = replace(inventory, repo=replace(inventory.repo, branch=ops.settings.branch))
+            own = replace(ops, git=ops_clone(ops.git, inventory.repo), settings=inventory.repo)
+            snapshot = own.snapshot()
+        own.verified(snapshot)
+        faults = integrity_faults(own, snapshot, remembers=True)
         if faults:
             raise faults[0] if len(faults) == 1 else Faults(faults)
-        inventory = load(ops.inventory_files(snapshot))
-        if inventory.repo == ops.settings:
-            return act(_site(session, request, ops, snapshot, inventory))
-        # A work tree that is behind, or broken, must not decide who merges; nor which branch is the reviewed one.
-        inventory = replace(inventory, repo=replace(inventory.repo, branch=ops.settings.branch))
-        own = replace(ops, git=ops_clone(ops.git, inventory.repo), settings=inventory.repo)
-        return act(_site(session, request, own, own.snapshot(), inventory))
+        return act(_site(session, request, own, snapshot, inventory))
 
     with ops.lock():
         ops.require_clean()
         # Fetched first: a remote that was only just added has no branches here yet.
-        fetched.append(ops.refresh())
+        fetched.append(ops.fetch())
         note = ops.work_tree_note(fetched[0])
         if note:
             session.say_once(note)
@@ -103,7 +105,7 @@ def _with_faults(session: Session, result: Result, faults: tuple[SslopsError, ..
 
 def _fetched(ops: OpsRepo) -> Snapshot:
     with ops.lock():
-        return ops.refresh()
+        return ops.fetch()
 
 
 def ops_repository(session: Session) -> OpsRepo:

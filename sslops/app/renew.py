@@ -238,6 +238,7 @@ class Renewal:
             message = "the inventory names no 'dns.acme_dir' for challenges"
             raise StateError(message, hint="sslops check")
         git = dns_clone(self.ops.git, settings, self.session, settings.url)
+        git = git.asking(self.ops.signers(self.snapshot))
         files = ChallengeFiles(git, settings.branch, settings.acme_dir, self.run)
         files.refresh()
         apexes = tuple(name for name, group in self.inventory.groups.items() if group.active and name != CA_GROUP)

@@ -401,7 +401,7 @@ class Site:
         if settings is None:
             return None
         git = dns_clone(self.ops.git, settings, self.session, self._reviewed.dns_url)
-        found = DnsRepository(git, settings.branch, settings.tlsa_dirs)
+        found = DnsRepository(git.asking(self.ops.signers(self.snapshot)), settings.branch, settings.tlsa_dirs)
         found.refresh()
         return found
 

@@ -32,7 +32,7 @@ class Need(StrEnum):
     PRIVATE_DNS = "for a private DNS repository over https"
     HOSTS = "for servers over ssh"
     WEBROOTS = "for http-01"
-    SIGNING = "for signed commits"
+    SIGNING = "where main has 'allowed_signers'"
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from sslops.ci.secrets import ROWS
+from sslops.ci.secrets import ROWS, Need
 from sslops.cli.options import current
 from sslops.errors import ExitCode
 from sslops.model.forges import Forge
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from sslops.init.identities import Identity
+    from sslops.init.signing import SigningKey
 
 
 @click.command("init")
@@ -30,10 +31,14 @@ if TYPE_CHECKING:
 def command(directory: Path, forge: str | None) -> ExitCode:
     """Make a new ops repository in DIR: one commit on main, no remote.
 
-    Two age identities are put into $XDG_CONFIG_HOME/sslops, renew.key and deploy.key, unless they are there.
+    Two age identities are put into $XDG_CONFIG_HOME/sslops, renew.key and deploy.key, unless they are there. With
+    --forge so is an ssh key, signing.key: only commits that it signs count on the branches of the bot.
+
+    Example: sslops init certs --forge gitlab
     """
     from sslops.init.identities import identities
     from sslops.init.repository import make_repository, require_empty
+    from sslops.init.signing import signing_key
 
     session = current()
     wanted = Forge.of(forge) if forge else None
@@ -41,18 +46,22 @@ def command(directory: Path, forge: str | None) -> ExitCode:
     require_empty(folder)
     found = identities(os.environ)
     renew, deploy = found
-    make_repository(folder, {"renew": renew.recipient, "deploy": deploy.recipient}, forge=wanted)
-    session.show(_told(directory, found))
-    if wanted is not None:
-        session.show(_secrets(wanted, found))
+    signing = signing_key(os.environ) if wanted is not None else None
+    recipients = {"renew": renew.recipient, "deploy": deploy.recipient}
+    make_repository(folder, recipients, forge=wanted, signing=signing)
+    session.show(_told(directory, found, signing))
+    if wanted is not None and signing is not None:
+        session.show(_secrets(wanted, found, signing))
     return ExitCode.DONE
 
 
-def _told(directory: Path, identities: Sequence[Identity]) -> str:
+def _told(directory: Path, identities: Sequence[Identity], signing: SigningKey | None) -> str:
+    keys = [(each.path, each.recipient, each.is_reused) for each in identities]
+    keys += [(signing.path, f"{signing.public}, in 'allowed_signers'", signing.is_reused)] if signing else []
     return "\n".join(
         [
             f"made '{directory}': an ops repository with an example inventory, one commit on main",
-            *(f"{'reused' if each.is_reused else 'made'} '{each.path}': {each.recipient}" for each in identities),
+            *(f"{'reused' if is_reused else 'made'} '{path}': {public}" for path, public, is_reused in keys),
             "",
             "Whoever has the identities can open the private keys: keep a copy of both offline.",
             "Next, once the inventory says what you want:",
@@ -64,8 +73,8 @@ def _told(directory: Path, identities: Sequence[Identity]) -> str:
     )
 
 
-def _secrets(forge: Forge, identities: Sequence[Identity]) -> str:
-    """Name every secret of every job, and for the identities the file whose content it is."""
+def _secrets(forge: Forge, identities: Sequence[Identity], signing: SigningKey) -> str:
+    """Name every secret of every job, and for the identities and the signing key the file whose content it is."""
     files = dict(zip(("renew", "deploy"), (each.path for each in identities), strict=True))
     place = "in the environment '{}'" if forge.row.has_environments else "in the repository, for the job '{}'"
     lines = ["", f"Then push it to {forge.label}, with these secrets ({forge.guide}):"]
@@ -74,6 +83,7 @@ def _secrets(forge: Forge, identities: Sequence[Identity]) -> str:
         lines += ["", f"  {place.format(job)}"]
         for row in rows:
             content = f"the line AGE-SECRET-KEY-... of '{files[job]}'" if row.name == "SOPS_AGE_KEY" else row.content
+            content = f"the whole file '{signing.path}'" if row.need is Need.SIGNING else content
             lines.append(f"    {row.name_on(forge, job):<{width}}  {content} ({row.when})")
     lines += ["", "Last the variable SSLOPS_ENABLED=true: without it, as in a fork, nothing starts by itself."]
     return "\n".join(lines)

@@ -121,7 +121,7 @@ def _report(session: Session, targets: tuple[str, ...], *, fetch: bool) -> tuple
     repository = OpsRepo(git, inventory.repo)
     if fetch:
         with repository.lock():
-            snapshot = repository.refresh()
+            snapshot = repository.fetch()
     else:
         snapshot = repository.snapshot()
     report = status_report(
@@ -134,4 +134,4 @@ def _report(session: Session, targets: tuple[str, ...], *, fetch: bool) -> tuple
         None if inventory.repo.forge == "none" else snapshot.proposed,
         StoredMaterial(repository, snapshot),
     )
-    return report.only(wanted), snapshot.faults
+    return report.only(wanted), (*repository.forged(snapshot), *snapshot.faults)

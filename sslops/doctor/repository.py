@@ -12,6 +12,7 @@ from sslops.errors import GitError, SslopsError
 from sslops.proposals.forges.tokens import Role
 from sslops.repo.git import Git
 from sslops.repo.git_process import GitProcess
+from sslops.repo.signatures import ALLOWED_SIGNERS, Signers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -54,21 +55,54 @@ def _author(git: Git) -> Finding:
 
 
 def _signing(folder: Path, git: Git, patient: Patient) -> Finding:
-    """Sign an object for real, in a place that is thrown away."""
-    if not (git.config("user.signingkey") or git.config("commit.gpgsign")):
-        return Finding("signing", Health.OK, "commits are not signed", _CHANGING)
+    """Sign an object for real, in a place that is thrown away, and ask whether main lets that signature count."""
+    main = None if patient.inventory is None else git.branch(patient.inventory.repo.branch)
+    bot = "" if patient.inventory is None else patient.inventory.repo.bot_email
+    content = git.objects([f"{main or 'HEAD'}:{ALLOWED_SIGNERS}"])[0]
+    signers = None if content is None else Signers(content, bot)
+    if not git.signs:
+        return _unsigned(is_asked=signers is not None, has_remote=git.remote is not None)
     process = GitProcess(folder, patient.environ)
+    fault = None
     try:
         objects = process.read("rev-parse", "--path-format=absolute", "--git-path", "objects").text
         with tempfile.TemporaryDirectory(prefix="sslops-") as draft:
             extra = {"GIT_OBJECT_DIRECTORY": draft, "GIT_ALTERNATE_OBJECT_DIRECTORIES": objects}
             extra |= {f"GIT_{who}_{what}": "sslops" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
             tree = process.write("write-tree", extra=extra | {"GIT_INDEX_FILE": f"{draft}/index"}).text
-            process.write("commit-tree", "-S", "-m", "signed for the doctor", tree, extra=extra)
+            made = process.write("commit-tree", "-S", "-m", "signed for the doctor", tree, extra=extra).text
+            if signers is not None:
+                fault = signers.fault_of(process.write("cat-file", "commit", made, extra=extra).stdout)
     except GitError as error:
         what = f"commits cannot be signed: {error.what}"
         return Finding("signing", Health.MISSING, what, _CHANGING, "git config user.signingkey, and load the key")
-    return Finding("signing", Health.OK, "commits are signed, and the key works", _CHANGING)
+    if fault is not None:
+        what = f"commits are signed, and main does not let this key count, so every run would be refused: {fault}"
+        return Finding("signing", Health.MISSING, what, _CHANGING, f"a line for '{bot}' in '{ALLOWED_SIGNERS}' on main")
+    if signers is None and git.remote is None:
+        return Finding("signing", Health.OK, "commits are signed, and the key works", _CHANGING)
+    if signers is None:
+        what = f"commits are signed, and nobody verifies it: main has no '{ALLOWED_SIGNERS}'. {_OPEN}"
+        return Finding("signing", Health.NOTE, what, _CHANGING, _SIGNED)
+    return Finding("signing", Health.OK, f"commits are signed, and the key counts by '{ALLOWED_SIGNERS}'", _CHANGING)
+
+
+_OPEN = (
+    "Whoever may push to 'next', 'ledger' or 'sslops/*' can act as the bot; only the forge's rules for these branches "
+    "keep anybody out"
+)
+_SIGNED = "docs/forges.md, Signatures"
+
+
+def _unsigned(*, is_asked: bool, has_remote: bool) -> Finding:
+    if is_asked:
+        what = f"main asks for signed commits ('{ALLOWED_SIGNERS}'), and this clone has no key to sign with"
+        return Finding(
+            "signing", Health.MISSING, what, _CHANGING, "SSLOPS_SIGNING_KEY in a job, else git config user.signingkey"
+        )
+    if not has_remote:
+        return Finding("signing", Health.OK, "commits are not signed, and nobody else pushes here", _CHANGING)
+    return Finding("signing", Health.NOTE, f"commits are not signed. {_OPEN}", _CHANGING, _SIGNED)
 
 
 def _remote(git: Git, patient: Patient) -> Finding:

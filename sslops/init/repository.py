@@ -16,13 +16,17 @@ from typing import TYPE_CHECKING
 from sslops import __version__
 from sslops.ci import shipped
 from sslops.errors import UsageError
+from sslops.inventory.files import read_folder
+from sslops.inventory.loading import load
 from sslops.repo.git import BOT
 from sslops.repo.git_process import GitProcess
+from sslops.repo.signatures import ALLOWED_SIGNERS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from importlib.resources.abc import Traversable
 
+    from sslops.init.signing import SigningKey
     from sslops.model.forges import Forge
 
 
@@ -64,10 +68,12 @@ def make_repository(
     recipients: Mapping[str, str],
     environ: Mapping[str, str] | None = None,
     forge: Forge | None = None,
+    signing: SigningKey | None = None,
 ) -> None:
     """Make the repository at *folder*; *recipients* are those of the jobs `renew` and `deploy`.
 
-    With a *forge* it has that forge's CI files, and an inventory whose merge requests are opened there.
+    With a *forge* it has that forge's CI files, and an inventory whose merge requests are opened there. With *signing*
+    only what that key signed counts on the engine's branches, and runs in this clone sign with it.
 
     Raises UsageError when the folder holds anything, GitError when git does not commit; nothing is left then.
     """
@@ -77,7 +83,9 @@ def make_repository(
         _write(Path(draft), recipients)
         if forge is not None:
             _write_jobs(Path(draft), forge)
-        _commit(GitProcess(Path(draft), environ))
+        if signing is not None:
+            (Path(draft) / ALLOWED_SIGNERS).write_text(signing.allowed_signers(_bot(Path(draft))), encoding="utf-8")
+        _commit(GitProcess(Path(draft), environ), signing)
         for entry in sorted(Path(draft).iterdir(), key=lambda each: (each.name == ".git", each.name)):
             shutil.move(entry, folder / entry.name)
 
@@ -125,8 +133,16 @@ def _walk(source: Traversable, target: Path) -> Iterator[tuple[Path, bytes]]:
             yield target / entry.name, entry.read_bytes()
 
 
-def _commit(git: GitProcess) -> None:
+def _bot(draft: Path) -> str:
+    """Return the address of the bot by the inventory that was just written."""
+    return load(read_folder(draft)).repo.bot_email
+
+
+def _commit(git: GitProcess, signing: SigningKey | None) -> None:
     git.write("init", "--quiet", f"--initial-branch={BRANCH}")
+    if signing is not None:
+        git.write("config", "--local", "gpg.format", "ssh")
+        git.write("config", "--local", "user.signingkey", os.fspath(signing.path))
     git.write("add", "--all")
     git.write(*_identity(git), "commit", "--quiet", "--message", _SUBJECT, "--message", _BODY)
 

@@ -48,11 +48,13 @@ class ProposalBranch:
         return self.git.branch(self.name)
 
     def require_own_hands(self) -> None:
-        """Raise Refused when the branch has a commit of somebody else; a merge of base, or a rebase, is harmless."""
+        """Raise Refused when the branch has a commit of somebody else; git's own merge of base is harmless.
+
+        A rebase is too where main asks for no signatures; it takes ours away.
+        """
         head = self.head
         if head is not None:
-            base = self.base
-            refuse_others(self.git, self.git.committer, self.name, head, [base], base, allows_rebased=True)
+            refuse_others(self.git, self.git.committer, self.name, head, self.base, self.git.signers)
 
     def contents(self, commit: str, paths: Sequence[str]) -> Contents:
         """Return what *paths* hold at *commit* (or in a tree)."""

@@ -18,6 +18,7 @@ from sslops.repo import git_commits, git_history
 from sslops.repo.git_commits import LoggedCommit, NewCommit, Person, RefUpdate
 from sslops.repo.git_process import GitProcess, without_user
 from sslops.repo.git_push import Pusher, contains
+from sslops.repo.signatures import require_signed
 from sslops.system.effects import NO_EFFECTS
 from sslops.system.peer_words import peer_words
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
     from sslops.repo.git_history import PathChange
     from sslops.repo.git_process import GitCredential
+    from sslops.repo.signatures import Signers
     from sslops.system.effects import Effects
 
 
@@ -45,7 +47,8 @@ class Git:
     """A repository at *path* (a work tree or a git directory) and its *remote*'s name (null: there is none).
 
     *committer* is the bot; *environ* what child processes may inherit (null: this process's own environment);
-    *credentials* are for servers that want a password over https.
+    *credentials* are for servers that want a password over https; *signers* say whose signature every commit that is
+    made here must have (null: anybody's, or none).
     """
 
     path: Path
@@ -54,6 +57,7 @@ class Git:
     environ: Mapping[str, str] | None = field(default=None, repr=False)
     effects: Effects = NO_EFFECTS
     credentials: tuple[GitCredential, ...] = ()
+    signers: Signers | None = field(default=None, repr=False)
 
     @classmethod
     def discover(cls, folder: Path, *, environ: Mapping[str, str] | None = None, effects: Effects = NO_EFFECTS) -> Git:
@@ -97,6 +101,10 @@ class Git:
         """Return the same door with another *committer*."""
         return replace(self, committer=committer)
 
+    def asking(self, signers: Signers | None) -> Git:
+        """Return the same door whose commits must be signed by *signers*."""
+        return replace(self, signers=signers)
+
     def showing(self, *credentials: GitCredential) -> Git:
         """Return the same door that shows *credentials* to their servers."""
         return replace(self, credentials=credentials)
@@ -138,6 +146,22 @@ class Git:
         """Return the hash of the folder *path* of *commit*; null when there is none."""
         ended = self.process.read("rev-parse", "--verify", "--quiet", f"{commit}:{path}", allowed=(0, 1, 128))
         return ended.text or None
+
+    def entries(self, commit: str) -> dict[str, str]:
+        """Return name to mode and hash of what lies in the root of *commit*; folders by their name too."""
+        rows = self.process.read("ls-tree", "-z", "--full-tree", commit).stdout.decode("utf-8", "surrogateescape")
+        found = {}
+        for row in filter(None, rows.split("\0")):
+            facts, _, name = row.partition("\t")
+            found[name] = facts
+        return found
+
+    def diff_of(self, commit: str) -> list[str]:
+        """Return what *commit* made of each path that it changes against its first parent: mode, hash and path."""
+        words = ["diff-tree", "-r", "-z", "--raw", "--no-renames", "--no-commit-id", "--no-ext-diff", "--full-index"]
+        stdout = self.process.read(*words, f"{commit}^", commit).stdout.decode("utf-8", "surrogateescape")
+        rows = stdout.split("\0")
+        return [" ".join([*facts.split(" ")[1:4:2], path]) for facts, path in zip(rows[::2], rows[1::2], strict=False)]
 
     def blobs(self, hashes: Iterable[str]) -> dict[str, bytes]:
         """Return the content of each blob, all read by one process; GitError when one is missing."""
@@ -276,8 +300,14 @@ class Git:
     def commit_all(self, parent: str | None, commits: Sequence[NewCommit]) -> str:
         """Make *commits* on *parent* (null: an orphan) and return the last one's hash; no branch moves.
 
-        Signed when git has a signing key, and with the commit hooks of the repository when it has any.
+        Signed when git has a signing key, and with the commit hooks of the repository when it has any. Refused when
+        `signers` ask for a signature that this clone cannot make.
         """
+        tip = self._commit_all(parent, commits)
+        require_signed(self, self.signers, tip)
+        return tip
+
+    def _commit_all(self, parent: str | None, commits: Sequence[NewCommit]) -> str:
         if not commits:
             message = "no commit to make"
             raise ValueError(message)

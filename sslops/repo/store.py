@@ -11,12 +11,13 @@ from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from sslops.errors import StateError
+from sslops.errors import Refused, StateError
 from sslops.repo.foreign_commits import refuse_foreign
 from sslops.repo.git_checkout import Checkout, shown
 from sslops.repo.git_commits import NewCommit, Person, RefUpdate
 from sslops.repo.ledger_files import BLOCKED, HOSTS, TLSA, write_ledger
 from sslops.repo.next_branch import note_message, taking_in
+from sslops.repo.signatures import Signers
 from sslops.repo.snapshot import INVENTORY, LEDGER_BRANCH, ROLL_BRANCH, Looker, Snapshot, moves
 from sslops.repo.state_files import STATE
 from sslops.repo.state_trees import GenerationDocuments, StateReader, read_documents
@@ -59,7 +60,14 @@ class OpsRepo:
     # Looking.
 
     def refresh(self) -> Snapshot:
-        """Fetch, then look; hold `lock` around it. GitError when the remote cannot be reached."""
+        """Fetch, then look; hold `lock` around it. GitError when the remote cannot be reached.
+
+        Raises Refused where main asks for signatures and a commit of the engine's branches has none of the bot's.
+        """
+        return self.verified(self.fetch())
+
+    def fetch(self) -> Snapshot:
+        """Fetch, then look, for who does not yet know whether `settings` are those of main (see `verified`)."""
         self.git.fetch()
         if self.git.remote is not None:
             self._fetched_marker.parent.mkdir(parents=True, exist_ok=True)
@@ -69,6 +77,24 @@ class OpsRepo:
     def snapshot(self) -> Snapshot:
         """Look at the branches as last fetched; changes nothing. GitError without a main branch."""
         return self._looker.snapshot()
+
+    def verified(self, snapshot: Snapshot) -> Snapshot:
+        """Return *snapshot*; Refused where main asks for signatures and a commit of the engine's branches has none."""
+        if self.signers(snapshot) is not None:
+            self._refuse_foreign(snapshot)
+        return snapshot
+
+    def forged(self, snapshot: Snapshot) -> tuple[Refused, ...]:
+        """Return the refusal that `verified` raises, for verbs that only look and go on; empty where there is none."""
+        try:
+            self.verified(snapshot)
+        except Refused as refusal:
+            return (refusal,)
+        return ()
+
+    def signers(self, snapshot: Snapshot) -> Signers | None:
+        """Return whose signatures count by main; null where it asks for none."""
+        return Signers.of(self.git, snapshot.main_commit, self.settings.bot_email)
 
     def read(self, commit: str, path: str) -> bytes | None:
         """Return the content of *path* at *commit*; null when there is no such file."""
@@ -158,7 +184,7 @@ class OpsRepo:
             return snapshot
         self._refuse_foreign(snapshot)
         commit = NewCommit(note_message(note, self.run), edits, author=self.author)
-        tip = self.git.commit_all(snapshot.ledger_commit, [commit])
+        tip = self.git.asking(self.signers(snapshot)).commit_all(snapshot.ledger_commit, [commit])
         self.git.push([RefUpdate(LEDGER_BRANCH, tip, snapshot.ledger_commit)])
         return replace(snapshot, ledger=ledger, ledger_commit=tip)
 
@@ -194,8 +220,9 @@ class OpsRepo:
 
     def _next(self, snapshot: Snapshot, changes: Sequence[Change | AccountChange]) -> RefUpdate:
         """Make the commits for *changes* on next with main taken in, and return the move of next to them."""
-        row = taking_in(self.git, snapshot, self.settings.branch, self.author, self.run)
-        tip = row.make(self.git, changes, self.author, self.run)
+        git = self.git.asking(self.signers(snapshot))
+        row = taking_in(git, snapshot, self.settings.branch, self.author, self.run)
+        tip = row.make(git, changes, self.author, self.run)
         return RefUpdate(self.settings.next_branch, tip, snapshot.next_commit, may_rewrite=row.rewrites)
 
     def _push(self, snapshot: Snapshot, updates: Sequence[RefUpdate]) -> None:
@@ -211,7 +238,8 @@ class OpsRepo:
             self._checkout.follow()
 
     def _refuse_foreign(self, snapshot: Snapshot) -> None:
-        refuse_foreign(self.git, self.git.committer, snapshot, self.settings.next_branch)
+        signers = self.signers(snapshot)
+        refuse_foreign(self.git, self.git.committer, snapshot, self.settings.next_branch, signers)
 
     @cached_property
     def _looker(self) -> Looker:

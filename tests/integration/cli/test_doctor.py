@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from sslops.cli.main import run
+from sslops.doctor.repository import _unsigned
 from sslops.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -107,6 +108,25 @@ def test_a_signing_key_is_tried(ops: Path, capsys: pytest.CaptureFixture[str], t
     assert objects == sorted(path for path in (ops / ".git/objects").rglob("*"))
     key.unlink()
     assert "commits cannot be signed" in examine(ops, capsys)[1]["signing"]["what"]
+
+
+def test_it_says_what_no_signature_means(ops: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """Unsigned: who else can act as the bot. Asked for by main: a clone without a key of the file's can do nothing."""
+    key = tmp_path / "signing"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], timeout=30, check=True)
+    (ops / "allowed_signers").write_text("sslops@localhost ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIA==\n")
+    commit = ["git", "-C", str(ops), "-c", "user.name=x", "-c", "user.email=x@example.com", "commit", "-qm", "signers"]
+
+    assert "can act as the bot" in _unsigned(is_asked=False, has_remote=True).what
+    subprocess.run(["git", "-C", str(ops), "add", "allowed_signers"], timeout=30, check=True)
+    subprocess.run(commit, timeout=30, check=True)
+    assert "no key to sign with" in examine(ops, capsys)[1]["signing"]["what"]
+    for name, value in (("gpg.format", "ssh"), ("user.signingkey", str(key))):
+        subprocess.run(["git", "-C", str(ops), "config", name, value], timeout=30, check=True)
+    assert "does not let this key count" in examine(ops, capsys)[1]["signing"]["what"]
+    (ops / "allowed_signers").write_text(f"sslops@localhost {key.with_suffix('.pub').read_text()}")
+    subprocess.run([*commit, "-a"], timeout=30, check=True)
+    assert "signing" not in examine(ops, capsys)[1]
 
 
 def test_a_clock_behind_the_commits_is_told(ops: Path, capsys: pytest.CaptureFixture[str]) -> None:

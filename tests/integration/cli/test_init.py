@@ -16,6 +16,8 @@ from sslops.cli.main import run
 from sslops.errors import ExitCode
 from sslops.model.forges import Forge
 from sslops.model.secret import Secret
+from sslops.repo.git import Git, NewCommit
+from sslops.repo.signatures import Signers
 from sslops.secrets.sops import Sops
 
 if TYPE_CHECKING:
@@ -168,3 +170,20 @@ def test_with_a_forge_it_brings_the_jobs_and_names_their_secrets(
     assert 2 == (ops / "inventory/sslops.yaml").read_text().count(f"forge: {forge}")
     assert not [row.name for job, rows in ROWS.items() for row in rows if row.name_on(forge, job) not in said]
     assert str(config / "renew.key") in said
+    assert str(config / "signing.key") in said
+
+
+def test_with_a_forge_only_the_key_that_was_made_signs_for_the_bot(tmp_path: Path, config: Path) -> None:
+    """Private, outside, for the address of the inventory; what a run commits here counts by it. Never replaced."""
+    run(["init", str(tmp_path / "ops"), "--forge", "gitlab"])
+    key, ops = config / "signing.key", Git.discover(tmp_path / "ops")
+    signers = Signers.of(ops, "refs/heads/main", "sslops@example.com")
+    made = ops.commit_all("refs/heads/main", [NewCommit("renew\n", {"state/x": b"x"})])
+
+    assert 0o600 == stat.S_IMODE(key.stat().st_mode)
+    assert signers is not None
+    assert {} == signers.faults(ops, [made])
+    assert "it is not signed" == signers.faults(ops, [git(tmp_path / "ops", "rev-parse", "main")]).popitem()[1]
+    before = key.read_bytes()
+    run(["init", str(tmp_path / "two"), "--forge", "gitlab"])
+    assert before == key.read_bytes()
