@@ -50,7 +50,7 @@ def help_text(verb: str) -> str:
     """Return what `sslops VERB --help` prints; without a verb, what `sslops --help` prints."""
     import click
 
-    from sslops.cli.main import VERBS, command
+    from sslops.cli.main import VERBS, command, module_of
 
     if verb and verb not in VERBS:
         message = f"there is no verb '{verb}'"
@@ -58,7 +58,7 @@ def help_text(verb: str) -> str:
     top = click.Context(command, info_name="sslops", terminal_width=WIDTH, **command.context_settings)
     if not verb:
         return _code(command.get_help(top))
-    shown: click.Command = importlib.import_module(f"sslops.cli.{verb}").command
+    shown: click.Command = importlib.import_module(module_of(verb)).command
     return _code(shown.get_help(click.Context(shown, info_name=verb, parent=top, **shown.context_settings)))
 
 

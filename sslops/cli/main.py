@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gc
 import importlib
+import keyword
 import os
 import sys
 from datetime import UTC, datetime
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from sslops.system.effects import Effects
 
 
-__all__ = ["VERBS", "Session", "command", "main", "run"]
+__all__ = ["VERBS", "Session", "command", "main", "module_of", "run"]
 
 VERBS = {
     "check": "is the inventory sound, and does state fit it?",
@@ -50,9 +51,16 @@ VERBS = {
     "dhparm": "Diffie-Hellman parameters of RFC 7919 as files",
     "doctor": "what is missing on this machine, and for which verb",
     "init": "a new ops repository",
+    "import": "an ops repository from a site of ssl-mgr, certbot, lego or acme.sh",
     "demo": "the whole loop in a throw-away world",
 }
-"""Every verb and what it is for, in the order of the help; verb `x` is `sslops.cli.x.command`."""
+"""Every verb and what it is for, in the order of the help; verb `x` is `command` of `module_of("x")`."""
+
+
+def module_of(verb: str) -> str:
+    """Return the module of a verb: `sslops.cli.VERB`, with a final underscore where Python has the word itself."""
+    return f"sslops.cli.{verb}_" if keyword.iskeyword(verb) else f"sslops.cli.{verb}"
+
 
 JOB_KEYS = frozenset({"SSLOPS_SSH_KEY", "SSLOPS_SIGNING_KEY"})
 """Variables in which a forge hands ssh keys to a job; they are gone before any verb starts."""
@@ -73,7 +81,7 @@ class _Verbs(click.Group):
         """Import the one verb that was asked for; null when there is none of that name."""
         if cmd_name not in VERBS:
             return None
-        verb: click.Command = importlib.import_module(f"sslops.cli.{cmd_name}").command
+        verb: click.Command = importlib.import_module(module_of(cmd_name)).command
         return verb
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002

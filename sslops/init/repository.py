@@ -23,7 +23,7 @@ from sslops.repo.git_process import GitProcess
 from sslops.repo.signatures import ALLOWED_SIGNERS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from importlib.resources.abc import Traversable
 
     from sslops.init.signing import SigningKey
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 BRANCH = "main"
 _SUBJECT = "Start an ops repository for sslops"
 _BODY = "An example inventory, and who can open what; `sslops check` accepts it as it is."
+_IMPORTED = "An inventory imported from another tool, and who can open what; the comments in it say what was decided."
 # File of the package data -> its name in the repository.
 _FILES = {
     "sops.yaml": ".sops.yaml",
@@ -69,35 +70,54 @@ def make_repository(
     environ: Mapping[str, str] | None = None,
     forge: Forge | None = None,
     signing: SigningKey | None = None,
+    *,
+    inventory: Mapping[str, bytes] | None = None,
+    then: Callable[[Path], object] | None = None,
 ) -> None:
     """Make the repository at *folder*; *recipients* are those of the jobs `renew` and `deploy`.
 
     With a *forge* it has that forge's CI files, and an inventory whose merge requests are opened there. With *signing*
-    only what that key signed counts on the engine's branches, and runs in this clone sign with it.
+    only what that key signed counts on the engine's branches, and runs in this clone sign with it. An *inventory*
+    (path to content) takes the place of the example, and *then* adds commits before anybody sees the repository.
 
     Raises UsageError when the folder holds anything, GitError when git does not commit; nothing is left then.
     """
     require_empty(folder)
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".sslops-init-") as draft:
-        _write(Path(draft), recipients)
+        _write(Path(draft), recipients, inventory)
         if forge is not None:
             _write_jobs(Path(draft), forge)
         if signing is not None:
             (Path(draft) / ALLOWED_SIGNERS).write_text(signing.allowed_signers(_bot(Path(draft))), encoding="utf-8")
-        _commit(GitProcess(Path(draft), environ), signing)
+        _commit(GitProcess(Path(draft), environ), signing, _BODY if inventory is None else _IMPORTED)
+        if then is not None:
+            then(Path(draft))
         for entry in sorted(Path(draft).iterdir(), key=lambda each: (each.name == ".git", each.name)):
             shutil.move(entry, folder / entry.name)
 
 
-def _write(draft: Path, recipients: Mapping[str, str]) -> None:
-    _copy(resources.files("sslops.inventory").joinpath("example"), draft / "inventory")
+def sops_config(recipients: Mapping[str, str]) -> str:
+    """Return the `.sops.yaml` of a new repository for the *recipients* of the jobs `renew` and `deploy`."""
+    text = resources.files("sslops.init").joinpath(f"files/{_WITH_RECIPIENTS}").read_text(encoding="utf-8")
+    return Template(text).substitute(recipients)
+
+
+def _write(draft: Path, recipients: Mapping[str, str], inventory: Mapping[str, bytes] | None) -> None:
+    example = resources.files("sslops.inventory").joinpath("example")
+    if inventory is None:
+        _copy(example, draft / "inventory")
+    else:
+        _copy(example.joinpath(".schema"), draft / "inventory/.schema")
+    for path, given in (inventory or {}).items():
+        (draft / path).parent.mkdir(parents=True, exist_ok=True)
+        (draft / path).write_bytes(given)
     files = resources.files("sslops.init").joinpath("files")
     for name, path in _FILES.items():
         text = files.joinpath(name).read_text(encoding="utf-8")
         if not (draft / path).exists():
             (draft / path).parent.mkdir(exist_ok=True)
-            content = Template(text).substitute(recipients) if name == _WITH_RECIPIENTS else text
+            content = sops_config(recipients) if name == _WITH_RECIPIENTS else text
             (draft / path).write_text(content, encoding="utf-8")
 
 
@@ -138,13 +158,13 @@ def _bot(draft: Path) -> str:
     return load(read_folder(draft)).repo.bot_email
 
 
-def _commit(git: GitProcess, signing: SigningKey | None) -> None:
+def _commit(git: GitProcess, signing: SigningKey | None, body: str) -> None:
     git.write("init", "--quiet", f"--initial-branch={BRANCH}")
     if signing is not None:
         git.write("config", "--local", "gpg.format", "ssh")
         git.write("config", "--local", "user.signingkey", os.fspath(signing.path))
     git.write("add", "--all")
-    git.write(*_identity(git), "commit", "--quiet", "--message", _SUBJECT, "--message", _BODY)
+    git.write(*_identity(git), "commit", "--quiet", "--message", _SUBJECT, "--message", body)
 
 
 def _identity(git: GitProcess) -> tuple[str, ...]:

@@ -1,0 +1,1 @@
+"""Sites of other tools become an inventory and generations; the old tree is only read."""

@@ -1,0 +1,1 @@
+"""Trees of other tools as drafts."""
