@@ -10,18 +10,17 @@ included, and whatever a library raises about one becomes an `AcmeError` here an
 
 from __future__ import annotations
 
-import email.utils
 import ipaddress
 import json
 import os
 import re
 from collections import deque
 from dataclasses import dataclass
-from datetime import UTC, timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from sslops.errors import AcmeError
+from sslops.system.retry_after import retry_after_seconds
 from sslops.system.time_limit import TimeLimit, limited_adapter
 
 if TYPE_CHECKING:
@@ -39,8 +38,6 @@ TIMEOUT_SECONDS = (10, 45)
 ANSWER_SECONDS = 60.0
 """How long one request may take as a whole, from the connection to the last byte, however steadily it trickles."""
 LARGEST_ANSWER_BYTES = 1 << 20
-LONGEST_RETRY = timedelta(days=7)
-"""What a Retry-After counts as at the most: the longest period of any limit that a CA publishes."""
 LONGEST_URL = 2048
 NONCE_TRIES = 24
 """At 60 % refused nonces fewer than one in 100,000 requests meets so many in a row."""
@@ -51,7 +48,6 @@ _LONGEST_DETAIL = 300
 _LONGEST_LINKS = 16 * LONGEST_URL
 _TIMED_OUT = "timed out"
 _NONCE = re.compile(r"[A-Za-z0-9_-]{1,512}")
-_SECONDS = re.compile(r"[0-9]{1,18}")
 _KIND = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
 _PORTS = {"https": 443, "http": 80}
 _BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
@@ -209,25 +205,6 @@ class AcmeHttp:
         if response.status // 100 == 2:  # noqa: PLR2004  (HTTP: success)
             return Answer(response.body, response.headers, retry_after, _links(response.headers.get("Link", "")))
         raise _problem(self._ca, response, retry_after)
-
-
-def retry_after_seconds(text: str | None, now: datetime) -> float | None:
-    """Return the seconds that a Retry-After asks for, a number or a date (RFC 9110 section 10.2.3).
-
-    It is `LONGEST_RETRY` at the most, and null for what is neither.
-    """
-    if text is None:
-        return None
-    longest, text = LONGEST_RETRY.total_seconds(), text.strip()
-    if _SECONDS.fullmatch(text):
-        return min(float(text), longest)
-    try:
-        moment = email.utils.parsedate_to_datetime(text)
-        moment = moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
-        asked = (moment - now).total_seconds()
-    except (ValueError, TypeError, OverflowError, IndexError):
-        return None
-    return min(max(0.0, asked), longest)
 
 
 def safe_host(url: str) -> str | None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from sslops.model import waiting
 from sslops.model.acme import AuthorizationStatus, ChallengeType, OrderStatus, Proof
 from sslops.model.plan import Action, Plan, Verb
 from sslops.model.state import AriWindow
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from sslops.model.state import Generation, Issued, Order, State
 
 
-_BACKOFF_MINUTES = (1, 10, 100)
+_BACKOFF_MINUTES = (1, 10, 100, 24 * 60)
 _DAILY = timedelta(days=1)
 _SHORTEST_WAIT = timedelta(minutes=1)
 _TRANSIENT = frozenset({"rateLimited", "serverInternal", "badNonce", "connection", "timeout", "garbled"})
@@ -126,7 +127,7 @@ def deadline(order: OrderSeen, authorizations: Iterable[AuthorizationSeen], now:
 
 def backoff(failures: int) -> timedelta:
     """Return how long to wait after that many failures in a row: 1, 10, 100 minutes, then a day."""
-    return timedelta(minutes=_BACKOFF_MINUTES[failures - 1]) if failures <= len(_BACKOFF_MINUTES) else _DAILY
+    return waiting.backoff(failures, _BACKOFF_MINUTES)
 
 
 def retry_at(now: datetime, failures: int, asked_seconds: float | None = None) -> datetime:

@@ -16,7 +16,7 @@ from sslops.inventory import validation as schemas
 from sslops.inventory.files import read_folder
 from sslops.inventory.loading import load
 from sslops.inventory.remarks import remarks
-from sslops.report.text import as_code, count, for_markdown
+from sslops.report.text import as_code, count, for_markdown, markdown_table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -87,10 +87,8 @@ def _write(report: Path | None, faults: Sequence[SslopsError]) -> None:
 
 
 def _as_markdown(faults: Sequence[SslopsError]) -> str:
-    rows = [f"| {as_code(str(fault.where or ''))} | {for_markdown(fault.what)} |" for fault in faults]
-    return "\n".join(
-        [f"**sslops check**: {count(len(faults), 'fault')}", "", "| where | what |", "| --- | --- |", *rows]
-    )
+    rows = [(as_code(str(fault.where or "")), for_markdown(fault.what)) for fault in faults]
+    return f"**sslops check**: {count(len(faults), 'fault')}\n\n{markdown_table(('where', 'what'), rows)}"
 
 
 def _sound(inventory: Inventory) -> str:

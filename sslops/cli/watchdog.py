@@ -14,7 +14,7 @@ from sslops.cli.options import current
 from sslops.errors import ExitCode
 from sslops.model.heartbeat import STAGES, judge
 from sslops.model.names import format_time
-from sslops.report.text import as_code, columns, span
+from sslops.report.text import as_code, columns, markdown_table, span
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 
 _AGE = re.compile(r"([1-9]\d{0,4})([mhd])")
+_HEADS = ("stage", "heartbeat", "run")
 _UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 
 
@@ -53,8 +54,9 @@ def command(*, stages: tuple[str, ...], max_age: timedelta, as_json: bool) -> Ex
     session = current()
     found = judge(known_heartbeats(session), stages or stages_here(session), session.now, max_age)
     late = [each for each in found if each.is_late]
-    session.show(_as_json(found) if as_json else columns([("stage", "heartbeat", "run"), *_rows(found, session.now)]))
-    session.summarise("\n".join(["| stage | heartbeat | run |", "| --- | --- | --- |", *_markdown(found, session.now)]))
+    session.show(_as_json(found) if as_json else columns([_HEADS, *_rows(found, session.now)]))
+    cells = [(stage, when, as_code(run)) for stage, when, run in _rows(found, session.now)]
+    session.summarise(markdown_table(_HEADS, cells))
     for each in late:
         session.say(
             f"late: {each.stage}: {'no heartbeat was ever seen' if each.last is None else 'no heartbeat since'}"
@@ -71,10 +73,6 @@ def _when(finding: Finding, now: datetime) -> str:
     if finding.last is None:
         return "never"
     return f"{span(now - finding.last.at)} ago{', too long' if finding.is_late else ''}"
-
-
-def _markdown(found: Sequence[Finding], now: datetime) -> list[str]:
-    return [f"| {stage} | {when} | {as_code(run)} |" for stage, when, run in _rows(found, now)]
 
 
 def _as_json(found: Sequence[Finding]) -> str:

@@ -12,10 +12,10 @@ everything it and we may have done stays in the entry until a host is asked agai
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from sslops.model.ledger import COPY, HostEntry, Served
+from sslops.model.waiting import backoff
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
@@ -143,8 +143,7 @@ def withdraw_proof(entry: HostEntry, services: Collection[ServiceId]) -> HostEnt
 
 def retry_at(failures: int, now: datetime) -> datetime:
     """Return the moment of the next try after that many failures in a row."""
-    step = BACKOFF_MINUTES[min(failures, len(BACKOFF_MINUTES)) - 1]
-    return now + timedelta(minutes=step)
+    return now + backoff(failures, BACKOFF_MINUTES)
 
 
 def _joined(may_serve: tuple[GenerationId | None, ...], generation: GenerationId) -> tuple[GenerationId | None, ...]:

@@ -31,6 +31,7 @@ from sslops.model.change import Change, GenerationFiles
 from sslops.model.names import ACCOUNTS, ServiceId, is_address
 from sslops.model.plan import Obstacle, Verb, Wait
 from sslops.model.state import Order, Status
+from sslops.model.waiting import rising_pauses
 from sslops.pki.certificate import names_ca, split_chain
 from sslops.pki.request import request_in
 
@@ -671,15 +672,17 @@ class Batch:
         out, patience = self.outside, 0 if solver.obstacle else PROOF_SECONDS
         out.sleep(self.inventory.settings.dns_check_delay_seconds if patience else 0)
         proofs = _proofs(jobs)
-        missing, waited, pause = solver.missing(proofs), 0.0, _FIRST_PAUSE
+        missing, waited = solver.missing(proofs), 0.0
         with out.talk.progress("challenges", len(proofs)) as advance:
             advance(len(proofs) - len(missing))
-            while missing and waited < (min(patience, _SILENT_SECONDS) if solver.hazards else patience):
+            for pause in rising_pauses(_FIRST_PAUSE, _SLOWER, _LONGEST_PAUSE, total_seconds=patience):
+                if not missing or (solver.hazards and waited >= _SILENT_SECONDS):
+                    break
                 out.sleep(pause)
                 said, waited = waited // _SAY_SECONDS, waited + pause
                 still = solver.missing(frozenset(missing))
                 advance(len(missing) - len(still))
-                missing, pause = still, min(pause * _SLOWER, _LONGEST_PAUSE)
+                missing = still
                 if missing and waited // _SAY_SECONDS > said:
                     out.talk.say(
                         f"{len(proofs) - len(missing)} of {len(proofs)} challenges are shown; {_first(missing)}"

@@ -23,6 +23,7 @@ from sslops.model.ledger import ApexEntry, Ledger, Pending
 from sslops.model.names import CA_GROUP
 from sslops.model.plan import Consents, digest, require
 from sslops.model.proposal import Kind, Proposal
+from sslops.model.waiting import rising_pauses
 from sslops.proposals.engine import sync
 from sslops.publish.outlook import outlook
 from sslops.publish.rules import (
@@ -238,10 +239,11 @@ class Publisher:
 
     def _look_until_agreed(self, ledger: Ledger) -> Look:
         """Look until every server shows the base, for a bounded time."""
-        look, waited, pause = self.observer.look(ledger), 0.0, _FIRST_PAUSE
-        while not _is_agreed(look) and waited < self.patience_seconds:
+        look = self.observer.look(ledger)
+        for pause in rising_pauses(_FIRST_PAUSE, _SLOWER, _LONGEST_PAUSE, total_seconds=self.patience_seconds):
+            if _is_agreed(look):
+                break
             self.sleep(pause)
-            waited, pause = waited + pause, min(pause * _SLOWER, _LONGEST_PAUSE)
             look = self.observer.look(ledger)
         return look
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sslops.model.names import format_time
-from sslops.report.text import as_code, for_markdown, until, visible
+from sslops.report.text import as_code, for_markdown, markdown_table, until, visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -27,12 +27,12 @@ def as_text(names: Iterable[NameOutlook], now: datetime) -> str:
 
 def as_markdown(names: Iterable[NameOutlook], now: datetime) -> str:
     """Return one table: a row for each name."""
-    rows = ["| name | records | next steps |", "| --- | --- | --- |"]
+    rows = []
     for name in names:
         records = "<br>".join(as_code(f"{mark} {_short(record)}") for mark, record in _marked(name))
         steps = "<br>".join(for_markdown(f"{step.what} {_when(step, now)}: {step.why}") for step in name.steps)
-        rows.append(f"| {as_code(name.owner)} | {records} | {steps} |")
-    return "\n".join(rows)
+        rows.append((as_code(name.owner), records, steps))
+    return markdown_table(("name", "records", "next steps"), rows)
 
 
 def as_document(names: Iterable[NameOutlook]) -> list[dict[str, object]]:

@@ -14,7 +14,7 @@ from sslops.model.cause import Kind
 from sslops.model.names import format_time
 from sslops.model.plan import Verb
 from sslops.report import outlook
-from sslops.report.text import as_code, clock, columns, count, for_markdown, until, visible
+from sslops.report.text import as_code, clock, columns, count, for_markdown, markdown_table, until, visible
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -178,12 +178,12 @@ def as_markdown(view: PlanView) -> str:
     more = len(waits) - _WAITS_IN_MARKDOWN
     blocks = [f"<!-- sslops-plan: {view.digest} -->"]
     if actions:
-        blocks.append(_table(_ACTION_HEADS, [_action_cells(*each) for each in actions]))
+        blocks.append(markdown_table(_ACTION_HEADS, [_action_cells(*each) for each in actions]))
     if waits:
-        blocks.append(_table(_WAIT_HEADS, [_wait_cells(*each) for each in waits[:_WAITS_IN_MARKDOWN]]))
+        blocks.append(markdown_table(_WAIT_HEADS, [_wait_cells(*each) for each in waits[:_WAITS_IN_MARKDOWN]]))
         blocks += [_more_wait(more).capitalize()] if more > 0 else []
     if view.hazards:
-        blocks.append(_table(_HAZARD_HEADS, [_hazard_cells(row) for row in view.hazards]))
+        blocks.append(markdown_table(_HAZARD_HEADS, [_hazard_cells(row) for row in view.hazards]))
     if view.is_empty:
         blocks.append("Nothing to do, nothing waits.")
     return "\n\n".join(blocks)
@@ -248,11 +248,6 @@ def _targets(row: ActionRow) -> list[str]:
 def _hazard_text(row: HazardRow) -> str:
     last = f"accept with: {columns([[row.consent]])}" if row.consent else "nobody can accept it: it has to be mended"
     return "\n".join([f"  {_head(row.name, row.subject)}", *_prose(row.why), f"      {last}"])
-
-
-def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [heads, ("---",) * len(heads), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def _action_cells(stage: StageView, row: ActionRow) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from sslops.report.text import for_markdown, on_one_line
+from sslops.report.text import for_markdown, markdown_table, on_one_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -56,9 +56,9 @@ def as_lines(columns: Sequence[Column[Row]], rows: Sequence[Row], *, width: int 
 
 def as_markdown_table(columns: Sequence[Column[Row]], rows: Sequence[Row]) -> str:
     """Return a Markdown table."""
-    lines = [[each.head for each in columns], ["---"] * len(columns)]
-    lines += [[each.in_markdown(row) for each in columns] for row in rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    return markdown_table(
+        [each.head for each in columns], [[each.in_markdown(row) for each in columns] for row in rows]
+    )
 
 
 def as_documents(columns: Sequence[Column[Row]], rows: Sequence[Row]) -> list[dict[str, object]]:

@@ -233,7 +233,7 @@ def _part(part: Part, cut: _Cut) -> str:
 
 def _table(table: Table, cut: _Cut) -> str:
     shown = cut.of(table)
-    lines = "\n".join(map(_row, (table.heads, ("---",) * len(table.heads), *table.rows[:shown])))
+    lines = markdown_table(table.heads, table.rows[:shown])
     hidden = len(table.rows) - shown
     return f"{lines}\n\n{_more(hidden, cut.artifact)}" if hidden else lines
 
@@ -242,5 +242,16 @@ def _more(hidden: int, artifact: str) -> str:
     return f"{count(hidden, 'more row')}: {as_code(artifact)}"
 
 
-def _row(cells: tuple[str, ...]) -> str:
+def markdown_table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Return a Markdown table; cells are Markdown already (`as_code`, `for_markdown`).
+
+    >>> print(markdown_table(("host", "serves"), [("smtp1", "curr")]))
+    | host | serves |
+    | --- | --- |
+    | smtp1 | curr |
+    """
+    return "\n".join(map(_row, (heads, ("---",) * len(heads), *rows)))
+
+
+def _row(cells: Sequence[str]) -> str:
     return f"| {' | '.join(cells)} |"

@@ -7,7 +7,6 @@ Nothing is sent to another host, redirects are not followed, an answer is bounde
 
 from __future__ import annotations
 
-import email.utils
 import io
 import json
 import re
@@ -20,6 +19,7 @@ import requests
 from requests.adapters import HTTPAdapter
 
 from sslops.errors import ForgeError
+from sslops.system.retry_after import retry_after_seconds
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -222,20 +222,11 @@ def _asked_wait(headers: Mapping[str, str], now: datetime) -> float | None:
     """Return the seconds that the forge asks to wait: Retry-After (RFC 9110), else when its rate limit starts anew."""
     retry_after = headers.get("Retry-After")
     if retry_after is not None:
-        return _seconds(retry_after, now)
+        return retry_after_seconds(retry_after, now)
     if headers.get("X-RateLimit-Remaining") == "0" or headers.get("RateLimit-Remaining") == "0":
         reset = headers.get("X-RateLimit-Reset") or headers.get("RateLimit-Reset") or ""
         return max(0.0, int(reset) - now.timestamp()) + 1 if reset.isdigit() else None
     return None
-
-
-def _seconds(text: str, now: datetime) -> float | None:
-    if text.strip().isdigit():
-        return float(text)
-    try:
-        return max(0.0, (email.utils.parsedate_to_datetime(text) - now).total_seconds())
-    except (ValueError, TypeError):
-        return None
 
 
 def _too_long(failure: _Failure, pause: float) -> ForgeError:

@@ -61,7 +61,7 @@ def test_a_remote_that_refuses_the_ref_is_told_and_fails_nothing(world_folder: P
     assert ops.remote is not None
     install_hook(ops.remote, "update", BRANCHES_ONLY)
 
-    assert "could not be written down" in ops.sslops("run", "--apply", environment=JOB).succeeded().stderr
+    assert "could not be written, so the watchdog" in ops.sslops("run", "--apply", environment=JOB).succeeded().stderr
 
 
 @given(st.lists(st.tuples(st.sampled_from([*STAGES, "run"]), st.integers(-60, 4000))), st.integers(1, 2000))

@@ -13,9 +13,10 @@ import pytest
 
 from sslops.acme import http as acme_http
 from sslops.acme.client import AcmeClient
-from sslops.acme.http import AcmeHttp, retry_after_seconds
+from sslops.acme.http import AcmeHttp
 from sslops.errors import AcmeError
 from sslops.system.effects import NO_EFFECTS
+from sslops.system.retry_after import retry_after_seconds
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
