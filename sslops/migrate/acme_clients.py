@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 LETS_ENCRYPT = ("acme-v02.api.letsencrypt.org", "acme-staging-v02.api.letsencrypt.org")
 _LABEL = {"certbot": "certbot", "lego": "lego", "acme_sh": "acme.sh"}
+_WEBROOT = "/var/www/html"
 _TODO = "where does it go? Name its hosts in a class of 'servers', with svc_depends"
 
 
@@ -46,6 +47,8 @@ class Lineage:
     profile: str | None = None
     preferred_chain: str | None = None
     renew_days: float | None = None
+    webroot: str | None = None
+    """Where the answers of http-01 were put."""
 
 
 def read(
@@ -108,6 +111,7 @@ def _certbot(folder: Path, draft: Draft) -> Iterator[Lineage]:
         lineage.is_http = not method.startswith("dns") and not (
             method == "manual" and "dns" in params.get("pref_challs", "")
         )
+        lineage.webroot = params.get("webroot_path", "").split(",")[0].strip() or None
         lineage.preferred_chain = _none(params.pop("preferred_chain", None))
         lineage.profile = _none(params.pop("preferred_profile", params.pop("required_profile", None)))
         what = f"'{method}' became {'http-01' if lineage.is_http else 'dns-01 through the DNS repository'}"
@@ -198,6 +202,7 @@ def _lego(folder: Path, draft: Draft) -> Iterator[Lineage]:
         address = str(facts.get("certUrl") or facts.get("certStableUrl") or "")
         lineage.server = _lego_server(address)
         lineage.email = _lego_email(folder)
+        draft.tell(lineage.where, "lego does not say how names were proved: dns-01 from now on")
         for key in facts:
             draft.tell(f"certificates/{about.name} {key}", "left out: the certificate itself says it, or lego's own")
         for extra in (".pem", ".pfx", ".issuer.crt"):
@@ -264,6 +269,7 @@ def _acme_sh(folder: Path, draft: Draft) -> Iterator[Lineage]:
         lineage.server = _ACME_SH_SERVERS.get(server, server)
         method = said.get("Le_Webroot", "")
         lineage.is_http = not method.startswith("dns")
+        lineage.webroot = method if method.startswith("/") else None
         lineage.email = account.get("ACCOUNT_EMAIL") or None
         lineage.preferred_chain = said.get("Le_Preferred_Chain") or None
         what = f"'{method or 'no'}' became {'http-01' if lineage.is_http else 'dns-01 through the DNS repository'}"
@@ -325,7 +331,30 @@ class _Sites:
             )
             self._draft.tell("dns", what, "dns", file=SETTINGS, is_open=True)
         self._draft.tell("servers", _TODO, file=SETTINGS, is_open=True)
+        self._web(usable)
         return self._draft
+
+    def _web(self, lineages: Sequence[Lineage]) -> None:
+        """Give http-01 the class that its challenges go to; a person names the hosts."""
+        proved = [each for each in lineages if each.is_http]
+        if not proved:
+            return
+        roots = list(dict.fromkeys(each.webroot for each in proved if each.webroot))
+        pairs: dict[str, list[str]] = {}
+        for service in (self._names[each.name] for each in proved):
+            pairs.setdefault(service.group, []).append(service.name)
+        self._draft.settings["servers"] = {
+            "web": {
+                "hosts": [],
+                "server_dir": roots[0] if roots else _WEBROOT,
+                "svc_depends": [[group, services] for group, services in pairs.items()],
+            }
+        }
+        what = f"which hosts answer http-01 below '{roots[0] if roots else _WEBROOT}'? Name them in 'hosts'"
+        self._draft.tell("servers web", what, "servers", "web", file=SETTINGS, is_open=True)
+        for other in roots[1:]:
+            what = f"'{other}' became '{roots[0]}': a class has one folder"
+            self._draft.tell("servers web", what, "servers", "web", file=SETTINGS)
 
     def _add(self, lineage: Lineage, facts: CertificateFacts, apexes: Sequence[str]) -> None:
         draft, sans = self._draft, [each.lower() for each in facts.sans]
