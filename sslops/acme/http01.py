@@ -1,4 +1,4 @@
-"""Challenge files on web hosts: a few lines of POSIX sh that write, read back or remove them, over ssh or here.
+"""http-01 (RFC 8555 section 8.3): challenge files on web hosts, handled by POSIX sh, over ssh or on this machine.
 
 Names of files are tokens of the CA, checked before they get here and once more in the script; they travel on stdin.
 """

@@ -1,4 +1,4 @@
-"""`sslops deploy`: hosts serve what `main` says, and it is proven."""
+"""`sslops deploy`: hosts serve what `main` says, and it is verified."""
 
 from __future__ import annotations
 

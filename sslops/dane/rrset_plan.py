@@ -1,6 +1,7 @@
-"""When a wait of publish is a failure: what is served ends first, and what is to follow it lacks its record.
+"""What becomes of the RRset of each name with DANE: what is added, retained or withdrawn, and what waits.
 
-A record that stays too long endangers nothing, and a name without any record does not hold up a roll.
+A wait is a failure when what is served ends first and what is to follow it lacks its record. A record that stays too
+long endangers nothing, and a name without any record does not hold up a roll.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What deploy judges by, what it may decide, and the closed list of reasons: values only."""
+"""What `deploy` does at each host, decided from inventory, branches, ledger and DNS: values only."""
 
 from __future__ import annotations
 

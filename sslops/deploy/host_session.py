@@ -1,4 +1,4 @@
-"""Ask the ports of one host until they show what they should, or patience ends.
+"""One session at one host: send, switch, restart, verify its ports, roll back where that fails.
 
 With DANE nothing but the right certificate may be seen on any of the connections; a reload may take a while, so the
 question is put again a few times.

@@ -1,6 +1,7 @@
-"""Pack a shipment into the archive that the receiver reads: numbered folders, a manifest, and a list of hashes.
+"""The receiver on a host: what it is sent, how it is called, and what its answer means.
 
-No name of the inventory becomes a path of the archive; names stand in the manifest only, and an unsafe one is refused.
+A shipment is an archive of numbered folders, a manifest, and a list of hashes. No name of the inventory becomes a
+path of the archive; names stand in the manifest only, and an unsafe one is refused.
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ from sslops.deploy import session_plan as session
 from sslops.deploy.at_once import in_threads
 from sslops.deploy.host_plan import Decision, DeployOptions, Work, World, as_expected, include_sha256
 from sslops.deploy.host_session import PATIENCE_SECONDS, Ended, HostSession, Prepared, Prover, to_nobody
-from sslops.deploy.unassigned_services import FormerServices
+from sslops.deploy.unassigned_services import UnassignedServices
 from sslops.errors import SshError, SslopsError
 from sslops.model.change import Note
 from sslops.model.names import CA_GROUP
@@ -194,7 +194,7 @@ class Deployer:
 
     def _worth_while(self, world: World, works: Iterable[Work], looked: Mapping[str, Answer]) -> list[Work]:
         """Return the works of hosts that answered; what they get no more counts only if it seems to be gone."""
-        former = FormerServices(world.branches, self.ports, self.at_once)
+        former = UnassignedServices(world.branches, self.ports, self.at_once)
         answered = [work for work in works if looked[work.host.name].trouble is None]
         entries_of = {work.host.name: world.ledger.host(work.host.name) for work in answered}
         left = [
@@ -252,7 +252,7 @@ class Deployer:
         keys, unread = _sound(self.vault.keys(snapshot, wanted), Secret)
         contents, former = (
             self._include_contents(ready.values()),
-            FormerServices(world.branches, self.ports, self.at_once),
+            UnassignedServices(world.branches, self.ports, self.at_once),
         )
         prepared = []
         for intended in works:

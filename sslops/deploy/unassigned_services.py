@@ -1,4 +1,4 @@
-"""Does a host still serve what it gets no more? By its files, else by its ports, asked for EC and for RSA."""
+"""Does a host still serve an unassigned service? By its files, else by its ports, asked for EC and for RSA."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ BOTH_KEY_TYPES = ("ec", "rsa")
 
 
 @dataclass(frozen=True, slots=True)
-class FormerServices:
+class UnassignedServices:
     """Finds out which services a host serves no more; *branches* know their certificates."""
 
     branches: Branches

@@ -1,4 +1,4 @@
-"""From the tables of sound files to the model: services and CAs here, `sslops.yaml` in `build_settings`.
+"""From the tables of sound files to the model: services, CAs, and the settings of `sslops.yaml`.
 
 Whatever the files leave out is left to the model's own defaults, or comes from `globals`.
 """

@@ -1,4 +1,4 @@
-"""How many TLSA records can come together under one name, where the issuers of a public CA are among them.
+"""Checks across the files of the inventory: who signs what, what refers to what, how many TLSA records a name gets.
 
 A name has a record of every kind ({usage, selector, match}) that any service there asks for, for all that any service
 there may show: `curr` and `next` of each, or of its own CA, or every issuer that is listed for its public CA. Names are

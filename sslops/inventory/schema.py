@@ -1,7 +1,7 @@
-"""What the tables of the schema are made of: the strict base of every table, and the named kinds of text.
+"""The schema of the inventory: every table, key and kind of text; the JSON Schemas are made of it.
 
-Only the modules `schema_*` and `explain` use pydantic, and they are imported only to explain a fault or to write the
-JSON Schemas anew; see `shape`.
+It is the one module that uses pydantic at the top, and is imported only to explain a fault or to write the JSON Schemas
+anew; see `sslops.inventory.validation`.
 """
 
 from __future__ import annotations

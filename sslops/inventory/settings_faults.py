@@ -1,6 +1,7 @@
-"""Hosts as the server classes mention them, and their facts put together: a host may stand in several classes.
+"""Faults of `sslops.yaml` beyond its shape: hosts and settings.
 
-What one mention says explicitly counts for all of them; two mentions that say different things are a fault.
+A host may stand in several classes. What one mention says explicitly counts for all of them; two mentions that say
+different things are a fault.
 """
 
 from __future__ import annotations

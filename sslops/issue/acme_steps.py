@@ -1,4 +1,4 @@
-"""One service on its way through ACME, in memory, and the changes that write it down."""
+"""The effects of issuing from ACME servers, for many services at once: order, challenges, finalize, certificate."""
 
 from __future__ import annotations
 

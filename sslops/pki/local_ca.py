@@ -1,4 +1,4 @@
-"""Inventory values as X.509 fields: subject, names, purposes, and which bits a key may have (RFC 5280).
+"""The own CA: inventory values as X.509 fields (RFC 5280), and the certificates that it signs.
 
 >>> from sslops.model.inventory import Subject
 >>> subject_name(Subject(common_name="example.com", country="US", organization="")).rfc4514_string()

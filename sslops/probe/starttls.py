@@ -1,4 +1,4 @@
-"""Bytes from a server that is not trusted: read line by line, up to a mark, or so many; always bounded."""
+"""STARTTLS dialogues (SMTP, IMAP, POP3, LDAP, XMPP and others), on bounded reads: the server is not trusted."""
 
 from __future__ import annotations
 

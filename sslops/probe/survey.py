@@ -1,4 +1,4 @@
-"""Whom a look at DNS asks: the DNS repository, and the name servers."""
+"""The DNS survey: one look at all servers of all zones, joined with the DNS repository and the ledger."""
 
 from __future__ import annotations
 

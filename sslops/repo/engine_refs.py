@@ -1,8 +1,8 @@
-"""When CAs want to be asked again about renewal windows: a ref for each group, below `refs/sslops/windows/`.
+"""Refs of the engine's own: heartbeats (`refs/sslops/good/`), and when to ask CAs for renewal windows.
 
-Each points at a commit of its own without history, whose text has a line for each certificate. An answer that says
-nothing new so leaves `next` as it is, and a roll's request free of commits about nothing. What is lost with such a ref
-is a courtesy: a CA is asked early, once.
+The latter lie below `refs/sslops/windows/`, one for each group. Each points at a commit of its own without history,
+whose text has a line for each certificate. An answer that says nothing new so leaves `next` as it is, and a roll's
+request free of commits about nothing. What is lost with such a ref is a courtesy: a CA is asked early, once.
 """
 
 from __future__ import annotations

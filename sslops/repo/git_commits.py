@@ -1,4 +1,4 @@
-"""What is written into a repository, as values, and the stream in which `git fast-import` reads it.
+"""Commits as values, and how `git fast-import` writes them into a repository.
 
 >>> NewCommit("renew(example.com/mail-ec): first", {"state/a": b"1"}).parents is None
 True

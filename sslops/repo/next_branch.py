@@ -1,4 +1,4 @@
-"""Commit messages: a subject that says what, a sentence that says why, trailers that programs read.
+"""Commits on `next`: subject, reason and trailers of each, and the one that takes in `main`.
 
 >>> print(message("roll", "example.com/mail-ec", "20261125T021705Z-77aa", "It was seen everywhere.", {}), end="")
 roll(example.com/mail-ec): 20261125T021705Z-77aa

@@ -1,4 +1,4 @@
-"""Where things lie in the ops repository (design section 4).
+"""State files: where they lie in the ops repository, and their content as values (design section 4).
 
 >>> from sslops.model.names import GenerationId, ServiceId
 >>> generation_path(ServiceId("example.com", "mail-ec"), GenerationId("20261124T143000Z-9b1c"), "cert.pem")

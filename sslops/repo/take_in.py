@@ -1,4 +1,4 @@
-"""Which rolls a branch holds.
+"""How `next` takes in what happened on `main`, and which rolls a branch holds.
 
 The roll branch moves only when this set changes, so that an approval stays an approval.
 """

@@ -1,6 +1,6 @@
-"""What a merge request is about, as its body reads it: records, certificates or challenges, and the facts behind them.
+"""The bodies of merge requests: records, challenges or certificates, and the facts behind them.
 
-All of it is recorded, nothing depends on when it is looked at. `proposed_records` and `proposed_rolls` build the views.
+All of it is recorded, nothing depends on when it is read. `sslops.report.proposed` builds the views.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What two inventories differ in, as a reviewer of the later one needs to hear it. Cells are Markdown.
+"""The comment on a merge request for the inventory: what it changes, and which steps follow.
 
 Only what certificates, DNS or hosts can notice is told in detail; of the rest the names of the settings.
 """

@@ -1,4 +1,4 @@
-"""From the proofs that orders under way need, and those in the DNS base, to the merge request about challenges."""
+"""From what the stages know to the views of their merge requests: TLSA records, challenges, rolls."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""The phases of a service, as status names them: a closed list.
+"""Where every service stands, for `sslops status`: as values, text, Markdown and JSON.
 
-Of several that apply the first in this order is shown.
+Of several phases that apply the first in the order of `Phase` is shown.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
-"""How long a certificate lies staged before it is rolled: `min_roll_mins`, whatever DANE asks for beside it.
+"""What `roll` may make live, and when. Pure.
 
-The one rule for whoever does it or says when: `roll`, `plan`, `status` and the bodies of merge requests.
+`mature_at` is the one rule of `min_roll_mins` for whoever rolls or says when: `roll`, `plan`, `status` and the bodies
+of merge requests.
 """
 
 from __future__ import annotations

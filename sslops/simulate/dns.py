@@ -2,7 +2,7 @@
 
 A cache may have asked any server at any moment. So it is remembered when each RRset was last shown; until its TTL is
 over, some cache holds it. `Clone` and `Resolver` are what one run has of all this: the ports of `sslops.publish`,
-`sslops.observe` and `sslops.deploy`.
+`sslops.probe` and `sslops.deploy`.
 """
 
 from __future__ import annotations

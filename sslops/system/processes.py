@@ -29,7 +29,7 @@ _IDENTITY = re.compile(
     r"|GOOGLE_(CREDENTIALS|OAUTH_ACCESS_TOKEN)|SSLOPS_(SSH|SIGNING)_KEY",
 )
 OWN_TOKENS = frozenset({"SSLOPS_FORGE_TOKEN", "SSLOPS_DNS_TOKEN"})
-"""What only this process speaks with; git gets it through a pipe (`git_credentials`)."""
+"""What only this process speaks with; git gets it through a pipe."""
 # GitLab writes the job's token into an address, and a registry's passwords into a configuration.
 _TOKEN = re.compile(
     r".*(TOKEN|PASSWORD|PASSWD|PASSPHRASE|SECRET|PRIVATE_KEY|API_KEY|_JWT)(_.*)?|CI_REPOSITORY_URL|DOCKER_AUTH_CONFIG"

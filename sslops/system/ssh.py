@@ -1,4 +1,4 @@
-r"""Key the reviewed `inventory/known_hosts` by inventory name, whatever form a line was collected in.
+r"""OpenSSH: sessions with hosts, whose keys are the reviewed `inventory/known_hosts`, keyed by inventory name.
 
 `ssh-keyscan -p 2222 10.0.0.2` writes `[10.0.0.2]:2222`; the ssh client here looks for the host's inventory name.
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from sslops.cli.main import VERBS
 from tests.world.ops import PROJECT
 
 if TYPE_CHECKING:
@@ -81,3 +82,16 @@ def test_the_search_reads_what_people_read() -> None:
 
     assert {"README.md", "docs/dane.md", "sslops/cli/main.py"} <= places
     assert re.search(r"\bon\s+deck\b", "it is on\ndeck") is not None
+
+
+def test_a_command_in_a_message_or_on_a_page_names_a_verb_that_exists() -> None:
+    """A hint that cannot be typed helps nobody."""
+    typed = re.compile(r"(?:`|\A|^    |^\$ )sslops ([a-z]+)", re.MULTILINE)
+    unknown = {
+        f"{place}: sslops {verb}"
+        for place, text in TEXTS
+        for verb in typed.findall(text if ".py:" in place else f"\n{text}")
+        if verb not in VERBS
+    }
+
+    assert set() == unknown
