@@ -593,7 +593,7 @@ class _Tree:
     # The versions.
 
     def _versions(self, service: ServiceId, folder: Path) -> Iterator[OldVersion]:
-        found = {slot: (folder / slot).resolve() for slot in _SLOTS if (folder / slot).is_dir()}
+        found = {slot: place for slot in _SLOTS if (place := _target(folder, slot)).is_dir()}
         for slot, place in found.items():
             if slot == "next" and place == found.get("curr"):
                 continue
@@ -631,6 +631,14 @@ def version_in(draft: Draft, service: ServiceId, slot: str, where: str, folder: 
         return None
     written = datetime.fromtimestamp(int((folder / "cert.pem").stat().st_mtime), UTC)
     return OldVersion(service, slot, where, Secret(key, f"key of {where}"), cert, chain or b"", written)
+
+
+def _target(folder: Path, slot: str) -> Path:
+    """Return where *slot* points; in a tree that was copied an absolute link is about the `db` beside it."""
+    link = folder / slot
+    if link.is_symlink() and not link.exists():
+        return (folder / "db" / link.readlink().name).resolve()
+    return link.resolve()
 
 
 def _command(words: Sequence[str]) -> str:
