@@ -135,9 +135,11 @@ def close(entry: HostEntry, services: Collection[ServiceId]) -> HostEntry:
 def withdraw_proof(entry: HostEntry, services: Collection[ServiceId]) -> HostEntry:
     """Return the entry where *services*, which the host is to serve no more, are not proven: people take them away.
 
-    What it may serve stays. Should they come back into the inventory the host is asked again.
+    What it may serve stays. Should they come back into the inventory the host is asked again. One that the entry no
+    longer has was closed by this very run: there is no proof to withdraw.
     """
-    doubted = {key: replace(entry.services[key], proof=None) for key in services if not entry.serves(key).is_copy}
+    known = entry.services.keys() & set(services)
+    doubted = {key: replace(entry.services[key], proof=None) for key in known if not entry.serves(key).is_copy}
     return replace(entry, services={**entry.services, **doubted})
 
 

@@ -126,6 +126,13 @@ def test_what_a_host_is_to_serve_no_more_is_not_proven() -> None:
     assert {mail: Served((old,), NOW, None), web: kept} == entry.services
 
 
+def test_an_entry_that_was_closed_has_no_proof_to_withdraw() -> None:
+    """A service whose entry ends in the same run is no reason to fail."""
+    entry = HostEntry(5, {SERVICES[0]: Served((GENERATIONS[0],), NOW, "port")})
+
+    assert entry == entries.withdraw_proof(entry, {SERVICES[2]})
+
+
 def test_the_backoff_grows_to_a_day() -> None:
     """1, 10, 100 minutes, then daily."""
     minutes = [(entries.retry_at(failures, NOW) - NOW).total_seconds() / 60 for failures in range(1, 7)]
