@@ -40,6 +40,10 @@ class Limits:
     same_names: Limit
     failures: Limit
 
+    def each(self) -> tuple[Limit, ...]:
+        """Return all four."""
+        return self.orders, self.domain, self.same_names, self.failures
+
 
 _WEEK = timedelta(days=7)
 PUBLISHED = {
@@ -105,6 +109,22 @@ class Budget:
             for limit in (self.limits.domain, self.limits.same_names)
         )
         return Cost(shown)
+
+    def left(self) -> tuple[str, ...]:
+        """Say of each bucket that something was taken from how much is left, the emptiest first."""
+        found = []
+        for name, key in self._spent:
+            limit = next(each for each in self.limits.each() if each.name == name)
+            used = len(self._recent(limit, key))
+            if used:
+                about = f" ({key})" if key else ""
+                found.append(
+                    (
+                        used / limit.tokens,
+                        f"{limit.name}{about}: {used} of {limit.tokens} used in {_span(limit.period)}",
+                    )
+                )
+        return tuple(words for _, words in sorted(found, reverse=True))
 
     def why(self, service: Service, inventory: Inventory) -> str:
         """Say which buckets are empty for *service*."""

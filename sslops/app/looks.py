@@ -5,13 +5,22 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from sslops.errors import SslopsError
+from sslops.model.forges import NO_FORGE, Forge
+from sslops.model.proposal import Kind
+
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import timedelta
+
     from sslops.app.site import Site
     from sslops.model.inventory import Host, Verify
     from sslops.model.names import ServiceId
     from sslops.model.observations import PortSeen
     from sslops.model.outlook import Assumptions, Forecast
+    from sslops.model.proposal import MergeRequest
     from sslops.report.live import LiveView
+    from sslops.report.page import Commit
 
 
 def live(site: Site) -> LiveView:
@@ -71,3 +80,76 @@ def foreseen(site: Site, assumptions: Assumptions) -> Forecast:
         is_reviewed=bool(assumptions.merge_delay),
     )
     return forecast(world, assumptions)
+
+
+_RECENT_COMMITS = 40
+
+
+def report_page(site: Site, ahead: timedelta) -> str:
+    """Return the page about the whole site; the steps of the time *ahead* are played, and no server is asked.
+
+    The forge is asked for open merge requests where a token is at hand; where it cannot be, the page says so.
+    """
+    from sslops.dane.records import Keys
+    from sslops.inventory.reach import deliveries
+    from sslops.model.outlook import Assumptions
+    from sslops.report.live import Known
+    from sslops.report.page import PageInput, page, page_view
+    from sslops.report.status import receivers, status_report
+
+    inventory, snapshot, now = site.inventory, site.snapshot, site.session.now
+    whose = Known(inventory, snapshot.branches, snapshot.ledger, Keys.of(snapshot.branches, site.material))
+    asked = None if inventory.repo.forge == NO_FORGE else snapshot.proposed
+    reached = receivers(deliveries(inventory))
+    fetched_at = site.ops.fetched_at()
+    report = status_report(
+        inventory, snapshot.branches, snapshot.ledger, reached, now, fetched_at, asked, site.material
+    )
+    forecast = foreseen(site, Assumptions(now + ahead)) if ahead else None
+    requests, note = _open_requests(site)
+    return page(page_view(PageInput(whose, report, forecast, requests, note, tuple(_commits(site)))))
+
+
+def _open_requests(site: Site) -> tuple[tuple[MergeRequest, ...], str]:
+    """Return the merge requests of both projects, and why some are not among them (empty: all are)."""
+    found: list[MergeRequest] = []
+    notes: list[str] = []
+    ops, dns = site.projects
+    for project, kinds in ((ops, (Kind.ROLL,)), (dns, (Kind.TLSA, Kind.ACME))):
+        if project is None:
+            continue
+        if project.token.secret is None:
+            notes.append(f"{project.role} is not set, so the forge was not asked about '{project.name}'")
+            continue
+        try:
+            forge = project.open()
+            found += [request for kind in kinds for request in forge.requests(kind, project.target)]
+        except SslopsError as error:
+            notes.append(f"the forge could not be asked about '{project.name}': {error.what}")
+    return tuple(found), "; ".join(notes)
+
+
+def _commits(site: Site) -> Iterator[Commit]:
+    """Yield the newest commits of main, next and the ledger, with where the forge shows them."""
+    from sslops.repo.git_history import recent_commits
+    from sslops.report.page import Commit, link
+
+    snapshot = site.snapshot
+    heads = [each for each in (snapshot.main_commit, snapshot.next_commit, snapshot.ledger_commit) if each]
+    folder = _commit_folder(site)
+    for each in recent_commits(site.ops.git.process, heads, _RECENT_COMMITS):
+        run = link(each.run.partition("#")[0])
+        yield Commit(each.sha, each.at, each.subject, each.author, run, link(f"{folder}{each.sha}") if folder else "")
+
+
+def _commit_folder(site: Site) -> str:
+    """Return what stands before a commit's hash in its address on the forge; empty where there is no forge."""
+    project, _ = site.projects
+    if project is None:
+        return ""
+    try:
+        address = project.address
+    except SslopsError:
+        return ""
+    middle = "/-/commit/" if project.forge == Forge.GITLAB else "/commit/"
+    return f"{address.rstrip('/')}/{project.name}{middle}"

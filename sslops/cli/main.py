@@ -44,6 +44,7 @@ VERBS = {
     "run": "renew, publish, roll, deploy, publish: the one scheduled job",
     "simulate": "the time ahead: every step of the coming weeks, with its date",
     "status": "every service: phase, days left, what it waits for",
+    "report": "one page for people who look: what needs one of them, time lines, DANE, hosts, CAs",
     "watchdog": "fail when a scheduled stage is overdue (dead man's switch)",
     "info": "what is in a key, CSR, certificate, chain, bundle or sops document",
     "verify": "is a certificate good: dates, chain, names, key, revocation",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 _LOG_FORMAT = "%H%x00%P%x00%cn%x00%ce%x00%an%x00%ae%x00%B%x00%(trailers:only,unfold)%x00%x01"
 _ACTION_FORMAT = "%ct%x00%(trailers:key=Sslops-Action,valueonly)%x00%(trailers:key=Sslops-Run,valueonly)%x01"
+_RECENT_FORMAT = "%H%x00%ct%x00%s%x00%an%x00%(trailers:key=Sslops-Run,valueonly)%x01"
 _COMMIT = "\x02"
 
 
@@ -37,6 +38,17 @@ class LastAction:
     run: str
 
 
+@dataclass(frozen=True, slots=True)
+class RecentCommit:
+    """One commit for a list: *run* is the run that made it, empty where the commit does not say."""
+
+    sha: str
+    at: datetime
+    subject: str
+    author: str
+    run: str
+
+
 def last_actions(git: GitProcess, commits: Sequence[str], limit: int) -> list[LastAction]:
     """Return the newest commit of each `Sslops-Action` among the *limit* newest ancestors of *commits*, sorted."""
     if not commits:
@@ -49,6 +61,19 @@ def last_actions(git: GitProcess, commits: Sequence[str], limit: int) -> list[La
             at = datetime.fromtimestamp(int(seconds), UTC)
             found.setdefault(trailers[0], LastAction(trailers[0], at, trailers[1]))
     return [found[verb] for verb in sorted(found)]
+
+
+def recent_commits(git: GitProcess, commits: Sequence[str], limit: int) -> list[RecentCommit]:
+    """Return the *limit* newest ancestors of *commits*, the newest first by the committer's clock."""
+    if not commits:
+        return []
+    words = ["log", "--no-show-signature", "--no-color", "--date-order", f"--max-count={limit}"]
+    rows = git.read(*words, f"--format={_RECENT_FORMAT}", *commits).stdout.decode("utf-8", "replace").split("\x01")
+    split = [row.strip("\n").split("\0") for row in rows]
+    return [
+        RecentCommit(sha, datetime.fromtimestamp(int(seconds), UTC), subject, author, run.strip())
+        for sha, seconds, subject, author, run in (row for row in split if len(row) == len(fields(RecentCommit)))
+    ]
 
 
 def changed_at(git: GitProcess, commit: str, path: str) -> datetime | None:
