@@ -82,6 +82,12 @@ def _is_news(work: Work, looked: Mapping[str, Answer], world: World) -> bool:
     return bool((work.due.keys() & work.delivery.serving) - loaded - settled)
 
 
+def _is_clock_confirmed(works: Iterable[Work], looked: Mapping[str, Answer]) -> bool:
+    """Whether some host of *works* has the time that this machine has."""
+    drifts = (looked[work.host.name].drift for work in works)
+    return any(drift is not None and abs(drift) <= TOLERANCE for drift in drifts)
+
+
 def _complaint(host: str, drift: timedelta | None) -> str:
     if drift is None:
         return f"'{host}' does not tell its time, so nobody knows whether a record is as old as it seems"
@@ -148,6 +154,10 @@ class Deployer:
             decision = decision.without(hazards)
             works = [work for work in works if work.host.name not in {each.subject for each in hazards}]
             plan = rules.plan_of(decision, snapshot.branches)
+        if not _is_clock_confirmed(works, looked):
+            # What the look taught is dated by a clock that no host confirms: were it behind, a record would seem older
+            # than it is. Publish and roll look as well.
+            ledger = snapshot.ledger
         snapshot = self._intend(snapshot, _ended_entries(ledger, decision), works, looked)
         if not works:
             return Deployed(plan, silent, troubles=_troubles(looked, ()))
@@ -219,7 +229,7 @@ class Deployer:
             why = "Include files change, or daemons restart; what is served stays the same."
         note = Note("deploy", f"intent for {names}", why)
         if not works:
-            note = Note("observe", "what is known", "A look at DNS, or entries that ended.")
+            note = Note("observe", "what is known", "Entries that ended.")
         return self.ops.write_ledger(snapshot, replace(ledger, hosts=hosts), note)
 
     def _look_again(self, world: World, snapshot: Snapshot, works: Sequence[Work]) -> Mapping[str, Work]:

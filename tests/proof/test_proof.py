@@ -174,6 +174,27 @@ def test_a_host_that_left_with_a_lost_ledger_breaks_a_cache_where_nothing_counts
     assert BROKEN == found.kind
 
 
+def test_a_deploy_whose_clock_hosts_contradict_dates_no_record() -> None:
+    """Its clock is minutes behind: it serves nothing, and a record that it is the first to see is no older for that."""
+    life = Life(SETTINGS["after a roll"])
+    life.run("publish")
+    life.load_all()
+    life.run("publish")
+    life.wait(3 * LARGE)
+    life.world.ops.revert(EC, life.world.ops.past_slots(EC)[0])
+    life.run("publish")
+    life.load_all()
+    served = dict(life.world.hosts["smtp1"].serving)
+    life.run("deploy", skew_seconds=-600)
+    life.run("deploy")
+
+    assert served == life.world.hosts["smtp1"].serving
+
+    life.come_to_rest()
+
+    assert [] == life.unfinished()
+
+
 def test_a_service_that_leaves_between_its_files_and_the_restart_keeps_its_record() -> None:
     """Its port does not show it yet, but the next restart of the daemon will."""
     life = Life()
