@@ -45,6 +45,7 @@ VERBS = {
     "simulate": "the time ahead: every step of the coming weeks, with its date",
     "status": "every service: phase, days left, what it waits for",
     "report": "one page for people who look: what needs one of them, time lines, DANE, hosts, CAs",
+    "audit": "does all of history keep the rules, and how did each certificate come",
     "watchdog": "fail when a scheduled stage is overdue (dead man's switch)",
     "info": "what is in a key, CSR, certificate, chain, bundle or sops document",
     "verify": "is a certificate good: dates, chain, names, key, revocation",

@@ -10,7 +10,7 @@ import hashlib
 import ipaddress
 import re
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, timedelta
 from itertools import pairwise
 from typing import TYPE_CHECKING, TypeVar
 
@@ -261,6 +261,18 @@ def extension(cert: x509.Certificate, kind: type[_Extension]) -> _Extension | No
         return cert.extensions.get_extension_for_class(kind).value
     except x509.ExtensionNotFound:
         return None
+
+
+def scts(pem: bytes) -> tuple[tuple[str, datetime], ...]:
+    """Return the id (hex) and the time of each log that promised to list the certificate (RFC 6962 section 3.3).
+
+    Empty where it brings none, or cannot be read.
+    """
+    try:
+        found = extension(_load(pem), x509.PrecertificateSignedCertificateTimestamps)
+    except (SslopsError, ValueError):
+        return ()
+    return tuple((each.log_id.hex(), each.timestamp.replace(tzinfo=UTC)) for each in found or ())
 
 
 def _names(extension: x509.SubjectAlternativeName | None) -> tuple[str, ...]:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from datetime import datetime
 
-    from sslops.repo.git_history import PathChange
+    from sslops.repo.git_history import PastCommit, PathChange
     from sslops.repo.git_process import GitCredential
     from sslops.repo.signatures import Signers
     from sslops.system.effects import Effects
@@ -227,6 +227,10 @@ class Git:
     def log(self, commit: str, *, since: Sequence[str] = (), limit: int | None = None) -> list[LoggedCommit]:
         """Return *commit* and its ancestors, newest first, at most *limit*, without what *since* already contains."""
         return git_history.log(self.process, commit, since, limit)
+
+    def past_commits(self, tips: Sequence[str]) -> list[PastCommit]:
+        """Return every ancestor of *tips* and they themselves with all that they changed, each after its parents."""
+        return git_history.past_commits(self.process, tips)
 
     def touched(self, base: str, commit: str) -> list[str]:
         """Return the paths that *commit* changes against where it left the line of *base*."""

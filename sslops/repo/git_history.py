@@ -49,6 +49,59 @@ class RecentCommit:
     run: str
 
 
+@dataclass(frozen=True, slots=True)
+class FileChange:
+    """One commit gave *path* the blob *new* instead of *old*; null: there was none, or is none any more."""
+
+    path: str
+    old: str | None
+    new: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class PastCommit:
+    """One commit of the past: when it was made (committer's clock), and what it changed against its first parent."""
+
+    logged: LoggedCommit
+    at: datetime
+    changes: tuple[FileChange, ...]
+
+
+def past_commits(git: GitProcess, tips: Sequence[str]) -> list[PastCommit]:
+    """Return every ancestor of *tips* and they themselves, each after its parents."""
+    if not tips:
+        return []
+    plain = ["log", "--no-show-signature", "--no-color", "--topo-order", "--reverse"]
+    ended = git.read(*plain, f"--format={_LOG_FORMAT}", *tips)
+    logged = [_logged(row) for row in ended.stdout.decode("utf-8", "replace").split("\0\x01") if row.strip()]
+    raw = ["--diff-merges=first-parent", "--root", "--raw", "--no-abbrev", "--no-renames", "-z"]
+    ended = git.read(*plain, *raw, "--format=format:%x02%H %ct", *tips)
+    rows = _rows(ended.stdout.decode("utf-8", "surrogateescape").split("\0"))
+    return [PastCommit(one, *rows[one.sha]) for one in logged]
+
+
+def _rows(tokens: Sequence[str]) -> dict[str, tuple[datetime, tuple[FileChange, ...]]]:
+    """Read `%x02%H %ct` and raw rows in turn; what follows a row is a path, whatever it looks like."""
+    rows: dict[str, tuple[datetime, list[FileChange]]] = {}
+    sha, facts = "", ""
+    for token in tokens:
+        if facts:
+            rows[sha][1].append(_file_change(facts, token))
+            facts = ""
+        elif token.startswith(_COMMIT):
+            head, _, facts = token.removeprefix(_COMMIT).partition("\n")
+            sha, seconds = head.split(" ")
+            rows[sha] = (datetime.fromtimestamp(int(seconds), UTC), [])
+        else:
+            facts = token
+    return {sha: (at, tuple(made)) for sha, (at, made) in rows.items()}
+
+
+def _file_change(facts: str, path: str) -> FileChange:
+    _, _, old, new, _ = facts.split(" ")
+    return FileChange(path, old if old.strip("0") else None, new if new.strip("0") else None)
+
+
 def last_actions(git: GitProcess, commits: Sequence[str], limit: int) -> list[LastAction]:
     """Return the newest commit of each `Sslops-Action` among the *limit* newest ancestors of *commits*, sorted."""
     if not commits:

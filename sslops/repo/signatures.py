@@ -143,7 +143,7 @@ class Signers:
     def _remember(self, good: Sequence[str], known: frozenset[str]) -> None:
         if self.memory is None or not good:
             return
-        anew = not known or len(known) + len(good) > _REMEMBERED
+        anew = len(known) + len(good) > _REMEMBERED
         text = "".join(f"{self._mark} {commit}\n" for commit in good)
         try:
             self.memory.parent.mkdir(parents=True, exist_ok=True)

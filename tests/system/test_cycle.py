@@ -57,6 +57,10 @@ def test_first_use_then_a_new_key_never_leaves_dns_without_the_served_key(site: 
     assert second != first
     assert dict.fromkeys(HOSTS, second) == site.served()
     assert both(record(site, "curr")) == site.dns.show(OWNER)
+    audited = json.loads(site.sslops("audit", "--json").succeeded().stdout)
+    assert [] == audited["breaches"]
+    assert {first, second} <= {each["cert_sha256"] for each in audited["certificates"] if each["live_at"]}
+    assert 0 < min(audited["commits"].values())
 
 
 def test_run_alone_goes_through_the_whole_cycle_and_then_rests(site: Site) -> None:
