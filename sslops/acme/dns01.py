@@ -199,7 +199,7 @@ class Dns01:
         self._places |= {proof: found[_owner(proof)] for proof in unknown}
 
     def records(self) -> dict[Proof, Record]:
-        """Return the record of each proof that is to be shown, where its name lies in a zone of ours."""
+        """Return the record of each proof that is to be shown, where its name lies in a zone that sslops manages."""
         return {proof: record for proof in self.shown if (record := self._record(proof)) is not None}
 
     def _record(self, proof: Proof) -> Record | None:

@@ -125,9 +125,9 @@ class Project:
     def open(self) -> ForgeProject:
         """Return the project as its token may see and change it; ForgeError without a token."""
         from sslops.proposals.forges.registry import open_forge
-        from sslops.proposals.forges.wire import Patience
+        from sslops.proposals.forges.wire import ForgePatience
 
-        patience = Patience(SystemClock().now, time.sleep)
+        patience = ForgePatience(SystemClock().now, time.sleep)
         return open_forge(self.forge, self.name, self.token, self.address, patience)
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from sslops.model.heartbeat import Finding
+    from sslops.model.heartbeat import StageHeartbeat
 
 
 _AGE = re.compile(r"([1-9]\d{0,4})([mhd])")
@@ -65,17 +65,17 @@ def command(*, stages: tuple[str, ...], max_age: timedelta, as_json: bool) -> Ex
     return ExitCode.FAILED if late else ExitCode.DONE
 
 
-def _rows(found: Sequence[Finding], now: datetime) -> list[tuple[str, str, str]]:
+def _rows(found: Sequence[StageHeartbeat], now: datetime) -> list[tuple[str, str, str]]:
     return [(each.stage, _when(each, now), (each.last.run if each.last else None) or "-") for each in found]
 
 
-def _when(finding: Finding, now: datetime) -> str:
+def _when(finding: StageHeartbeat, now: datetime) -> str:
     if finding.last is None:
         return "never"
     return f"{span(now - finding.last.at)} ago{', too long' if finding.is_late else ''}"
 
 
-def _as_json(found: Sequence[Finding]) -> str:
+def _as_json(found: Sequence[StageHeartbeat]) -> str:
     stages = [
         {
             "stage": each.stage,

@@ -32,7 +32,7 @@ EMPTY_INCLUDE = b""
 """What a host gets for an apex that has no include file yet: zones include it, so it must exist."""
 
 
-class Reason(StrEnum):
+class DeployReason(StrEnum):
     """Why a host is touched; part of the digest."""
 
     ROLLED = "rolled"
@@ -458,7 +458,7 @@ def _without_files(world: World, options: DeployOptions) -> Iterator[Wait]:
 
 def plan_of(decision: Decision, branches: Branches) -> Plan:
     """Return the decision as a plan: one action for each service and reason, its hosts as targets."""
-    targets: dict[tuple[ServiceId, GenerationId, Reason], list[str]] = {}
+    targets: dict[tuple[ServiceId, GenerationId, DeployReason], list[str]] = {}
     actions: list[Action] = []
     for work in decision.works:
         name = work.host.name
@@ -466,14 +466,14 @@ def plan_of(decision: Decision, branches: Branches) -> Plan:
             reason = _reason(service, work)
             targets.setdefault((service, generation, reason), []).append(name)
         why = "the DNS repository has another one"
-        actions += [_action(apex, "", "include", Reason.INCLUDE, (name,), why) for apex in work.includes]
+        actions += [_action(apex, "", "include", DeployReason.INCLUDE, (name,), why) for apex in work.includes]
         classes = [f"{name}/{server_class}" for server_class in work.restart]
-        actions += [_action("", "", "restart", Reason.FORCED, (target,), "asked for") for target in classes]
+        actions += [_action("", "", "restart", DeployReason.FORCED, (target,), "asked for") for target in classes]
     actions += [_serve(*key, tuple(sorted(names)), branches) for key, names in targets.items()]
     for host, services in decision.closed.items():
         why = "its certificates expired"
-        actions += [_action(each.group, each.name, "close", Reason.EXPIRED, (host,), why) for each in services]
-    actions += [_action("", "", "forget", Reason.REMOVED, (host,), "asked for") for host in decision.forgotten]
+        actions += [_action(each.group, each.name, "close", DeployReason.EXPIRED, (host,), why) for each in services]
+    actions += [_action("", "", "forget", DeployReason.REMOVED, (host,), "asked for") for host in decision.forgotten]
     return Plan(waits=decision.waits, hazards=decision.hazards) + Plan(tuple(_merged(actions)))
 
 
@@ -496,25 +496,25 @@ def _check_names(world: World, options: DeployOptions) -> None:
             raise UsageError(message, hint="sslops status shows the hosts that are known")
 
 
-def _reason(service: ServiceId, work: Work) -> Reason:
+def _reason(service: ServiceId, work: Work) -> DeployReason:
     if service in work.unproven:
-        return Reason.UNPROVEN
-    return Reason.FILES if service in work.chmod else Reason.ROLLED
+        return DeployReason.UNPROVEN
+    return DeployReason.FILES if service in work.chmod else DeployReason.ROLLED
 
 
 def _serve(
-    service: ServiceId, generation: GenerationId, reason: Reason, hosts: tuple[str, ...], branches: Branches
+    service: ServiceId, generation: GenerationId, reason: DeployReason, hosts: tuple[str, ...], branches: Branches
 ) -> Action:
     rolled = branches.main[service].slots.curr == generation
     why = "it is curr" if rolled else "restarted with it"
-    if reason is Reason.UNPROVEN:
+    if reason is DeployReason.UNPROVEN:
         why = "not yet verified on this host"
-    elif reason is Reason.FILES:
+    elif reason is DeployReason.FILES:
         why = "owner, group or key mode of its files changed in the inventory"
     return Action(Verb.DEPLOY, service.group, service.name, "serve", reason, generation, hosts, why)
 
 
-def _action(group: str, service: str, what: str, reason: Reason, targets: tuple[str, ...], why: str) -> Action:
+def _action(group: str, service: str, what: str, reason: DeployReason, targets: tuple[str, ...], why: str) -> Action:
     return Action(Verb.DEPLOY, group, service, what, reason, None, targets, why)
 
 

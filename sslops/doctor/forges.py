@@ -97,12 +97,12 @@ def _token(use: Use, patient: Patient) -> Token:
 
 def _forge(use: Use, patient: Patient) -> Iterator[Finding]:
     from sslops.proposals.forges.registry import examine
-    from sslops.proposals.forges.wire import Patience
+    from sslops.proposals.forges.wire import ForgePatience
 
     try:
         address = forge_address(use.kind, use.remote, patient.environ, use.url)
         token = _token(use, patient)
-        patience = Patience(SystemClock().now, time.sleep)
+        patience = ForgePatience(SystemClock().now, time.sleep)
         standing = examine(use.kind, use.project, token, address, patience, (use.branch, *use.engine_branches))
     except MayNotCall as error:
         # Merge requests are asked for by the push then; whether that is allowed, the look at git tells.

@@ -24,7 +24,7 @@ from sslops.acme.order_rules import (
 )
 from sslops.errors import AcmeError, Bug, NoIdentity, SslopsError, StateError, Unprovable, bugs_of
 from sslops.issue.rules import blocked_since, is_alarming, newest, renewal_time
-from sslops.issue.steps import Drafter, Failure, Outcome, looked_at
+from sslops.issue.steps import Drafter, Failure, IssueOutcome, looked_at
 from sslops.model.acme import ChallengeType, OrderStatus, OrderWish, closed_account
 from sslops.model.cause import Cause
 from sslops.model.change import Change, GenerationFiles
@@ -422,7 +422,7 @@ class Batch:
     """CAs whose account is left, for a new one, because a person asked for that."""
     _failures: list[Failure] = field(default_factory=list)
 
-    def run(self, actions: Sequence[Action], others: Sequence[Change] = ()) -> Outcome:
+    def run(self, actions: Sequence[Action], others: Sequence[Change] = ()) -> IssueOutcome:
         """Carry out *actions*; *others* are changes that travel with the first push."""
         jobs = self._provable(self._drafted(actions))
         with ThreadPoolExecutor(1) as beside:
@@ -732,13 +732,13 @@ class Batch:
         for job in jobs:
             job.stumble(error)
 
-    def _outcome(self, jobs: Sequence[Job]) -> Outcome:
+    def _outcome(self, jobs: Sequence[Job]) -> IssueOutcome:
         done = tuple(job.last_change for job in jobs if job.cert is not None and job.last_change is not None)
         failures = [Failure(job.service.id, job.failure) for job in jobs if job.failure is not None]
         waits = tuple(job.wait for job in jobs if job.wait is not None)
         hazards = tuple(hazard for job in jobs for hazard in job.hazards)
         failed = tuple(sorted(self._failures + failures, key=lambda one: one.service))
-        return Outcome(done, waits, failed, hazards)
+        return IssueOutcome(done, waits, failed, hazards)
 
 
 def _lacks_account(job: Job) -> bool:

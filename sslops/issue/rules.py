@@ -85,7 +85,7 @@ class What(StrEnum):
         return self in {What.ISSUE, What.REISSUE, What.RESUME}
 
 
-class Reason(StrEnum):
+class RenewReason(StrEnum):
     """Why a step is taken: the closed list that is part of a plan's digest."""
 
     FIRST = "first"
@@ -162,7 +162,7 @@ def plan(inventory: Inventory, branches: Branches, now: datetime, options: Renew
     for key in sorted(decided, key=lambda key: (signers_above(inventory, views[key].service), key)):
         outcome = decided[key]
         if isinstance(outcome, Action) and What(outcome.what).signs:
-            decided[key] = _signer_wait(views[key], Reason(outcome.reason), branches, decided) or outcome
+            decided[key] = _signer_wait(views[key], RenewReason(outcome.reason), branches, decided) or outcome
     _charge(decided, views, inventory, branches, now)
     outcomes = [outcome for _, outcome in sorted(decided.items())]
     return Plan(
@@ -281,9 +281,9 @@ def _choose(view: _View) -> Action | Wait | None:
 
 def _choose_staged(view: _View, deck: Generation) -> Action | Wait | None:
     """Decide for a service whose `next` has its certificate: it is re-issued, with its own key where possible."""
-    reason = _asked_for(view) or (Reason.NEW_KEY if view.options.new_key else None) or _reason(view, deck)
+    reason = _asked_for(view) or (RenewReason.NEW_KEY if view.options.new_key else None) or _reason(view, deck)
     if reason is None and deck.id == view.state.slots.refused and _is_due(view, view.state.curr):
-        reason = Reason.DUE  # what was taken back will not replace the certificate that ends
+        reason = RenewReason.DUE  # what was taken back will not replace the certificate that ends
     if reason is None:
         return None
     return _issue(view, reason, None if view.options.new_key or view.options.staging else deck)
@@ -295,13 +295,13 @@ def _choose_without_staged_certificate(view: _View) -> Action | Wait | None:
         begun = _choose_begun(view, standing)
         if begun is not None:
             return begun
-    reason = _asked_for(view) or (Reason.FIRST if curr is None else _reason(view, curr))
+    reason = _asked_for(view) or (RenewReason.FIRST if curr is None else _reason(view, curr))
     if reason is not None:
         return _issue(view, reason, None if view.options.new_key or view.options.staging else standing)
     if standing is not None and view.options.new_key:
-        return _action(view, What.REPLACE_KEY, Reason.NEW_KEY)
+        return _action(view, What.REPLACE_KEY, RenewReason.NEW_KEY)
     if standing is not None and standing.csr_sha256 != view.fingerprint:
-        return _action(view, What.REPLACE_KEY, Reason.CSR_CHANGED)
+        return _action(view, What.REPLACE_KEY, RenewReason.CSR_CHANGED)
     if standing is None and view.service.key_lifecycle is KeyLifecycle.PREPUBLISH and not view.service.is_ca:
         return _standing_key(view)
     return None
@@ -312,10 +312,10 @@ def _choose_begun(view: _View, standing: Generation) -> Action | Wait | None:
 
     An order that is over, or that the inventory no longer wants, is replaced by a new one, with the same CSR if it can.
     """
-    if standing.reason not in _BEGINNINGS or (standing.reason == Reason.REHEARSAL) != view.options.staging:
+    if standing.reason not in _BEGINNINGS or (standing.reason == RenewReason.REHEARSAL) != view.options.staging:
         return None
     view = replace(view, options=replace(view.options, said=view.options.said or standing.said or ""))
-    reason, order = Reason(standing.reason), standing.order
+    reason, order = RenewReason(standing.reason), standing.order
     is_wanted = standing.csr_sha256 == view.fingerprint and not view.is_of_another_ca(standing)
     if order is not None and is_wanted and order.expires > view.now:
         return _action(view, What.RESUME, reason, standing.id)
@@ -325,12 +325,12 @@ def _choose_begun(view: _View, standing: Generation) -> Action | Wait | None:
 def _standing_key(view: _View) -> Action | Wait:
     """Make the following generation's key once the roll to the present one is live."""
     if view.live is not None and view.live == view.state.slots.curr:
-        return _action(view, What.KEY, Reason.STANDING_KEY)
+        return _action(view, What.KEY, RenewReason.STANDING_KEY)
     why = f"the roll to {view.state.slots.curr} is not on the main branch yet"
     return _wait(view, "key", None, why, Cause.REVIEW)
 
 
-def _issue(view: _View, reason: Reason, key_of: Generation | None) -> Action | Wait:
+def _issue(view: _View, reason: RenewReason, key_of: Generation | None) -> Action | Wait:
     """Issue with the key of *key_of* where its CSR still says what the inventory says, else with a new one."""
     if view.options.reuse_key:
         key_of = view.state.curr
@@ -343,19 +343,19 @@ def _issue(view: _View, reason: Reason, key_of: Generation | None) -> Action | W
     return _action(view, What.ISSUE if key_of is view.standing else What.REISSUE, reason, key_of.id)
 
 
-def _asked_for(view: _View) -> Reason | None:
+def _asked_for(view: _View) -> RenewReason | None:
     if view.options.staging:
-        return Reason.REHEARSAL
-    return Reason.FORCED if view.options.force else None
+        return RenewReason.REHEARSAL
+    return RenewReason.FORCED if view.options.force else None
 
 
-def _reason(view: _View, newest: Generation) -> Reason | None:
+def _reason(view: _View, newest: Generation) -> RenewReason | None:
     """Return why the certificate of *newest* has to be replaced, or null."""
     if view.is_of_another_ca(newest):
-        return Reason.CA_CHANGED
+        return RenewReason.CA_CHANGED
     if newest.csr_sha256 != view.fingerprint:
-        return Reason.INVENTORY_CHANGED
-    return Reason.DUE if _is_due(view, newest) else None
+        return RenewReason.INVENTORY_CHANGED
+    return RenewReason.DUE if _is_due(view, newest) else None
 
 
 def _is_due(view: _View, generation: Generation | None) -> bool:
@@ -369,7 +369,7 @@ def _renewal_time(view: _View, generation: Generation) -> datetime | None:
 
 
 def _signer_wait(
-    view: _View, reason: Reason, branches: Branches, decided: dict[ServiceId, Action | Wait | None]
+    view: _View, reason: RenewReason, branches: Branches, decided: dict[ServiceId, Action | Wait | None]
 ) -> Wait | None:
     """Return what a service waits for that its signer lacks; a signer that is issued in this run lacks nothing."""
     if is_root(view.inventory, view.service) or view.inventory.acme_ca(view.service) is not None:
@@ -381,7 +381,7 @@ def _signer_wait(
     step = decided.get(signer)
     if isinstance(step, Action) and What(step.what).signs:
         return None
-    ends = view.newest.issued.not_after if reason is Reason.DUE and view.newest and view.newest.issued else None
+    ends = view.newest.issued.not_after if reason is RenewReason.DUE and view.newest and view.newest.issued else None
     why = obstacle(signer, signing_generation(branches.next[signer]), view.now, ends)
     if why is None:
         return None
@@ -454,21 +454,21 @@ def _wait(view: _View, what: str, until: datetime | None, why: str, cause: Cause
     return Wait(Verb.RENEW, key.group, key.name, what, until, why, cause, fatal, since)
 
 
-def _action(view: _View, what: What, reason: Reason, key_of: GenerationId | None = None) -> Action:
+def _action(view: _View, what: What, reason: RenewReason, key_of: GenerationId | None = None) -> Action:
     key = view.service.id
     return Action(Verb.RENEW, key.group, key.name, what, reason, key_of, why=_why(view, reason))
 
 
-def _why(view: _View, reason: Reason) -> str:
+def _why(view: _View, reason: RenewReason) -> str:
     issued = view.newest.issued if view.newest is not None else None
     ari = view.state.slots.ari
-    if reason is Reason.DUE and ari is not None and ari.explanation_url is not None:
+    if reason is RenewReason.DUE and ari is not None and ari.explanation_url is not None:
         return f"the CA asks for it, and explains at {ari.explanation_url}"
-    if reason is Reason.DUE and issued is not None:
+    if reason is RenewReason.DUE and issued is not None:
         return f"{_days(issued.not_after - view.now)} of {_days(issued.not_after - issued.not_before)} days left"
     before = view.newest.directory if view.newest is not None else None
     ca = view.inventory.acme_ca(view.service)
-    if reason is Reason.CA_CHANGED and before is not None and ca is not None and ca.directory != before:
+    if reason is RenewReason.CA_CHANGED and before is not None and ca is not None and ca.directory != before:
         return f"'{ca.name}' is the server at {ca.directory} now, and the certificate is of {before}"
     said = f": {view.options.said}" if view.options.said and reason in ASKED else ""
     return f"{_SENTENCES[reason]}{said}"
@@ -479,21 +479,28 @@ def _days(span: timedelta) -> str:
 
 
 _BEGINNINGS = frozenset(
-    {Reason.FIRST, Reason.DUE, Reason.FORCED, Reason.CA_CHANGED, Reason.INVENTORY_CHANGED, Reason.REHEARSAL}
+    {
+        RenewReason.FIRST,
+        RenewReason.DUE,
+        RenewReason.FORCED,
+        RenewReason.CA_CHANGED,
+        RenewReason.INVENTORY_CHANGED,
+        RenewReason.REHEARSAL,
+    }
 )
 """Reasons to issue, as a generation has them whose certificate was ordered or about to be."""
 
-ASKED = frozenset({Reason.FORCED, Reason.NEW_KEY, Reason.REHEARSAL})
+ASKED = frozenset({RenewReason.FORCED, RenewReason.NEW_KEY, RenewReason.REHEARSAL})
 """Reasons that a person gives, and may explain."""
 
 _SENTENCES = {
-    Reason.FIRST: "there is no certificate yet",
-    Reason.DUE: "it is due",
-    Reason.FORCED: "asked for with --force",
-    Reason.NEW_KEY: "asked for with --new-key",
-    Reason.CA_CHANGED: "the inventory names another CA",
-    Reason.INVENTORY_CHANGED: "the inventory asks for another certificate",
-    Reason.STANDING_KEY: "the roll is live, so the key of the following generation is made ahead",
-    Reason.REHEARSAL: "asked for with --staging",
-    Reason.CSR_CHANGED: "the CSR of the prepublished key no longer matches the inventory",
+    RenewReason.FIRST: "there is no certificate yet",
+    RenewReason.DUE: "it is due",
+    RenewReason.FORCED: "asked for with --force",
+    RenewReason.NEW_KEY: "asked for with --new-key",
+    RenewReason.CA_CHANGED: "the inventory names another CA",
+    RenewReason.INVENTORY_CHANGED: "the inventory asks for another certificate",
+    RenewReason.STANDING_KEY: "the roll is live, so the key of the following generation is made ahead",
+    RenewReason.REHEARSAL: "asked for with --staging",
+    RenewReason.CSR_CHANGED: "the CSR of the prepublished key no longer matches the inventory",
 }

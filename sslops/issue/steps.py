@@ -10,7 +10,7 @@ from sslops.errors import SslopsError, StateError, bugs_of
 from sslops.issue.own_cas import KEY_FILE, Draft, OwnCas, SignedBy
 from sslops.issue.rules import (
     ASKED,
-    Reason,
+    RenewReason,
     What,
     blocked_since,
     ends_no_later,
@@ -144,7 +144,7 @@ class Drafter:
         ca = self._cas.opened(signer)
         if isinstance(ca, Obstacle):
             return ca
-        if draft.action.reason == Reason.DUE and not self._would_last_longer(draft.service, ca):
+        if draft.action.reason == RenewReason.DUE and not self._would_last_longer(draft.service, ca):
             return Obstacle("signer", ends_no_later(ca.service, ca.validity.not_after), Cause.SIGNER)
         request = request_in(self._inventory, draft.service)
         cert = ca.signer.sign(request, _csr(draft), validity(self._now, ca.sign_end_days, ca.validity))
@@ -250,7 +250,7 @@ class Failure:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class IssueOutcome:
     """What a run made, in the order in which it is to be committed, what turned out to wait, and what failed."""
 
     changes: tuple[Change, ...] = ()
@@ -258,9 +258,9 @@ class Outcome:
     failures: tuple[Failure, ...] = ()
     hazards: tuple[Hazard, ...] = ()
 
-    def __add__(self, other: Outcome) -> Outcome:
+    def __add__(self, other: IssueOutcome) -> IssueOutcome:
         """Join what two parts of a run made."""
-        return Outcome(
+        return IssueOutcome(
             self.changes + other.changes,
             self.waits + other.waits,
             self.failures + other.failures,
@@ -277,7 +277,7 @@ def renew(
     *,
     digest: str | None = None,
     said: str = "",
-) -> Outcome:
+) -> IssueOutcome:
     """Carry out the `renew` actions of *plan* on *state*, the branch `next` that it was made for.
 
     Keys are encrypted while the next ones are made; *digest* names the plan in each commit, *said* is why a
@@ -285,14 +285,14 @@ def renew(
     """
     actions = sorted(plan.of(Verb.RENEW).actions, key=lambda action: _signers_first(inventory, action))
     if not actions:
-        return Outcome()
+        return IssueOutcome()
     drafter = Drafter(inventory, state, now, workshop, said)
     made = _Made()
     documents = workshop.vault.encrypt_many(_keys(_drafts(drafter, actions, made, _Present(inventory, state, now))))
     paths = [draft.key_path for draft in made.drafts if draft.key is not None]
     changes, unstored = _stored(made.drafts, dict(zip(paths, documents, strict=True)), inventory, state, digest)
     failures = sorted(made.failures + unstored, key=lambda found: found.service)
-    return Outcome(tuple(changes), tuple(made.waits), tuple(failures))
+    return IssueOutcome(tuple(changes), tuple(made.waits), tuple(failures))
 
 
 @dataclass(slots=True)

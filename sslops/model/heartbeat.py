@@ -35,7 +35,7 @@ class Heartbeat:
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class StageHeartbeat:
     """The heartbeat of one stage (null: none was ever seen), and whether that is too long ago."""
 
     stage: str
@@ -43,7 +43,9 @@ class Finding:
     is_late: bool
 
 
-def judge(runs: Iterable[Heartbeat], stages: Iterable[str], now: datetime, max_age: timedelta) -> tuple[Finding, ...]:
+def judge(
+    runs: Iterable[Heartbeat], stages: Iterable[str], now: datetime, max_age: timedelta
+) -> tuple[StageHeartbeat, ...]:
     """Return for each of *stages* its heartbeat, and whether it is older than *max_age*.
 
     A run from the future is late too: one of two clocks is wrong, and nobody knows since when.
@@ -52,8 +54,8 @@ def judge(runs: Iterable[Heartbeat], stages: Iterable[str], now: datetime, max_a
     return tuple(_finding(stage, known, now, max_age) for stage in stages)
 
 
-def _finding(stage: str, runs: tuple[Heartbeat, ...], now: datetime, max_age: timedelta) -> Finding:
+def _finding(stage: str, runs: tuple[Heartbeat, ...], now: datetime, max_age: timedelta) -> StageHeartbeat:
     mine = [run for run in runs if run.verb in {stage, WHOLE}]
     last = max(mine, key=lambda run: run.at, default=None)
     is_late = last is None or now - last.at > max_age or last.at - now > _SKEW
-    return Finding(stage, last, is_late)
+    return StageHeartbeat(stage, last, is_late)

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class SyncOutcome:
     """What became of one change that was proposed: what *stated* says of it, unless it *is_merged*."""
 
     stated: Proposed | Asked
@@ -51,7 +51,7 @@ class Outcome:
         return self.stated.why
 
 
-def sync(requests: Requests, change: ProposedChange, digest: str, *, may_merge: bool = True) -> Outcome:
+def sync(requests: Requests, change: ProposedChange, digest: str, *, may_merge: bool = True) -> SyncOutcome:
     """Bring one proposed change as far as it goes: the life that every kind of request has.
 
     Declined by a person it is taken back. Else its branch is brought up to date (after every merge that was scheduled
@@ -61,7 +61,7 @@ def sync(requests: Requests, change: ProposedChange, digest: str, *, may_merge: 
     refusal = requests.refusal(digest)
     if refusal is not None:
         change.take_back(requests.withdraw)
-        return Outcome(Proposed(refusal, is_declined=True))
+        return SyncOutcome(Proposed(refusal, is_declined=True))
     is_pushed = not change.brings()
     if is_pushed:
         requests.unschedule()
@@ -71,7 +71,7 @@ def sync(requests: Requests, change: ProposedChange, digest: str, *, may_merge: 
         requests.unschedule()
         change.push(anew=True)
         stated = requests.propose(change.proposal(requests.body_limit), may_merge=may_merge)
-    return Outcome(stated, is_merged=stated.is_merging and change.is_merged(), is_pushed=is_pushed)
+    return SyncOutcome(stated, is_merged=stated.is_merging and change.is_merged(), is_pushed=is_pushed)
 
 
 @dataclass(frozen=True, slots=True)

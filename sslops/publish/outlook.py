@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from sslops.issue.rules import Reason
+from sslops.issue.rules import RenewReason
 from sslops.model.names import ServiceId
 from sslops.model.outlook import NameOutlook, Step
 from sslops.model.state import Status
@@ -67,7 +67,7 @@ def _roll(service: ServiceId, world: World, rolls: Plan) -> Iterator[Step]:
 
 def _replacement(service: ServiceId, standing: Generation, world: World, gate: Gate) -> Step:
     """Return when `renew --force` and `roll` could change to the prepublished key."""
-    forced = replace(standing, reason=Reason.FORCED)
+    forced = replace(standing, reason=RenewReason.FORCED)
     found = verdict(world.inventory, world.branches, gate, world.inventory.services[service], forced)
     why = f"in an emergency {service} can change to the key {standing.id}"
     if found.allowed:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from sslops.model.tlsa import TlsaRecord
 
 
-class Reason(StrEnum):
+class PublishReason(StrEnum):
     """Why the include file of an apex changes; part of the digest."""
 
     RECORDS = "records"
@@ -76,7 +76,7 @@ def publication(world: World) -> Publication:
 
 def to_propose(found: Publication) -> Publication:
     """Return the part of *found* that a person can decide about: without what a run that is gone left behind."""
-    actions = tuple(action for action in found.plan.actions if action.reason != Reason.STALE_PROPOSAL)
+    actions = tuple(action for action in found.plan.actions if action.reason != PublishReason.STALE_PROPOSAL)
     apexes = {action.group for action in actions}
     proposals = tuple(proposal for proposal in found.proposals if proposal.apex in apexes)
     return Publication(replace(found.plan, actions=actions), proposals)
@@ -123,24 +123,24 @@ def owners(world: World) -> dict[str, tuple[Owner, ...]]:
 def _actions(apex: str, zone: Zone, views: tuple[Zone, ...], world: World) -> tuple[Action, ...]:
     changes = {f"{sign}{record}" for view in views for sign, record in _difference(view, zone)}
     entry, missing = world.ledger.apex(apex), world.repo[apex].missing
-    found: list[tuple[Reason, tuple[str, ...], str]] = []
+    found: list[tuple[PublishReason, tuple[str, ...], str]] = []
     if changes:
         found.append(
             (
-                Reason.RECORDS,
+                PublishReason.RECORDS,
                 tuple(sorted(changes)),
                 _counted(changes),
             )
         )
     elif any(view != zone for view in views) and not missing:
-        found.append((Reason.TTL, tuple(sorted(zone)), "the TTL in the inventory is another one"))
+        found.append((PublishReason.TTL, tuple(sorted(zone)), "the TTL in the inventory is another one"))
     if missing:
-        found.append((Reason.MISSING_FILE, missing, "the zone includes a file that does not exist"))
+        found.append((PublishReason.MISSING_FILE, missing, "the zone includes a file that does not exist"))
     if entry is not None and entry.pending is not None and not found:
-        found.append((Reason.STALE_PROPOSAL, (entry.pending.run,), "a run that is gone left a proposal behind"))
+        found.append((PublishReason.STALE_PROPOSAL, (entry.pending.run,), "a run that is gone left a proposal behind"))
     head = world.repo[apex].head
     if head is not None and not found and any(view != zone for view in head.views):
-        found.append((Reason.STALE_PROPOSAL, (), "an open proposal asks for what is not wanted any more"))
+        found.append((PublishReason.STALE_PROPOSAL, (), "an open proposal asks for what is not wanted any more"))
     return tuple(
         Action(Verb.PUBLISH, apex, "", "tlsa", reason, targets=targets, why=why) for reason, targets, why in found
     )

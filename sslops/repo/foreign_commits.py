@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 def refuse_foreign(git: Git, bot: Person, snapshot: Snapshot, next_branch: str, signers: Signers | None) -> None:
     """Raise Refused when `next`, the roll branch or `ledger` has a commit of somebody else that main does not have.
 
-    *signers*: whose signatures count; null: nobody's, and addresses do.
+    *signers*: whose signatures count; null: none, and addresses count.
     """
     main, following, roll = snapshot.main_commit, snapshot.next_commit, snapshot.roll_commit
     own: list[LoggedCommit] = []

@@ -48,7 +48,7 @@ REHEARSAL = "rehearsal"
 """The reason of a generation that a staging server signed: wherever it turns up, it is never rolled."""
 
 
-class Reason(StrEnum):
+class RollReason(StrEnum):
     """Why a service is rolled; part of the digest."""
 
     READY = "ready"
@@ -202,7 +202,7 @@ def does_not_last(inventory: Inventory, service: ServiceId, generation: Generati
 def request(rolled: Mapping[ServiceId, GenerationId]) -> Plan:
     """Return what a merge request for *rolled* is about, as a plan: its digest is what a person declines."""
     return joined(
-        Plan((Action(Verb.ROLL, service.group, service.name, "roll", Reason.REQUEST, generation),))
+        Plan((Action(Verb.ROLL, service.group, service.name, "roll", RollReason.REQUEST, generation),))
         for service, generation in rolled.items()
     )
 
@@ -311,7 +311,9 @@ class _Judge:
             parts.append(f"hosts follow as soon as DNS allows{until}, for now {verdict.why}")
         parts += [passing] if (passing := does_not_last(self.inventory, service.id, former)) else []
         why = "; ".join(parts)
-        return Plan((Action(Verb.ROLL, service.id.group, service.id.name, "roll", Reason.BACK, former.id, why=why),))
+        return Plan(
+            (Action(Verb.ROLL, service.id.group, service.id.name, "roll", RollReason.BACK, former.id, why=why),)
+        )
 
     def _no_way_back(self, service: Service, state: ServiceState) -> Wait | None:
         """Return why nobody can go back; null when there is a generation to go back to."""
@@ -349,7 +351,7 @@ class _Judge:
 
     def action(self, service: Service, staged: Generation) -> Action:
         curr = self._slots(service).curr
-        reason = Reason.FORCED if self.options.force else Reason.FIRST if curr is None else Reason.READY
+        reason = RollReason.FORCED if self.options.force else RollReason.FIRST if curr is None else RollReason.READY
         until = f", good until {staged.issued.not_after:%Y-%m-%d}" if staged.issued else ""
         why = f"{staged.id} replaces {curr or 'nothing'}{until}"
         return Action(Verb.ROLL, service.id.group, service.id.name, "roll", reason, staged.id, why=why)

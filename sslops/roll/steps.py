@@ -165,7 +165,7 @@ class Roller:
 
     def _change(self, action: Action, snapshot: Snapshot, plan: str) -> Change:
         service = ServiceId(action.group, action.service)
-        state, is_back, now = snapshot.branches.next[service], action.reason == rules.Reason.BACK, self.clock.now()
+        state, is_back, now = snapshot.branches.next[service], action.reason == rules.RollReason.BACK, self.clock.now()
         return Change(
             action="roll",
             service=service,

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from sslops.model.shipment import Parcel, Shipment
 
 
-class Fate(StrEnum):
+class HostFate(StrEnum):
     """What becomes of one shipment."""
 
     WELL = "well"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from sslops.errors import SshError
 from sslops.model.observations import PortSeen
 from sslops.model.shipment import Answer, Held, Outcome
-from sslops.simulate.hosts import Fate
+from sslops.simulate.hosts import HostFate
 from sslops.simulate.scheduler import Killed
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ class Receivers:
     """The receivers of all hosts as one run reaches them; *fates* says what becomes of what it sends to a host."""
 
     world: World
-    fates: Mapping[str, Fate] = field(default_factory=dict)
+    fates: Mapping[str, HostFate] = field(default_factory=dict)
     skew: timedelta = timedelta()
     """How far the clock of the run's machine is ahead of what is true."""
     has_ipv6: bool = True
@@ -48,35 +48,35 @@ class Receivers:
 
     def put(self, host: Host, seq: int, shipment: Shipment) -> Answer:
         """Switch and restart, unless its fate is another one."""
-        found, fate = self.world.hosts[host.name], self.fates.get(host.name, Fate.WELL)
+        found, fate = self.world.hosts[host.name], self.fates.get(host.name, HostFate.WELL)
         if not self._reaches(found):
             return _unreachable(host.name)
-        if fate in {Fate.KILLED_BEFORE, Fate.NO_ANSWER}:
+        if fate in {HostFate.KILLED_BEFORE, HostFate.NO_ANSWER}:
             found.under_way.append((seq, shipment))
-            if fate is Fate.KILLED_BEFORE:
+            if fate is HostFate.KILLED_BEFORE:
                 raise Killed
             return Answer(Outcome.TIMEOUT, trouble=SshError(f"no answer from '{host.name}'"))
         if not found.is_newer(seq):
             return _fenced(found)
         found.switch(shipment)
-        if fate is Fate.KILLED_HALFWAY:
+        if fate is HostFate.KILLED_HALFWAY:
             self.world.witness()
             raise Killed
-        if fate is Fate.LINGERS:
+        if fate is HostFate.LINGERS:
             found.unfinished -= {parcel.service for parcel in shipment.parcels}
             return self._told(found)
         found.end(shipment)
         self.world.witness()
-        if fate is Fate.KILLED_AFTER:
+        if fate is HostFate.KILLED_AFTER:
             raise Killed
-        if fate is Fate.FAILS:
+        if fate is HostFate.FAILS:
             goes_back = found.go_back(shipment)
             if not goes_back:
                 found.unfinished |= {parcel.service for parcel in shipment.parcels}
             self.world.witness()
             outcome = Outcome.WENT_BACK if goes_back else Outcome.STAYED
             return Answer(outcome, found.seq, trouble=SshError(f"the restart failed on '{host.name}'"))
-        found.is_unseen = fate is Fate.UNSEEN
+        found.is_unseen = fate is HostFate.UNSEEN
         first = found.first & {parcel.service for parcel in shipment.parcels}
         found.first -= first
         return replace(self._told(found), first=frozenset(first))

@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from sslops.publish.rules import Publication
     from sslops.repo.snapshot import Snapshot
     from sslops.simulate.forge import SimulatedForge
-    from sslops.simulate.hosts import Fate
+    from sslops.simulate.hosts import HostFate
     from sslops.simulate.world import World
 
     Version = tuple[ServiceId, GenerationId]
@@ -97,7 +97,7 @@ class Machine:
 
     world: World
     skew: timedelta = timedelta()
-    fates: Mapping[str, Fate] = field(default_factory=dict)
+    fates: Mapping[str, HostFate] = field(default_factory=dict)
     consents: Consents = Consents()
     patience_seconds: int = 0
     """How long publish looks for what it published; time passes only where whoever plays lets it."""

@@ -32,7 +32,7 @@ from sslops.model.secret import Secret
 from sslops.proposals.engine import Proposer
 from sslops.proposals.forges.registry import api_address, open_forge
 from sslops.proposals.forges.tokens import Role, Token
-from sslops.proposals.forges.wire import Patience
+from sslops.proposals.forges.wire import ForgePatience
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -577,7 +577,7 @@ def main() -> int:
 def _lived(remote: GiteaRemote | GitHubRemote | GitLabRemote, one: Callable[[Life], None]) -> bool:
     """Live one life, print what came of it, and return whether something was not as believed."""
     token = Token(Role.DNS, Secret(remote.token.encode(), "forge token"), "TOKEN")
-    patience = Patience(lambda: datetime.now(UTC), time.sleep)
+    patience = ForgePatience(lambda: datetime.now(UTC), time.sleep)
     life = Life(remote, open_forge(remote.kind, remote.project, token, remote.url, patience))
     began = time.monotonic()
     trouble = tried(life, one)

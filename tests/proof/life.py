@@ -27,7 +27,7 @@ from sslops.model.state import Generation, Slots, Status
 from sslops.model.tlsa import TlsaParams, owner_name
 from sslops.roll.rules import RollOptions
 from sslops.simulate.dns import Dns, Line, NameServer
-from sslops.simulate.hosts import Fate, SimulatedHost
+from sslops.simulate.hosts import HostFate, SimulatedHost
 from sslops.simulate.ops import OpsRepository
 from sslops.simulate.stages import Machine
 from sslops.simulate.world import PromiseError, World
@@ -246,14 +246,14 @@ class Life(ByHand):
 
     # Runs.
 
-    def run(self, verb: str, fate: Fate = Fate.WELL, skew_seconds: int = 0) -> None:
+    def run(self, verb: str, fate: HostFate = HostFate.WELL, skew_seconds: int = 0) -> None:
         """Run a verb from its beginning to its end, or until it is killed."""
         self.world.witness()
         run = self._made(verb, fate, skew_seconds)
         run.finish()
         self._after(run)
 
-    def begin(self, verb: str, fate: Fate = Fate.WELL, skew_seconds: int = 0, calls: int | None = None) -> Run:
+    def begin(self, verb: str, fate: HostFate = HostFate.WELL, skew_seconds: int = 0, calls: int | None = None) -> Run:
         """Begin a run: it has looked and decided, and is about to write something, or it has done so many *calls*."""
         self.world.witness()
         run = self._made(verb, fate, skew_seconds)
@@ -266,7 +266,7 @@ class Life(ByHand):
         self._after(run)
         return run
 
-    def _made(self, verb: str, fate: Fate, skew_seconds: int) -> Run:
+    def _made(self, verb: str, fate: HostFate, skew_seconds: int) -> Run:
         machine = Machine(
             self.world,
             timedelta(seconds=skew_seconds),

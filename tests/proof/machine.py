@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
-from sslops.simulate.hosts import Fate
+from sslops.simulate.hosts import HostFate
 from tests.proof import life as of
 from tests.proof.life import LARGE, SHORT, Setting
 
@@ -63,8 +63,8 @@ MX = (frozenset({of.MAIL}), frozenset({of.SPARE}), frozenset({of.MAIL, of.SPARE}
 SECONDS = (1, SHORT, 2 * SHORT, 2 * SHORT + 1, LARGE, 2 * LARGE + 1)
 SKEWS = (0, -2, 2)
 FAR_OFF = (600, -600, 90)
-MISHAPS = tuple(fate for fate in Fate if fate is not Fate.WELL)
-FATES = (Fate.WELL,) * len(MISHAPS) + MISHAPS
+MISHAPS = tuple(fate for fate in HostFate if fate is not HostFate.WELL)
+FATES = (HostFate.WELL,) * len(MISHAPS) + MISHAPS
 MOST_RUNS, MOST_STRANDS = 3, 6
 BEGUN = (None, None, None, None, 1, 3, 6, 12)
 """How many calls of ports a run does that begins; null: those before its first write."""

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sslops.simulate.hosts import Fate
+from sslops.simulate.hosts import HostFate
 from tests.proof.life import EC, KEY, LARGE, RSA, WHOLE, Life
 from tests.proof.machine import ACTIONS, MOST_CHOICES, MOST_PICKS, SETTINGS, Script, Step
 from tests.proof.mutations import MUTATIONS, RULES, mutated
@@ -207,7 +207,7 @@ def test_a_service_that_leaves_between_its_files_and_the_restart_keeps_its_recor
         life.load_all()
         life.wait(3 * LARGE)
     life.run("roll")
-    life.run("deploy", Fate.KILLED_HALFWAY)
+    life.run("deploy", HostFate.KILLED_HALFWAY)
     life.asks.pop(RSA)
     life.configure()
     for verb in ("deploy", "publish", "publish"):

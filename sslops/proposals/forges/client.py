@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 from sslops.errors import ForgeError, MayNotCall, Moved
 from sslops.model.proposal import MergeAnswer, MergeRequest, Merging, RequestState
 from sslops.proposals.forges.answer import same_prose
-from sslops.proposals.forges.merging import Fate, Obstacle
+from sslops.proposals.forges.merging import MergeFate, Obstacle
 from sslops.proposals.forges.rest import LOOKED_THROUGH
 from sslops.proposals.forges.wire import Refusal, Unclear
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from sslops.model.proposal import Kind, Proposal
     from sslops.proposals.forges.standing import Standing
     from sslops.proposals.forges.tokens import Token
-    from sslops.proposals.forges.wire import Patience
+    from sslops.proposals.forges.wire import ForgePatience
 
 
 Result = TypeVar("Result")
@@ -43,7 +43,7 @@ class Desk:
     kind: Forge
     project: str
     token: Token
-    patience: Patience
+    patience: ForgePatience
 
     @property
     def place(self) -> str:
@@ -308,7 +308,7 @@ class Client:
 
     def _merged_or_scheduled(self, request: MergeRequest, head: str) -> MergeAnswer:
         obstacle = self._merge_now(request, head)
-        if obstacle is not None and obstacle.fate is Fate.WAITS:
+        if obstacle is not None and obstacle.fate is MergeFate.WAITS:
             obstacle = self._schedule(request, head, obstacle)
         if obstacle is None:
             return MergeAnswer(Merging.MERGED)
@@ -319,7 +319,7 @@ class Client:
             if shown.is_scheduled:
                 self.api.unschedule(request.number)
             raise self.desk.moved(shown.source)
-        if obstacle.fate is Fate.WAITS:
+        if obstacle.fate is MergeFate.WAITS:
             return MergeAnswer(Merging.SCHEDULED, obstacle.why)
         return replace(_blocked(obstacle.why, obstacle.hint), is_behind=obstacle.is_behind)
 
@@ -333,7 +333,7 @@ class Client:
                 lambda: (self.api.merge(request, head),),
                 lambda: (None,) if self.api.request(request.number).state is RequestState.MERGED else None,
             )
-            return None if found is not None and found.fate is Fate.PASSES else True
+            return None if found is not None and found.fate is MergeFate.PASSES else True
 
         self.desk.until(asked)
         return found
@@ -359,11 +359,11 @@ class Client:
         refusal = self._refused_schedule(request, head)
         if refusal is not None:
             again = self._merge_now(request, head)  # what was missing may have come in between
-            if again is None or again.fate is not Fate.WAITS:
+            if again is None or again.fate is not MergeFate.WAITS:
                 return again
             why = f"{obstacle.why}, and the forge does not wait for it: {refusal.said or 'without a reason'}"
             return Obstacle(
-                Fate.BLOCKS, why, f"allow auto-merge in the project's settings, or set merge: review; {DOCS}"
+                MergeFate.BLOCKS, why, f"allow auto-merge in the project's settings, or set merge: review; {DOCS}"
             )
         return obstacle
 

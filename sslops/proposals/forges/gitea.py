@@ -17,7 +17,7 @@ from sslops.errors import ForgeError
 from sslops.model.proposal import MergeRequest, RequestState
 from sslops.proposals.forges.answer import document, flag, listed, number, prose, required, table, text
 from sslops.proposals.forges.client import Rights, Text
-from sslops.proposals.forges.merging import CheckState, Fate, Obstacle, checks, moment
+from sslops.proposals.forges.merging import CheckState, MergeFate, Obstacle, checks, moment
 from sslops.proposals.forges.rest import Rest
 from sslops.proposals.forges.standing import Probe, Standing, lacks
 from sslops.proposals.forges.wire import Refusal
@@ -124,12 +124,12 @@ class GiteaApi:
         """Merge at *head* now."""
         style = self._style()
         if style is None:
-            return Obstacle(Fate.BLOCKS, "its settings allow no way to merge", "allow merge commits")
+            return Obstacle(MergeFate.BLOCKS, "its settings allow no way to merge", "allow merge commits")
         if style == _FORWARD and not self._is_ahead(request):
             # Asked for it, Gitea answers with an error of its own (500).
             why = "only a fast-forward is allowed, and the branch does not stand on its newest target"
             # What the server shows of that may be of the moment before.
-            return replace(_behind(why), fate=Fate.PASSES)
+            return replace(_behind(why), fate=MergeFate.PASSES)
         try:
             self._ask_to_merge(request.number, head, style, later=False)
         except Refusal as refusal:
@@ -265,14 +265,14 @@ class GiteaApi:
         """Return what a refusal to merge now means; *said* is the server's own English."""
         words = said.lower()
         if self.passes(said):
-            return Obstacle(Fate.PASSES, "it conflicts with the target, or the forge is still finding that out")
+            return Obstacle(MergeFate.PASSES, "it conflicts with the target, or the forge is still finding that out")
         if _CHECKS in words:
-            return self._checks(request, head) or Obstacle(Fate.WAITS, said)
+            return self._checks(request, head) or Obstacle(MergeFate.WAITS, said)
         if any(each in words for each in _PEOPLE):
-            return Obstacle(Fate.WAITS, said)
+            return Obstacle(MergeFate.WAITS, said)
         if any(each in words for each in _BEHIND):
             return _behind(said)
-        return Obstacle(Fate.BLOCKS, said or "the protection of the branch forbids it", "see the pull request")
+        return Obstacle(MergeFate.BLOCKS, said or "the protection of the branch forbids it", "see the pull request")
 
     def _is_ahead(self, request: MergeRequest) -> bool:
         """Whether the branch of *request* stands on the newest commit of its target."""
@@ -326,7 +326,7 @@ _number = number
 
 def _behind(why: str) -> Obstacle:
     hint = "press 'update branch', by rebase where that is the only way to merge"
-    return Obstacle(Fate.BLOCKS, why, hint, is_behind=True)
+    return Obstacle(MergeFate.BLOCKS, why, hint, is_behind=True)
 
 
 def _is_of(facts: dict[str, Any], source: str, target: str) -> bool:

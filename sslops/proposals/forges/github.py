@@ -11,7 +11,7 @@ from sslops.errors import ForgeError
 from sslops.model.proposal import MergeRequest, RequestState
 from sslops.proposals.forges.answer import document, flag, listed, number, prose, required, table, text
 from sslops.proposals.forges.client import Rights, Text
-from sslops.proposals.forges.merging import CheckState, Fate, Obstacle, checks, moment
+from sslops.proposals.forges.merging import CheckState, MergeFate, Obstacle, checks, moment
 from sslops.proposals.forges.rest import Rest
 from sslops.proposals.forges.standing import Probe, Standing, lacks
 from sslops.proposals.forges.tokens import Role
@@ -137,10 +137,10 @@ class GitHubApi:
     def merge(self, request: MergeRequest, head: str) -> Obstacle | None:
         """Merge at *head* now; GitHub knows a request's state only some moments after it was asked for first."""
         if _state(self._pull(request.number)) == "unknown":
-            return Obstacle(Fate.PASSES, "GitHub is still finding out whether it can be merged")
+            return Obstacle(MergeFate.PASSES, "GitHub is still finding out whether it can be merged")
         method = self._method()
         if method is None:
-            return Obstacle(Fate.BLOCKS, "its settings allow no way to merge", "allow merge commits")
+            return Obstacle(MergeFate.BLOCKS, "its settings allow no way to merge", "allow merge commits")
         try:
             self._call("PUT", f"/pulls/{request.number}/merge", {"merge_method": method, "sha": head})
         except Refusal as refusal:
@@ -248,16 +248,16 @@ class GitHubApi:
         """Return what a refusal to merge now means, by the state that GitHub computes (`mergeable_state`)."""
         state = _state(self._pull(request.number))
         if state == "unknown" or self.passes(said):
-            return Obstacle(Fate.PASSES, "GitHub is still finding out whether it can be merged")
+            return Obstacle(MergeFate.PASSES, "GitHub is still finding out whether it can be merged")
         if state == "dirty":
-            return Obstacle(Fate.BLOCKS, "it conflicts with the target", "see the pull request")
+            return Obstacle(MergeFate.BLOCKS, "it conflicts with the target", "see the pull request")
         if state == "behind":
             why = said or "the branch is behind its target"
-            return Obstacle(Fate.BLOCKS, why, "press 'Update branch'", is_behind=True)
+            return Obstacle(MergeFate.BLOCKS, why, "press 'Update branch'", is_behind=True)
         if state == "blocked":
             found = self._checks(request, head)
-            return found or Obstacle(Fate.WAITS, said or "GitHub says it is blocked")
-        return Obstacle(Fate.BLOCKS, said or "GitHub says it cannot be merged", "see the pull request")
+            return found or Obstacle(MergeFate.WAITS, said or "GitHub says it is blocked")
+        return Obstacle(MergeFate.BLOCKS, said or "GitHub says it cannot be merged", "see the pull request")
 
     def _checks(self, request: MergeRequest, head: str) -> Obstacle | None:
         """Return what the required checks lack; null when that cannot be told, or approvals are what is missing."""

@@ -10,7 +10,7 @@ from urllib.parse import quote
 from sslops.model.proposal import MergeRequest, RequestState
 from sslops.proposals.forges.answer import document, flag, number, prose, required, table, text
 from sslops.proposals.forges.client import Rights, Text
-from sslops.proposals.forges.merging import Fate, Obstacle
+from sslops.proposals.forges.merging import MergeFate, Obstacle
 from sslops.proposals.forges.rest import Rest
 from sslops.proposals.forges.standing import Probe, Standing, lacks
 from sslops.proposals.forges.wire import Refusal
@@ -136,7 +136,7 @@ class GitLabApi:
         self.desk.until(lambda: True if self._is_settled(request.number) else None)
         facts = self._facts(request.number)
         if text(facts, "head_pipeline", "status") in _RUNNING:
-            return Obstacle(Fate.WAITS, f"its pipeline runs: {text(facts, 'head_pipeline', 'web_url')}")
+            return Obstacle(MergeFate.WAITS, f"its pipeline runs: {text(facts, 'head_pipeline', 'web_url')}")
         try:
             answer = self._ask_to_merge(request.number, head, later=False)
         except Refusal as refusal:
@@ -274,16 +274,16 @@ class GitLabApi:
         facts = self._facts(number)
         reason = text(facts, "detailed_merge_status") or text(facts, "merge_status")
         if reason in _PENDING:
-            return Obstacle(Fate.PASSES, _status(facts))
+            return Obstacle(MergeFate.PASSES, _status(facts))
         pipeline = text(facts, "head_pipeline", "status")
         if reason in {"ci_must_pass", "ci_still_running"} and pipeline in _DEAD:
             why = f"its pipeline has {pipeline}: {text(facts, 'head_pipeline', 'web_url')}"
-            return Obstacle(Fate.BLOCKS, why, "mend what it says, and run it again")
+            return Obstacle(MergeFate.BLOCKS, why, "mend what it says, and run it again")
         if reason in _WAITS:
-            return Obstacle(Fate.WAITS, _status(facts))
+            return Obstacle(MergeFate.WAITS, _status(facts))
         if reason == "need_rebase":
-            return Obstacle(Fate.BLOCKS, _status(facts), "press 'Rebase'", is_behind=True)
-        return Obstacle(Fate.BLOCKS, _status(facts), "see the merge request")
+            return Obstacle(MergeFate.BLOCKS, _status(facts), "press 'Rebase'", is_behind=True)
+        return Obstacle(MergeFate.BLOCKS, _status(facts), "see the merge request")
 
     def _is_ours(self, facts: dict[str, Any]) -> bool:
         return table(facts, "author").get("id") == self._user_id

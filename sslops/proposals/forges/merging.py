@@ -15,7 +15,7 @@ REPORTS_WITHIN = timedelta(hours=1)
 """How long a required check may take to report anything at all."""
 
 
-class Fate(Enum):
+class MergeFate(Enum):
     """How an obstacle ends."""
 
     PASSES = "passes"
@@ -30,7 +30,7 @@ class Fate(Enum):
 class Obstacle:
     """Why a request is not merged now: *why* in words of ours or the forge's, *hint* what to do about it."""
 
-    fate: Fate
+    fate: MergeFate
     why: str
     hint: str | None = None
     is_behind: bool = False
@@ -59,13 +59,15 @@ def checks(
     states = {name: [state for each, state in reported.items() if fnmatchcase(each, name)] for name in required}
     failed = next((name for name, found in states.items() if CheckState.FAILED in found), None)
     if failed is not None:
-        return Obstacle(Fate.BLOCKS, f"check '{failed}' failed", "mend what it says, and run it again")
+        return Obstacle(MergeFate.BLOCKS, f"check '{failed}' failed", "mend what it says, and run it again")
     silent = next((name for name, found in states.items() if not found), None)
     if silent is not None and committed_at is not None and now - committed_at > REPORTS_WITHIN:
         why = f"check '{silent}' did not begin within {REPORTS_WITHIN.seconds // 3600} h"
-        return Obstacle(Fate.BLOCKS, why, "does a job of that name run for this branch, and is there a runner for it?")
+        return Obstacle(
+            MergeFate.BLOCKS, why, "does a job of that name run for this branch, and is there a runner for it?"
+        )
     running = next((name for name, found in states.items() if not found or CheckState.RUNNING in found), None)
-    return None if running is None else Obstacle(Fate.WAITS, f"check '{running}' is not done yet")
+    return None if running is None else Obstacle(MergeFate.WAITS, f"check '{running}' is not done yet")
 
 
 def moment(written: str) -> datetime | None:

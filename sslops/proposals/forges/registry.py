@@ -15,13 +15,13 @@ if TYPE_CHECKING:
     from sslops.proposals.forges.client import Api, Client
     from sslops.proposals.forges.standing import Standing
     from sslops.proposals.forges.tokens import Token
-    from sslops.proposals.forges.wire import Patience
+    from sslops.proposals.forges.wire import ForgePatience
 
 _PUBLIC_APIS = {"github.com": "https://api.github.com"}
 """Where the API is not below the address of the forge."""
 
 
-def open_forge(kind: str, project: str, token: Token, url: str, patience: Patience) -> Client:
+def open_forge(kind: str, project: str, token: Token, url: str, patience: ForgePatience) -> Client:
     """Return *project* on the forge of *kind* at *url* (`forge_address`), spoken to with *token*; asks nothing yet.
 
     ForgeError when there is no token.
@@ -32,7 +32,9 @@ def open_forge(kind: str, project: str, token: Token, url: str, patience: Patien
     return Client(api.desk, api)
 
 
-def examine(kind: str, project: str, token: Token, url: str, patience: Patience, branches: Sequence[str]) -> Standing:
+def examine(
+    kind: str, project: str, token: Token, url: str, patience: ForgePatience, branches: Sequence[str]
+) -> Standing:
     """Ask how we stand with *project*, its base (the first of *branches*) and the engine's own (the rest).
 
     ForgeError when it cannot be read at all.
@@ -52,7 +54,7 @@ def api_address(kind: str, address: str) -> str:
     return known or f"{address}{Forge.of(kind).row.api}"
 
 
-def _api(kind: str, project: str, token: Token, url: str, patience: Patience) -> Api:
+def _api(kind: str, project: str, token: Token, url: str, patience: ForgePatience) -> Api:
     from sslops.proposals.forges.client import DOCS, Desk
 
     forge = Forge.of(kind)

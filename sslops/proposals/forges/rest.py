@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     import requests
 
-    from sslops.proposals.forges.wire import Patience
+    from sslops.proposals.forges.wire import ForgePatience
 
 LOOKED_THROUGH = 1000
 """The most entries of a list that are looked at."""
@@ -28,7 +28,7 @@ class Rest:
     """The API at *address*; *headers* show the token. Every method may raise what `Wire.send` raises."""
 
     address: str
-    patience: Patience
+    patience: ForgePatience
     headers: Mapping[str, str] = field(repr=False)
     page_size: int = 100
     size_name: str = "per_page"

@@ -54,7 +54,7 @@ class Unclear(ForgeError):  # noqa: N818  (as above)
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class ForgePatience:
     """How time passes: *now* reads the clock, *sleep* waits that many seconds."""
 
     now: Callable[[], datetime]
@@ -64,7 +64,7 @@ class Patience:
 class Wire(HTTPAdapter):
     """Carries the requests to *address* (its scheme, host, port and path), and nothing to anywhere else."""
 
-    def __init__(self, address: str, patience: Patience) -> None:
+    def __init__(self, address: str, patience: ForgePatience) -> None:
         """Connect to nothing yet."""
         super().__init__(max_retries=0)
         self._origin = urlsplit(address)[:2]
@@ -130,7 +130,7 @@ class Wire(HTTPAdapter):
         return response
 
 
-class Fate(Enum):
+class CallFate(Enum):
     """What became of a request that brought no good answer."""
 
     ANSWERED = "answered"
@@ -144,7 +144,7 @@ class _Failure:
     """One try that failed; *wait_seconds* is what the forge asks for before the next."""
 
     error: Refusal | Unclear
-    fate: Fate
+    fate: CallFate
     wait_seconds: float | None = None
 
 
@@ -179,7 +179,7 @@ def _is_harmless_twice(request: requests.PreparedRequest) -> bool:
 
 def _pause(request: requests.PreparedRequest, failure: _Failure, attempt: int) -> float | None:
     """Return the seconds until the next try; null when there is none."""
-    if failure.fate is Fate.ANSWERED or (failure.fate is Fate.UNCLEAR and not _is_harmless_twice(request)):
+    if failure.fate is CallFate.ANSWERED or (failure.fate is CallFate.UNCLEAR and not _is_harmless_twice(request)):
         return None
     return max(failure.wait_seconds or 0.0, min(2.0 ** (attempt - 1), 20.0))
 
@@ -190,24 +190,24 @@ def _no_answer(error: Exception) -> _Failure:
 
     reason = getattr(error.args[0] if error.args else None, "reason", None)
     if isinstance(error, requests.ConnectTimeout) or isinstance(reason, NewConnectionError):
-        return _Failure(Unclear("the forge cannot be reached", hint="the next run tries again"), Fate.NOT_DONE)
+        return _Failure(Unclear("the forge cannot be reached", hint="the next run tries again"), CallFate.NOT_DONE)
     words = "did not answer in time" if isinstance(error, requests.Timeout) else "broke off the connection"
-    return _Failure(Unclear(f"the forge {words}", hint="the next run tries again"), Fate.UNCLEAR)
+    return _Failure(Unclear(f"the forge {words}", hint="the next run tries again"), CallFate.UNCLEAR)
 
 
 def _refused(response: requests.Response, body: bytes, now: datetime) -> _Failure:
     status, said = response.status_code, _words(body)
     if _is_rate_limit(status, response.headers, said):
         wait = _asked_wait(response.headers, now) or (60.0 if "secondary rate limit" in said.lower() else None)
-        return _Failure(Refusal(status, said or "too many requests"), Fate.NOT_DONE, wait)
+        return _Failure(Refusal(status, said or "too many requests"), CallFate.NOT_DONE, wait)
     if status in _PASSING:
         error = Unclear(f"the forge is in trouble (HTTP {status})", hint="the next run tries again")
-        return _Failure(error, Fate.UNCLEAR, _asked_wait(response.headers, now))
+        return _Failure(error, CallFate.UNCLEAR, _asked_wait(response.headers, now))
     if status // 100 == 3:  # noqa: PLR2004  (HTTP: moved)
         hint = "the project was renamed or the address is another: 'Addresses' in docs/forges.md"
         moved = Refusal(status, "it moved to another address", hint=hint)
-        return _Failure(moved, Fate.ANSWERED)
-    return _Failure(Refusal(status, said), Fate.ANSWERED)
+        return _Failure(moved, CallFate.ANSWERED)
+    return _Failure(Refusal(status, said), CallFate.ANSWERED)
 
 
 def _is_rate_limit(status: int, headers: Mapping[str, str], said: str) -> bool:

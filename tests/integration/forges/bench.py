@@ -10,7 +10,7 @@ from sslops.model.secret import Secret
 from sslops.proposals.forges.registry import open_forge
 from sslops.proposals.forges.tokens import Role as ForRole
 from sslops.proposals.forges.tokens import Token
-from sslops.proposals.forges.wire import Patience
+from sslops.proposals.forges.wire import ForgePatience
 from tests.world.forge import Forge, Rights, Role
 from tests.world.forge.repository import Person
 
@@ -69,9 +69,9 @@ class Bench:
         return open_forge(self.kind, project, token, self.forge.url, self.patience)
 
     @property
-    def patience(self) -> Patience:
+    def patience(self) -> ForgePatience:
         """A clock, and a sleep that only writes down how long it would have been."""
-        return Patience(lambda: datetime.now(UTC), self.waits.append)
+        return ForgePatience(lambda: datetime.now(UTC), self.waits.append)
 
     def proposal(self, digest: str = DIGEST, title: str = "TLSA records", head: str | None = None) -> Proposal:
         """Return what the engine would propose."""

@@ -23,7 +23,7 @@ from sslops.proposals.engine import OrByPush, Proposer
 from sslops.proposals.forges.push_options import request_options
 from sslops.proposals.forges.registry import open_forge
 from sslops.proposals.forges.tokens import Role, Token
-from sslops.proposals.forges.wire import Patience
+from sslops.proposals.forges.wire import ForgePatience
 from sslops.proposals.include_file import parse
 from sslops.publish.steps import ByRequest, Publisher
 from sslops.repo.git import Git, Person
@@ -216,7 +216,10 @@ class Desk:
     def requests(self, kind: Kind, *, force: bool = False) -> Requests:
         """Return who keeps the requests of *kind* with the token of the moment."""
         role, name = (Role.OPS, "infra/certs") if kind is Kind.ROLL else (Role.DNS, "infra/dns")
-        token, patience = Token(role, Secret(self.secret.encode(), "token"), role), Patience(self.clock.now, _no_sleep)
+        token, patience = (
+            Token(role, Secret(self.secret.encode(), "token"), role),
+            ForgePatience(self.clock.now, _no_sleep),
+        )
         opened = open_forge(self.forge.dialect, name, token, self.forge.url, patience)
         proposer = Proposer(lambda: opened, kind, "main", self.policy, force)
         git = self.yard.ops.git if kind is Kind.ROLL else self.dns.git

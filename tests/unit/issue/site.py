@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from sslops.errors import NoIdentity, SopsError
 from sslops.issue.ports import Workshop
 from sslops.issue.rules import SCHEDULED, RenewOptions, plan
-from sslops.issue.steps import Outcome, renew
+from sslops.issue.steps import IssueOutcome, renew
 from sslops.model.inventory import (
     CaSpec,
     CaType,
@@ -117,7 +117,7 @@ class Site:
         """Return a stored file."""
         return self.content.get((service, generation, name))
 
-    def renew(self, options: RenewOptions = SCHEDULED) -> Outcome:
+    def renew(self, options: RenewOptions = SCHEDULED) -> IssueOutcome:
         """Plan and carry out what can be done now, and store it."""
         planned = plan(self.inventory, self.branches, self.now, options)
         workshop = Workshop(LocalCa(), self.vault, self)

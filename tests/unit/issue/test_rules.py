@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from sslops.issue.rules import SCHEDULED, Reason, RenewOptions, What, plan, renewal_time
+from sslops.issue.rules import SCHEDULED, RenewOptions, RenewReason, What, plan, renewal_time
 from sslops.model.inventory import CaType, CertificateAuthority, Hold, KeySpec, Subject
 from sslops.model.plan import Plan
 from sslops.model.state import Branches, State
@@ -305,7 +305,7 @@ def test_what_an_acme_server_signs_needs_no_signer_of_ours() -> None:
     found = step(site, WEB)
 
     assert found is not None
-    assert (What.ISSUE, Reason.FIRST) == (found.what, found.reason)
+    assert (What.ISSUE, RenewReason.FIRST) == (found.what, found.reason)
     assert "1 of 5 certificates for the same names" in found.why
 
 

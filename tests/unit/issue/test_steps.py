@@ -26,18 +26,18 @@ from tests.unit.issue.site import MAIL, NOW, ROOT, SUB, WEB, Site, inventory_of,
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from sslops.issue.steps import Outcome
+    from sslops.issue.steps import IssueOutcome
 
 NEW_KEY = RenewOptions(force=True, new_key=True)
 
 
-def told(outcome: Outcome) -> dict[str, str]:
+def told(outcome: IssueOutcome) -> dict[str, str]:
     """Return what each service that did not get anything waits for or failed by."""
     waits = {wait.service: wait.why for wait in outcome.waits}
     return waits | {failure.service.name: failure.error.what for failure in outcome.failures}
 
 
-def changed(outcome: Outcome) -> list[str]:
+def changed(outcome: IssueOutcome) -> list[str]:
     """Return the services that got something, in the order of their commits."""
     return [str(change.service) for change in outcome.changes]
 

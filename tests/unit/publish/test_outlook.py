@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from sslops.dane.may_serve import Gate
 from sslops.dane.names import Owners
 from sslops.dane.records import Keys
-from sslops.issue.rules import Reason
+from sslops.issue.rules import RenewReason
 from sslops.model.ledger import ApexEntry, Ledger
 from sslops.publish.outlook import outlook
 from tests.unit.dane.builders import (
@@ -74,10 +74,10 @@ def test_a_standing_key_can_take_over_in_an_emergency() -> None:
 def test_what_is_told_of_an_emergency_is_what_roll_then_does() -> None:
     """The certificate that `renew --force` gets for the prepublished key is rolled at the moment told before."""
     known = ledger(BOTH, aged(record(1), record(2)))
-    before, forced = keyed(2), replace(generation(2), reason=Reason.FORCED)
+    before, forced = keyed(2), replace(generation(2), reason=RenewReason.FORCED)
     forced = replace(forced, issued=replace(forced.issued, issued_at=NOW))  # type: ignore[type-var]
     told = {}
-    for staged in (before, forced, replace(forced, reason=Reason.DUE)):
+    for staged in (before, forced, replace(forced, reason=RenewReason.DUE)):
         found = ahead(plain(1, 2), known, branches(slots(1, 2), 1, staged), inventory=inventory(service()))
         told[staged.reason, staged.status] = [(step.what, step.at) for step in found.steps]
     assert [

@@ -10,7 +10,7 @@ import pytest
 
 from sslops.dane.may_serve import Gate
 from sslops.dane.records import Keys
-from sslops.issue.rules import Reason
+from sslops.issue.rules import RenewReason
 from sslops.model.cause import Cause
 from sslops.model.inventory import Hold, Inventory
 from sslops.model.ledger import Ledger
@@ -95,7 +95,7 @@ def test_minutes_of_the_command_line_come_first() -> None:
 
 def test_what_a_person_asked_for_does_not_wait_for_the_minutes() -> None:
     """A key that leaked is replaced at once; the number of a command line is for every generation."""
-    for reason in (Reason.FORCED, Reason.NEW_KEY):
+    for reason in (RenewReason.FORCED, RenewReason.NEW_KEY):
         state = branches(slots(1, 2), 1, replace(generation(2), reason=reason))
         assert (["ready"], []) == outcome(decided(state, now=after(3)))
         asked = decided(state, options=RollOptions(min_roll_minutes=1), now=after(3))
@@ -143,7 +143,7 @@ def test_force_never_skips_the_gate() -> None:
 
 def test_what_a_person_asked_for_still_waits_for_the_gate() -> None:
     """`--force` is about minutes, whichever verb had it."""
-    state, asked = branches(slots(1, 2), 1, replace(generation(2), reason=Reason.FORCED)), inventory(service())
+    state, asked = branches(slots(1, 2), 1, replace(generation(2), reason=RenewReason.FORCED)), inventory(service())
     ledger = Ledger(apexes={APEX: aged(record(1), record(2))})
     seen = {APEX: look([commit("c1", zone(1, 2))], zone(1, 2))}
     early, late = (Gate(ledger, seen, Keys.of(state), (name(),), after(now)) for now in (2 * TTL - 1, 2 * TTL))
