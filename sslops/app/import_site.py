@@ -83,6 +83,7 @@ def _is_ops(folder: Path) -> bool:
 def _anew(session: Session, draft: Draft, folder: Path, forge: Forge | None) -> Imported:
     from sslops.init.identities import identities
     from sslops.init.repository import make_repository, require_empty, sops_config
+    from sslops.init.signing import signing_key
 
     require_empty(folder)
     _set_repositories(draft, {}, {}, forge)
@@ -92,7 +93,9 @@ def _anew(session: Session, draft: Draft, folder: Path, forge: Forge | None) -> 
     recipients = {"renew": renew.recipient, "deploy": deploy.recipient}
     made = changes(draft, inventory, session.now, Sops(sops_config(recipients)))
     then = _committing(made)
-    make_repository(folder, recipients, forge=forge, inventory=draft.inventory_files(), then=then)
+    signing = signing_key(os.environ) if forge is not None else None
+    files = draft.inventory_files()
+    make_repository(folder, recipients, forge=forge, signing=signing, inventory=files, then=then)
     return Imported(folder, inventory, made, found, is_new=True)
 
 
@@ -154,6 +157,9 @@ def _set_repositories(draft: Draft, ops: Plain, dns: Plain, forge: Forge | None)
             **dns,
             "url": url,
         }
+        if draft.settings["dns"]["repo"]["forge"] != "none":
+            # A profile of Let's Encrypt leaves an hour for a challenge, which no person reviews in time.
+            draft.settings["dns"]["merge"] = {"acme": "auto", "tlsa": "review"}
 
 
 def _sound(draft: Draft) -> Inventory:

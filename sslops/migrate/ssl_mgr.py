@@ -608,7 +608,7 @@ class _Tree:
         if others:
             what = f"left out: {len(others)} older versions, which no slot names"
             self._draft.tell(f"{service} db", what)
-        if (folder / "cb").is_dir():
+        if (folder / "cb").is_dir() and any((folder / "cb").iterdir()):
             what = "left out: the Let's Encrypt account; sslops makes one account per CA"
             self._draft.tell(f"{service} cb", what)
 

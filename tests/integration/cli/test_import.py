@@ -114,3 +114,19 @@ def test_a_repository_that_init_made_is_filled_only_with_apply(
     again = ops.sslops("import", str(tree.conf_d), "--apply")
 
     assert 2 == again.exit_code
+
+
+def test_a_new_repository_for_a_forge_is_signed_and_sound(
+    ops: OpsRepository, tree: SslMgrTree, world_folder: Path
+) -> None:
+    """`--forge` adds the jobs, and what was taken over is signed as the branches of the engine have to be."""
+    folder = world_folder / "new"
+    ops.sslops("import", str(tree.conf_d), "--into", str(folder), "--forge", "github").succeeded()
+    ops.folder = folder
+    ops.sslops("check").succeeded()
+
+    assert "acme: auto" in (folder / "inventory/sslops.yaml").read_text()
+    assert (folder / ".github/workflows").is_dir()
+    trusted = ("-c", "gpg.ssh.allowedSignersFile=allowed_signers")
+
+    assert {"G"} == set(git(folder, *trusted, "log", "--grep=Sslops-Action: import", "--format=%G?").split())
