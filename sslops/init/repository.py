@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from sslops import __version__
 from sslops.ci import shipped
 from sslops.errors import UsageError
+from sslops.init.origin import installed_from, requirement
 from sslops.inventory.files import read_folder
 from sslops.inventory.loading import load
 from sslops.repo.git import BOT
@@ -53,6 +54,11 @@ _FORGES = (
     ),
     ("forge: none}", "infra/dns"),
 )
+
+NOT_PINNED = """\
+# This sslops was installed from a folder, which no job can reach. Put one line here, say:
+# sslops[sops] @ git+https://git.example.com/tools/sslops@0123456789012345678901234567890123456789"""
+"""What stands in `.ci/requirements.txt` where nobody knows a place that a job could get sslops from."""
 
 
 def require_empty(folder: Path) -> None:
@@ -127,7 +133,8 @@ def _write_jobs(draft: Path, forge: Forge) -> None:
         (draft / name).write_bytes(content)
     (draft / shipped.PROGRAM).chmod(0o755)
     pinned = resources.files("sslops.init").joinpath("files/requirements.txt").read_text(encoding="utf-8")
-    (draft / shipped.REQUIREMENTS).write_text(Template(pinned).substitute(version=__version__), encoding="utf-8")
+    line = requirement(installed_from(), __version__) or NOT_PINNED
+    (draft / shipped.REQUIREMENTS).write_text(f"{pinned}{line}\n", encoding="utf-8")
     text = (draft / _SETTINGS).read_text(encoding="utf-8")
     for none, project in _FORGES:
         end = "}" if none.endswith("}") else ""
