@@ -218,6 +218,8 @@ _ACCESS = re.compile(r"([0-7]{3,4}) (\S+) ([0-9]+) (\S+) ([0-9]+) (\S+)")
 _SECONDS = re.compile(r"[0-9]{1,11}")
 _BEGINNING = re.compile(re.escape(GREETING).encode() + rb"\r?\n")
 _END = "done"
+_SEQ = re.compile(r"[0-9]{1,15}")
+"""A number of an intent: one for each session, so that a longer one is nonsense."""
 _MOST_COMPLAINTS = 12
 
 
@@ -260,7 +262,7 @@ def hear(stdout: bytes) -> Heard:
         greeted=True,
         is_complete=end is not None,
         around=peer_words(f"{stdout[: begun.start()].decode(errors='backslashreplace')}\n{after}"),
-        seq=max((int(rest) for word, rest in pairs if word == "seq" and rest.isdecimal()), default=0),
+        seq=max((int(rest) for word, rest in pairs if word == "seq" and _SEQ.fullmatch(rest)), default=0),
         services=_services(hashes, texts, [rest for word, rest in pairs if word == "access"]),
         includes={apex: digest for digest, path in hashes if (apex := _apex(path))},
         unfinished=frozenset(name for word, rest in pairs if word == "unfinished" and (name := _service(rest))),
