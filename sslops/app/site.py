@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from sslops.app.forges import Project, Reviewed, dns_clone, dns_project, ops_project
 from sslops.app.outcome import Outcome
-from sslops.errors import DnsError, Faults, GitError, SslopsError, StateError, UsageError
+from sslops.errors import Bug, DnsError, Faults, GitError, SslopsError, StateError, UsageError
 from sslops.model.inventory import CaType
 from sslops.model.plan import Plan
 from sslops.model.proposal import Kind
@@ -170,7 +170,8 @@ class Site:
 
     def roll(self, options: RollOptions, digest: str | None = None) -> Outcome:
         """Roll."""
-        return Outcome(self._roller(options).roll(self.snapshot, digest), is_applied=True)
+        plan = self._roller(options).roll(self.snapshot, digest)
+        return Outcome(plan, is_applied=True, failures=tuple(self._troubles))
 
     def deploy_options(
         self,
@@ -194,7 +195,7 @@ class Site:
         """Deploy."""
         with self.ssh() as ssh:
             done = self._deployer(options, ssh).deploy(self.snapshot, digest)
-        return Outcome(done.plan, is_applied=True, failures=done.failures, troubles=done.troubles)
+        return Outcome(done.plan, is_applied=True, failures=(*done.failures, *self._troubles), troubles=done.troubles)
 
     # What stands behind their ports.
 
@@ -253,8 +254,9 @@ class Site:
         remote = self.ops.git.remote_url
         return Reviewed.of_main(self.ops, self.snapshot, remote) if self.is_draft else Reviewed(self.inventory, remote)
 
-    def _ask_port(self, address: str, verify: Verify, server_name: str) -> PortSeen:
-        """Ask an address of a name, from where the class says that its ports are asked."""
+    def _ask_port(self, address: str, verify: Verify, server_name: str, host: str | None = None) -> PortSeen:
+        """Ask an address of a name, from where the class says that its ports are asked, or one of a host's own."""
+        del host
         from sslops.probe.tls import EVERY_KEY_TYPE, ask_port
 
         if verify.asked_from == "runner":
@@ -375,7 +377,12 @@ class Site:
         except GitError as error:
             repository, obstacle = None, error.what
         resolver = Resolver(self.session.say)
-        return Observer(self.inventory, repository, resolver, SystemClock(), self.consents, obstacle)
+        return Observer(self.inventory, repository, resolver, SystemClock(), self.consents, obstacle, self._tell_bug)
+
+    def _tell_bug(self, bug: Bug) -> None:
+        """Keep *bug* as a failure of this run; a zone is looked at several times, and told once."""
+        if bug.what not in {each.what for each in self._troubles}:
+            self._troubles.append(bug)
 
     @cached_property
     def _troubles(self) -> list[SslopsError]:

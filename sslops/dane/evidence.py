@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from sslops.model.ledger import ApexEntry, Evidence, Lowered, NameEntry
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from datetime import datetime
 
     from sslops.model.ledger import Pending
@@ -28,6 +30,7 @@ TTL_FACTOR = 2
 
 def advance(entry: ApexEntry, seen: ApexSeen) -> ApexEntry:
     """Return *entry* as it stands after the look *seen*; equal to *entry* when the look taught nothing."""
+    entry = bounded_by_history(entry, seen)
     names = {owner: name for owner in _known_owners(entry, seen) if (name := _name_after(owner, entry, seen))}
     kept = {record: proof for record, proof in entry.records.items() if not is_broken(record, proof, seen)}
     begun = {
@@ -38,6 +41,99 @@ def advance(entry: ApexEntry, seen: ApexSeen) -> ApexEntry:
         if record not in kept
     }
     return replace(entry, names=names, records=kept | begun)
+
+
+def bounded_by_history(entry: ApexEntry, seen: ApexSeen) -> ApexEntry:
+    """Return *entry* with nothing older, and no TTL smaller, than the history of the DNS base shows.
+
+    The ledger can be written by others: what it claims may make a step wait, never hurry. A record is not seen before
+    the commit that brought it, a name not empty before the one that emptied it, and an RRset that a cache could still
+    hold then counts with its TTL. A commit that claims to be made after the look tells nothing.
+    """
+    return replace(
+        entry,
+        records={record: _bounded_evidence(record, proof, seen) for record, proof in entry.records.items()},
+        names={owner: _bounded_name(owner, name, seen) for owner, name in entry.names.items()},
+    )
+
+
+def _bounded_evidence(record: TlsaRecord, proof: Evidence, seen: ApexSeen) -> Evidence:
+    since = _not_before(proof.since, lambda commit: commit.has(record), seen)
+    past = _outlived_ttl(lambda commit: _without(record, commit), since, seen)
+    return Evidence(since, proof.commit, max(proof.max_ttl_seconds, past))
+
+
+def _without(record: TlsaRecord, commit: BaseCommit) -> list[Rrset]:
+    return [rrset for rrset in commit.rrsets(record.owner) if record not in rrset.records]
+
+
+def _bounded_name(owner: str, name: NameEntry, seen: ApexSeen) -> NameEntry:
+    def rrsets(commit: BaseCommit) -> tuple[Rrset, ...]:
+        return commit.rrsets(owner)
+
+    empty_since = name.empty_since
+    if empty_since is not None:
+        empty_since = _not_before(empty_since, lambda commit: not _combinations(rrsets(commit)), seen)
+    lowered = name.lowered
+    if lowered is not None:
+        ttl = lowered.ttl_seconds
+        lowered = Lowered(ttl, _not_before(lowered.since, lambda one: _largest_ttl(rrsets(one)) <= ttl, seen))
+    past = _outlived_ttl(rrsets, empty_since or seen.at, seen)
+    bounded = replace(
+        name, ttl_seconds=max(name.ttl_seconds, past), empty_since=empty_since, lowered=lowered, gone=dict(name.gone)
+    )
+    if empty_since is None:
+        bounded = replace(bounded, gone=_bounded_gone(owner, bounded, seen))
+    return bounded
+
+
+def _bounded_gone(owner: str, name: NameEntry, seen: ApexSeen) -> dict[TlsaParams, datetime | None]:
+    """Return what the name lost, with what its entry does not tell although a cache may still go by it."""
+    present = _combinations(seen.repo.base.rrsets(owner))
+    rrsets = [rrset for commit in seen.repo.history for rrset in commit.rrsets(owner)]
+    found = dict(name.gone)
+    for params in _combinations(rrsets) - present:
+        start = _began(partial(_lacks, owner, params), seen)
+        ttl = _largest_ttl(rrset for rrset in rrsets if params in rrset.combinations)
+        if start is None or start + timedelta(seconds=TTL_FACTOR * ttl) <= seen.at:
+            continue
+        known = found.get(params, start)
+        found[params] = None if known is None else max(known, start)
+    return found
+
+
+def _lacks(owner: str, params: TlsaParams, commit: BaseCommit) -> bool:
+    return params not in _combinations(commit.rrsets(owner))
+
+
+def _not_before(moment: datetime, holds: Callable[[BaseCommit], bool], seen: ApexSeen) -> datetime:
+    """Return *moment*, or when the base began to be as *holds* says, whichever is later."""
+    start = _began(holds, seen)
+    return moment if start is None else max(moment, start)
+
+
+def _began(holds: Callable[[BaseCommit], bool], seen: ApexSeen) -> datetime | None:
+    """Return since when every commit of the base has been as *holds* says; null where no commit tells."""
+    start: BaseCommit | None = None
+    for commit in reversed(seen.repo.history):
+        if not holds(commit):
+            break
+        start = commit
+    return _told(start, seen)
+
+
+def _told(commit: BaseCommit | None, seen: ApexSeen) -> datetime | None:
+    return None if commit is None or commit.at is None or commit.at > seen.at else commit.at
+
+
+def _outlived_ttl(rrsets: Callable[[BaseCommit], Iterable[Rrset]], moment: datetime, seen: ApexSeen) -> int:
+    """Return the largest TTL of the *rrsets* of former commits of the base that a cache could hold at *moment*."""
+    largest = 0
+    for commit, following in pairwise(seen.repo.history):
+        end, ttl = _told(following, seen), _largest_ttl(rrsets(commit))
+        if end is not None and end + timedelta(seconds=TTL_FACTOR * ttl) > moment:
+            largest = max(largest, ttl)
+    return largest
 
 
 def first_entry(seen: ApexSeen) -> ApexEntry:

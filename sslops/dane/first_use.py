@@ -26,6 +26,8 @@ class AddressSeen:
     address: str
     port: int
     seen: PortSeen
+    host: str | None = None
+    """The host of the inventory that was asked by its own address; null: an address of the name."""
 
 
 @dataclass(frozen=True, slots=True)

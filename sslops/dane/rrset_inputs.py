@@ -45,6 +45,8 @@ class World:
     now: datetime
     addresses: Mapping[str, tuple[AddressSeen, ...]] = field(default_factory=dict)
     """Owner name to what each address of its host shows; only needed for the owners of `to_be_asked`."""
+    ports: Mapping[str, tuple[AddressSeen, ...]] = field(default_factory=dict)
+    """Owner name to what is presented there now; only needed for the owners of `is_withdrawing`."""
     surroundings: Mapping[str, Surroundings] = field(default_factory=dict)
     """Owner name to what its existence decides; only needed for the owners of `is_to_be_surveyed`."""
     consents: Consents = Consents()

@@ -24,9 +24,10 @@ from sslops.model.plan import Hazard, HazardName, Verb, Wait
 from sslops.model.tlsa import EMPTY, Rrset, TlsaRecord
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from datetime import datetime
 
+    from sslops.dane.first_use import AddressSeen
     from sslops.dane.names import DaneName
     from sslops.dane.rrset_inputs import World
     from sslops.dane.rrset_rules import NameSeen
@@ -75,7 +76,7 @@ class Owner:
 
     def becomes(self) -> Becomes:
         """Decide."""
-        return self._in_its_surroundings(self._while_silent(self._decided()))
+        return self._in_its_surroundings(self._while_presented(self._while_silent(self._decided())))
 
     def _decided(self) -> Becomes:
         stop = self._stop()
@@ -94,6 +95,11 @@ class Owner:
         if self.seen.is_empty or not wanted <= self.seen.combinations:
             return True
         return bool(self._strangers() or self._former() or self._forgotten())
+
+    def is_withdrawing(self) -> bool:
+        """Whether a record would be withdrawn while others stay: ports are asked first, whatever the ledger claims."""
+        becomes = self.becomes().rrset.records
+        return bool(self.names and becomes and self.seen.base - becomes)
 
     def is_to_be_surveyed(self) -> bool:
         """Whether the name would begin or cease to have records, which its surroundings have to be asked for first."""
@@ -196,6 +202,28 @@ class Owner:
         why = f"nothing is withdrawn: name server {silent[0]} gave no answer (--accept ns-unreachable={silent[0]})"
         stay = Stay(why, Cause.NS_UNREACHABLE)
         return replace(found, rrset=kept, waits=(*found.waits, self._wait(stay)))
+
+    def _while_presented(self, found: Becomes) -> Becomes:
+        """Return *found*, with nothing withdrawn that a port needs which was asked now.
+
+        That a host serves something else the ledger only claims: an entry may make a record stay, never go. A host that
+        sslops asks from here has to answer; what presents nothing of ours under an address of the name tells nothing.
+        """
+        staying = found.rrset.records
+        leaving = self.seen.base - staying
+        if not (leaving and staying):
+            return found
+        kept = {version for record in staying for version in self.index.versions(record)}
+        lost = {version for record in leaving for version in self.index.versions(record)} - kept
+        facts = ((version, self.world.keys.generations.get(version)) for version in sorted(lost))
+        needs = {each.issued.cert_sha256: version for version, each in facts if each is not None and each.issued}
+        why = next((why for each in self.world.ports.get(self.owner, ()) if (why := _still_needed(each, needs))), None)
+        if why is None:
+            return found
+        current = self._current
+        kept_rrset = Rrset(found.rrset.ttl_seconds, staying | current.records)
+        stay = Stay(f"nothing is withdrawn: {why}", Cause.STILL_SERVED)
+        return replace(found, rrset=kept_rrset, waits=(*found.waits, self._wait(stay)))
 
     def _in_its_surroundings(self, found: Becomes) -> Becomes:
         """Return *found*, where nothing that somebody relies on begins or ends with the name's own records."""
@@ -446,3 +474,12 @@ class Owner:
         if not self.names:
             return self.apex, ""
         return self.names[0].service.group, self.names[0].service.name
+
+
+def _still_needed(asked: AddressSeen, needs: Mapping[str, tuple[ServiceId, GenerationId]]) -> str | None:
+    """Return why a record that would be withdrawn is needed at a port; *needs* maps certificates to their version."""
+    where = f"port {asked.port} of {asked.host or asked.address}"
+    if asked.seen.error is not None:
+        return f"{where} could not be asked what it serves: {asked.seen.error}" if asked.host and needs else None
+    shown = sorted(needs[each] for each in asked.seen.certificates & needs.keys())
+    return f"{where} still presents {shown[0][0]} {shown[0][1]}" if shown else None

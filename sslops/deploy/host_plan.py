@@ -166,6 +166,24 @@ def as_expected(ledger: Ledger, inventory: Inventory) -> Ledger:
     return replace(ledger, hosts=hosts)
 
 
+def believed(world: World, options: DeployOptions) -> Iterator[tuple[Delivery, ServiceId]]:
+    """Yield the services that the ledger has as done on a host of the command line, so that it would be skipped."""
+    for delivery in _chosen(world, options):
+        for service in services_for(delivery, options):
+            is_done = world.branches.main[service].curr is not None and not is_due(service, world, delivery)
+            if service in delivery.serving and is_done:
+                yield delivery, service
+
+
+def doubted(ledger: Ledger, contradicted: Iterable[tuple[str, ServiceId]]) -> Ledger:
+    """Return *ledger* without the proofs that hosts contradict; whatever they may serve, they are asked again."""
+    hosts = dict(ledger.hosts)
+    for host, service in contradicted:
+        served = replace(hosts[host].serves(service), proof=None)
+        hosts[host] = replace(hosts[host], services={**hosts[host].services, service: served})
+    return replace(ledger, hosts=hosts)
+
+
 def is_gone(
     service: ServiceId,
     served: Served,

@@ -24,12 +24,13 @@ from sslops.deploy.at_once import in_threads
 from sslops.deploy.host_plan import Decision, DeployOptions, Work, World, as_expected, include_sha256
 from sslops.deploy.host_session import PATIENCE_SECONDS, Ended, HostSession, Prepared, Prover, to_nobody
 from sslops.deploy.unassigned_services import UnassignedServices
-from sslops.errors import SshError, SslopsError
+from sslops.errors import Bug, SshError, SslopsError, bugs_of
 from sslops.model.change import Note
 from sslops.model.names import CA_GROUP
 from sslops.model.plan import Hazard, HazardName, Verb, require
 from sslops.model.secret import Secret
-from sslops.model.shipment import Include, Parcel, ServiceFiles
+from sslops.model.shipment import Answer, Include, Outcome, Parcel, ServiceFiles
+from sslops.probe.host_ports import briefly
 from sslops.repo.retrying import retrying
 
 if TYPE_CHECKING:
@@ -44,8 +45,8 @@ if TYPE_CHECKING:
     from sslops.model.inventory import Host, Inventory
     from sslops.model.ledger import HostEntry, Ledger
     from sslops.model.names import GenerationId, ServiceId
+    from sslops.model.observations import PortSeen
     from sslops.model.plan import Consents, Plan
-    from sslops.model.shipment import Answer
     from sslops.probe.survey import Observer
     from sslops.repo.snapshot import Snapshot
 
@@ -143,6 +144,9 @@ class Deployer:
         any more; an outcome that cannot be pushed raises Busy, and the next run asks the hosts again.
         """
         world = self._world(snapshot)
+        if expected_digest is None:
+            # Whoever names a plan wants that one; no more is asked then than made it.
+            world = replace(world, ledger=rules.doubted(world.ledger, self._contradicted(world)))
         decision, ledger = self._decide(world, snapshot)
         plan = rules.plan_of(decision, snapshot.branches)
         require(plan, expected_digest)
@@ -163,12 +167,10 @@ class Deployer:
             return Deployed(plan, silent, troubles=_troubles(looked, ()))
         allowed = self._look_again(world, snapshot, works)
         prepared, unready = self._prepare(world, snapshot, works, allowed, looked)
-        ended, broken = self._sessions(prepared)
+        ended = self._sessions(prepared)
         self._conclude(snapshot, ended)
         copied = tuple(each.host for each in ended if each.was_copied)
         failures = (*silent, *unready, *(t for each in ended for t in each.troubles), *self._after_copy(copied))
-        if broken is not None:
-            raise broken
         return Deployed(plan, failures, copied, _troubles(looked, ended))
 
     def _world(self, snapshot: Snapshot) -> World:
@@ -178,6 +180,39 @@ class Deployer:
             hashes = {apex: include_sha256(self.includes.include(apex)) for apex in sorted(active)}
         ledger = as_expected(snapshot.ledger, self.inventory)
         return World(self.inventory, snapshot.branches, ledger, hashes, self.clock.now())
+
+    def _contradicted(self, world: World) -> list[tuple[str, ServiceId]]:
+        """Return the hosts, each with a service, that the ledger has as done and whose ports show something else now.
+
+        An entry may make a host be asked more often, never less: a port is asked once before its host is skipped. One
+        that gives no answer tells nothing.
+        """
+        asked = [
+            (delivery.host, question)
+            for delivery, service in rules.believed(world, self.options)
+            for question in self._questions_to_be_sure(world, delivery, service)
+        ]
+        shown = self.at_once(lambda one: self._show_once(*one), asked)
+        return [
+            (host.name, question.service)
+            for (host, question), seen in zip(asked, shown, strict=True)
+            if seen.error is None and not seen.certificates <= {question.own, *question.others}
+        ]
+
+    def _questions_to_be_sure(self, world: World, delivery: Delivery, service: ServiceId) -> list[Question]:
+        entry, curr = world.ledger.host(delivery.host.name), world.branches.main[service].slots.curr
+        ask = self._asker(world, delivery, entry)
+        return [each for each in (ask(service, curr, {}) if curr else ()) if each.former is None]
+
+    def _show_once(self, host: Host, question: Question) -> PortSeen:
+        return self.ports.show(
+            host,
+            briefly(question.verify),
+            question.server_name,
+            connections=1,
+            over_seconds=0.0,
+            key_types=(question.key_type,),
+        )
 
     def _decide(self, world: World, snapshot: Snapshot) -> tuple[Decision, Ledger]:
         """Return the decision, and the ledger as it stands after the look it rests on."""
@@ -200,7 +235,15 @@ class Deployer:
     def _look(self, works: Iterable[Work]) -> dict[str, Answer]:
         """Ask every host what it holds, all at once; this also opens the connection that the session uses."""
         hosts = [work.host for work in works]
-        return dict(zip((host.name for host in hosts), self.at_once(self.receiver.look, hosts), strict=True))
+        return dict(zip((host.name for host in hosts), self.at_once(self._look_at, hosts), strict=True))
+
+    def _look_at(self, host: Host) -> Answer:
+        """Ask one host what it holds; an answer that nobody foresaw is that host's own trouble."""
+        try:
+            with bugs_of(f"'{host.name}'"):
+                return self.receiver.look(host)
+        except Bug as bug:
+            return Answer(Outcome.REFUSED, trouble=bug)
 
     def _worth_while(self, world: World, works: Iterable[Work], looked: Mapping[str, Answer]) -> list[Work]:
         """Return the works of hosts that answered; what they get no more counts only if it seems to be gone."""
@@ -332,21 +375,18 @@ class Deployer:
 
         return ask
 
-    def _sessions(self, prepared: Sequence[Prepared]) -> tuple[list[Ended], Exception | None]:
-        """Run all sessions at once. A bug in one must not lose what the others found out: it is returned."""
+    def _sessions(self, prepared: Sequence[Prepared]) -> list[Ended]:
+        """Run all sessions at once. A bug in one is that host's trouble, and loses nothing that others found out."""
         prover = Prover(self.ports, self.sleep, self.patience_seconds, self.at_once, self.say)
 
-        def run(given: Prepared) -> Ended | Exception:
+        def run(given: Prepared) -> Ended:
             try:
-                return HostSession(given, self.receiver, prover).run()
+                with bugs_of(f"'{given.work.host.name}'"):
+                    return HostSession(given, self.receiver, prover).run()
             except SslopsError as error:
                 return Ended(given.work.host.name, given.seq, given.before, troubles=(error,))
-            except Exception as error:  # noqa: BLE001  (raised once the outcome of the others is written)
-                return error
 
-        found = self.at_once(run, prepared)
-        broken = next((each for each in found if isinstance(each, Exception)), None)
-        return [each for each in found if isinstance(each, Ended)], broken
+        return self.at_once(run, prepared)
 
     def _conclude(self, snapshot: Snapshot, ended: Sequence[Ended]) -> None:
         """Push what is known now, one commit for all hosts, against the ledger as it is by then."""

@@ -83,6 +83,8 @@ class BaseCommit:
 
     commit: str
     views: tuple[Zone, ...]
+    at: datetime | None = None
+    """When it became the base, by the committer's clock; null where nobody says."""
 
     def has(self, record: TlsaRecord) -> bool:
         """Whether every view has *record*."""

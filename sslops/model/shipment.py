@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime, timedelta
 
-    from sslops.errors import SshError
+    from sslops.errors import SslopsError
     from sslops.model.names import GenerationId, ServiceId
     from sslops.model.secret import Secret
 
@@ -161,7 +161,7 @@ class Answer:
     unfinished: frozenset[ServiceId] = frozenset()
     """Services whose files were switched by a session that did not get through its restarts."""
     restarted: tuple[str, ...] = ()
-    trouble: SshError | None = None
+    trouble: SslopsError | None = None
     """What to tell a person; set unless the outcome is `DONE`."""
     drift: timedelta | None = None
     """How far the host's clock is ahead of ours, as far as the time that the call took lets tell; null: not known."""

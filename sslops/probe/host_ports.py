@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 from sslops.errors import PeerError
@@ -34,6 +34,8 @@ HERE = "127.0.0.1"
 """Where a port is asked on the machine itself."""
 HINT_SECONDS = 10.0
 """For a question about the protocol that a port speaks, which may have to log in first."""
+BRIEF_SECONDS = 20
+"""How long a host may take that is asked only to be sure: a mail server that greets late is still heard."""
 OWN = "own"
 """What `verify.address` says for the address where ssh goes."""
 
@@ -57,7 +59,7 @@ class AskedPorts:
     ) -> PortSeen:
         """Make *connections* new connections for each of *key_types*, over *over_seconds*; return what they showed."""
         is_there = verify.asked_from == "host" and not host.is_local
-        address = _address(host, verify, is_there=is_there)
+        address = port_address(host, verify)
         if is_there:
             return self._through_host(host, verify, server_name, key_types, connections, over_seconds, address)
         return ask_port(
@@ -127,10 +129,15 @@ class AskedPorts:
         return lambda: self.forwarder.connect(host, address, verify.port, seconds)
 
 
-def _address(host: Host, verify: Verify, *, is_there: bool) -> str:
-    """Return which address is asked; *is_there*: on the host itself."""
+def port_address(host: Host, verify: Verify) -> str:
+    """Return which address is asked; where `verify` says so, from the host itself."""
     if verify.address == OWN and not host.is_local:
         return host.address
     if verify.address is not None and verify.address != OWN:
         return verify.address
-    return HERE if is_there or host.is_local else host.address
+    return HERE if verify.asked_from == "host" or host.is_local else host.address
+
+
+def briefly(verify: Verify) -> Verify:
+    """Return *verify* for a question that has to be short, because much is asked though little is in doubt."""
+    return replace(verify, given_patience=min(int(verify.patience_seconds), BRIEF_SECONDS))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Protocol
@@ -11,14 +12,14 @@ from sslops.dane.may_serve import Gate
 from sslops.dane.names import DaneName, Owners, dane_apexes, dane_owners
 from sslops.dane.records import CA_USAGES
 from sslops.dane.rrset_inputs import new_at
-from sslops.errors import DnsError, SslopsError
+from sslops.errors import Bug, DnsError, SslopsError, bugs_of
 from sslops.model.ledger import ApexEntry
 from sslops.model.names import CA_GROUP, zone_of
 from sslops.model.observations import ApexSeen, Surroundings
 from sslops.model.plan import Consents, Hazard, HazardName
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
     from datetime import datetime
 
     from sslops.dane.records import Keys
@@ -129,6 +130,8 @@ class Observer:
     clock: Clock
     consents: Consents = Consents()
     obstacle: str = "the inventory names no DNS repository"
+    tell: Callable[[Bug], None] = lambda _: None
+    """Hears of an exception that nobody foresaw; it fails the zone that it is about, and no other."""
 
     def look(self, ledger: Ledger) -> Look:
         """Look at every active apex; the servers are asked only where there is or was DANE."""
@@ -144,7 +147,8 @@ class Observer:
         for apex in sorted(repo):
             asked = _owners_to_ask(apex, known, repo[apex], ledger)
             if asked and apex not in failed:
-                self._look_at(apex, asked, repo[apex], mx.get(apex, ()), seen, failed)
+                with self._of_zone(apex, failed):
+                    seen[apex] = self._look_at(apex, asked, repo[apex], mx.get(apex, ()))
         at = max((entry.at for entry in seen.values()), default=self.clock.now())
         return Look(at, replace(owners, names=known), repo, seen, failed)
 
@@ -161,28 +165,38 @@ class Observer:
         for apex, wanted in owners.items():
             fixed = self.inventory.dns_servers.get(apex, ())
             try:
-                servers = self.name_servers.name_servers(apex, self.inventory.primary_of(apex), fixed)
-                found |= self.name_servers.surroundings(servers, apex, wanted)
-            except DnsError as error:
+                with bugs_of(f"DNS of '{apex}'"):
+                    servers = self.name_servers.name_servers(apex, self.inventory.primary_of(apex), fixed)
+                    found |= self.name_servers.surroundings(servers, apex, wanted)
+            except SslopsError as error:
                 found |= dict.fromkeys(wanted, Surroundings(error=error.what))
+                if isinstance(error, Bug):
+                    self.tell(error)
         return found
 
     def _repositories(self, repository: Repository, ledger: Ledger, failed: dict[str, str]) -> dict[str, DnsRepoSeen]:
         found = {}
         for apex, group in sorted(self.inventory.groups.items()):
             if group.active and apex != CA_GROUP:
-                try:
+                with self._of_zone(apex, failed):
                     found[apex] = repository.apex(apex, _anchors(ledger.apex(apex)))
-                except SslopsError as error:
-                    failed[apex] = error.what if error.where is None else f"{error.where}: {error.what}"
         return found
 
     def _mx(self, apex: str, failed: dict[str, str]) -> tuple[str, ...] | None:
-        try:
+        with self._of_zone(apex, failed):
             return self.name_servers.mx(apex, self.inventory.primary_of(apex))
-        except DnsError as error:
-            failed[apex] = error.what
-            return None
+        return None
+
+    @contextmanager
+    def _of_zone(self, apex: str, failed: dict[str, str]) -> Iterator[None]:
+        """Let whatever goes wrong inside be a failure of the zone *apex* alone."""
+        try:
+            with bugs_of(f"DNS of '{apex}'"):
+                yield
+        except SslopsError as error:
+            failed[apex] = error.what if error.where is None else f"{error.where}: {error.what}"
+            if isinstance(error, Bug):
+                self.tell(error)
 
     def _look_at(
         self,
@@ -190,20 +204,14 @@ class Observer:
         owners: tuple[str, ...],
         repo: DnsRepoSeen,
         mx: tuple[str, ...],
-        seen: dict[str, ApexSeen],
-        failed: dict[str, str],
-    ) -> None:
+    ) -> ApexSeen:
         fixed = self.inventory.dns_servers.get(apex, ())
-        try:
-            servers = self.name_servers.name_servers(apex, self.inventory.primary_of(apex), fixed)
-        except DnsError as error:
-            failed[apex] = error.what
-            return
+        servers = self.name_servers.name_servers(apex, self.inventory.primary_of(apex), fixed)
         answers = self.name_servers.tlsa(servers, owners)
         unsigned = self._unsigned(owners)
         # The look is dated after its last answer: evidence that begins a little late is safe, early is not.
         at = self.clock.now() + timedelta(seconds=1)
-        seen[apex] = ApexSeen(at, repo, tuple(s for s in answers if not self._is_accepted(s)), mx, unsigned=unsigned)
+        return ApexSeen(at, repo, tuple(s for s in answers if not self._is_accepted(s)), mx, unsigned=unsigned)
 
     def _unsigned(self, owners: tuple[str, ...]) -> dict[str, str]:
         validator = self.inventory.dns.validator if self.inventory.dns else None

@@ -19,6 +19,7 @@ from sslops.proposals.include_file import parse
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
+    from datetime import datetime
 
     from sslops.model.observations import Zone
     from sslops.repo.git import Git
@@ -32,6 +33,7 @@ class DnsRepository:
     branch: str
     tlsa_dirs: tuple[str, ...]
     _lines: dict[str, dict[str, int]] = field(default_factory=dict, repr=False)
+    _times: dict[str, datetime] = field(default_factory=dict, repr=False)
 
     def refresh(self) -> None:
         """Fetch; GitError when the repository cannot be reached."""
@@ -66,10 +68,15 @@ class DnsRepository:
         commits, places = self._with_side_lines(base, commits, anchors, paths)
         contents = self._contents([base, *commits], paths)
         root = next(iter(line))
-        history = [BaseCommit(root, tuple({} for _ in paths))] if root not in commits else []
-        history += [BaseCommit(commit, _views(contents[commit], paths, strict=False)) for commit in commits]
+        # What a merge brought from beside the line became the base with that merge.
+        numbers = tuple(line)
+        times = {commit: self._times[numbers[places[commit]]] for commit in commits}
+        history = [BaseCommit(root, tuple({} for _ in paths), self._times[root])] if root not in commits else []
+        history += [
+            BaseCommit(commit, _views(contents[commit], paths, strict=False), times[commit]) for commit in commits
+        ]
         return DnsRepoSeen(
-            base=BaseCommit(base, _views(contents[base], paths, strict=True)),
+            base=BaseCommit(base, _views(contents[base], paths, strict=True), self._times[base]),
             history=tuple(history),
             line={anchor: _place(line[anchor], history, places) for anchor in anchors if anchor in line},
             head=self._open_proposal(paths),
@@ -149,7 +156,9 @@ class DnsRepository:
     def _line(self, base: str) -> dict[str, int]:
         """Return every commit the base branch has been, oldest first, with its number."""
         if base not in self._lines:
-            self._lines[base] = {commit: n for n, commit in enumerate(self.git.first_parents(base)[::-1])}
+            times = self.git.line_times(base)
+            self._times.update(times)
+            self._lines[base] = {commit: n for n, commit in enumerate(times)}
         return self._lines[base]
 
     @property

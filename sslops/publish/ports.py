@@ -84,8 +84,11 @@ class DnsRepository(Repository, Protocol):
 class AskPort(Protocol):
     """Asks a port what it serves, from where its `verify` says."""
 
-    def __call__(self, address: str, verify: Verify, server_name: str) -> PortSeen:
-        """Connect once; a port that cannot be asked is a value with `error`."""
+    def __call__(self, address: str, verify: Verify, server_name: str, host: str | None = None) -> PortSeen:
+        """Connect once; a port that cannot be asked is a value with `error`.
+
+        *host* names the host of the inventory whose own *address* it is; null: an address of the name.
+        """
         ...
 
 

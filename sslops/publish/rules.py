@@ -55,6 +55,12 @@ def owners_to_ask(world: World) -> tuple[Owner, ...]:
     return tuple(owner for owner in found if owner.apex in world.seen and owner.is_to_be_asked())
 
 
+def owners_withdrawing(world: World) -> tuple[Owner, ...]:
+    """Return the owners that would lose some of their records: what their ports present is asked first."""
+    found = (owner for each in owners(world).values() for owner in each)
+    return tuple(owner for owner in found if owner.apex in world.seen and owner.is_withdrawing())
+
+
 def owners_to_survey(world: World) -> dict[str, tuple[str, ...]]:
     """Return by apex the owners that would begin or cease to have records: what is around them is asked first."""
     found = {

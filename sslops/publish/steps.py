@@ -18,12 +18,14 @@ from sslops.dane.records import Index, Keys
 from sslops.dane.rrset_inputs import World, ports_of
 from sslops.dane.zonefile import LISTED, LOST, render
 from sslops.errors import Moved
+from sslops.inventory.reach import hosts_serving
 from sslops.model.change import Note
 from sslops.model.ledger import ApexEntry, Ledger, Pending
 from sslops.model.names import CA_GROUP
 from sslops.model.plan import Consents, digest, require
 from sslops.model.proposal import Kind, Proposal
 from sslops.model.waiting import rising_pauses
+from sslops.probe.host_ports import briefly, port_address
 from sslops.proposals.engine import sync
 from sslops.publish.outlook import outlook
 from sslops.publish.rules import (
@@ -31,6 +33,7 @@ from sslops.publish.rules import (
     ZoneChange,
     owners_to_ask,
     owners_to_survey,
+    owners_withdrawing,
     publication,
     to_propose,
     waiting,
@@ -128,6 +131,8 @@ class Publisher:
         world = self._world(look, snapshot.branches, look.advanced(snapshot.ledger))
         asked = {owner.owner: self._ask(owner) for owner in owners_to_ask(world)}
         world = replace(world, addresses=asked)
+        shown = {owner.owner: self._presented(owner, asked.get(owner.owner)) for owner in owners_withdrawing(world)}
+        world = replace(world, ports=shown)
         return replace(world, surroundings=self.observer.surroundings(owners_to_survey(world))), look
 
     def _shown(self, found: Publication, world: World, *, asks_forge: bool) -> Plan:
@@ -168,6 +173,24 @@ class Publisher:
             for address in self.observer.host_addresses(name)
             for verify in ports_of(owner.names, self.inventory)
         )
+
+    def _presented(self, owner: Owner, known: tuple[AddressSeen, ...] | None) -> tuple[AddressSeen, ...]:
+        """Ask what is served under a name: by its addresses, unless that is *known*, and by its hosts themselves.
+
+        A host is asked where deploy asks it, as far as that is from the runner.
+        """
+        hosts = {
+            host.name: (host, briefly(host.verify))
+            for name in owner.names
+            for host in hosts_serving(self.inventory, name.service)
+            if host.verify is not None and host.verify.asked_from == "runner"
+        }
+        own = [
+            (host, verify, self.ask_port(port_address(host, verify), verify, owner.names[0].host, host.name))
+            for _, (host, verify) in sorted(hosts.items())
+        ]
+        found = self._ask(owner) if known is None else known
+        return (*found, *(AddressSeen(port_address(h, v), v.port, seen, h.name) for h, v, seen in own))
 
     def _fenced(self, ledger: Ledger) -> str | None:
         """Return the head of the proposal branch, moved first when some run left a `pending` on the ledger."""

@@ -204,6 +204,10 @@ class Git:
         """Return the commits of the own line of *commit* that changed *path*, newest first, and when each was made."""
         return git_history.first_parent_times(self.process, commit, path)
 
+    def line_times(self, commit: str) -> dict[str, datetime]:
+        """Return when *commit* and each one before it on its own branch was made (committer's clock), oldest first."""
+        return git_history.line_times(self.process, commit)
+
     def is_ancestor(self, older: str, newer: str) -> bool:
         """Whether *older* is *newer* or one of its ancestors."""
         return contains(self.process, newer, older)

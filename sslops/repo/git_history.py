@@ -18,6 +18,7 @@ _LOG_FORMAT = "%H%x00%P%x00%cn%x00%ce%x00%an%x00%ae%x00%B%x00%(trailers:only,unf
 _ACTION_FORMAT = "%ct%x00%(trailers:key=Sslops-Action,valueonly)%x00%(trailers:key=Sslops-Run,valueonly)%x01"
 _RECENT_FORMAT = "%H%x00%ct%x00%s%x00%an%x00%(trailers:key=Sslops-Run,valueonly)%x01"
 _COMMIT = "\x02"
+_LAST_SECOND = 253402300799  # 9999-12-31T23:59:59Z
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +128,17 @@ def recent_commits(git: GitProcess, commits: Sequence[str], limit: int) -> list[
         RecentCommit(sha, datetime.fromtimestamp(int(seconds), UTC), subject, author, run.strip())
         for sha, seconds, subject, author, run in (row for row in split if len(row) == len(fields(RecentCommit)))
     ]
+
+
+def line_times(git: GitProcess, commit: str) -> dict[str, datetime]:
+    """Return when *commit* and each one before it on its own branch was made (committer's clock), oldest first."""
+    rows = (row.split(" ") for row in git.read("rev-list", "--first-parent", "--timestamp", commit).text.splitlines())
+    return dict(reversed([(sha, _moment(int(seconds))) for seconds, sha in rows]))
+
+
+def _moment(seconds: int) -> datetime:
+    """Return a time that somebody's git wrote; one that no calendar has is the last there is."""
+    return datetime.fromtimestamp(min(max(seconds, 0), _LAST_SECOND), UTC)
 
 
 def changed_at(git: GitProcess, commit: str, path: str) -> datetime | None:

@@ -84,6 +84,8 @@ class Dns:
     head: Head | None = None
     """Where `sslops/tlsa` points; null when there is none."""
     heads_made: int = 0
+    now: datetime | None = None
+    """The moment, as far as this world was told; commits of the base are dated by it."""
     ours: set[TlsaRecord] = field(default_factory=set)
     """Every record that the engine ever wrote for a generation or an issuer, and said so behind it."""
     cached: dict[tuple[str, Rrset], datetime] = field(default_factory=dict)
@@ -105,7 +107,7 @@ class Dns:
         self.bases.append(name)
         for apex, line in self.lines.items():
             if apex in changes and changes[apex] != line.views:
-                line.commits.append(BaseCommit(name, changes[apex]))
+                line.commits.append(BaseCommit(name, changes[apex], self.now))
             line.places.append(len(line.commits) - 1)
 
     def move(self, content: Content, start: Content | None) -> str:
@@ -166,6 +168,7 @@ class Dns:
 
     def remember(self, now: datetime) -> None:
         """Let caches ask every server, and forget what is over."""
+        self.now = now
         for line in self.lines.values():
             for server in (each for each in line.servers if not each.is_dead):
                 for owner, rrset in line.shown(server).items():

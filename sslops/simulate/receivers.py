@@ -136,10 +136,13 @@ class HostPorts:
         named = [each for each in served if each.issued is not None and server_name in each.issued.sans]
         return self._shown(found, first or named or served, connections, key_types)
 
-    def ask(self, address: str, verify: Verify, server_name: str) -> PortSeen:
-        """Return what the port behind an address shows under a name: all that is shown there, of every kind of key."""
+    def ask(self, address: str, verify: Verify, server_name: str, host: str | None = None) -> PortSeen:
+        """Return what the port behind an address shows under a name: all that is shown there, of every kind of key.
+
+        In this world hosts have no addresses of their own but those of names, so that *host* says which is meant.
+        """
         del verify
-        found = self.world.hosts[self.world.host_at(address)]
+        found = self.world.hosts[host or self.world.host_at(address)]
         return self._shown(found, self._served(found, server_name), 1, (None,))
 
     def _served(self, found: SimulatedHost, name: str | None = None) -> list[Generation]:

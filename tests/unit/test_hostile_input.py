@@ -126,7 +126,7 @@ def _acme(raw: bytes) -> None:
 
 
 def _retry_after(raw: bytes) -> None:
-    from sslops.acme.http import retry_after_seconds
+    from sslops.system.retry_after import retry_after_seconds
 
     retry_after_seconds(raw.decode("latin-1"), NOW)
 
