@@ -2,7 +2,8 @@
 
 Without `allowed_signers` on main a commit is the bot's by its committer's address, which anybody can write. With it
 only the bot's signature counts. Two kinds of another hand's commit are harmless, and told by their content alone: a
-merge of main whose tree is the one that the engine computes, and the copy of a bot commit that a rebase made.
+merge of main whose tree is the one that the engine computes, and the copy of a bot commit that a rebase made. Without
+signatures our trailers make a commit on a branch of requests such a copy; what it would bring is compared elsewhere.
 """
 
 from __future__ import annotations
@@ -41,7 +42,11 @@ def refuse_foreign(git: Git, bot: Person, snapshot: Snapshot, next_branch: str, 
         others = _of_others(git, bot, rows, signers)
         _refuse(
             ROLL_BRANCH,
-            (row for row in others if not (_merges_main(git, row[0], main) or _is_copy(git, row[0], own))),
+            (
+                row
+                for row in others
+                if not (_says_so(row[0], signers) or _merges_main(git, row[0], main) or _is_copy(git, row[0], own))
+            ),
         )
     if snapshot.ledger_commit is not None:
         # Any run since would have stopped at an earlier one, so the last commit tells.
@@ -60,11 +65,7 @@ def refuse_others(git: Git, bot: Person, branch: str, tip: str, base: str, signe
     rows = _of_others(git, bot, git.log(tip, since=[base]), signers)
     _refuse(
         branch,
-        (
-            row
-            for row in rows
-            if not (_merges_base(git, row[0], base) or (signers is None and ACTION in dict(row[0].trailers)))
-        ),
+        (row for row in rows if not (_says_so(row[0], signers) or _merges_base(git, row[0], base))),
     )
 
 
@@ -79,6 +80,11 @@ def _of_others(git: Git, bot: Person, commits: Sequence[LoggedCommit], signers: 
         ]
     faults = signers.faults(git, [one.sha for one in commits])
     return [(one, faults[one.sha]) for one in commits if one.sha in faults]
+
+
+def _says_so(commit: LoggedCommit, signers: Signers | None) -> bool:
+    """Whether our trailers are enough, as nothing else tells what a rebase made of our commits: without signatures."""
+    return signers is None and ACTION in dict(commit.trailers)
 
 
 def _merges_main(git: Git, commit: LoggedCommit, main: str) -> bool:
