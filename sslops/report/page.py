@@ -299,9 +299,15 @@ def _card(known: PageInput, each: ServiceStatus, events: Sequence[Event]) -> Ser
         facts=tuple(_facts(each)),
         waits=tuple(f"{w.step}{'' if w.until is None else f' {until(w.until, now)}'}: {w.why}" for w in each.waits),
         charts=tuple(_charts(known, each, events)),
-        steps=tuple((stamp(event.at), f"{event.verb}: {event.what}") for event in shown),
+        steps=tuple((stamp(event.at), _step(event)) for event in shown),
         hidden_steps=hidden,
     )
+
+
+def _step(event: Event) -> str:
+    """Say what a planned step does; one about a name says at which, since a service may have several."""
+    is_of_a_name = "/" not in event.subject
+    return f"{event.verb}: {event.what} at {event.subject}" if is_of_a_name else f"{event.verb}: {event.what}"
 
 
 def _facts(each: ServiceStatus) -> Iterator[tuple[str, str]]:

@@ -146,7 +146,7 @@ def test_a_service_has_its_time_line_for_each_width_and_its_steps_in_words() -> 
         words for words in ("curr aaaa", "next bbbb", "TLSA 3 1 1 of aaaa", "planned steps (2)") if words in charts[0]
     ]
     assert "renew: issue: it is due" in text
-    assert "publish: - 3 1 1 aaaa" in text
+    assert f"publish: - 3 1 1 aaaa at {OWNER}" in text
 
 
 def test_a_name_says_what_caches_may_hold_and_when_the_next_step_is_possible() -> None:
