@@ -31,6 +31,7 @@ from sslops.pki.history_check import (
     trailer_breaches,
 )
 from sslops.proposals.branch import ProposalBranch
+from sslops.repo.git import BOT
 from sslops.repo.ledger_files import SUFFIX, TLSA, read_apex
 from sslops.repo.next_branch import ACTION, RUN
 from sslops.repo.signatures import ALLOWED_SIGNERS, Signers
@@ -154,7 +155,7 @@ class Audit:
 
     @cached_property
     def bots(self) -> frozenset[str]:
-        """The addresses that the inventory ever gave the bot."""
+        """The addresses that the inventory ever gave the bot, and the one that `import` commits with before."""
         blobs = {
             change.new
             for commit in self.state
@@ -162,7 +163,7 @@ class Audit:
             if change.path == "inventory/sslops.yaml" and change.new
         }
         found = {_bot_of(content) for content in self.ops.git.blobs(sorted(blobs)).values()}
-        return frozenset({self.ops.settings.bot_email, *(each for each in found if each)})
+        return frozenset({BOT.email, self.ops.settings.bot_email, *(each for each in found if each)})
 
     def _dns(self) -> tuple[Sequence[PastCommit], Git | None]:
         """Return the commits of the DNS repository that are ours to answer for, base and proposals."""

@@ -168,6 +168,7 @@ class StateHistory:
         for path, _ in sorted(brought - ours):
             what = f"'{commit.logged.committer.email}' wrote '{path}', which no commit of the bot holds"
             yield _breach("state", commit, Rule.AUTHORS, what)
+        ours |= brought  # named once, at the commit that brought it, and not at each merge of it
 
     def _generations(self, commit: PastCommit) -> Iterator[Breach]:
         folders: dict[tuple[ServiceId, GenerationId], list[tuple[StatePath, str, str | None]]] = {}
@@ -307,7 +308,7 @@ def trailer_breaches(branch: str, commit: PastCommit, named: frozenset[str] = fr
     action = trailers.get(ACTION)
     if action not in ACTIONS:
         yield _breach(branch, commit, Rule.TRAILERS, f"'{ACTION}' is '{action or ''}', which is no action")
-    if not trailers.get(RUN):
+    if not trailers.get(RUN) and action != "import":  # which a person does, in no run
         yield _breach(branch, commit, Rule.TRAILERS, f"no '{RUN}' says which run made it")
     said = {value for key, value in commit.logged.trailers if key == SERVICE}
     for service in sorted(named - said) if action not in _MANY_SERVICES else ():

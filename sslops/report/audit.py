@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from sslops.model.names import format_time
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from sslops.pki.history_check import AuditedCertificate, AuditResult, Breach
 
 
+_MOST = 5
+"""Breaches of one commit that text shows."""
 _ASKED = {
     Rule.TRAILERS: "every change of the bot says action, service and run",
     Rule.SIGNATURES: "every commit of the bot is signed by a key that counted",
@@ -36,8 +39,8 @@ def as_text(result: AuditResult) -> str:
         verdict = count(broken, "breach", "breaches") if broken else "not proved" if rule in unjudged else "proved"
         lines.append(f"  {verdict:<11}  {asked}")
     lines += [f"  not proved   {name}: {on_one_line(why)}" for name, why in result.unjudged]
-    for number, breach in enumerate(result.breaches):
-        lines += ["", *_breach("first breach" if number == 0 else "breach", breach)]
+    for number, (_, breaches) in enumerate(groupby(result.breaches, key=lambda breach: breach.commit)):
+        lines += ["", *_commit("first breach" if number == 0 else "breach", list(breaches))]
     lines += ["", f"{count(len(result.certificates), 'certificate')}", *map(_certificate, result.certificates)]
     return "\n".join(lines)
 
@@ -63,11 +66,13 @@ def _counts(result: AuditResult) -> str:
     return ", ".join(f"{count(number, 'commit')} {names[branch]}" for branch, number in result.counts.items())
 
 
-def _breach(head: str, breach: Breach) -> Sequence[str]:
+def _commit(head: str, breaches: Sequence[Breach]) -> Sequence[str]:
+    first, more = breaches[0], len(breaches) - _MOST
     return (
-        f"{head}: commit {breach.commit} ({breach.branch}), {format_time(breach.at)}",
-        f"  {on_one_line(breach.subject)}",
-        f"  {breach.rule}: {on_one_line(breach.what)}",
+        f"{head}: commit {first.commit} ({first.branch}), {format_time(first.at)}",
+        f"  {on_one_line(first.subject)}",
+        *(f"  {breach.rule}: {on_one_line(breach.what)}" for breach in breaches[:_MOST]),
+        *([f"  and {more} more (--json shows all)"] if more > 0 else []),
     )
 
 
