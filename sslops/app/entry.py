@@ -113,7 +113,7 @@ def ops_repository(session: Session) -> OpsRepo:
     git = Git.discover(session.folder, effects=session.effects)
     author = Person(*session.author) if session.author else None
     settings = reviewed_settings(session, git)
-    return OpsRepo(ops_clone(git, settings), settings, author, _run_name())
+    return OpsRepo(ops_clone(git, settings), settings, author, run_name())
 
 
 def reviewed_settings(session: Session, git: Git) -> RepoSettings:
@@ -149,11 +149,11 @@ def _repo_settings(session: Session) -> RepoSettings:
 def _site(session: Session, request: Request, ops: OpsRepo, snapshot: Snapshot, inventory: Inventory) -> Site:
     given = consents(inventory, request.accept, session.now)
     targets = parse_targets(request.targets, inventory)
-    run = ops.run or _run_name()
+    run = ops.run or run_name()
     asks_forges, is_draft = request.fetch and not request.apply, not request.apply
     return Site(session, ops, snapshot, inventory, given, targets, run, asks_forges=asks_forges, is_draft=is_draft)
 
 
-def _run_name() -> str:
+def run_name() -> str:
     """Name this run: the job's address where a forge gives one, and always something no other run has."""
     return f"{ci.current(os.environ).run or 'local'}#{uuid.uuid4().hex[:8]}"

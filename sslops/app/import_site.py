@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from sslops.migrate.draft import Draft, Plain
     from sslops.model.change import Change
     from sslops.model.forges import Forge
-    from sslops.model.inventory import Inventory
+    from sslops.model.inventory import Inventory, RepoSettings
     from sslops.repo.git_commits import NewCommit
 
 _KNOWN_HOSTS = "inventory/known_hosts"
@@ -92,7 +92,7 @@ def _anew(session: Session, draft: Draft, folder: Path, forge: Forge | None) -> 
     renew, deploy = found
     recipients = {"renew": renew.recipient, "deploy": deploy.recipient}
     made = changes(draft, inventory, session.now, Sops(sops_config(recipients)))
-    then = _committing(made)
+    then = _committing(inventory.repo, made)
     signing = signing_key(os.environ) if forge is not None else None
     files = draft.inventory_files()
     make_repository(folder, recipients, forge=forge, signing=signing, inventory=files, then=then)
@@ -116,22 +116,24 @@ def _into(session: Session, draft: Draft, folder: Path, *, is_applied: bool) -> 
     if is_applied:
         gone = dict.fromkeys(set(present) - {_KNOWN_HOSTS})
         edits = {path: content for path, content in {**gone, **draft.inventory_files()}.items() if "/." not in path}
-        _committing(made, [NewCommit(f"Import the inventory from {draft.tool}\n", edits)])(folder)
+        _committing(inventory.repo, made, [NewCommit(f"Import the inventory from {draft.tool}\n", edits)])(folder)
     return Imported(folder, inventory, made, is_applied=is_applied)
 
 
-def _committing(made: Sequence[Change], before: Sequence[NewCommit] = ()) -> Callable[[Path], None]:
-    """Return what puts the commits *before*, and one for each change, onto the branch that is checked out."""
-    from sslops.repo.git import BOT, Git
-    from sslops.repo.git_commits import NewCommit
+def _committing(repo: RepoSettings, made: Sequence[Change], before: Sequence[NewCommit] = ()) -> Callable[[Path], None]:
+    """Return what puts the commits *before*, and one for each change, onto the branch at hand, as the bot."""
+    from sslops.app.entry import run_name
+    from sslops.repo.git import Git
+    from sslops.repo.git_commits import NewCommit, Person
     from sslops.repo.next_branch import change_message
     from sslops.repo.state_trees import edits_of
 
-    commits = [*before, *(NewCommit(change_message(each, None), edits_of(each)) for each in made)]
+    run = run_name()
+    commits = [*before, *(NewCommit(change_message(each, run), edits_of(each)) for each in made)]
 
     def commit(top: Path) -> None:
         if commits:
-            git = Git.discover(top).acting_as(BOT)
+            git = Git.discover(top).acting_as(Person(repo.bot_name, repo.bot_email))
             tip = git.commit_all(git.resolve("HEAD"), commits)
             git.process.write("merge", "--quiet", "--ff-only", tip)
 

@@ -64,6 +64,7 @@ def test_generations_are_taken_over_with_their_keys_and_the_old_tree_is_as_it_wa
     sub = fields(ops.show("main", "state/ca/sub/slots.yaml"))["curr"]
 
     assert sub == fields(ops.show("main", f"state/example.net/web/{web}/generation.yaml"))["signer"]
+    assert "sslops@example.com" == git(folder, "log", "-1", "--format=%ce", "--", f"state/{MAIL}").strip()
     assert "Sslops-Action: import" in git(folder, "log", "-1", "--format=%B", "--", f"state/{MAIL}")
 
     ops.sslops("check").succeeded()
