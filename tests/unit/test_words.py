@@ -26,7 +26,7 @@ RETIRED = {
     r"stands? in the way": "refused, waits or blocked: cause",
     r"own hands": "bot commit",
     r"way back": "rollback, rollback target",
-    r"is asked of": "is decided by",
+    r"due is asked of": "is decided by",
     r"good runs?": "heartbeat",
     r"is in DNS since": "has been visible on all name servers since",
     r"something changes": "blocked: cause",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from sslops.cli.main import VERBS
+from sslops.cli.main import VERBS, module_of
 from tests.world.ops import PROJECT
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 WORDS = r"(?: --?[a-z][a-z-]*| [^-;,`)\s]+)*"
 COMMAND = re.compile(rf"(?:^|`|[;,] |\bor |\bthen |: )sslops ([a-z]+)({WORDS})")
-SENTENCES = frozenset({"cannot", "shows"})
+SENTENCES = frozenset({"cannot", "goes", "makes", "shows", "talks", "writes"})
 """Words that follow the name of the program where it is spoken of and not typed."""
 OPTION = re.compile(r"(?<!\S)--?[a-z][a-z-]*")
 
@@ -52,7 +52,7 @@ def _text(node: ast.AST) -> str | None:
 
 def options_of(verb: str) -> frozenset[str]:
     """Return every option that a verb takes, and those of the program."""
-    command: click.Command = importlib.import_module(f"sslops.cli.{verb}").command
+    command: click.Command = importlib.import_module(module_of(verb)).command
     names = {name for each in command.params if isinstance(each, click.Option) for name in each.opts}
     return frozenset({*names, "--help", "-h", "-C", "--version"})
 
