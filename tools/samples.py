@@ -69,7 +69,7 @@ def dashboard() -> str:
     """Return the dashboard of a site with a request open, one declined, a hold and a host that is down."""
     inventory = site.inventory({"inventory/example.net/web-ec.yaml": HELD})
     known = site.ledger((site.LIVE, site.at("2026-09-25 03:04")), (site.NEXT, site.at("2026-11-24 15:09")))
-    either = (site.FORMER.id, site.LIVE.id)
+    either = (site.LIVE.id, site.NEXT.id)
     down = Served(either, site.NOW, failures=2, retry_at=site.at("2026-11-24 16:20"))
     known = replace(known, hosts={**known.hosts, "smtp2": HostEntry(42, {site.MAIL: down})})
     reached = receivers(deliveries(inventory))

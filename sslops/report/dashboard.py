@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from sslops.model.proposal import RequestState
 from sslops.model.state import Status
-from sslops.report.status import Phase
+from sslops.report.status import AlarmKind, Phase
 from sslops.report.text import Part, Table, as_code, bullets, count, fitted, for_markdown, on_one_row, stamp
 
 if TYPE_CHECKING:
@@ -62,7 +62,13 @@ def dashboard_view(
     limit: int,
 ) -> DashboardView:
     """Return what the dashboard tells; *requests* are those of each kind, newest first."""
-    urgent = (*_requests(requests), *_services(report, branches), *_hosts(ledger, report), *_blocked(report))
+    urgent = (
+        *_mismatches(report),
+        *_requests(requests),
+        *_services(report, branches),
+        *_hosts(ledger, report),
+        *_blocked(report),
+    )
     return DashboardView(urgent, report.services, tuple(sorted(runs, key=lambda run: run.verb)), limit)
 
 
@@ -83,6 +89,12 @@ def dashboard(view: DashboardView) -> Written:
 
 
 # What needs a person.
+
+
+def _mismatches(report: StatusReport) -> Iterator[str]:
+    for alarm in report.alarms:
+        if alarm.kind is AlarmKind.MISMATCH:
+            yield f"{as_code(alarm.subject)}: {on_one_row(alarm.what)}"
 
 
 def _requests(requests: Sequence[MergeRequest]) -> Iterator[str]:

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sslops.inventory.reach import deliveries
-from sslops.model.ledger import Served, Trouble
+from sslops.model.ledger import HostEntry, Served, Trouble
 from sslops.model.plan import Plan, digest
 from sslops.model.proposal import WITHDRAWN, Kind, MergeRequest, RequestState, mark
 from sslops.model.state import Branches
@@ -55,6 +55,15 @@ def urgent(text: str) -> list[str]:
 def test_a_quiet_site_needs_nobody() -> None:
     """It says so in its first line."""
     assert "**Nothing needs a person.**" == body().partition("\n")[0]
+
+
+def test_a_host_that_no_record_matches_comes_first() -> None:
+    """Nothing is more urgent than mail that is deferred."""
+    quiet = site.ledger((site.LIVE, site.NOW - timedelta(days=5)))
+    served = {site.MAIL: Served((site.FORMER.id,), site.NOW, "port")}
+    told = urgent(body(ledger=replace(quiet, hosts={"smtp1": HostEntry(1, served)})))
+
+    assert told[0].startswith(f"`example.com/mail-ec`: smtp1 may serve {site.FORMER.id}, and no 3 1 1 record at")
 
 
 def test_an_hour_later_it_says_the_same() -> None:
