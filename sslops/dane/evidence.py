@@ -13,14 +13,17 @@ from functools import partial
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from sslops.dane.records import CA_USAGES
 from sslops.model.ledger import ApexEntry, Evidence, Lowered, NameEntry
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from datetime import datetime
 
+    from sslops.dane.records import Keys
     from sslops.model.ledger import Pending
-    from sslops.model.observations import ApexSeen, BaseCommit
+    from sslops.model.names import ServiceId
+    from sslops.model.observations import ApexSeen, BaseCommit, DnsRepoSeen
     from sslops.model.tlsa import Rrset, TlsaParams, TlsaRecord
 
 
@@ -164,6 +167,19 @@ def proposals(pending: Pending | None, seen: ApexSeen) -> tuple[frozenset[TlsaRe
             frozenset(record for rrset in view.values() for record in rrset.records) for view in seen.repo.head.views
         ]
     return tuple(found)
+
+
+def had_records(owner: str, service: ServiceId, repo: DnsRepoSeen, keys: Keys) -> bool:
+    """Whether the base ever had, at *owner*, a record about a key or certificate of *service* itself.
+
+    The record of a CA tells nothing: it matches whatever the CA signed. Nor does one of a generation that is lost.
+    """
+    commits = (*repo.history, repo.base)
+    past = frozenset(record for commit in commits for rrset in commit.rrsets(owner) for record in rrset.records)
+    own = {record.params for record in past if record.params.usage not in CA_USAGES}
+    return any(
+        not past.isdisjoint(keys.matching(owner, params, service, each)) for params in own for each in keys.ids(service)
+    )
 
 
 def _known_owners(entry: ApexEntry, seen: ApexSeen) -> list[str]:

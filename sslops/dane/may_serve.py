@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from sslops.dane.evidence import free_at, gone_at, is_broken, proposals, ready_at
+from sslops.dane.evidence import free_at, gone_at, had_records, is_broken, proposals, ready_at
 from sslops.dane.names import covers
 from sslops.dane.records import CA_USAGES, Index
 from sslops.model.cause import Cause
@@ -151,7 +151,7 @@ class Gate:
         ids = self.keys.ids(service)
         for apex in self.seen.keys() | self.ledger.apexes.keys():
             for record in self._traces(apex):
-                if any(self._tells_of(record, service, key) for key in ids):
+                if any(self._tells_of(apex, record, service, key) for key in ids):
                     yield apex, record.owner
             for owner in self._emptied(apex) if apex not in self.seen else ():
                 if is_near(apex, owner, service, self.keys):
@@ -177,16 +177,21 @@ class Gate:
         shown = {record.owner for record in records}
         return [owner for owner, name in entry.names.items() if owner not in shown and not self._is_free(name)]
 
-    def _tells_of(self, record: TlsaRecord, service: ServiceId, generation: GenerationId) -> bool:
+    def _tells_of(self, apex: str, record: TlsaRecord, service: ServiceId, generation: GenerationId) -> bool:
         """Whether *record* means that *service* has the name: its own key does, its CA only under a name of its own.
 
-        Where the inventory asks for records the record of a CA is explained by that, and tells of no other service.
+        Where the inventory asks for records the record of a CA is explained by that, and tells of another service only
+        if that had records of its own there, the CA's being all that is left of them, or if nobody can tell.
         """
         if record not in self.keys.matching(record.owner, record.params, service, generation):
             return False
         if record.params.usage not in CA_USAGES:
             return True
-        return record.owner not in self._asked and _is_named(record.owner, service, generation, self.keys)
+        if not _is_named(record.owner, service, generation, self.keys):
+            return False
+        if record.owner not in self._asked:
+            return True
+        return apex not in self.seen or had_records(record.owner, service, self.seen[apex].repo, self.keys)
 
     def _name(self, apex: str, owner: str, service: ServiceId, generation: GenerationId) -> Verdict:
         seen, entry = self.seen.get(apex), self.ledger.apex(apex) or ApexEntry()

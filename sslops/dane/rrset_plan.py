@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from sslops.dane import rrset_rules as transitions
+from sslops.dane.evidence import had_records
 from sslops.dane.first_use import FirstUse, Live, unproven_address
 from sslops.dane.may_serve import is_near
 from sslops.dane.names import covers
@@ -124,10 +125,21 @@ class Owner:
     def _tells_of(self, record: TlsaRecord, service: ServiceId, generation: GenerationId) -> bool:
         if record.params.usage not in CA_USAGES:
             return True
-        if self.names and service not in self._asked:
+        if self.names and service not in self._asked and not self._may_have_had_records(service):
             return False  # who asks for it explains the record of a CA: it is nobody's proof of records of its own
         issued = self.world.keys.generations[service, generation].issued
         return issued is not None and covers(issued.sans, self.owner)
+
+    def _may_have_had_records(self, service: ServiceId) -> bool:
+        """Whether *service*, which nobody asks for here, may ever have had records here, whatever is left of them.
+
+        They may have been withdrawn as a kind, with only the record of its CA left. One that never had `dane_tls` can
+        be told only as long as the inventory has it.
+        """
+        known = self.world.inventory.services.get(service)
+        if known is None or any(self.owner.startswith(f"_{each.port}._{each.proto}.") for each in known.dane):
+            return True
+        return had_records(self.owner, service, self.world.repo[self.apex], self.world.keys)
 
     def _strangers(self) -> frozenset[TlsaRecord]:
         """Return the records in base that somebody else put there: no generation, list or comment explains them.
@@ -340,12 +352,34 @@ class Owner:
             now=self.world.now,
             ready=self.world.ready(self.apex, self.owner),
             nobodys=strangers,
+            beside=self._beside(claims),
             others=others if is_mixed else None,
         )
         found = transitions.target(at, self.seen, self.world.keys)
         ttl_seconds = max(name.ttl_seconds for name in self.names)
         waits = tuple(self._wait(stay) for stay in (*stays, *found.stays))
         return Becomes(Rrset(ttl_seconds, found.records) if found.records else EMPTY, waits, tuple(hazards))
+
+    def _beside(self, claims: list[Claim]) -> frozenset[TlsaRecord]:
+        """Return the records in base about a CA that match what services without a claim may show under this name.
+
+        Nobody can tell whether such a service had `dane_tls` when only the record of its CA was ever there. It gets no
+        record, nothing waits for it, and what its certificate matches already stays while that may be served.
+        """
+        claimed, inventory = {claim.service for claim in claims}, self.world.inventory
+        here = {host.name for asked in self._asked for host in hosts_serving(inventory, asked)}
+        found: set[TlsaRecord] = set()
+        about_ca = {record for record in self.seen.base if record.params.usage in CA_USAGES}
+        versions = {version for record in about_ca for version in self.index.versions(record)}
+        for service, generation in versions:
+            issued = self.world.keys.generations[service, generation].issued
+            known = inventory.services.get(service)
+            if known is None or service in claimed or issued is None or not covers(issued.sans, self.owner):
+                continue
+            is_here = any(host.name in here for host in hosts_serving(inventory, service))
+            if is_here and generation in needed(service, self.world).ids:
+                found |= {record for record in about_ca if (service, generation) in self.index.versions(record)}
+        return frozenset(found)
 
     def _with_unknown(self, claims: list[Claim]) -> list[Claim]:
         """Return *claims*; where an address shows what none of them needs, a former service may be met in any version.

@@ -118,6 +118,8 @@ class AtName:
     """Since when, or from when on, no cache can lack a record; for records with evidence."""
     nobodys: frozenset[TlsaRecord] = frozenset()
     """Records in base that are about no generation of ours, and stay."""
+    beside: frozenset[TlsaRecord] = frozenset()
+    """Records about a CA in base that match what may be served here unasked; they stay as long as their combination."""
     others: Stay | None = None
     """Why something that none of the claims knows may be served, so that no combination can be complete."""
 
@@ -192,6 +194,7 @@ def target(at: AtName, seen: NameSeen, keys: Keys) -> Target:
     ]
     there = (seen.combinations - copied) | coming
     required = frozenset(record for params in there - old for record in _required(at, params, keys))
+    required |= frozenset(record for record in seen.base & at.beside if record.params not in old)
     leaving = frozenset(record for record in seen.base - required - at.nobodys if record.params not in old)
     unknown = frozenset(record for record in leaving if lacks[record.params] is not None)
     if required or at.nobodys or unknown:

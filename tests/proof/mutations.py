@@ -475,6 +475,14 @@ MUTATIONS: dict[str, Mutation] = {
     "names count only while they are asked for": Mutation(
         MAY_SERVE, ((gate.Gate, "_names_in_use", lambda _self, _service: ()),), ("mail hosts change",), seed=3
     ),
+    "the record of a CA ties nobody but who asks for it": Mutation(
+        MAY_SERVE,
+        ((gate, "had_records", lambda *_: False),),
+        setting="EC and RSA",
+        usual=("other kinds of record are asked for", RENEW, "all jobs run", PUBLISH, TIME, ROLL, DEPLOY),
+        steps=30,
+        seed=58,
+    ),
     "names that are given up are nobody's": Mutation(
         MAY_SERVE,
         ((gate.Gate, "_given_up_near", lambda *_: ()),),
@@ -564,6 +572,13 @@ MUTATIONS: dict[str, Mutation] = {
     ),
     "a service that left the name is forgotten": Mutation(
         RECORDS, ((Owner, "_still_served", lambda *_: None),), ("a service is renamed",)
+    ),
+    "the record of a CA tells of nobody but who asks for it": Mutation(
+        RECORDS,
+        ((Owner, "_may_have_had_records", lambda *_: False),),
+        setting="EC and RSA",
+        usual=("other kinds of record are asked for", "a service is retired", "the CA is renewed", "all jobs run"),
+        seed=25,
     ),
     "records of others beside ours are not seen": Mutation(
         RECORDS,

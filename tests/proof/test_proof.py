@@ -96,6 +96,25 @@ FOUND = {
             Step("publish reaches everybody", (23, 21, 1)),
         ),
     ),
+    "two services retired, and of their records only those of their CA left": Script(
+        "EC and RSA",
+        (
+            Step("the CA is renewed", (7, 39, 11)),
+            Step("a service is retired", (40, 0, 41)),
+            Step("other kinds of record are asked for", (56, 28, 43)),
+            Step("a service is renamed", (28, 29, 32)),
+        ),
+    ),
+    "DANE off for one of two services, the other goes by the CA and back": Script(
+        "EC and RSA",
+        (
+            Step("other kinds of record are asked for", (1, 9)),
+            Step("other kinds of record are asked for", (0, 5)),
+            *[Step("all jobs run", (2,))] * 3,
+            Step("other kinds of record are asked for", (0, 0)),
+            *[Step("all jobs run", (2,))] * 2,
+        ),
+    ),
     "DANE off while a silent server has a record of others": Script(
         "records of others, two folders",
         (

@@ -204,6 +204,19 @@ def test_a_ca_shared_with_a_service_that_asks_for_records_ties_no_other_for_good
     assert Gate(Ledger(apexes={APEX: aged(record(1))}), seen, known, names, READY).may_serve(imap, gen(5)).allowed
 
 
+def test_a_service_that_had_records_of_its_own_is_tied_to_those_that_another_asks_for() -> None:
+    """rsa lost its `dane_tls`, and smtp asks for the CA's record and its key: the key of rsa has no record."""
+    about_ca = TlsaParams(2, 1, 1)
+    rsa, ca, record_of_ca = ServiceId(APEX, "mail-rsa"), ServiceId("ca", "my-sub"), record(7, params=about_ca)
+    known = Keys({(rsa, gen(5)): generation(5, signer=gen(7)), (ca, gen(7)): generation(7)})
+    base, before = zone(1, record_of_ca), zone(1, 5)
+    for history, expected in (([commit("c0", before), commit("c1", base)], False), ([commit("c1", base)], True)):
+        seen = {APEX: look(history, base)}
+        gate = Gate(Ledger(apexes={APEX: aged(record(1), record_of_ca)}), seen, known, (name(),), READY)
+
+        assert expected == gate.may_serve(rsa, gen(5)).allowed
+
+
 def test_a_name_that_left_the_inventory_still_counts() -> None:
     """It has records of the service, so somebody may still hold it against the host."""
     old = zone(1, 2, record(1, OTHER_OWNER))

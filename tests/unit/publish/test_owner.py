@@ -45,6 +45,8 @@ from tests.unit.publish.test_rules import BOTH, NOW, reasons
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from sslops.model.inventory import Inventory, Service
+
 RSA = ServiceId(APEX, "mail-rsa")
 NOBODY = Owners((), ())
 ONE, BOTH_NAMES = Owners((name(),), ()), Owners((name(), name(of=RSA)), ())
@@ -146,6 +148,55 @@ def test_a_retired_service_keeps_its_record_while_it_may_be_met(
     """A host is not proven to be without it, a port shows it, or no address could be asked."""
     found = becomes(1, 11, addresses=addresses, **without_rsa(entries=entries))
     assert ({"unchanged"}, True) == (records(found), "stay" in whys(found))
+
+
+ABOUT_CA = TlsaParams(2, 1, 1)
+MY_SUB = ServiceId("ca", "my-sub")
+
+
+def after_a_change_of_kind(
+    kind: TlsaParams, rest: Inventory, *, before: tuple[TlsaRecord | int, ...] = (1, 11)
+) -> set[object]:
+    """Return what mail-ec gets when it asks for *kind* and only records about the CA are left of those *before*.
+
+    The CA signed mail-rsa, which hosts still serve, with its key 7, and mail-ec with 8 after it was renewed.
+    """
+    signed = {
+        **state(slots(1), builders.generation(1, signer=builders.gen(8))).services,
+        **state(slots(11), builders.generation(11, signer=builders.gen(7)), of=RSA).services,
+        **state(slots(8), 7, 8, of=MY_SUB).services,
+    }
+    branches = Branches(State(signed), State(signed))
+    base = zone(record(7, params=ABOUT_CA), record(8, params=ABOUT_CA))
+    seen = look([commit("c0"), commit("c1", zone(*before)), commit("c2", base)], base)
+    found = becomes(
+        branches=branches, keys=Keys.of(branches), repo={APEX: seen.repo}, seen={APEX: seen}, inventory=rest,
+        owners=Owners((name(params=kind),), ()), addresses=shown(1, 11),
+    )  # fmt: skip
+    return records(found)
+
+
+@pytest.mark.parametrize("rest", [(), (service("mail-rsa", dane=()),), (service("mail-rsa"),)])
+def test_a_service_that_hosts_still_show_is_remembered_when_the_record_of_its_ca_is_all_that_is_left(
+    rest: tuple[Service, ...],
+) -> None:
+    """Retired, without `dane_tls`, or not asked for here: the history of the base has its records of another kind."""
+    left = inventory(service(), *rest)
+
+    assert {"unchanged"} == after_a_change_of_kind(ABOUT_CA, left)
+
+    both = {record(7, params=ABOUT_CA), record(8, params=ABOUT_CA)}
+
+    assert both | {record(1), record(11)} == after_a_change_of_kind(PARAMS, left)
+
+
+def test_a_service_that_never_had_records_gets_none_and_keeps_that_of_its_ca_while_it_may_be_served() -> None:
+    """imap beside smtp, of one CA: nobody can tell that it never had `dane_tls`, and a record more harms nobody."""
+    beside = inventory(service(), service("mail-rsa", dane=()))
+    both = (record(7, params=ABOUT_CA), record(8, params=ABOUT_CA))
+
+    assert {"unchanged"} == after_a_change_of_kind(ABOUT_CA, beside, before=both)
+    assert {*both, record(1)} == after_a_change_of_kind(PARAMS, beside, before=both)
 
 
 def test_the_addresses_of_a_name_are_asked_only_where_it_matters() -> None:
