@@ -115,6 +115,14 @@ FOUND = {
             *[Step("all jobs run", (2,))] * 2,
         ),
     ),
+    "two groups rest on one port, and a mail host of both had records of one of them there": Script(
+        "two groups, no SNI",
+        (
+            Step("nobody tells the other MX, or tells it again", (53, 18, 7)),
+            Step("other ports are asked for", (16, 25, 13)),
+            Step("mail hosts change", (34, 54, 2)),
+        ),
+    ),
     "DANE off while a silent server has a record of others": Script(
         "records of others, two folders",
         (
