@@ -59,8 +59,10 @@ NO_HISTORY = (
 )
 ONLY_NOW = (f"sslops.dane.evidence:is_broken={NO_HISTORY}", f"sslops.dane.may_serve:is_broken={NO_HISTORY}")
 SLOTS_ONLY = (
-    "sslops.dane.rrset_rules:needed="
-    "lambda service, branches, ledger, *_: original(service, branches, type(ledger)(), (), frozenset())",
+    (
+        "sslops.dane.rrset_rules:needed="
+        "lambda service, branches, ledger, *_: original(service, branches, type(ledger)(), (), frozenset())"
+    ),
     "sslops.dane.rrset_plan:Owner._while_presented=lambda self, decided: decided",
 )
 NOTHING_UNPROVEN = (

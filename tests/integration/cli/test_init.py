@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from sslops import __version__
 from sslops.ci import shipped
 from sslops.ci.secrets import ROWS
 from sslops.cli.main import run
@@ -165,7 +164,7 @@ def test_with_a_forge_it_brings_the_jobs_and_names_their_secrets(
 
     assert dict(shipped.files(forge)) == {name: (ops / name).read_bytes() for name in shipped.files(forge)}
     assert git(ops, "ls-files", "-s", shipped.PROGRAM).startswith("100755")
-    assert f"sslops[sops]=={__version__}" in (ops / shipped.REQUIREMENTS).read_text().splitlines()
+    assert "sslops[sops] @ " in (ops / shipped.REQUIREMENTS).read_text()
     assert ExitCode.DONE == run(["-C", str(ops), "check"])
     assert 2 == (ops / "inventory/sslops.yaml").read_text().count(f"forge: {forge}")
     assert not [row.name for job, rows in ROWS.items() for row in rows if row.name_on(forge, job) not in said]
