@@ -33,7 +33,11 @@ IN_OUR_WORDS = (
     "Sslops-Action: {action}\nSslops-Service: example.com/mail-ec\nSslops-Run: local#1\n"
 )
 OWNER = "_25._tcp.example.com."
-NOW = datetime.now(UTC) + timedelta(minutes=5)
+
+
+def soon() -> datetime:
+    """Return a moment after every commit that a test has made so far."""
+    return datetime.now(UTC) + timedelta(minutes=5)
 
 
 @pytest.fixture
@@ -49,7 +53,7 @@ def yard(tmp_path: Path) -> Yard:
 def audited(yard: Yard, since: datetime | None = None) -> AuditResult:
     """Replay what the remote has."""
     yard.ops.git.fetch()
-    return Audit(Session(yard.clone, NOW), yard.ops, since).result()
+    return Audit(Session(yard.clone, soon()), yard.ops, since).result()
 
 
 def broken(yard: Yard, rule: Rule) -> list[tuple[str, str]]:
@@ -206,8 +210,8 @@ def test_certificates_are_listed_with_their_way_to_main(yard: Yard) -> None:
     )
     assert first.live_commit is not None
     assert second.live_commit is None
-    assert () == audited(yard, NOW).certificates
-    assert 0 == audited(yard, NOW).counts["state"]
+    assert () == audited(yard, soon()).certificates
+    assert 0 == audited(yard, soon()).counts["state"]
 
 
 @pytest.mark.parametrize("way", ["merge", "squash", "rebase"])
