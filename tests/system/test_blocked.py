@@ -54,6 +54,7 @@ def test_what_name_servers_never_load_is_blocked_and_fails_after_an_hour(story: 
     assert 1 == story.run("publish", "--apply").exit_code
 
     site.dns.release()
+    site.dns.settle()
     story.run("publish", "--apply").succeeded()
 
     assert "blocked.yaml" not in site.ops.git_remote("ls-tree", "--name-only", "ledger")
