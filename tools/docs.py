@@ -1,5 +1,7 @@
 """Write the generated parts of README.md and docs/*.md, or with --check say where they are stale.
 
+`sslops/cli/help.txt` is one of them: what `sslops --help` prints without loading anything that could write it.
+
 A generated part stands between `<!-- generated: NAME -->` and `<!-- end -->`, each on a line of its own; NAME is a key
 of `PARTS`, with a word after it where the part takes one. Run by `make docs` and `make docs-check`.
 """
@@ -44,6 +46,16 @@ def verbs(_: str) -> str:
     from sslops.cli.main import VERBS
 
     return _table(("verb", "what it is for"), ((f"`{name}`", purpose) for name, purpose in VERBS.items()))
+
+
+def first_help() -> str:
+    """Return what `sslops --help` prints, 80 columns wide."""
+    import click
+
+    from sslops.cli.main import command
+
+    top = click.Context(command, info_name="sslops", terminal_width=80, **command.context_settings)
+    return f"{command.get_help(top)}\n"
 
 
 def help_text(verb: str) -> str:
@@ -181,6 +193,7 @@ def _pages() -> Iterator[tuple[Path, str]]:
 
     for path in (PROJECT / "README.md", *sorted((PROJECT / "docs").glob("*.md"))):
         yield path, regenerated(path.read_text())
+    yield PROJECT / "sslops/cli/help.txt", first_help()
     for name, draw in FIGURES.items():
         yield PROJECT / "docs/figures" / name, draw()
 
