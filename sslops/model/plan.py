@@ -132,13 +132,27 @@ class Hazard:
 
 @dataclass(frozen=True, slots=True)
 class Consents:
-    """The hazards a person accepted, on the command line or in the inventory; subject null: all of that name."""
+    """The hazards a person accepted, on the command line or in the inventory; subject null: all of that name.
+
+    A subject is a name, an address or a server: case, and the dot at the end of an absolute name, make no other one.
+
+    >>> Consents(frozenset({("wildcard", "_25._TCP.mail.example.com")})).cover(
+    ...     Hazard(HazardName.WILDCARD, "_25._tcp.mail.example.com.", "")
+    ... )
+    True
+    """
 
     given: frozenset[tuple[str, str | None]] = frozenset()
 
     def cover(self, hazard: Hazard) -> bool:
         """Whether *hazard* was accepted."""
-        return bool(self.given & {(hazard.name, hazard.subject), (hazard.name, None)})
+        subject = _same_for_all(hazard.subject)
+        of_name = [each for name, each in self.given if name == hazard.name]
+        return any(each is None or _same_for_all(each) == subject for each in of_name)
+
+
+def _same_for_all(subject: str) -> str:
+    return subject.rstrip(".").lower()
 
 
 @dataclass(frozen=True, slots=True)

@@ -236,7 +236,9 @@ def _head(*words: str) -> str:
 
 
 def _prose(text: str) -> list[str]:
-    return textwrap.wrap(visible(text), _WIDTH, initial_indent="      ", subsequent_indent="      ")
+    # Consents and names in it are copied: a line ends between words only.
+    wrapper = textwrap.TextWrapper(_WIDTH, "      ", "      ", break_on_hyphens=False, break_long_words=False)
+    return wrapper.wrap(visible(text))
 
 
 def _targets(row: ActionRow) -> list[str]:

@@ -204,24 +204,3 @@ def put_on_both_branches(story: Story, path: str, text: str) -> None:
     assert person is not None
     commit = person.push({path: text}, "by hand")
     git(person.clone, "push", "--quiet", "origin", f"{commit}:refs/heads/next")
-
-
-def test_a_host_whose_clock_is_not_ours_gets_nothing_new_before_a_person_consents(site: Site) -> None:
-    """How old a record is nobody knows then; the other host goes on."""
-    story = Story(site)
-    for verb in ("renew", "roll"):
-        story.run(verb, "--apply").succeeded()
-    its_root, new = site.hosts[SECOND].prod_cert_dir, story.slot("curr")
-    told = f'[ "$root" = {its_root} ] && slow=7200 || slow=0; tell "clock $(($(date +%s) - slow))"'
-    behind = f'tell "clock $(date +%s)"=>{told}'
-    refused = story.run("deploy", "--apply", options=["--patch-receiver", behind])
-
-    assert 3 == refused.exit_code
-    assert f"the clock of '{SECOND}' is 120 min behind this machine's" in " ".join(refused.stdout.split())
-    assert f"--accept clock={SECOND}" in refused.stdout
-    assert {FIRST: new, SECOND: None} == story.served()
-
-    consent = ("--accept", f"clock={SECOND}")
-    story.run("deploy", "--apply", *consent, options=["--patch-receiver", behind]).succeeded()
-
-    assert dict.fromkeys(HOSTS, new) == story.served()
