@@ -13,7 +13,7 @@ from sslops.model.inventory import Verify
 from sslops.model.ledger import ApexEntry
 from sslops.model.names import CA_GROUP
 from sslops.model.plan import Consents
-from sslops.model.tlsa import EMPTY, Rrset
+from sslops.model.tlsa import EMPTY, Rrset, port_and_host
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -136,9 +136,12 @@ def _copies(service: ServiceId, world: World) -> dict[str, Served]:
     return {name: services[service] for name, services in entries.items() if service in services}
 
 
-def ports_of(names: tuple[DaneName, ...], inventory: Inventory) -> tuple[Verify, ...]:
-    """Return how the addresses of one owner are asked: the classes' `verify`, by default the `dane_tls` port itself."""
-    port = names[0].port
+def ports_of(owner: str, names: tuple[DaneName, ...], inventory: Inventory) -> tuple[Verify, ...]:
+    """Return how the addresses of *owner* are asked: the classes' `verify`, by default the `dane_tls` port itself.
+
+    *names* is what the inventory asks for there; nothing, where the name is given up.
+    """
+    port, _ = port_and_host(owner)
     hosts = [host for name in names for host in hosts_serving(inventory, name.service)]
     found = {replace(host.verify, address=None) for host in hosts if host.verify is not None}
     exact = {verify for verify in found if verify.port == port}
@@ -154,6 +157,21 @@ def new_at(inventory: Inventory, ledger: Ledger) -> dict[str, frozenset[ServiceI
         )
         for delivery in deliveries(inventory)
     }
+
+
+def as_expected(ledger: Ledger, inventory: Inventory) -> Ledger:
+    """Return *ledger* as each stage has to read it: what a host of copies presents is unverified once it is to serve.
+
+    Each stage writes that down, whichever is first: should the host keep copies only again before any deploy asked it,
+    its daemon may run on.
+    """
+    hosts = dict(ledger.hosts)
+    for delivery in deliveries(inventory):
+        entry = ledger.host(delivery.host.name)
+        begun = {s: replace(entry.services[s], proof=None) for s in delivery.serving if entry.serves(s).is_copy}
+        if begun:
+            hosts[delivery.host.name] = replace(entry, services={**entry.services, **begun})
+    return replace(ledger, hosts=hosts)
 
 
 def _is_new(served: Served) -> bool:

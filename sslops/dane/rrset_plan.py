@@ -91,7 +91,7 @@ class Owner:
     def is_to_be_asked(self) -> bool:
         """Whether the addresses of the name have to be asked before something can change here."""
         if not self.names:
-            return False
+            return self._left_behind() is not None
         wanted = {name.params for name in self.names}
         if self.seen.is_empty or not wanted <= self.seen.combinations:
             return True
@@ -264,7 +264,7 @@ class Owner:
         if self.world.failed and not self._former():
             why = "not every name of the inventory is known: some DNS could not be observed"
             return self._unchanged(Stay(why, Cause.DNS_UNOBSERVED))
-        stay = self._stay_of_retired()
+        stay = self._stay_of_retired() or self._left_behind()
         if stay is not None:
             return self._unchanged(stay)
         if self._strangers() or self.seen.foreign:
@@ -273,6 +273,46 @@ class Owner:
             if not self.world.consents.cover(hazard):
                 return Becomes(self._current, (), (hazard,))
         return Becomes(EMPTY)
+
+    def _left_behind(self) -> Stay | None:
+        """Return why the name is not emptied: what a server would go on showing might match nothing that is served.
+
+        It shows records that base does not have, of somebody else or of ours. Alone they have to match whatever of ours
+        may be served, unless every address of the name shows that nothing of ours is.
+        """
+        answers = ((each.server, each.answers.get(self.owner, EMPTY)) for each in self.world.seen[self.apex].servers)
+        for server, rrset in answers:
+            left = rrset.records - self.seen.base
+            if left and not self._is_matched(left) and not self._is_somebody_elses():
+                shown = ", ".join(f"'{each.params} {each.data[:8]}...'" for each in sorted(left))
+                why = f"its records stay: {server} shows {shown} as well, and alone that would not match what is served"
+                others = bool(left & self.seen.foreign)
+                return Stay(why, Cause.UNMANAGED_RECORDS if others else Cause.NOT_LOADED)
+        return None
+
+    def _is_somebody_elses(self) -> bool:
+        """Whether each address of the name answered, and none with a certificate of ours."""
+        shown = self.world.addresses.get(self.owner, ())
+        issued = (facts.issued for facts in self.world.keys.generations.values())
+        ours = frozenset(each.cert_sha256 for each in issued if each is not None)
+        return bool(shown) and all(
+            each.seen.error is None and each.seen.certificates and ours.isdisjoint(each.seen.certificates)
+            for each in shown
+        )
+
+    def _is_matched(self, left: frozenset[TlsaRecord]) -> bool:
+        """Whether whatever may be served of the services that have records here matches each combination of *left*."""
+        keys, found = self.world.keys, [(service, needed(service, self.world)) for service in self._former()]
+        if not found or not all(each.is_known for _, each in found):
+            return False
+        return all(
+            not left.isdisjoint(keys.matching(self.owner, params, service, key))
+            and (params.usage not in CA_USAGES or keys.is_named(self.owner, service, key))
+            for params in {record.params for record in left}
+            for service, each in found
+            for key in each.ids
+            if keys.may_be_served(service, key)
+        )
 
     def _stay_of_retired(self) -> Stay | None:
         """Return why a name stays whose services were all retired; one that left it by the inventory wants it empty."""

@@ -61,6 +61,14 @@ class NameSeen:
     """The combinations that base has in each view; they differ where a view is new."""
 
     @property
+    def surplus(self) -> frozenset[TlsaRecord]:
+        """Records of some server that base does not have: it lags, or somebody else put them there.
+
+        Which of the two nobody can tell of one that base had once, so nothing that would leave them alone may go.
+        """
+        return self.servers - self.base
+
+    @property
     def foreign(self) -> frozenset[TlsaRecord]:
         """Records of some server that no include file of ours ever had."""
         return self.servers - self.past - self.base
@@ -281,6 +289,8 @@ def _old_in_the_way(
         return Stay("until the new ones are published", Cause.EARLIER_STEP)
     if unwanted & (_of(seen.foreign) | _of(at.nobodys)):
         return Stay("beside unmanaged records", Cause.UNMANAGED_RECORDS)
+    if unwanted & _of(seen.surplus):
+        return Stay("while a server shows more of them than the DNS base has", Cause.NOT_LOADED)
     is_proposed = bool(unwanted & _of(seen.proposed))
     return Stay("because an open proposal has them", Cause.REVIEW) if is_proposed else None
 

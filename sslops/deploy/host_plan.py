@@ -155,17 +155,6 @@ def former(delivery: Delivery, world: World) -> frozenset[ServiceId]:
     )
 
 
-def as_expected(ledger: Ledger, inventory: Inventory) -> Ledger:
-    """Return *ledger* as deploy has to read it: what a host with copies presents is unverified once it is to serve."""
-    hosts = dict(ledger.hosts)
-    for delivery in deliveries(inventory):
-        entry = ledger.host(delivery.host.name)
-        begun = {s: replace(entry.services[s], proof=None) for s in delivery.serving if entry.serves(s).is_copy}
-        if begun:
-            hosts[delivery.host.name] = replace(entry, services={**entry.services, **begun})
-    return replace(ledger, hosts=hosts)
-
-
 def believed(world: World, options: DeployOptions) -> Iterator[tuple[Delivery, ServiceId]]:
     """Yield the services that the ledger has as done on a host of the command line, so that it would be skipped."""
     for delivery in _chosen(world, options):

@@ -17,11 +17,12 @@ from typing import TYPE_CHECKING, TypeVar
 
 from sslops.dane.may_serve import Gate
 from sslops.dane.records import Keys
+from sslops.dane.rrset_inputs import as_expected
 from sslops.deploy import host_plan as rules
 from sslops.deploy import ledger_entries as entries
 from sslops.deploy import session_plan as session
 from sslops.deploy.at_once import in_threads
-from sslops.deploy.host_plan import Decision, DeployOptions, Work, World, as_expected, include_sha256
+from sslops.deploy.host_plan import Decision, DeployOptions, Work, World, include_sha256
 from sslops.deploy.host_session import PATIENCE_SECONDS, Ended, HostSession, Prepared, Prover, to_nobody
 from sslops.deploy.unassigned_services import UnassignedServices
 from sslops.errors import Bug, SshError, SslopsError, bugs_of
@@ -161,7 +162,7 @@ class Deployer:
         if not _is_clock_confirmed(works, looked):
             # What the look taught is dated by a clock that no host confirms: were it behind, a record would seem older
             # than it is. Publish and roll look as well.
-            ledger = snapshot.ledger
+            ledger = as_expected(snapshot.ledger, self.inventory)
         snapshot = self._intend(snapshot, _ended_entries(ledger, decision), works, looked)
         if not works:
             return Deployed(plan, silent, troubles=_troubles(looked, ()))
@@ -220,16 +221,16 @@ class Deployer:
         return rules.decide(world, verdicts, self.options), ledger
 
     def _verdicts(self, world: World, snapshot: Snapshot) -> tuple[Verdicts, Ledger]:
-        keys = Keys.of(snapshot.branches, self.material)
+        keys, ledger = Keys.of(snapshot.branches, self.material), as_expected(snapshot.ledger, self.inventory)
         concerned = rules.candidates(world, self.options)
         # A service without DANE may have had it a moment ago; only DNS and its history tell.
         has_dane = any(self.inventory.services[service].dane for service in concerned)
         if has_dane or (concerned and self.inventory.dns is not None):
             look = self.observer.look(snapshot.ledger)
-            ledger = look.advanced(snapshot.ledger)
+            ledger = look.advanced(ledger)
             gate = look.gate(self.inventory, ledger, keys, self.clock.now())
         else:
-            ledger, gate = snapshot.ledger, Gate(snapshot.ledger, {}, keys, (), world.now)
+            gate = Gate(ledger, {}, keys, (), world.now)
         return _by_gate(gate), ledger
 
     def _look(self, works: Iterable[Work]) -> dict[str, Answer]:

@@ -64,3 +64,13 @@ EMPTY = Rrset(0, frozenset())
 def owner_name(port: int, proto: str, host: str) -> str:
     """Name the owner of the records for *host*: `_25._tcp.mail.example.com.`."""
     return f"_{port}._{proto}.{host.rstrip('.').lower()}."
+
+
+def port_and_host(owner: str) -> tuple[int, str]:
+    """Return what an owner name is about.
+
+    >>> port_and_host("_25._tcp.mail.example.com.")
+    (25, 'mail.example.com')
+    """
+    port, _, host = owner.split(".", 2)
+    return int(port.removeprefix("_")), host.rstrip(".")

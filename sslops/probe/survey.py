@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from sslops.dane.evidence import advance, first_entry
 from sslops.dane.may_serve import Gate
-from sslops.dane.names import DaneName, Owners, dane_apexes, dane_owners
+from sslops.dane.names import Owners, dane_apexes, dane_owners
 from sslops.dane.records import CA_USAGES
 from sslops.dane.rrset_inputs import new_at
 from sslops.errors import Bug, DnsError, SslopsError, bugs_of
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
     from datetime import datetime
 
+    from sslops.dane.names import DaneName
     from sslops.dane.records import Keys
     from sslops.model.inventory import Endpoint, Inventory, Service
     from sslops.model.ledger import Ledger
@@ -152,10 +153,10 @@ class Observer:
         at = max((entry.at for entry in seen.values()), default=self.clock.now())
         return Look(at, replace(owners, names=known), repo, seen, failed)
 
-    def host_addresses(self, name: DaneName) -> tuple[str, ...]:
-        """Return the addresses of the host that *name* is about; empty when DNS does not tell."""
+    def host_addresses(self, host: str, apex: str) -> tuple[str, ...]:
+        """Return the addresses of *host* in the zone *apex*; empty when DNS does not tell."""
         try:
-            return self.name_servers.addresses(name.host, self.inventory.primary_of(name.apex))
+            return self.name_servers.addresses(host, self.inventory.primary_of(apex))
         except DnsError:
             return ()
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from sslops.dane.evidence import servers_agree_with_base
 from sslops.dane.first_use import AddressSeen
 from sslops.dane.records import Index, Keys
-from sslops.dane.rrset_inputs import World, ports_of
+from sslops.dane.rrset_inputs import World, as_expected, ports_of
 from sslops.dane.zonefile import LISTED, LOST, render
 from sslops.errors import Moved
 from sslops.inventory.reach import hosts_serving
@@ -24,6 +24,7 @@ from sslops.model.ledger import ApexEntry, Ledger, Pending
 from sslops.model.names import CA_GROUP
 from sslops.model.plan import Consents, digest, require
 from sslops.model.proposal import Kind, Proposal
+from sslops.model.tlsa import port_and_host
 from sslops.model.waiting import rising_pauses
 from sslops.probe.host_ports import briefly, port_address
 from sslops.proposals.engine import sync
@@ -128,12 +129,16 @@ class Publisher:
 
     def _judged(self, snapshot: Snapshot) -> tuple[World, Look]:
         look = self.observer.look(snapshot.ledger)
-        world = self._world(look, snapshot.branches, look.advanced(snapshot.ledger))
+        world = self._world(look, snapshot.branches, self._advanced(snapshot.ledger, look))
         asked = {owner.owner: self._ask(owner) for owner in owners_to_ask(world)}
         world = replace(world, addresses=asked)
         shown = {owner.owner: self._presented(owner, asked.get(owner.owner)) for owner in owners_withdrawing(world)}
         world = replace(world, ports=shown)
         return replace(world, surroundings=self.observer.surroundings(owners_to_survey(world))), look
+
+    def _advanced(self, ledger: Ledger, look: Look) -> Ledger:
+        """Return *ledger* as it stands after *look*, by the inventory of today."""
+        return look.advanced(as_expected(ledger, self.inventory))
 
     def _shown(self, found: Publication, world: World, *, asks_forge: bool) -> Plan:
         """Return the plan as a person should see it: what is proposed already waits, and is not done again."""
@@ -167,11 +172,11 @@ class Publisher:
 
     def _ask(self, owner: Owner) -> tuple[AddressSeen, ...]:
         """Ask every address of the name's host at each port that may be the one."""
-        name = owner.names[0]
+        _, host = port_and_host(owner.owner)
         return tuple(
-            AddressSeen(address, verify.port, self.ask_port(address, verify, name.host))
-            for address in self.observer.host_addresses(name)
-            for verify in ports_of(owner.names, self.inventory)
+            AddressSeen(address, verify.port, self.ask_port(address, verify, host))
+            for address in self.observer.host_addresses(host, owner.apex)
+            for verify in ports_of(owner.owner, owner.names, self.inventory)
         )
 
     def _presented(self, owner: Owner, known: tuple[AddressSeen, ...] | None) -> tuple[AddressSeen, ...]:
@@ -207,11 +212,11 @@ class Publisher:
         """Put on the ledger what a look taught."""
         why = "A look at the DNS repository and every name server found something new."
         note = Note("observe", "what DNS shows", why)
-        return self.ops.write_ledger(snapshot, look.advanced(snapshot.ledger), note)
+        return self.ops.write_ledger(snapshot, self._advanced(snapshot.ledger, look), note)
 
     def intend(self, snapshot: Snapshot, look: Look, found: Publication, head: str | None) -> Snapshot:
         """Put `pending` on the ledger, before the DNS repository is touched."""
-        ledger = _without_pending(look.advanced(snapshot.ledger))
+        ledger = _without_pending(self._advanced(snapshot.ledger, look))
         apexes = dict(ledger.apexes)
         for proposal in found.proposals:
             pending = Pending(self.run, self.repository.base, head, proposal.records)
@@ -222,7 +227,7 @@ class Publisher:
 
     def settle(self, snapshot: Snapshot, look: Look, note: Note) -> Snapshot:
         """Take `pending` off the ledger: the DNS repository has it, or nobody will bring it there any more."""
-        return self.ops.write_ledger(snapshot, _without_pending(look.advanced(snapshot.ledger)), note)
+        return self.ops.write_ledger(snapshot, _without_pending(self._advanced(snapshot.ledger, look)), note)
 
     def conclude(self, snapshot: Snapshot, plan: Plan) -> Snapshot:
         """Look at what name servers make of the new base, so that evidence begins at once, and take `pending` off."""

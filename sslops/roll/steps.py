@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from sslops.dane.may_serve import Gate
 from sslops.dane.records import Keys
+from sslops.dane.rrset_inputs import as_expected
 from sslops.errors import StateError
 from sslops.model.cause import Cause
 from sslops.model.change import Change, Note
@@ -81,12 +82,12 @@ class Roller:
 
     def _judged(self, snapshot: Snapshot, unfit: Mapping[tuple[ServiceId, GenerationId], str]) -> tuple[Plan, Ledger]:
         """Return the plan, and the ledger as it stands after the look that it rests on."""
-        keys = Keys.of(snapshot.branches, self.material)
+        keys, ledger = Keys.of(snapshot.branches, self.material), as_expected(snapshot.ledger, self.inventory)
         if not self._asks_dns(snapshot):
-            gate = Gate(snapshot.ledger, {}, keys, (), self.clock.now())
-            return rules.plan(self.inventory, snapshot.branches, gate, self.options, unfit), snapshot.ledger
+            gate = Gate(ledger, {}, keys, (), self.clock.now())
+            return rules.plan(self.inventory, snapshot.branches, gate, self.options, unfit), ledger
         look = self.observer.look(snapshot.ledger)
-        ledger = look.advanced(snapshot.ledger)
+        ledger = look.advanced(ledger)
         gate = look.gate(self.inventory, ledger, keys, self.clock.now())
         return rules.plan(self.inventory, snapshot.branches, gate, self.options, unfit), ledger
 

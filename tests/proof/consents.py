@@ -19,11 +19,8 @@ from tests.proof.machine import FAR_OFF, Action
 from tests.proof.strangers import OWNERS, Shared
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from sslops.model.inventory import Inventory
     from sslops.model.names import ServiceId
-    from sslops.model.tlsa import TlsaRecord
     from tests.proof.machine import Pick
 
 SETTINGS = {
@@ -68,11 +65,6 @@ class Consenting(Shared):
             for name, host in self.world.hosts.items()
         )
 
-    def add_beside(self, owner: str, records: frozenset[TlsaRecord], folders: Iterable[int]) -> None:
-        """Add *records* beside the include file, where nobody has consented that such may be left alone."""
-        if FOREIGN not in self.given:
-            super().add_beside(owner, records, folders)
-
     def repair(self) -> None:
         """Let everything work again that a consent was about, and let nothing be held."""
         self.held.clear()
@@ -98,8 +90,7 @@ class Consenting(Shared):
 
 def _foreign_may_go(life: Life, _: Pick) -> None:
     assert isinstance(life, Consenting)
-    if not any(life.beside):
-        life.given ^= {FOREIGN}
+    life.given ^= {FOREIGN}
 
 
 def _service_is_held(life: Life, pick: Pick) -> None:

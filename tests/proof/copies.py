@@ -18,6 +18,9 @@ from tests.proof.machine import Action, Pick
 
 if TYPE_CHECKING:
     from sslops.model.inventory import Inventory
+    from sslops.simulate.hosts import HostFate
+    from sslops.simulate.scheduler import Run
+    from sslops.simulate.stages import Machine
 
 SETTINGS = {
     "copies": Setting(),
@@ -31,6 +34,10 @@ class Copying(Life):
     """A site where some hosts only keep copies."""
 
     copying: set[str] = field(default_factory=lambda: {of.HOSTS[1]})
+    unseen: set[str] = field(default_factory=set)
+    """Hosts that turned to serving and that no run has written down since."""
+    begun: dict[int, tuple[Machine, set[str]]] = field(default_factory=dict)
+    """By each run its machine, and which of those hosts it may write down."""
     left: list[str] = field(default_factory=list)
     """What was not as asked before every host was to serve at the end."""
 
@@ -60,12 +67,29 @@ class Copying(Life):
         """Let a host serve that kept copies, at once if its daemon *loads* them, or keep copies only; one serves."""
         if name in self.copying:
             self.copying.remove(name)
+            self.unseen.add(name)
             self.world.hosts[name].has_daemon = True
             if loads:
                 self.load_if_harmless(name)
-        elif set(self.host_names) - self.copying - {name} and not self._serves_unknown(name):
+        elif set(self.host_names) - self.copying - {name} and not (name in self.unseen and self._serves(name)):
             self.copying.add(name)
+            self.unseen.discard(name)
         self.configure()
+
+    def _serves(self, name: str) -> bool:
+        return bool(self.world.hosts[name].serving)
+
+    def _made(self, verb: str, fate: HostFate, skew_seconds: int) -> Run:
+        run = super()._made(verb, fate, skew_seconds)
+        self.begun[id(run)] = self.machine, {*self.unseen}
+        return run
+
+    def _after(self, run: Run) -> None:
+        super()._after(run)
+        if run.has_ended:
+            machine, unseen = self.begun.pop(id(run), (self.machine, set[str]()))
+            if machine.error is None and not run.is_killed:
+                self.unseen -= unseen
 
     def load_if_harmless(self, name: str) -> None:
         """Let the daemon that begins load the copies at once, where they match whatever a cache may come to hold."""
@@ -79,11 +103,6 @@ class Copying(Life):
             for params in rrset.combinations
         ):
             host.restart()
-
-    def _serves_unknown(self, name: str) -> bool:
-        """Whether a host serves what the ledger takes for copies: no deploy ran since its daemon began."""
-        entry = self.world.ops.ledger.host(name)
-        return any(entry.serves(service).is_copy for service in self.world.hosts[name].serving)
 
     def _loaded(self) -> int:
         return min(server.loaded for server in self.line.servers)

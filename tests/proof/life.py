@@ -87,6 +87,8 @@ class Life(ByHand):
     active: list[Run] = field(default_factory=list)
     made: int = 0
     world: World = field(init=False)
+    machine: Machine = field(init=False)
+    """The one that the last run began on."""
     shown_at: dict[ServiceId, set[str]] = field(default_factory=dict)
     aside: set[ServiceId] = field(default_factory=set)
     """Services that asked for no records when hosts first had them, while others did: no port showed them then."""
@@ -267,7 +269,7 @@ class Life(ByHand):
         return run
 
     def _made(self, verb: str, fate: HostFate, skew_seconds: int) -> Run:
-        machine = Machine(
+        self.machine = machine = Machine(
             self.world,
             timedelta(seconds=skew_seconds),
             dict.fromkeys(HOSTS, fate),

@@ -32,6 +32,7 @@ from sslops.model.tlsa import EMPTY
 from sslops.probe.survey import Look, Observer
 from sslops.publish import steps as publishing
 from sslops.publish.steps import Proposing, Publisher
+from sslops.roll import steps as rolling
 from sslops.roll.steps import Roller
 from tests.unit.dane.builders import START
 
@@ -588,6 +589,24 @@ MUTATIONS: dict[str, Mutation] = {
         more=("other kinds of record are asked for",),
         seed=16,
     ),
+    "what servers show beside a name that is emptied need not match": Mutation(
+        RECORDS,
+        ((Owner, "_left_behind", lambda _: None),),
+        setting="records of others",
+        usual=BESIDE_OURS,
+        more=(RENEW, "all jobs run", "mail hosts change"),
+        steps=30,
+        seed=129,
+    ),
+    "a kind goes while servers show more of it than base": Mutation(
+        RECORDS,
+        ((transitions.NameSeen, "surplus", property(lambda seen: seen.foreign)),),
+        setting="records of others",
+        usual=("somebody adds a record beside the include file", "other kinds of record are asked for"),
+        more=(RENEW, "all jobs run"),
+        steps=40,
+        seed=353,
+    ),
     "what only others have is not cached": Mutation(
         MAY_SERVE,
         (
@@ -631,7 +650,7 @@ MUTATIONS: dict[str, Mutation] = {
     ),
     "who kept copies is believed": Mutation(
         MAY_SERVE,
-        ((deploying, "as_expected", lambda ledger, _: ledger),),
+        tuple((stage, "as_expected", lambda ledger, _: ledger) for stage in (publishing, rolling, deploying)),
         setting="copies",
         more=("a host turns from copies to serving, or back",),
         stops=True,

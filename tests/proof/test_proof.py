@@ -123,6 +123,15 @@ FOUND = {
             Step("mail hosts change", (34, 54, 2)),
         ),
     ),
+    "consent to give a name up that others have a record of beside it": Script(
+        "consents",
+        (
+            Step("other ports are asked for", (49, 37, 50)),
+            Step("people consent that records of nobody go, or take it back", (0, 38, 27)),
+            Step("somebody adds a record beside the include file", (12, 22, 27)),
+            Step("publish reaches everybody", (39, 17, 59)),
+        ),
+    ),
     "DANE off while a silent server has a record of others": Script(
         "records of others, two folders",
         (
@@ -133,6 +142,39 @@ FOUND = {
         ),
     ),
 }
+
+
+BY_OTHERS = "records of others"
+RENEWED = (Step("a certificate is renewed"), *[Step("all jobs run", (2,))] * 3)
+WHOLE_TOO = (Step("other kinds of record are asked for", (0, 1)), *[Step("all jobs run", (2,))] * 3)
+
+
+@pytest.mark.parametrize("kind", [0, 6])
+@pytest.mark.parametrize(
+    "end",
+    [
+        Step("mail hosts change", (1,)),
+        Step("other ports are asked for", (1,)),
+        Step("other kinds of record are asked for", (0, 0)),
+        Step("other kinds of record are asked for", (0, 9)),
+    ],
+)
+def test_a_copy_of_a_withdrawn_record_is_never_left_alone(kind: int, end: Step) -> None:
+    """Somebody copied our record beside the include file and left it there; then the name, or its kind, is given up."""
+    copied = Step("somebody adds a record beside the include file", (0, kind, 0))
+    script = Script(BY_OTHERS, (*WHOLE_TOO, copied, *RENEWED, end, Step("publish reaches everybody")))
+
+    assert judged(script) is None
+
+
+@pytest.mark.parametrize("between", ["publish runs", "roll runs", "deploy runs", "all jobs run"])
+def test_a_host_that_served_for_a_while_keeps_its_record_when_it_is_to_keep_copies_again(between: str) -> None:
+    """Whatever run came in between wrote down that it may serve; its daemon runs on, and no ssh reaches it."""
+    turns = Step("a host turns from copies to serving, or back", (1, 1))
+    dies = Step("a host dies or returns", (1,))
+    script = Script("copies", (turns, Step("a key is made"), Step(between), turns, dies, *RENEWED * 3))
+
+    assert judged(script) is None
 
 
 @pytest.mark.parametrize("name", FOUND)

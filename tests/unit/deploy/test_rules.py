@@ -8,9 +8,10 @@ from dataclasses import replace
 import pytest
 
 from sslops.dane.may_serve import YES, Verdict
+from sslops.dane.rrset_inputs import as_expected
 from sslops.deploy import host_plan as rules
 from sslops.deploy import steps as clocks
-from sslops.deploy.host_plan import Decision, DeployOptions, World, as_expected, include_sha256, is_gone, not_seen
+from sslops.deploy.host_plan import Decision, DeployOptions, World, include_sha256, is_gone, not_seen
 from sslops.deploy.steps import TOLERANCE
 from sslops.errors import UsageError
 from sslops.model.inventory import (

@@ -11,6 +11,7 @@ from sslops.dane.first_use import AddressSeen
 from sslops.dane.names import Owners
 from sslops.dane.records import Der, Keys, Material
 from sslops.dane.rrset_inputs import World
+from sslops.model.cause import Cause
 from sslops.model.inventory import CaType, CertificateAuthority, Group, Hold, Host, ServerClass, TlsaIssuer
 from sslops.model.ledger import ApexEntry, HostEntry, Ledger, Served
 from sslops.model.names import ServiceId
@@ -255,12 +256,33 @@ def test_names_of_an_inactive_group_and_of_a_held_service_are_left_alone() -> No
     assert {"unchanged"} == records(becomes(1, 11, owners=NOBODY, inventory=held))
 
 
-def test_our_records_do_not_leave_a_name_to_records_of_somebody_else() -> None:
-    """What stays alone would have to match what is served; a person may say that it does."""
-    found = becomes(1, owners=NOBODY, servers=(99,))
-    assert [(HazardName.TLSA_FOREIGN, OWNER)] == [(each.name, each.subject) for each in found.plan.hazards]
-    assert {"unchanged"} == records(found)
-    assert set() == records(becomes(1, owners=NOBODY, servers=(99,), consents=FOREIGN))
+def test_our_records_do_not_leave_a_name_to_records_that_nothing_served_matches() -> None:
+    """Whatever a person consents to: ours go when the other one is out of the zone."""
+    for consents in (Consents(), FOREIGN):
+        found = becomes(1, owners=NOBODY, servers=(99,), consents=consents, addresses=shown(1))
+
+        assert ({"unchanged"}, [Cause.UNMANAGED_RECORDS]) == (
+            records(found),
+            [wait.cause for wait in found.plan.waits],
+        )
+
+
+def test_our_records_leave_a_name_to_somebody_else_who_is_the_only_one_met_there() -> None:
+    """Its mail moved to another server: every address shows that one's certificate, and a person says it may be so."""
+    found = becomes(1, owners=NOBODY, servers=(99,), addresses=shown(99))
+
+    assert ({"unchanged"}, [HazardName.TLSA_FOREIGN]) == (records(found), [each.name for each in found.plan.hazards])
+    assert set() == records(becomes(1, owners=NOBODY, servers=(99,), addresses=shown(99), consents=FOREIGN))
+
+
+def test_a_name_is_not_emptied_while_a_server_shows_what_base_has_no_more() -> None:
+    """It lags, or somebody keeps a copy of the record beside the include file: that alone would match nothing."""
+    before = [commit("c0", zone(1, 2)), commit("c1", zone(1))]
+    for left, expected in (((2,), {"unchanged"}), ((), set())):
+        seen = look(before, zone(1, *left))
+        found = becomes(owners=NOBODY, repo={APEX: seen.repo}, seen={APEX: seen})
+
+        assert expected == records(found)
 
 
 def test_records_that_no_generation_explains_stay_in_a_name_that_nobody_asks_for() -> None:

@@ -233,9 +233,9 @@ def test_the_port_of_the_class_is_asked() -> None:
         str(each.port): ServerClass(str(each.port), (Host(f"h{each.port}", "192.0.2.1", verify=each),))
         for each in verify
     }
-    assert (verify[1],) == ports_of((name(),), replace(made, classes=classes))
-    assert (verify[0],) == ports_of((name(),), replace(made, classes={"465": classes["465"]}))
-    assert (Verify(25, "smtp"),) == ports_of((name(),), made)
+    assert (verify[1],) == ports_of(OWNER, (name(),), replace(made, classes=classes))
+    assert (verify[0],) == ports_of(OWNER, (name(),), replace(made, classes={"465": classes["465"]}))
+    assert (Verify(25, "smtp"),) == ports_of(OWNER, (name(),), made)
 
 
 def test_a_name_is_empty_while_only_a_lagging_server_shows_it() -> None:
