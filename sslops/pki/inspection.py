@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from sslops.dane.records import Der
 from sslops.errors import SopsError, StateError
 from sslops.model.names import format_time
 from sslops.pki.certificate import extension
@@ -79,6 +80,39 @@ def certificate_item(der: bytes) -> Item:
         return _certificate(x509.load_der_x509_certificate(der))
     except _BROKEN as error:
         return _unreadable("certificate", error)
+
+
+def certificates_in(content: bytes) -> tuple[Der, ...]:
+    """Return the certificates of PEM, in order, or the one that *content* is in DER; empty when there is none.
+
+    StateError for one that cannot be read.
+    """
+    blocks = [match[0] for match in _BLOCK.finditer(content) if match[1] == b"CERTIFICATE"]
+    try:
+        found = [x509.load_pem_x509_certificate(block) for block in blocks]
+        if not found and not _BLOCK.search(content) and content[:1] == b"\x30":
+            found = [x509.load_der_x509_certificate(content)]
+        return tuple(Der(each.public_bytes(Encoding.DER), _spki(each.public_key())) for each in found)
+    except _BROKEN as error:
+        message = f"a certificate cannot be read: {' '.join(str(error).split())[:200]}"
+        raise StateError(message) from error
+
+
+def public_key_in(content: bytes) -> bytes | None:
+    """Return the public half (DER) of the first key or CSR of *content* (PEM) that can be read; null: there is none."""
+    for match in _BLOCK.finditer(content):
+        label, pem = match[1].decode(), match[0]
+        try:
+            if label.endswith("CERTIFICATE REQUEST"):
+                return _spki(x509.load_pem_x509_csr(pem).public_key())
+            if label.endswith("PUBLIC KEY"):
+                return _spki(serialization.load_pem_public_key(pem))
+            if label.endswith("PRIVATE KEY"):
+                key = serialization.load_pem_private_key(pem, None, unsafe_skip_rsa_key_validation=True)
+                return _spki(key.public_key())
+        except _BROKEN:
+            continue
+    return None
 
 
 def _block(label: str, pem: bytes) -> Item:
@@ -157,8 +191,12 @@ def _dh_parameters(pem: bytes) -> Item:
 
 def _key_facts(key: object) -> Iterator[tuple[str, Value]]:
     yield "key", _key_words(key)
-    der = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)  # type: ignore[attr-defined]
-    yield "spki_sha256", hashlib.sha256(der).hexdigest()
+    yield "spki_sha256", hashlib.sha256(_spki(key)).hexdigest()
+
+
+def _spki(key: object) -> bytes:
+    der: bytes = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)  # type: ignore[attr-defined]
+    return der
 
 
 def _key_words(key: object) -> str:

@@ -87,16 +87,17 @@ def verify(pem: bytes, expected: Expected) -> tuple[Check, ...]:
 
 
 def _checks(leaf: x509.Certificate, chain: list[x509.Certificate], expected: Expected) -> Iterator[Check]:
-    yield _dates(leaf, expected.now)
+    yield dates(leaf, expected.now)
     yield _chain(leaf, chain, expected)
-    yield _purpose(leaf)
+    yield purpose(leaf)
     yield from (_name(leaf, name) for name in expected.names)
     if expected.key is not None:
         yield _key(leaf, expected.key)
     yield _revocation(leaf, chain, expected)
 
 
-def _dates(leaf: x509.Certificate, now: datetime) -> Check:
+def dates(leaf: x509.Certificate, now: datetime) -> Check:
+    """Check that *now* lies within its life."""
     if now < leaf.not_valid_before_utc:
         return Check("dates", Answer.FAILED, f"valid from {leaf.not_valid_before_utc:%Y-%m-%d %H:%M} UTC only")
     if now > leaf.not_valid_after_utc:
@@ -109,7 +110,7 @@ def _chain(leaf: x509.Certificate, chain: list[x509.Certificate], expected: Expe
     roots = _roots(expected)
     if not roots:
         return Check("chain", Answer.SKIPPED, "there is no root to lead to: --root FILE")
-    path, why = _path(leaf, chain, roots, expected.now)
+    path, why = path_to_root(leaf, chain, roots, expected.now)
     if path is None:
         return Check("chain", Answer.FAILED, why)
     return Check("chain", Answer.OK, " <- ".join(each.subject.rfc4514_string() for each in path[1:]) or "it is a root")
@@ -122,25 +123,27 @@ def _roots(expected: Expected) -> list[x509.Certificate]:
         return [x509.load_pem_x509_certificate(block) for root in expected.roots for block in split_chain(root)]
 
 
-def _path(
+def path_to_root(
     leaf: x509.Certificate, chain: Iterable[x509.Certificate], roots: Sequence[x509.Certificate], now: datetime
 ) -> tuple[list[x509.Certificate] | None, str]:
+    """Return the certificates from *leaf* to one of *roots*, or null and why there is no such path."""
     path, left = [leaf], list(chain)
     while True:
         here = path[-1]
         if here in roots:
             return path, ""
-        signer = next((each for each in [*roots, *left] if _signed(here, each)), None)
+        signer = next((each for each in [*roots, *left] if is_signed(here, each)), None)
         if signer is None:
             return None, f"nothing that was shown, and no root, signed '{here.subject.rfc4514_string()}'"
-        fault = _ca_fault(signer, below=len(path) - 1, now=now)
+        fault = ca_fault(signer, below=len(path) - 1, now=now)
         if fault is not None:
             return None, fault
         path.append(signer)
         left = [each for each in left if each != signer]
 
 
-def _ca_fault(cert: x509.Certificate, *, below: int, now: datetime) -> str | None:
+def ca_fault(cert: x509.Certificate, *, below: int, now: datetime) -> str | None:
+    """Return why *cert* may not sign with *below* CAs between it and the leaf; null: it may (RFC 5280 6.1)."""
     name, constraints = f"'{cert.subject.rfc4514_string()}'", extension(cert, x509.BasicConstraints)
     if constraints is None or not constraints.ca:
         return f"{name} signs without being a CA"
@@ -151,7 +154,8 @@ def _ca_fault(cert: x509.Certificate, *, below: int, now: datetime) -> str | Non
     return None
 
 
-def _signed(cert: x509.Certificate, by: x509.Certificate) -> bool:
+def is_signed(cert: x509.Certificate, by: x509.Certificate) -> bool:
+    """Whether the name and the key of *by* are those that signed *cert*."""
     try:
         cert.verify_directly_issued_by(by)
     except (InvalidSignature, *_BROKEN):
@@ -159,7 +163,8 @@ def _signed(cert: x509.Certificate, by: x509.Certificate) -> bool:
     return True
 
 
-def _purpose(leaf: x509.Certificate) -> Check:
+def purpose(leaf: x509.Certificate) -> Check:
+    """Check that it is for servers (RFC 5280 section 4.2.1.12)."""
     constraints, usage = extension(leaf, x509.BasicConstraints), extension(leaf, x509.ExtendedKeyUsage)
     if constraints is not None and constraints.ca:
         return Check("purpose", Answer.OK, "a CA")
@@ -197,7 +202,7 @@ def _revocation(leaf: x509.Certificate, chain: list[x509.Certificate], expected:
     """Ask the CRL that the certificate names (RFC 5280 section 6.3); one that cannot be believed proves nothing."""
     urls = tuple(crl_addresses(extension(leaf, x509.CRLDistributionPoints)))
     roots = _roots(expected)
-    signer = next((each for each in [*chain, *roots] if _signed(leaf, each)), None)
+    signer = next((each for each in [*chain, *roots] if is_signed(leaf, each)), None)
     obstacle = _no_crl(urls, signer, expected)
     if obstacle or signer is None or expected.fetch is None:
         return Check("revocation", Answer.SKIPPED, obstacle)

@@ -84,7 +84,7 @@ class Resolver:
         """
         if fixed:
             return {str(endpoint): self._addresses_of(endpoint, primary) for endpoint in self._within_reach(fixed)}
-        names = [_host_name(str(record.target), apex) for record in self._about(apex, "NS", primary)]  # type: ignore[attr-defined]
+        names = [host_name(str(record.target), apex) for record in self._about(apex, "NS", primary)]  # type: ignore[attr-defined]
         if not names:
             raise DnsError(
                 f"'{apex}' has no name servers", hint="set dns_primary or dns_servers in inventory/sslops.yaml"
@@ -99,7 +99,7 @@ class Resolver:
         A null MX (RFC 7505) names no host. DnsError when the question was not answered, or the domain does not exist.
         """
         targets = (str(record.exchange) for record in self._about(apex, "MX", via))  # type: ignore[attr-defined]
-        return tuple(sorted({_host_name(target, apex) for target in targets if target != "."}))
+        return tuple(sorted({host_name(target, apex) for target in targets if target != "."}))
 
     def addresses(self, host: str, via: Endpoint | None) -> tuple[str, ...]:
         """Return every A and AAAA of *host*, IPv4 first; empty when it has none. DnsError when it was not answered.
@@ -340,7 +340,8 @@ def _is_final(response: dns.message.Message) -> bool:
     return is_authoritative(response) or is_recursive(response)
 
 
-def _host_name(text: str, apex: str) -> str:
+def host_name(text: str, apex: str) -> str:
+    """Return a host name that DNS gave for *apex*, lower case; DnsError when it is none."""
     name = text.lower()
     if not _HOST_NAME.match(name):
         raise DnsError(f"DNS names a host for '{apex}' that is no host name")

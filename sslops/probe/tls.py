@@ -84,7 +84,7 @@ def ask_port(  # noqa: PLR0913  (one question has that many parts)
                 with contextlib.suppress(NoSuchKeyError):
                     certificates.add(_ask_once(address, port, starttls, server_name, key_type, timeout_seconds))
         except (OSError, PeerError) as error:
-            why = f"port {port} of '{address}': {_reason(error)}"
+            why = f"port {port} of '{address}': {why_not(error)}"
             hint = None
             if not certificates and may_speak_otherwise(error, starttls):
                 hint = starttls_hint(lambda: SocketChannel(address, port, _HINT_SECONDS), starttls, server_name)
@@ -119,14 +119,18 @@ def leaf_certificate(
         raise NoSuchKeyError(f"it has no {key_type} certificate") from refusal
 
 
-def presented_chain(connect: Callable[[], Channel], starttls: str | None, server_name: str) -> tuple[bytes, ...]:
+def presented_chain(
+    connect: Callable[[], Channel], starttls: str | None, server_name: str, key_type: str | None = None
+) -> tuple[bytes, ...]:
     """Return every certificate (DER) that the port which *connect* opens shows, the leaf first, as it shows them.
 
-    PeerError when it does not speak as it should, OSError when a connection breaks or its time is up.
+    To a client that takes *key_type* only, if given; the errors are those of `leaf_certificate`.
     """
+    if key_type is not None:
+        leaf_certificate(connect, starttls, server_name, key_type)
     with contextlib.closing(connect()) as channel:
         _greet(channel, starttls, server_name)
-        session = _OpenSslSession(server_name.rstrip("."), None)
+        session = _OpenSslSession(server_name.rstrip("."), key_type)
         _shake_hands(session, channel)
         return session.chain()
 
@@ -413,7 +417,8 @@ def _openssl_reason(error: SSL.Error) -> str | None:
     return found[-1][-1] if isinstance(found, list) and found else None
 
 
-def _reason(error: OSError | PeerError) -> str:
+def why_not(error: OSError | PeerError) -> str:
+    """Say in a few words why a port showed nothing."""
     if isinstance(error, PeerError):
         return error.what
     if isinstance(error, TimeoutError):

@@ -19,6 +19,7 @@ def test_status_live_tells_what_each_server_and_port_shows(site: Site) -> None:
         site.sslops(*words, "--apply").succeeded()
     refs, curr = site.ops.refs(), fields(site.ops.show("main", "state/example.com/mail-ec/slots.yaml"))["curr"]
     good = json.loads(site.sslops("status", "--live", "--json").succeeded().stdout)
+    printed = site.sslops("tlsa", "example.com:mail-ec").succeeded().stdout
     site.mail[HOSTS[1]].stop()
     site.dns.edit({f"{folder}/tlsa.example.com": "" for folder in TLSA_DIRS})
     site.dns.settle()
@@ -30,6 +31,9 @@ def test_status_live_tells_what_each_server_and_port_shows(site: Site) -> None:
         "names"
     ][OWNER]
     assert {(host, curr) for host in HOSTS} == {(port["host"], port["shows"][0]) for port in good["live"]["ports"]}
+    assert {f"{OWNER} {record(site, 'curr')}"} == {
+        line.replace(" 1 IN TLSA ", " ") for line in printed.splitlines() if not line.startswith(";")
+    }
     assert [] == good["alarms"]
     assert 1 == bad.exit_code
     assert first.startswith(f"drift: {OWNER}: ")

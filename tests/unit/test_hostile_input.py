@@ -24,6 +24,7 @@ from sslops.errors import SslopsError
 from sslops.inventory.loading import load
 from sslops.model.ledger import ApexEntry, Evidence, HostEntry, NameEntry, Pending, Served
 from sslops.model.names import ServiceId
+from sslops.model.tlsa import TlsaParams
 from sslops.repo.ledger_files import read_ledger, write_apex, write_host
 from sslops.repo.state_files import read_generation, read_slots, write_generation, write_slots
 from tests.unit.dane.builders import OWNER, START, gen, generation, record, slots, zone
@@ -71,9 +72,14 @@ def _inventory(raw: bytes, file: str) -> object:
 
 def _issuers(raw: bytes) -> None:
     from sslops.pki.certificate import csr_spki, faults, leaf_faults, read_certificate, split_chain
-    from sslops.pki.inspection import inspect
+    from sslops.pki.dane_verification import Client, match_chain
+    from sslops.pki.inspection import certificates_in, inspect, public_key_in
 
     inspect(raw)
+    public_key_in(raw)
+    with contextlib.suppress(SslopsError):
+        records = [record(1, params=TlsaParams(*each)) for each in ((3, 1, 1), (2, 1, 0), (2, 0, 0), (1, 0, 1))]
+        match_chain([each.cert for each in certificates_in(raw)], records, Client(("a.example",), NOW))
     split_chain(raw)
     faults(raw, raw, raw, spki_sha256="00", sans=("a.example",), now=NOW)
     with contextlib.suppress(SslopsError):
