@@ -58,7 +58,7 @@ def carry_out(session: Session, request: Request, act: Callable[[Site], Result])
     if not request.apply:
         snapshot = _fetched(ops) if request.fetch else ops.snapshot()
         result = act(_site(session, request, ops, snapshot, load(read_folder(session.folder))))
-        faults = (*ops.forged(snapshot), *integrity_faults(ops, snapshot, remembers=False))
+        faults = (*ops.forged(snapshot), *went_back(ops, snapshot), *integrity_faults(ops, snapshot, remembers=False))
         return _with_faults(session, result, faults)
 
     fetched: list[Snapshot] = []
@@ -71,10 +71,14 @@ def carry_out(session: Session, request: Request, act: Callable[[Site], Result])
             inventory = replace(inventory, repo=replace(inventory.repo, branch=ops.settings.branch))
             own = replace(ops, git=ops_clone(ops.git, inventory.repo), settings=inventory.repo)
             snapshot = own.snapshot()
+        if went_back(own, snapshot):
+            # Two branches are not read at one instant: another run may have pushed both in between.
+            snapshot = own.fetch()
         own.verified(snapshot)
-        faults = integrity_faults(own, snapshot, remembers=True)
+        faults = (*went_back(own, snapshot), *integrity_faults(own, snapshot, remembers=True))
         if faults:
             raise faults[0] if len(faults) == 1 else Faults(faults)
+        own.remember_heads(snapshot)
         return act(_site(session, request, own, snapshot, inventory))
 
     with ops.lock():
@@ -85,6 +89,11 @@ def carry_out(session: Session, request: Request, act: Callable[[Site], Result])
         if note:
             session.say_once(note)
         return retrying(attempt, sleep=time.sleep, random=random.random)
+
+
+def went_back(ops: OpsRepo, snapshot: Snapshot) -> tuple[SslopsError, ...]:
+    """Return why nobody may write: branches of the engine that are at an older commit than they were."""
+    return ops.went_back(snapshot)
 
 
 def integrity_faults(ops: OpsRepo, snapshot: Snapshot, *, remembers: bool) -> tuple[SslopsError, ...]:

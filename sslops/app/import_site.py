@@ -125,11 +125,11 @@ def _committing(repo: RepoSettings, made: Sequence[Change], before: Sequence[New
     from sslops.app.entry import run_name
     from sslops.repo.git import Git
     from sslops.repo.git_commits import NewCommit, Person
-    from sslops.repo.next_branch import change_message
+    from sslops.repo.next_branch import RUN, change_message
     from sslops.repo.state_trees import edits_of
 
     run = run_name()
-    commits = [*before, *(NewCommit(change_message(each, run), edits_of(each)) for each in made)]
+    commits = [*before, *(NewCommit(change_message(each, {RUN: run}), edits_of(each)) for each in made)]
 
     def commit(top: Path) -> None:
         if commits:

@@ -11,6 +11,7 @@ Sslops-Action: roll
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -20,7 +21,7 @@ from sslops.repo.state_files import STATE, account_path, generation_folder, slot
 from sslops.repo.state_trees import edits_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable
 
     from sslops.model.change import AccountChange, Note
     from sslops.repo.git import Git, LoggedCommit, Person
@@ -33,32 +34,38 @@ SERVICE = "Sslops-Service"
 GENERATION = "Sslops-Generation"
 PLAN = "Sslops-Plan"
 RUN = "Sslops-Run"
+LEDGER = "Sslops-Ledger"
+"""Where `ledger` was, on commits of `next`; the two below where `next` and the roll branch were, on `ledger`'s."""
+NEXT = "Sslops-Next"
+ROLL = "Sslops-Roll"
+REPLACES = "Sslops-Replaces"
+"""A commit that was on `next` before it was begun anew."""
+
+Trailers = Mapping[str, "str | Sequence[str] | None"]
 
 
-def change_message(change: Change, run: str | None) -> str:
-    """Return the message of the commit that makes *change*; *run* names the run (a URL in CI)."""
+def change_message(change: Change, closing: Trailers) -> str:
+    """Return the message of the commit that makes *change*; *closing* are trailers of the run."""
     trailers = {
         SERVICE: str(change.service),
         GENERATION: change.generation,
         PLAN: change.plan,
-        RUN: run,
+        **closing,
     }
     return message(change.action, str(change.service), change.title, change.why, trailers)
 
 
-def account_message(change: AccountChange, run: str | None) -> str:
+def account_message(change: AccountChange, closing: Trailers) -> str:
     """Return the message of the commit that stores an account."""
-    return message("account", change.account, change.title, change.why, {RUN: run})
+    return message("account", change.account, change.title, change.why, closing)
 
 
-def note_message(note: Note, run: str | None) -> str:
+def note_message(note: Note, closing: Trailers) -> str:
     """Return the message of a commit on `ledger`."""
-    return message(note.action, None, note.title, note.why, {**note.trailers, RUN: run})
+    return message(note.action, None, note.title, note.why, {**note.trailers, **closing})
 
 
-def message(
-    action: str, about: str | None, title: str, why: str, trailers: Mapping[str, str | Sequence[str] | None]
-) -> str:
+def message(action: str, about: str | None, title: str, why: str, trailers: Trailers) -> str:
     """Return subject, wrapped body and trailers; a trailer that is null is left out, one of several is repeated.
 
     Titles, reasons and values may quote a peer: they become one line each, so that none can pose as a trailer.
@@ -88,48 +95,48 @@ class Row:
     commits: tuple[NewCommit, ...]
     rewrites: bool = False
 
-    def make(self, git: Git, changes: Iterable[Change | AccountChange], author: Person | None, run: str | None) -> str:
+    def make(
+        self, git: Git, changes: Iterable[Change | AccountChange], author: Person | None, closing: Trailers
+    ) -> str:
         """Make them, and one for each of *changes*; return the tip. No branch moves."""
-        ours = (_commit(change, author, run) for change in changes)
+        ours = (_commit(change, author, closing) for change in changes)
         commits = [*self.commits, *ours]
         return git.commit_all(self.start, commits) if commits else self.start
 
 
-def _commit(change: Change | AccountChange, author: Person | None, run: str | None) -> NewCommit:
+def _commit(change: Change | AccountChange, author: Person | None, closing: Trailers) -> NewCommit:
     if isinstance(change, Change):
-        return NewCommit(change_message(change, run), edits_of(change), author=author)
-    return NewCommit(account_message(change, run), {account_path(change.account): change.document}, author=author)
+        return NewCommit(change_message(change, closing), edits_of(change), author=author)
+    return NewCommit(account_message(change, closing), {account_path(change.account): change.document}, author=author)
 
 
-def taking_in(git: Git, snapshot: Snapshot, main_branch: str, author: Person | None, run: str | None) -> Row:
+def taking_in(git: Git, snapshot: Snapshot, main_branch: str, author: Person | None, closing: Trailers) -> Row:
     """Return what takes main into next, without a commit where one of the two already has all of the other."""
     main, following = snapshot.main_commit, snapshot.next_commit
     if following is None:
         return Row(main, ())
     changed = snapshot.take_in.changed
     if git.is_ancestor(main, following):
-        pointers = NewCommit(_message(snapshot, main_branch, run), _slots(snapshot), author=author)
+        pointers = NewCommit(_message(snapshot, main_branch, closing), _slots(snapshot), author=author)
         return Row(following, (pointers,) if changed else ())
     if git.is_ancestor(following, main):
         same = git.subtree(following, STATE) == git.subtree(main, STATE)
-        return Row(main, () if same and not changed else (_merge(git, snapshot, main_branch, author, run),))
+        return Row(main, () if same and not changed else (_merge(git, snapshot, main_branch, author, closing),))
     rest = _not_rebased(git, main, following)
     if rest is None:
-        merge = _merge(git, snapshot, main_branch, author, run)
+        merge = _merge(git, snapshot, main_branch, author, closing)
         return Row(following, (merge,))
-    return _on_top(git, snapshot, rest, _merge(git, snapshot, main_branch, author, run))
+    left = {**closing, REPLACES: [one.sha for one in git.log(following, since=[main])]}
+    return _on_top(git, snapshot, rest, _merge(git, snapshot, main_branch, author, left))
 
 
-def _on_top(git: Git, snapshot: Snapshot, rest: Sequence[LoggedCommit], closing: NewCommit) -> Row:
-    """Return main, then *rest* with the state that each had; *closing* only where the state is not main's by then."""
+def _on_top(git: Git, snapshot: Snapshot, rest: Sequence[LoggedCommit], last: NewCommit) -> Row:
+    """Return main, then *rest* with the state that each had, and *last*, which says what next had until now."""
     replayed = tuple(
         NewCommit(one.message, grafts={STATE: git.subtree(one.sha, STATE)}, author=one.author) for one in rest
     )
-    last = git.subtree(snapshot.next_commit or "", STATE)
-    held = last if replayed else git.subtree(snapshot.main_commit, STATE)
-    closes = bool(snapshot.take_in.changed) or held != last
-    own = NewCommit(closing.message, closing.edits, closing.grafts, author=closing.author)
-    return Row(snapshot.main_commit, (*replayed, own) if closes else replayed, rewrites=True)
+    own = NewCommit(last.message, last.edits, last.grafts, author=last.author)
+    return Row(snapshot.main_commit, (*replayed, own), rewrites=True)
 
 
 def _not_rebased(git: Git, main: str, following: str) -> list[LoggedCommit] | None:
@@ -150,13 +157,13 @@ def _name(commit: LoggedCommit) -> tuple[str, Person]:
     return commit.message, commit.author
 
 
-def _merge(git: Git, snapshot: Snapshot, main_branch: str, author: Person | None, run: str | None) -> NewCommit:
+def _merge(git: Git, snapshot: Snapshot, main_branch: str, author: Person | None, closing: Trailers) -> NewCommit:
     """Return the commit whose tree is main's, but for `state/`, which is next's and obeys a revert."""
     main, following = snapshot.main_commit, snapshot.next_commit or ""
     parents = (main,) if git.is_ancestor(following, main) else (following, main)
     grafts = {STATE: git.subtree(following, STATE)} | _restored(git, snapshot)
     return NewCommit(
-        _message(snapshot, main_branch, run), _slots(snapshot), grafts, parents=parents, tree=main, author=author
+        _message(snapshot, main_branch, closing), _slots(snapshot), grafts, parents=parents, tree=main, author=author
     )
 
 
@@ -174,11 +181,11 @@ def _restored(git: Git, snapshot: Snapshot) -> dict[str, str | None]:
     return {folder: git.subtree(snapshot.main_commit, folder) for folder in folders}
 
 
-def _message(snapshot: Snapshot, main_branch: str, run: str | None) -> str:
+def _message(snapshot: Snapshot, main_branch: str, closing: Trailers) -> str:
     changed = snapshot.take_in.changed
     why = f"Everything outside state/ is as on {main_branch}, state/ stays as on next."
     if changed:
         names = ", ".join(map(str, changed))
         why = f"{why} These slots follow {main_branch}, which has another curr: {names}."
     services = {SERVICE: tuple(map(str, changed))}
-    return message(MERGE, main_branch, f"take in {snapshot.main_commit[:12]}", why, {**services, RUN: run})
+    return message(MERGE, main_branch, f"take in {snapshot.main_commit[:12]}", why, {**services, **closing})

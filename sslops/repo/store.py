@@ -12,11 +12,12 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from sslops.errors import Refused, StateError
+from sslops.repo import known_heads
 from sslops.repo.foreign_commits import refuse_foreign
 from sslops.repo.git_checkout import Checkout, shown
 from sslops.repo.git_commits import NewCommit, Person, RefUpdate
 from sslops.repo.ledger_files import BLOCKED, HOSTS, TLSA, write_ledger
-from sslops.repo.next_branch import note_message, taking_in
+from sslops.repo.next_branch import LEDGER, NEXT, REPLACES, ROLL, RUN, note_message, taking_in
 from sslops.repo.signatures import Signers
 from sslops.repo.snapshot import INVENTORY, LEDGER_BRANCH, ROLL_BRANCH, Looker, Snapshot, moves
 from sslops.repo.state_files import STATE
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from sslops.model.ledger import Ledger
     from sslops.model.names import GenerationId, ServiceId
     from sslops.repo.git import Git
+    from sslops.repo.next_branch import Trailers
 
 
 LOCK_WAIT_SECONDS = 60.0
@@ -92,6 +94,14 @@ class OpsRepo:
             return (refusal,)
         return ()
 
+    def went_back(self, snapshot: Snapshot) -> tuple[StateError, ...]:
+        """Return a fault for each branch of the engine that went back to an older commit; empty where none did."""
+        return known_heads.faults(self.git, snapshot, self.settings.next_branch)
+
+    def remember_heads(self, snapshot: Snapshot) -> None:
+        """Keep in this clone where the branches are, so that it notices when one goes back. Hold `lock` around it."""
+        known_heads.remember(self.git, snapshot, self.settings.next_branch)
+
     def signers(self, snapshot: Snapshot) -> Signers | None:
         """Return whose signatures count by main; null where it asks for none."""
         return Signers.of(self.git, snapshot.main_commit, self.settings.bot_email)
@@ -150,7 +160,7 @@ class OpsRepo:
             return snapshot
         self._refuse_foreign(snapshot)
         self._push(snapshot, [self._next(snapshot, changes)])
-        return self.snapshot()
+        return self._remembered(self.snapshot())
 
     def write_roll(self, snapshot: Snapshot, changes: Sequence[Change] = (), *, is_declined: bool = False) -> Snapshot:
         """Commit rolls on next and move the roll branch along, when the set of rolls in it changes.
@@ -172,7 +182,7 @@ class OpsRepo:
         if moved.merges:
             updates.append(RefUpdate(self.settings.branch, tip, snapshot.main_commit))
         self._push(snapshot, updates)
-        return self.snapshot()
+        return self._remembered(self.snapshot())
 
     def write_ledger(self, snapshot: Snapshot, ledger: Ledger, note: Note) -> Snapshot:
         """Make `ledger` say *ledger*, in one commit and one push; nothing when it says so already. Raises Moved."""
@@ -183,10 +193,11 @@ class OpsRepo:
         if not edits:
             return snapshot
         self._refuse_foreign(snapshot)
-        commit = NewCommit(note_message(note, self.run), edits, author=self.author)
+        heads = {RUN: self.run, NEXT: snapshot.next_commit, ROLL: snapshot.roll_commit}
+        commit = NewCommit(note_message(note, heads), edits, author=self.author)
         tip = self.git.asking(self.signers(snapshot)).commit_all(snapshot.ledger_commit, [commit])
         self.git.push([RefUpdate(LEDGER_BRANCH, tip, snapshot.ledger_commit)])
-        return replace(snapshot, ledger=ledger, ledger_commit=tip)
+        return self._remembered(replace(snapshot, ledger=ledger, ledger_commit=tip))
 
     # The work tree.
 
@@ -221,8 +232,11 @@ class OpsRepo:
     def _next(self, snapshot: Snapshot, changes: Sequence[Change | AccountChange]) -> RefUpdate:
         """Make the commits for *changes* on next with main taken in, and return the move of next to them."""
         git = self.git.asking(self.signers(snapshot))
-        row = taking_in(git, snapshot, self.settings.branch, self.author, self.run)
-        tip = row.make(git, changes, self.author, self.run)
+        closing: Trailers = {RUN: self.run, LEDGER: snapshot.ledger_commit}
+        if snapshot.next_commit is None:
+            closing = {**closing, REPLACES: known_heads.named_next(git, snapshot.ledger_commit)}
+        row = taking_in(git, snapshot, self.settings.branch, self.author, closing)
+        tip = row.make(git, changes, self.author, closing)
         return RefUpdate(self.settings.next_branch, tip, snapshot.next_commit, may_rewrite=row.rewrites)
 
     def _push(self, snapshot: Snapshot, updates: Sequence[RefUpdate]) -> None:
@@ -236,6 +250,10 @@ class OpsRepo:
             self.git.push(moves)
         if follows:
             self._checkout.follow()
+
+    def _remembered(self, snapshot: Snapshot) -> Snapshot:
+        self.remember_heads(snapshot)
+        return snapshot
 
     def _refuse_foreign(self, snapshot: Snapshot) -> None:
         signers = self.signers(snapshot)

@@ -33,7 +33,9 @@ BELIEVES_NEXT = (
 BELIEVES_FACTS = ("sslops.pki.integrity:_wrong_facts=lambda *_, **__: ()",)
 SHARES_KEYS = ("sslops.pki.integrity:_shared_keys=lambda *_: ()",)
 BELIEVES_CERTIFICATES = ("sslops.pki.integrity:CertificateJudge.unfit=lambda self, candidates: {}",)
+GOES_BACK = ("sslops.app.entry:went_back=lambda *_: ()",)
 ROLLS_ANYTHING = (
+    *GOES_BACK,
     "sslops.repo.snapshot:Looker._ahead=lambda *_: {}",
     "sslops.roll.rules:unplanned=lambda *_, **__: ()",
 )
@@ -165,6 +167,25 @@ def test_a_next_that_was_pushed_back_takes_nothing_back_on_main(desk: Desk) -> N
     desk.run("roll", "--apply", patches=ROLLS_ANYTHING).succeeded()
 
     assert old == desk.slot("curr")
+
+
+def test_a_next_that_main_knows_nothing_of_is_missed_when_it_goes_back(desk: Desk) -> None:
+    """A key leaked while it was staged, and was replaced there: pushed back to it, next would be rolled so."""
+    leaked = desk.renew("a")
+    stale = desk.ops.refs()["next"]
+    desk.renew("a")
+    expected = desk.ops.refs()["next"]
+    desk.thief.push_back(stale)
+    refused = desk.run("roll", "--apply")
+
+    assert 1 == refused.exit_code
+    assert f"'next' went back: this clone, which saw it there, names its commit {expected[:10]}" in refused.stderr
+    assert f"git push --force-with-lease=next:{stale} origin {expected}:refs/heads/next" in refused.stderr
+    assert stale == desk.ops.refs()["next"]
+
+    desk.run("roll", "--apply", patches=GOES_BACK).succeeded()
+
+    assert leaked == desk.slot("curr")
 
 
 def test_a_roll_that_nobody_decided_moves_no_slot_on_main(desk: Desk) -> None:

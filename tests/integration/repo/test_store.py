@@ -523,7 +523,7 @@ def test_a_rebase_button_on_the_roll_branch_does_no_harm(forge_yard: Yard) -> No
 
 
 def test_what_is_on_deck_survives_a_rebase_merge(forge_yard: Yard) -> None:
-    """Next starts again on main, with the commits that were not in the request and their trailers."""
+    """Next starts again on main, with the commits that were not in the request, and says what it takes the place of."""
     forge_yard.roll_to(1)
     snapshot = forge_yard.ops.refresh()
     forge_yard.ops.write_next(snapshot, [renewed(snapshot, generation(2, service=WEB), WEB)])
@@ -535,7 +535,8 @@ def test_what_is_on_deck_survives_a_rebase_merge(forge_yard: Yard) -> None:
     subjects = [one.subject for one in forge_yard.ops.git.log(snapshot.next_commit or "", since=[snapshot.main_commit])]
 
     assert generation(2, service=WEB).id == snapshot.branches.next[WEB].slots.next
-    assert [f"renew(example.com/mail-ec): {generation(4).id}"] == subjects
+    taken = f"merge(main): take in {snapshot.main_commit[:12]}"
+    assert [f"renew(example.com/mail-ec): {generation(4).id}", taken] == subjects
 
 
 def test_one_run_at_a_time_works_in_a_clone(forge_yard: Yard, monkeypatch: pytest.MonkeyPatch) -> None:
