@@ -84,6 +84,8 @@ class Work:
     """Classes to restart whatever changes."""
     former: frozenset[ServiceId] = frozenset()
     """Services that the host gets no more and may still serve; their entries close when it is seen not to."""
+    vacant: frozenset[ServiceId] = frozenset()
+    """Services that wait for records to go which they cannot match; publish waits to know what the host has of them."""
     chmod: frozenset[ServiceId] = frozenset()
     """Those of `due` that are verified already, and whose files only get another owner, group or mode."""
 
@@ -95,7 +97,7 @@ class Work:
     @property
     def is_empty(self) -> bool:
         """Whether nothing is left to do."""
-        return not (self.due or self.includes or self.restart or self.former)
+        return not (self.due or self.includes or self.restart or self.former or self.vacant)
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,6 +266,7 @@ class Judged:
         self.waits: list[Wait] = []
         self.hazards: list[Hazard] = []
         self._stopped: dict[ServiceId, tuple[str, Cause]] = {}
+        self._vacant: set[ServiceId] = set()
         self._former = former(delivery, world)
         due = dict(self._due())
         while blocked := [service for service in due if self._is_blocked(service)]:
@@ -272,7 +275,8 @@ class Judged:
         restart = self._forced(due)
         unproven = frozenset(service for service in due if not is_certain(self._entry.serves(service)))
         left = frozenset[ServiceId]() if options.targets is not None else self._former
-        self.work = Work(delivery, due, unproven, dict(self._includes()), restart, left, self._chmod(due))
+        vacant = frozenset[ServiceId]() if options.targets is not None else frozenset(self._vacant)
+        self.work = Work(delivery, due, unproven, dict(self._includes()), restart, left, vacant, self._chmod(due))
         self.waits += [self._left(service) for service in sorted(left)]
 
     def _chmod(self, due: Mapping[ServiceId, GenerationId]) -> frozenset[ServiceId]:
@@ -317,6 +321,8 @@ class Judged:
             return True
         if verdict.hazard is not None:
             self.hazards.append(verdict.hazard)
+        if verdict.cause is Cause.UNMATCHABLE and service not in self._entry.services:
+            self._vacant.add(service)
         return self._wait(service, verdict.until, verdict.why, verdict.cause)
 
     def _wait(self, service: ServiceId, until: datetime | None, why: str, cause: Cause) -> bool:

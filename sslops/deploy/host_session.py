@@ -162,6 +162,8 @@ class Prepared:
     ask: Ask
     gone: Callable[[Answer], frozenset[ServiceId]] = lambda _: frozenset()
     """Which of the services that the host gets no more it does not serve, by its answer and its ports."""
+    vacant: Callable[[Answer], frozenset[ServiceId]] = lambda _: frozenset()
+    """Of which of the services that have to wait there it has nothing, by its answer and its ports."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +187,8 @@ class Ended:
     """Services that it was seen not to serve any more."""
     doubted: frozenset[ServiceId] = frozenset()
     """Services of which the host holds what the intent did not name."""
+    vacant: frozenset[ServiceId] = frozenset()
+    """Services that it is to show and was seen to have nothing of."""
 
     def applied(self, entry: HostEntry, at: datetime) -> HostEntry:
         """Return the host's entry after this session; unchanged when another run was there since."""
@@ -193,6 +197,7 @@ class Ended:
         entry = entries.hold_includes(entry, self.seq, self.includes)
         entry = entries.doubt(entry, self.seq, self.doubted)
         entry = entries.close(entry, self.closed) if entry.seq == self.seq else entry
+        entry = entries.vacate(entry, self.seq, self.vacant, at=at)
         return entries.went_back(entry, self.seq, self.proven, self.failed, at=at)
 
 
@@ -208,12 +213,14 @@ class HostSession:
         self._troubles: list[SslopsError] = []
         self._closed: frozenset[ServiceId] = frozenset()
         self._doubted: frozenset[ServiceId] = frozenset()
+        self._vacant: frozenset[ServiceId] = frozenset()
 
     def run(self) -> Ended:
         """Do all of it; a host that does not play along ends in an outcome too."""
         if self._must_be_asked() and not self._ask():
             return self._ended()
         self._closed = self._given.gone(self._answer) & self._work.former
+        self._vacant = self._given.vacant(self._answer) & self._work.vacant
         wanted = session.to_send(self._work, self._answer, self._given.cert_sha256)
         send = wanted & self._given.parcels.keys()
         self._give_up(wanted - send)
@@ -231,7 +238,8 @@ class HostSession:
     def _must_be_asked(self) -> bool:
         """Whether what the host holds will count as a proof: what it showed without a number is none."""
         sent = session.to_send(self._work, self._answer, self._given.cert_sha256)
-        return bool(self._work.unproven or self._work.former or self._work.due.keys() - sent)
+        work = self._work
+        return bool(work.unproven or work.former or work.vacant or work.due.keys() - sent)
 
     def _ask(self) -> bool:
         """Raise the fence and look again: only now is certain that what the host says stays true."""
@@ -406,6 +414,7 @@ class HostSession:
             troubles=tuple(self._troubles),
             closed=self._closed,
             doubted=self._doubted,
+            vacant=self._vacant,
         )
 
     def _as_copy(self, service: ServiceId, fact: Proven) -> Proven:

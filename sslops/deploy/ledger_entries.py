@@ -132,6 +132,13 @@ def close(entry: HostEntry, services: Collection[ServiceId]) -> HostEntry:
     return replace(entry, services={key: served for key, served in entry.services.items() if key not in services})
 
 
+def vacate(entry: HostEntry, seq: int, services: Iterable[ServiceId], *, at: datetime) -> HostEntry:
+    """Return the entry of a host that was seen to have nothing of *services*; unchanged when *seq* is not ours now."""
+    if entry.seq != seq:
+        return entry
+    return replace(entry, services={**entry.services, **{service: Served((), at) for service in services}})
+
+
 def withdraw_proof(entry: HostEntry, services: Collection[ServiceId]) -> HostEntry:
     """Return the entry where *services*, which the host is to serve no more, are not proven: people take them away.
 

@@ -247,12 +247,16 @@ class Deployer:
             return Answer(Outcome.REFUSED, trouble=bug)
 
     def _worth_while(self, world: World, works: Iterable[Work], looked: Mapping[str, Answer]) -> list[Work]:
-        """Return the works of hosts that answered; what they get no more counts only if it seems to be gone."""
+        """Return the works of hosts that answered; what they get no more, or not yet, counts if it seems to be away."""
         former = UnassignedServices(world.branches, self.ports, self.at_once)
         answered = [work for work in works if looked[work.host.name].trouble is None]
         entries_of = {work.host.name: world.ledger.host(work.host.name) for work in answered}
         left = [
-            replace(work, former=former.gone(work, entries_of[work.host.name], looked[work.host.name]))
+            replace(
+                work,
+                former=former.gone(work, entries_of[work.host.name], looked[work.host.name]),
+                vacant=former.vacant(work, entries_of[work.host.name], looked[work.host.name]),
+            )
             for work in answered
         ]
         return [work for work in left if not work.is_empty]
@@ -324,6 +328,7 @@ class Deployer:
                     dropped=frozenset(intended.due.keys() - work.due.keys()),
                     ask=self._asker(world, work.delivery, world.ledger.host(name)),
                     gone=partial(former.gone, work, world.ledger.host(name)),
+                    vacant=partial(former.vacant, work, world.ledger.host(name)),
                 )
             )
         return prepared, [*troubles, *unread]
@@ -427,8 +432,9 @@ def _narrowed(work: Work, fresh: Work | None) -> Work:
         return Work(work.delivery)
     due = {service: generation for service, generation in work.due.items() if fresh.due.get(service) == generation}
     includes = {apex: digest for apex, digest in work.includes.items() if fresh.includes.get(apex) == digest}
-    former = work.former & fresh.former
-    return replace(work, due=due, includes=includes, restart=work.restart & fresh.restart, former=former)
+    former, vacant = work.former & fresh.former, work.vacant & fresh.vacant
+    restart = work.restart & fresh.restart
+    return replace(work, due=due, includes=includes, restart=restart, former=former, vacant=vacant)
 
 
 def _ended_entries(ledger: Ledger, decision: Decision) -> Ledger:

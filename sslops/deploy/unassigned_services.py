@@ -1,4 +1,4 @@
-"""Does a host still serve an unassigned service? By its files, else by its ports, asked for EC and for RSA."""
+"""Does a host serve a service that it gets no more, or must not show yet? By files and ports, for EC and for RSA."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sslops.deploy.at_once import in_threads
-from sslops.deploy.host_plan import is_gone
+from sslops.deploy.host_plan import is_gone, not_seen
 from sslops.deploy.session_plan import DANE_CONNECTIONS, DANE_SECONDS, host_names
 
 if TYPE_CHECKING:
@@ -40,14 +40,31 @@ class UnassignedServices:
         judged = self.at_once(lambda service: self._is_gone(service, work, entry, answer), sorted(work.former))
         return frozenset(service for service, is_gone in zip(sorted(work.former), judged, strict=True) if is_gone)
 
+    def vacant(self, work: Work, entry: HostEntry, answer: Answer) -> frozenset[ServiceId]:
+        """Return those of `work.vacant` that the host has nothing of: no files, and its ports show others alone.
+
+        Nobody knows what a host shows that was never asked, so other than of what it once got files do not suffice.
+        """
+        return frozenset(service for service in work.vacant if self._is_vacant(service, work, entry, answer))
+
+    def _is_vacant(self, service: ServiceId, work: Work, entry: HostEntry, answer: Answer) -> bool:
+        if answer.holds(service).files or service in answer.unfinished:
+            return False
+        return not_seen(
+            entry.serves(service), self._certificates(service), self._shown(service, work), self._right(work, entry)
+        )
+
     def _is_gone(self, service: ServiceId, work: Work, entry: HostEntry, answer: Answer) -> bool:
-        known = self._certificates(service)
-        right = frozenset(
+        known, right = self._certificates(service), self._right(work, entry)
+        return is_gone(service, entry.serves(service), answer, known, lambda: self._shown(service, work), right)
+
+    def _right(self, work: Work, entry: HostEntry) -> frozenset[str]:
+        """Return the certificates that the host is settled on."""
+        return frozenset(
             self._certificates(other).get(settled, "")
             for other in work.delivery.services
             if (settled := entry.serves(other).settled) is not None
         )
-        return is_gone(service, entry.serves(service), answer, known, lambda: self._shown(service, work), right)
 
     def _shown(self, service: ServiceId, work: Work) -> list[PortSeen]:
         verifies = {

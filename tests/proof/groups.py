@@ -160,13 +160,6 @@ class Neighbours(Life):
         self.inactive.clear()
         if self.setting.has_sni and not self._is_own():
             self.mx, self.mx_other = frozenset({of.MAIL}), frozenset({MAIL_NET})
-        # Where a certificate is not for the name of a record about its CA, only mail may rest (RFC 7672 section 3.2.2).
-        if of.SMTP not in self.ports:
-            # Daemons come back to that port when the names there are free of what nobody there matches.
-            self.repair()
-            self.configure()
-            self.rest()
-        self.ports = frozenset({of.SMTP})
         self.shown_at.update({service: set(self.met(service)) for service in self.shown_at})
         super().come_to_rest()
 

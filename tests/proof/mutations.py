@@ -25,6 +25,7 @@ from sslops.deploy.host_session import Ended, HostSession, Prover
 from sslops.deploy.ledger_entries import Proven
 from sslops.deploy.session_plan import Shown
 from sslops.deploy.steps import Deployer
+from sslops.deploy.unassigned_services import UnassignedServices
 from sslops.errors import Moved
 from sslops.model.ledger import NameEntry
 from sslops.model.observations import BaseCommit
@@ -633,6 +634,15 @@ MUTATIONS: dict[str, Mutation] = {
         more=("mail hosts of both groups change", "nobody tells the other MX, or tells it again"),
         steps=35,
         seed=235,
+    ),
+    "a host is not asked whether it has anything of what waits there": Mutation(
+        RECORDS,
+        ((UnassignedServices, "vacant", lambda *_: frozenset()),),
+        setting="two groups, after a roll",
+        usual=("mail hosts of both groups change", "other kinds of record are asked for", "a group rests or wakes"),
+        more=("other ports are asked for", "publish reaches everybody", "a host joins or leaves"),
+        steps=12,
+        stops=True,
     ),
     "an issuer that is listed no more may be withdrawn": Mutation(
         RECORDS,

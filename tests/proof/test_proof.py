@@ -132,6 +132,17 @@ FOUND = {
             Step("publish reaches everybody", (39, 17, 59)),
         ),
     ),
+    "a host joins where one group's certificate cannot match the record of a CA that is on its way out": Script(
+        "two groups, after a roll",
+        (
+            Step("mail hosts of both groups change", (47, 40, 13)),
+            Step("other kinds of record are asked for", (2, 4, 17)),
+            Step("a group rests or wakes", (0, 2, 7)),
+            Step("other ports are asked for", (8, 8, 20)),
+            Step("publish reaches everybody", (37, 3, 11)),
+            Step("a host joins or leaves", (59, 5, 59)),
+        ),
+    ),
     "DANE off while a silent server has a record of others": Script(
         "records of others, two folders",
         (

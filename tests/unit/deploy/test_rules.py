@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import pytest
 
-from sslops.dane.may_serve import YES, Verdict
+from sslops.dane.may_serve import YES, Verdict, refused
 from sslops.dane.rrset_inputs import as_expected
 from sslops.deploy import host_plan as rules
 from sslops.deploy import steps as clocks
 from sslops.deploy.host_plan import Decision, DeployOptions, World, include_sha256, is_gone, not_seen
 from sslops.deploy.steps import TOLERANCE
+from sslops.deploy.unassigned_services import UnassignedServices
 from sslops.errors import UsageError
+from sslops.inventory.reach import deliveries
+from sslops.model.cause import Cause
 from sslops.model.inventory import (
     DaneOwners,
     DaneSpec,
@@ -26,6 +29,7 @@ from sslops.model.inventory import (
     ServerClass,
     Service,
     Settings,
+    Verify,
 )
 from sslops.model.ledger import ApexEntry, HostEntry, Ledger, Served
 from sslops.model.names import GenerationId, ServiceId
@@ -370,10 +374,68 @@ def test_a_service_that_was_proven_to_be_nowhere_is_not_asked_about() -> None:
     assert () == rules.decide(with_former(Served(())), lambda *_: YES, DeployOptions()).works
 
 
+UNMATCHABLE = refused("has 2 0 1 records", Cause.UNMATCHABLE)
+
+
+@pytest.mark.parametrize(
+    ("entry", "verdict", "expected"),
+    [
+        (None, UNMATCHABLE, {MAIL}),
+        (Served(()), UNMATCHABLE, set()),
+        (Served((OLD,), NOW, "port"), UNMATCHABLE, set()),
+        (None, refused("too young", Cause.CACHES, LATER), set()),
+    ],
+)
+def test_a_host_is_asked_whether_it_has_anything_of_what_must_not_come_there(
+    entry: Served | None, verdict: Verdict, expected: set[ServiceId]
+) -> None:
+    """Records that the service cannot match stay while a host of it was never asked, and it waits for them to go."""
+    known = {WEB: Served((NEW,), NOW, "port")} | ({} if entry is None else {MAIL: entry})
+    found = world(ledger={"smtp1": HostEntry(7, known)})
+    decision = rules.decide(found, lambda *_: verdict, DeployOptions())
+
+    assert expected == frozenset().union(*(work.vacant for work in decision.works))
+    assert ["mail"] == [wait.service for wait in decision.waits]
+
+
 def test_a_run_for_some_targets_leaves_the_others_alone() -> None:
     """A person asked for one service."""
     decision = rules.decide(with_former(SERVED), lambda *_: YES, DeployOptions(targets=frozenset({MAIL})))
     assert () == decision.works
+
+
+@dataclass(frozen=True)
+class Shows:
+    """Ports that show these certificates, or give no answer."""
+
+    certificates: frozenset[str] = frozenset()
+    error: str | None = None
+
+    def show(self, *_about: object, **_how: object) -> PortSeen:
+        """Return it."""
+        return PortSeen(self.certificates, 1, error=self.error)
+
+
+@pytest.mark.parametrize(
+    ("held", "ports", "expected"),
+    [
+        (Held(None), Shows(frozenset({"aa" * 32})), {MAIL}),
+        (Held(None), Shows(frozenset({"cc" * 32})), set()),
+        (Held(None), Shows(error="connection refused"), set()),
+        (Held(OLD, {"cert.pem": "bb" * 32}), Shows(frozenset({"aa" * 32})), set()),
+    ],
+)
+def test_a_host_has_nothing_of_a_service_when_neither_files_nor_ports_tell_of_it(
+    held: Held, ports: Shows, expected: set[ServiceId]
+) -> None:
+    """What it was never asked it may show from anywhere, so its ports have to show what it is settled on, alone."""
+    host = Host("smtp1", "10.0.0.1", verify=Verify(25, "smtp"))
+    found = world(classes=(ServerClass("smtp", (host,), restart_cmd=RESTART),))
+    work = rules.Work(deliveries(found.inventory)[0], vacant=frozenset({MAIL}))
+    entry = HostEntry(7, {WEB: Served((NEW,), NOW, "port")})
+    services = UnassignedServices(found.branches, ports)
+
+    assert expected == services.vacant(work, entry, Answer(Outcome.DONE, 7, {MAIL: held}))
 
 
 RIGHT, OTHER = "bb" * 32, "cc" * 32
