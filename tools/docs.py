@@ -36,7 +36,7 @@ MEANINGS = {
     ExitCode.USAGE: "the command line itself is wrong",
     ExitCode.REFUSED: "refused: a hazard without consent, or a plan that is not the one given by `--plan`",
     ExitCode.WAITING: "something waits (only with `--detailed-exitcode`)",
-    ExitCode.BUSY: "another run was faster, five times",
+    ExitCode.BUSY: "another run was faster, five times, or works in this clone",
     ExitCode.PENDING: "changes are pending (only with `--detailed-exitcode`)",
 }
 
@@ -77,6 +77,17 @@ def help_text(verb: str) -> str:
 def exit_codes(_: str) -> str:
     """Return the table of exit codes."""
     return _table(("code", "meaning"), ((str(int(code)), MEANINGS[code]) for code in sorted(ExitCode)))
+
+
+def verb_codes(_: str) -> str:
+    """Return the table of the exit codes that each verb can end in."""
+    from sslops.cli.exit_codes import CODES
+
+    heads = ("verb", *(str(int(code)) for code in sorted(ExitCode)))
+    rows = (
+        (f"`{verb}`", *("x" if code in codes else "" for code in sorted(ExitCode))) for verb, codes in CODES.items()
+    )
+    return _table(heads, rows)
 
 
 def causes(kind: str) -> str:
@@ -145,6 +156,7 @@ PARTS: Mapping[str, Callable[[str], str]] = {
     "verbs": verbs,
     "help": help_text,
     "exit-codes": exit_codes,
+    "verb-codes": verb_codes,
     "causes": causes,
     "phases": phases,
     "schema": schema,

@@ -12,8 +12,7 @@ from sslops.errors import PeerError, SslopsError, StateError, UsageError
 from sslops.inventory.files import read_folder
 from sslops.inventory.loading import load
 from sslops.inventory.targets import parse_targets
-from sslops.model.inventory import CaType
-from sslops.model.names import CA_GROUP
+from sslops.issue.rules import is_root
 from sslops.pki.certificate import pem_of
 from sslops.pki.inspection import MAX_BYTES
 
@@ -57,7 +56,7 @@ def find_subject(
     if port is not None and int(port["port"]) < 2**16:
         host = port["address"] or port["host"]
         return _shown(word, host, int(port["port"]), starttls, server_name or host)
-    if ":" in word or "/" in word:
+    if (":" in word or "/" in word) and not word.startswith(("/", "./", "../", "~")):
         return _live(session, word)
     hint = "a file, HOST:PORT, GROUP/SVC, or - for standard input"
     raise UsageError(f"there is nothing called '{word}' to look at", hint=hint)
@@ -71,10 +70,7 @@ def own_roots(session: Session) -> Mapping[str, bytes]:
     roots = {
         service.id: live.id
         for service in inventory.services.values()
-        if service.id.group == CA_GROUP
-        and (ca := inventory.cas.get(service.signing_ca)) is not None
-        and ca.type is CaType.SELF
-        and (live := snapshot.branches.main[service.id].curr) is not None
+        if is_root(inventory, service) and (live := snapshot.branches.main[service.id].curr) is not None
     }
     documents = ops.documents(snapshot, roots.items())
     return {str(service): found.cert for (service, _), found in documents.items() if found.cert is not None}

@@ -11,12 +11,13 @@ import click
 from sslops.ci.environment import Event
 from sslops.cli import options
 from sslops.cli.options import current
-from sslops.errors import ExitCode, Faults, UsageError
+from sslops.errors import ExitCode, Faults
 from sslops.inventory import validation as schemas
 from sslops.inventory.files import read_folder
 from sslops.inventory.loading import load
 from sslops.inventory.remarks import remarks
 from sslops.report.text import as_code, count, for_markdown, markdown_table
+from sslops.system.files import writing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -79,11 +80,8 @@ def _write(report: Path | None, faults: Sequence[SslopsError]) -> None:
         return
     from sslops.ci.junit import junit
 
-    try:
+    with writing(report):
         report.write_text(junit(faults), encoding="utf-8")
-    except OSError as error:
-        message = f"'{report}' cannot be written: {error.strerror}"
-        raise UsageError(message, hint="name a file in a folder that exists") from error
 
 
 def _as_markdown(faults: Sequence[SslopsError]) -> str:

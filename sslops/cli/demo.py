@@ -22,6 +22,7 @@ def command(directory: Path | None) -> ExitCode:
     from sslops.demo.scenario import perform
     from sslops.demo.telling import Telling
     from sslops.init.repository import require_empty
+    from sslops.system.files import writing
 
     session = current()
     if directory is None:
@@ -29,7 +30,8 @@ def command(directory: Path | None) -> ExitCode:
     else:
         folder = (session.start / directory).absolute()
         require_empty(folder)
-        folder.mkdir(parents=True, exist_ok=True)
+        with writing(folder):
+            folder.mkdir(parents=True, exist_ok=True)
     telling = Telling(lambda line: session.show(line, styled=True), is_coloured=session.is_terminal)
     perform(folder, telling, run)
     session.say(f"{len(telling.failed)} claims did not hold" if telling.failed else "every claim held")

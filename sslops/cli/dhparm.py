@@ -7,8 +7,9 @@ from pathlib import Path
 import click
 
 from sslops.cli.options import current
-from sslops.errors import ExitCode, UsageError
+from sslops.errors import ExitCode
 from sslops.pki.dh_groups import GROUPS, parameters
+from sslops.system.files import writing
 
 DEFAULT = "ffdhe4096"
 LINK = "dhparam.pem"
@@ -26,7 +27,7 @@ def command(*, folder: Path, groups: tuple[str, ...]) -> ExitCode:
     """
     session = current()
     top, chosen = session.start / folder, groups or (DEFAULT,)
-    try:
+    with writing(folder):
         top.mkdir(parents=True, exist_ok=True)
         for group in chosen:
             path = top / f"dh-{group}.pem"
@@ -37,6 +38,4 @@ def command(*, folder: Path, groups: tuple[str, ...]) -> ExitCode:
         if not (link.exists() or link.is_symlink()):
             link.symlink_to(f"dh-{chosen[0]}.pem")
             session.show(f"linked {folder / LINK} -> dh-{chosen[0]}.pem")
-    except OSError as error:
-        raise UsageError(f"'{folder}' cannot be written: {error.strerror}") from error
     return ExitCode.DONE

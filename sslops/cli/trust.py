@@ -9,6 +9,7 @@ import click
 
 from sslops.cli.options import current
 from sslops.errors import ExitCode, UsageError
+from sslops.system.files import writing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -43,9 +44,7 @@ def command(folder: Path | None) -> ExitCode:
 
 
 def _export(roots: Mapping[str, bytes], folder: Path) -> None:
-    try:
+    with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
         for service, pem in roots.items():
             (folder / f"{service.partition('/')[2]}.crt").write_bytes(pem)
-    except OSError as error:
-        raise UsageError(f"'{folder}' cannot be written: {error.strerror}") from error

@@ -107,16 +107,20 @@ class World:
         return ended.output
 
     def run(self, command: Sequence[str], timeout_seconds: float) -> Ended:
-        """Run *command* in the demo's own environment."""
-        done = subprocess.run(
-            command,
-            env=dict(self.environ),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=timeout_seconds,
-            check=False,
-        )
+        """Run *command* in the demo's own environment; PeerError when the program is not there."""
+        try:
+            done = subprocess.run(
+                command,
+                env=dict(self.environ),
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                timeout=timeout_seconds,
+                check=False,
+            )
+        except FileNotFoundError as error:
+            message = f"'{command[0]}' is not on this machine"
+            raise PeerError(message, hint="sslops doctor") from error
         return Ended(done.returncode, done.stdout, done.stderr)
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from sslops.errors import SopsError
 from sslops.model.secret import Secret
 from sslops.secrets.identities import IDENTITY_FILES, identity_folder, make_identity, recipient_of
+from sslops.system.files import writing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,10 +26,14 @@ class Identity:
 
 
 def identities(environ: Mapping[str, str]) -> tuple[Identity, ...]:
-    """Return the identities of the renew and the deploy job, in this order; those that are missing are made."""
+    """Return the identities of the renew and the deploy job, in this order; those that are missing are made.
+
+    UsageError where they cannot be.
+    """
     folder = identity_folder(environ)
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return tuple(_found_or_made(folder / name) for name in IDENTITY_FILES)
+    with writing(folder):
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return tuple(_found_or_made(folder / name) for name in IDENTITY_FILES)
 
 
 def _found_or_made(path: Path) -> Identity:

@@ -22,6 +22,7 @@ from sslops.inventory.loading import load
 from sslops.repo.git import BOT
 from sslops.repo.git_process import GitProcess
 from sslops.repo.signatures import ALLOWED_SIGNERS
+from sslops.system.files import writing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -86,11 +87,14 @@ def make_repository(
     only what that key signed counts on the engine's branches, and runs in this clone sign with it. An *inventory*
     (path to content) takes the place of the example, and *then* adds commits before anybody sees the repository.
 
-    Raises UsageError when the folder holds anything, GitError when git does not commit; nothing is left then.
+    Raises UsageError when the folder holds anything or cannot be made, GitError when git does not commit; nothing is
+    left then.
     """
     require_empty(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".sslops-init-") as draft:
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        made = tempfile.TemporaryDirectory(dir=folder.parent, prefix=".sslops-init-")
+    with made as draft:
         _write(Path(draft), recipients, inventory)
         if forge is not None:
             _write_jobs(Path(draft), forge)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from sslops.errors import SopsError
 from sslops.secrets.identities import identity_folder
+from sslops.system.files import writing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -38,12 +39,13 @@ def signing_key(environ: Mapping[str, str]) -> SigningKey:
     path = identity_folder(environ) / SIGNING_KEY_FILE
     if path.exists():
         return SigningKey(path, _public(path), is_reused=True)
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     content = Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption())
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
+    with writing(path):
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
     return SigningKey(path, _public(path), is_reused=False)
 
 

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from sslops.inventory import names as patterns
 from sslops.inventory.document import Complaint
+from sslops.system.files import writing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -196,11 +197,15 @@ def generate() -> Mapping[str, str]:
 
 
 def write(folder: Path) -> tuple[Path, ...]:
-    """Write every schema as `<name>.json` into *folder*, which is made when it is not there; return the files."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Write every schema as `<name>.json` into *folder*, which is made when it is not there; return the files.
+
+    UsageError where that cannot be written.
+    """
     files = tuple(folder / f"{name}.json" for name in NAMES)
-    for name, file in zip(NAMES, files, strict=True):
-        file.write_text(text(name), encoding="utf-8")
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, file in zip(NAMES, files, strict=True):
+            file.write_text(text(name), encoding="utf-8")
     return files
 
 

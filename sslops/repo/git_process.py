@@ -209,7 +209,10 @@ class GitProcess:
 
         *extra* joins the environment (never a secret), *folder* replaces the working directory.
         """
-        import git
+        try:
+            import git
+        except ImportError as error:  # GitPython looks for git as it is imported
+            raise _cannot_start(self.folder) from error
 
         _known.pop(self.folder, None)
         wanted = self._environment(keep_tokens=network and self._asks_helpers()) | dict(extra or {})

@@ -4,12 +4,24 @@ from __future__ import annotations
 
 import os
 import secrets
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from sslops.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turn what the system says when *path* cannot be written into a UsageError: the command line names another one."""
+    try:
+        yield
+    except OSError as error:
+        message = f"'{path}' cannot be written: {error.strerror}"
+        raise UsageError(message, hint="name a place that you may write to") from error
 
 
 def write_whole(path: Path, content: bytes, mode: int = 0o644) -> None:
