@@ -16,15 +16,16 @@ from sslops.model.plan import Consents
 from sslops.model.tlsa import EMPTY, Rrset, port_and_host
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from datetime import datetime
 
     from sslops.dane.first_use import AddressSeen
     from sslops.dane.names import DaneName, Owners
     from sslops.dane.records import Keys
     from sslops.dane.rrset_rules import Needed
+    from sslops.inventory.reach import Delivery
     from sslops.model.inventory import Inventory
-    from sslops.model.ledger import Ledger, Served
+    from sslops.model.ledger import HostEntry, Ledger, Served
     from sslops.model.names import GenerationId, ServiceId
     from sslops.model.observations import ApexSeen, DnsRepoSeen, Surroundings
     from sslops.model.state import Branches
@@ -160,18 +161,29 @@ def new_at(inventory: Inventory, ledger: Ledger) -> dict[str, frozenset[ServiceI
 
 
 def as_expected(ledger: Ledger, inventory: Inventory) -> Ledger:
-    """Return *ledger* as each stage has to read it: what a host of copies presents is unverified once it is to serve.
+    """Return *ledger* as each stage has to read it: a proof is about what the inventory asked for when it was made.
 
-    Each stage writes that down, whichever is first: should the host keep copies only again before any deploy asked it,
-    its daemon may run on.
+    What a host of copies presents is unverified once it is to serve; so is a service that it is to serve no more, which
+    people take away. Should that come back the host is asked again. What it may serve stays. Each stage writes that
+    down, whichever is first: the inventory may be as before when deploy runs.
     """
     hosts = dict(ledger.hosts)
     for delivery in deliveries(inventory):
         entry = ledger.host(delivery.host.name)
-        begun = {s: replace(entry.services[s], proof=None) for s in delivery.serving if entry.serves(s).is_copy}
-        if begun:
-            hosts[delivery.host.name] = replace(entry, services={**entry.services, **begun})
+        old = {s: replace(entry.services[s], proof=None) for s in _doubtful(entry, delivery, inventory)}
+        if old:
+            hosts[delivery.host.name] = replace(entry, services={**entry.services, **old})
     return replace(ledger, hosts=hosts)
+
+
+def _doubtful(entry: HostEntry, delivery: Delivery, inventory: Inventory) -> Iterator[ServiceId]:
+    """Yield the services of a host whose proof is from before a change of the inventory; frozen groups change none."""
+    for service, served in entry.services.items():
+        group = inventory.groups.get(service.group)
+        if served.proof is None or (group is not None and not group.active):
+            continue
+        if served.is_copy == (service in delivery.serving):
+            yield service
 
 
 def _is_new(served: Served) -> bool:

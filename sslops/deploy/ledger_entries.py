@@ -139,17 +139,6 @@ def vacate(entry: HostEntry, seq: int, services: Iterable[ServiceId], *, at: dat
     return replace(entry, services={**entry.services, **{service: Served((), at) for service in services}})
 
 
-def withdraw_proof(entry: HostEntry, services: Collection[ServiceId]) -> HostEntry:
-    """Return the entry where *services*, which the host is to serve no more, are not proven: people take them away.
-
-    What it may serve stays. Should they come back into the inventory the host is asked again. One that the entry no
-    longer has was closed by this very run: there is no proof to withdraw.
-    """
-    known = entry.services.keys() & set(services)
-    doubted = {key: replace(entry.services[key], proof=None) for key in known if not entry.serves(key).is_copy}
-    return replace(entry, services={**entry.services, **doubted})
-
-
 def retry_at(failures: int, now: datetime) -> datetime:
     """Return the moment of the next try after that many failures in a row."""
     return now + backoff(failures, BACKOFF_MINUTES)

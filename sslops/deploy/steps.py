@@ -197,7 +197,7 @@ class Deployer:
         return [
             (host.name, question.service)
             for (host, question), seen in zip(asked, shown, strict=True)
-            if seen.error is None and not seen.certificates <= {question.own, *question.others}
+            if seen.error is None and not (seen.certificates and seen.certificates <= {question.own, *question.others})
         ]
 
     def _questions_to_be_sure(self, world: World, delivery: Delivery, service: ServiceId) -> list[Question]:
@@ -442,9 +442,6 @@ def _ended_entries(ledger: Ledger, decision: Decision) -> Ledger:
     for name, services in decision.closed.items():
         if name in hosts:
             hosts[name] = entries.close(hosts[name], services)
-    for work in decision.works:
-        if work.former:
-            hosts[work.host.name] = entries.withdraw_proof(hosts[work.host.name], work.former)
     return replace(ledger, hosts=hosts)
 
 

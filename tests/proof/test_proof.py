@@ -188,6 +188,21 @@ def test_a_host_that_served_for_a_while_keeps_its_record_when_it_is_to_keep_copi
     assert judged(script) is None
 
 
+@pytest.mark.parametrize("between", ["publish", "roll", "deploy"])
+def test_a_service_that_left_and_came_back_is_served_again(between: str) -> None:
+    """Its files were taken away meanwhile, and the certificate is the same; whatever run was there had doubts."""
+    life = Life(SETTINGS["EC and RSA"])
+    asked = life.asks.pop(RSA)
+    life.configure()
+    life.run(between)
+    life.retire_from_hosts()
+    life.asks[RSA] = asked
+    life.configure()
+    life.rest()
+
+    assert [life.curr(RSA)] * 2 == [life.world.hosts[name].serving.get(RSA) for name in life.host_names]
+
+
 @pytest.mark.parametrize("name", FOUND)
 def test_what_the_search_once_found_stays_mended(name: str) -> None:
     """Each led to a cache that did not match, or to a site that waited for ever."""

@@ -118,21 +118,6 @@ def test_what_was_not_sent_is_as_before(entry: HostEntry, wanted: dict[ServiceId
     assert (entry.services, entry.seq + 1) == (after.services, after.seq)
 
 
-def test_what_a_host_is_to_serve_no_more_is_not_proven() -> None:
-    """People take its files away; what it may serve stays, and a copy stays a copy."""
-    (mail, _, web), old = SERVICES, GENERATIONS[0]
-    shown, kept = Served((old,), NOW, "port"), Served((old,), NOW, "copy")
-    entry = entries.withdraw_proof(HostEntry(5, {mail: shown, web: kept}), {mail, web})
-    assert {mail: Served((old,), NOW, None), web: kept} == entry.services
-
-
-def test_an_entry_that_was_closed_has_no_proof_to_withdraw() -> None:
-    """A service whose entry ends in the same run is no reason to fail."""
-    entry = HostEntry(5, {SERVICES[0]: Served((GENERATIONS[0],), NOW, "port")})
-
-    assert entry == entries.withdraw_proof(entry, {SERVICES[2]})
-
-
 def test_the_backoff_grows_to_a_day() -> None:
     """1, 10, 100 minutes, then daily."""
     minutes = [(entries.retry_at(failures, NOW) - NOW).total_seconds() / 60 for failures in range(1, 7)]

@@ -211,6 +211,25 @@ def test_what_a_keeper_of_copies_begins_to_serve_is_not_proven() -> None:
     assert [(frozenset({MAIL}), {MAIL: NEW})] == [(work.unproven, dict(work.due)) for work in decide(seen).works]
 
 
+@pytest.mark.parametrize(("proof", "expected"), [("port", None), ("copy", "copy"), (None, None)])
+def test_what_a_host_is_to_serve_no_more_is_not_proven(proof: str | None, expected: str | None) -> None:
+    """People take its files away; what it may serve stays, and a copy stays a copy."""
+    known = {MAIL: SETTLED, WEB: SETTLED, GONE: Served((OLD,), NOW, proof)}
+    found = world(ledger={"smtp1": HostEntry(7, known)})
+    seen = as_expected(found.ledger, found.inventory).host("smtp1")
+
+    assert {**known, GONE: Served((OLD,), NOW, expected)} == seen.services
+
+
+def test_nothing_of_a_frozen_group_is_doubted() -> None:
+    """Nothing about it changes while its group is not active."""
+    served = Served((OLD,), NOW, "port")
+    found = world(ledger={"smtp1": HostEntry(7, {MAIL: SETTLED, GONE: served})})
+    frozen = replace(found.inventory, groups={**found.inventory.groups, "example.com": Group("example.com", False, ())})
+
+    assert served == as_expected(found.ledger, frozen).host("smtp1").serves(GONE)
+
+
 def test_a_copy_asks_no_gate() -> None:
     """A class that does not serve may hold any generation."""
     copies = (ServerClass("other", (Host("smtp1", "10.0.0.1"),), serves=False),)
