@@ -641,7 +641,8 @@ MUTATIONS: dict[str, Mutation] = {
         setting="two groups, after a roll",
         usual=("mail hosts of both groups change", "other kinds of record are asked for", "a group rests or wakes"),
         more=("other ports are asked for", "publish reaches everybody", "a host joins or leaves"),
-        steps=12,
+        steps=30,
+        seed=83,
         stops=True,
     ),
     "an issuer that is listed no more may be withdrawn": Mutation(
