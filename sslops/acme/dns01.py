@@ -18,6 +18,7 @@ from sslops.model.plan import Obstacle, digest
 from sslops.model.proposal import Kind, Proposal
 from sslops.proposals.engine import sync
 from sslops.repo.retrying import comes_true
+from sslops.system.progress import NOBODY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from sslops.model.proposal import Text
     from sslops.model.state import Generation
     from sslops.proposals.ports import Requests
+    from sslops.system.progress import Talk
 
 
 TTL_SECONDS = 60
@@ -143,6 +145,7 @@ class ByRequest:
     orders: Callable[[], Mapping[Proof, tuple[ServiceId, Generation]]]
     """Tells for which order each proof is, by what is stored."""
     sleep: Callable[[float], None]
+    talk: Talk = NOBODY
 
 
 @dataclass(slots=True)
@@ -333,7 +336,8 @@ class _ProposedFiles:
             return self.solver.files.read(self.changed) == self.changed
 
         seconds = MERGE_SECONDS if self.solver.shown else 1
-        return comes_true(look, sleep=self.way.sleep, seconds=seconds)
+        with self.way.talk.progress(f"waiting until the forge has merged '{Kind.ACME.branch}'"):
+            return comes_true(look, sleep=self.way.sleep, seconds=seconds)
 
 
 def _owner(proof: Proof) -> str:

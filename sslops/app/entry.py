@@ -56,7 +56,7 @@ def carry_out(session: Session, request: Request, act: Callable[[Site], Result])
     """
     ops = ops_repository(session)
     if not request.apply:
-        snapshot = _fetched(ops) if request.fetch else ops.snapshot()
+        snapshot = _fetched(session, ops) if request.fetch else ops.snapshot()
         result = act(_site(session, request, ops, snapshot, load(read_folder(session.folder))))
         faults = (*ops.forged(snapshot), *went_back(ops, snapshot), *integrity_faults(ops, snapshot, remembers=False))
         return _with_faults(session, result, faults)
@@ -84,7 +84,8 @@ def carry_out(session: Session, request: Request, act: Callable[[Site], Result])
     with ops.lock():
         ops.require_clean()
         # Fetched first: a remote that was only just added has no branches here yet.
-        fetched.append(ops.fetch())
+        with session.progress("fetching the ops repository"):
+            fetched.append(ops.fetch())
         note = ops.work_tree_note(fetched[0])
         if note:
             session.say_once(note)
@@ -112,8 +113,8 @@ def _with_faults(session: Session, result: Result, faults: tuple[SslopsError, ..
     return result
 
 
-def _fetched(ops: OpsRepo) -> Snapshot:
-    with ops.lock():
+def _fetched(session: Session, ops: OpsRepo) -> Snapshot:
+    with ops.lock(), session.progress("fetching the ops repository"):
         return ops.fetch()
 
 

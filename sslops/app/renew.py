@@ -103,7 +103,16 @@ class Renewal:
         require(plan, digest)
         workshop = Workshop(LocalCa(), self.sops, StoredFiles(self.ops, self.snapshot))
         local, ordered = rules.split(plan, self.inventory)
-        made = steps.renew(local, self.inventory, seen.state, now, workshop, digest=digest_of(plan), said=options.said)
+        made = steps.renew(
+            local,
+            self.inventory,
+            seen.state,
+            now,
+            workshop,
+            digest=digest_of(plan),
+            said=options.said,
+            talk=self.session,
+        )
         others = (*seen.changes, *made.changes)
         if ordered or options.new_accounts:
             made += self._batch(workshop, seen.state, digest_of(plan), options).run(ordered, others)
@@ -249,7 +258,7 @@ class Renewal:
             now = lambda: orders(self._journal.snapshot.branches.next)  # noqa: E731
             describe = partial(descriptions.acme, now)
             requests = project.requests(Kind.ACME, git, self.run, force=force)
-            way = ByRequest(files, requests, describe, now, time.sleep)
+            way = ByRequest(files, requests, describe, now, time.sleep, self.session)
         return Dns01(files, look, apexes, shown, self.reload_dns, way)
 
 

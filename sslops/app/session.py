@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import os
 import sys
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from traceback import format_exception
-from typing import TYPE_CHECKING, Protocol, TextIO
+from typing import TYPE_CHECKING, TextIO
 
+from sslops.app.progress import Board
 from sslops.ci import speech
 from sslops.ci.environment import NO_JOB, Environment
 from sslops.errors import Bug, Faults, UsageError
@@ -21,23 +22,17 @@ from sslops.system.effects import NO_EFFECTS
 from sslops.system.processes import without_secrets
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from contextlib import AbstractContextManager
     from pathlib import Path
 
     from sslops.errors import SslopsError
     from sslops.system.effects import Effects
+    from sslops.system.progress import Task
 
 
 INVENTORY_FILE = "inventory/sslops.yaml"
 """The file that makes a folder an ops repository."""
-
-
-class Advance(Protocol):
-    """Tell a progress bar that *steps* more are done."""
-
-    def __call__(self, steps: int = 1) -> None:
-        """Move the bar."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +48,7 @@ class Session:
     effects: Effects = NO_EFFECTS
     job: Environment = NO_JOB
     _told: set[str] = field(default_factory=set)
+    _board: Board = field(default_factory=Board)
 
     @property
     def folder(self) -> Path:
@@ -125,9 +121,10 @@ class Session:
             self._told.add(text)
             self.say(text)
 
-    def progress(self, description: str, total: int) -> AbstractContextManager[Advance]:
-        """Return a context that shows a bar of *total* steps on a terminal, and nothing anywhere else."""
-        return _bar(description, total) if sys.stderr.isatty() and not self.job.is_job else nullcontext(_stand_still)
+    def progress(self, description: str, total: int | None = None) -> AbstractContextManager[Task]:
+        """Show a task on stderr as long as the context lasts: drawn on a terminal, else a plain line now and then."""
+        is_live = sys.stderr.isatty() and not self.job.is_job and os.environ.get("TERM") != "dumb"
+        return self._board.task(description, total, say=self.say, is_live=is_live)
 
 
 def _write(stream: TextIO, text: str) -> None:
@@ -137,24 +134,6 @@ def _write(stream: TextIO, text: str) -> None:
         stream.flush()
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
-
-
-def _stand_still(steps: int = 1) -> None:
-    """Show nothing."""
-
-
-@contextmanager
-def _bar(description: str, total: int) -> Iterator[Callable[..., None]]:
-    from rich.console import Console
-    from rich.progress import Progress
-
-    with Progress(console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task(description, total=total)
-
-        def advance(steps: int = 1) -> None:
-            progress.advance(task, steps)
-
-        yield advance
 
 
 def _git_config(folder: Path, key: str) -> str | None:

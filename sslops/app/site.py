@@ -224,6 +224,7 @@ class Site:
             material=self.material,
             restart=self._restart_name_servers,
             way=way,
+            talk=self.session,
         )
 
     @property
@@ -296,7 +297,7 @@ class Site:
         if project is not None:
             describe = partial(descriptions.roll, self.inventory, self.material)
             requests = project.requests(Kind.ROLL, self.ops.git, self.run, force=options.force)
-            way = ByRequest(requests, describe, time.sleep)
+            way = ByRequest(requests, describe, time.sleep, self.session)
         judge = self._certificate_judge
         return Roller(self.inventory, self.ops, self._observer, SystemClock(), options, self.material, way, judge)
 
@@ -338,7 +339,7 @@ class Site:
             clock=SystemClock(),
             receiver=Receivers(ssh, LocalShell(os.environ), SystemClock().now, effects=self.session.effects),
             ports=AskedPorts(ssh),
-            say=self.session.say,
+            talk=self.session,
             vault=StoredVault(self.ops, self._sops, self._tlsa_rr, self._certificate_judge),
             commands=Commands(),
             sleep=time.sleep,
@@ -377,7 +378,16 @@ class Site:
         except GitError as error:
             repository, obstacle = None, error.what
         resolver = Resolver(self.session.say)
-        return Observer(self.inventory, repository, resolver, SystemClock(), self.consents, obstacle, self._tell_bug)
+        return Observer(
+            self.inventory,
+            repository,
+            resolver,
+            SystemClock(),
+            self.consents,
+            obstacle,
+            self._tell_bug,
+            self.session,
+        )
 
     def _tell_bug(self, bug: Bug) -> None:
         """Keep *bug* as a failure of this run; a zone is looked at several times, and told once."""
@@ -407,9 +417,10 @@ class Site:
         settings = self.inventory.dns
         if settings is None:
             return None
-        git = dns_clone(self.ops.git, settings, self.session, self._reviewed.dns_url)
-        found = DnsRepository(git.asking(self.ops.signers(self.snapshot)), settings.branch, settings.tlsa_dirs)
-        found.refresh()
+        with self.session.progress("fetching the DNS repository"):
+            git = dns_clone(self.ops.git, settings, self.session, self._reviewed.dns_url)
+            found = DnsRepository(git.asking(self.ops.signers(self.snapshot)), settings.branch, settings.tlsa_dirs)
+            found.refresh()
         return found
 
     @cached_property

@@ -204,9 +204,11 @@ class Ended:
 class HostSession:
     """The session of one host."""
 
-    def __init__(self, prepared: Prepared, receiver: Receiver, prover: Prover) -> None:
-        """Begin with nothing known but what was prepared."""
-        self._given, self._receiver, self._prover = prepared, receiver, prover
+    def __init__(
+        self, prepared: Prepared, receiver: Receiver, prover: Prover, at: Callable[[str], None] = to_nobody
+    ) -> None:
+        """Begin with nothing known but what was prepared; *at* is told what the host is at."""
+        self._given, self._receiver, self._prover, self._at = prepared, receiver, prover, at
         self._work, self._host = prepared.work, prepared.work.host
         self._answer = prepared.looked
         self._restored = set(prepared.dropped)
@@ -243,6 +245,7 @@ class HostSession:
 
     def _ask(self) -> bool:
         """Raise the fence and look again: only now is certain that what the host says stays true."""
+        self._at("is asked by ssh once more")
         self._answer = self._receiver.ask(self._host, self._given.seq)
         if self._answer.trouble is not None:
             self._troubles.append(self._answer.trouble)
@@ -256,7 +259,7 @@ class HostSession:
 
     def _sort(self, there: frozenset[ServiceId]) -> tuple[dict[ServiceId, Proven], frozenset[ServiceId]]:
         """Return which services, whose files are *there*, are served as well, and which need a restart first."""
-        shown = self._prover.prove(self._host, self._questions(there), is_patient=False)
+        shown = self._prove(self._questions(there), is_patient=False)
         proven = self._proven(shown)
         return proven, there - proven.keys()
 
@@ -295,6 +298,7 @@ class HostSession:
     def _put(self, shipment: Shipment, proven: dict[ServiceId, Proven], restarted: frozenset[ServiceId]) -> Ended:
         """Send, and judge what came of it; *restarted* are due services that are only restarted."""
         sent = frozenset(parcel.service for parcel in shipment.parcels)
+        self._at(_sending(shipment))
         try:
             answer = self._receiver.put(self._host, self._given.seq, shipment)
         except SslopsError as error:
@@ -319,7 +323,7 @@ class HostSession:
     ) -> Ended:
         sent = {parcel.service for parcel in shipment.parcels}
         broken = {service for service in sent if not answer.holds(service).intact}
-        shown = self._prover.prove(self._host, self._questions((sent | restarted) - broken))
+        shown = self._prove(self._questions((sent | restarted) - broken))
         good = self._proven(shown)
         bad = (sent | restarted) - good.keys()
         if not bad:
@@ -340,6 +344,7 @@ class HostSession:
                 well=frozenset(well) if sent else frozenset(),
                 was_copied=bool(sent),
             )
+        self._at("goes back to what it served, and restarts")
         returned = self._receiver.back(self._host, self._given.seq, shipment)
         if returned.trouble is not None:
             self._troubles.append(returned.trouble)
@@ -365,13 +370,14 @@ class HostSession:
         old = {service: settled[service] for service in self._there_again(sent) & settled.keys()}
         showing = {**self._work.due, **old}
         questions = {service: self._given.ask(service, key, showing) for service, key in old.items()}
-        shown = self._prover.prove(self._host, questions)
+        shown = self._prove(questions)
         again = {s: Proven(old[s], each.proof) for s, each in shown.items() if each.proof is not None}
         blamed = self._blamed(shipment, failed)
         return self._ended(proven={**proven, **again}, failed=blamed, was_copied=was_copied)
 
     def _there_again(self, sent: frozenset[ServiceId]) -> frozenset[ServiceId]:
         """Ask the host; return which of the services *sent* it has whole, loaded, and as they were settled before."""
+        self._at("is asked what it went back to")
         answer = self._receiver.ask(self._host, self._given.seq)
         if answer.trouble is not None:
             self._troubles.append(answer.trouble)
@@ -386,6 +392,14 @@ class HostSession:
     def _blamed(self, shipment: Shipment, failed: frozenset[ServiceId]) -> frozenset[ServiceId]:
         """Return whose next try waits: the services concerned, or all of the classes when only include files came."""
         return failed or session.reached(self._work.delivery, shipment.restarts)
+
+    def _prove(
+        self, questions: Mapping[ServiceId, tuple[Question, ...]], *, is_patient: bool = True
+    ) -> Mapping[ServiceId, Shown]:
+        ports = sorted({question.verify.port for each in questions.values() for question in each})
+        if ports:
+            self._at(f"verifies port {', '.join(map(str, ports))}")
+        return self._prover.prove(self._host, questions, is_patient=is_patient)
 
     def _questions(self, services: Iterable[ServiceId]) -> dict[ServiceId, tuple[Question, ...]]:
         return {
@@ -420,3 +434,12 @@ class HostSession:
     def _as_copy(self, service: ServiceId, fact: Proven) -> Proven:
         """Return what is proven of a service; of one whose copies it keeps, that it holds them and shows nothing."""
         return fact if service in self._work.delivery.serving else replace(fact, proof=COPY)
+
+
+def _sending(shipment: Shipment) -> str:
+    """Say what a host is at while its shipment is on the way."""
+    services = [str(parcel.service) for parcel in shipment.parcels]
+    parts = [f"is sent {', '.join(services)}"] if services else []
+    commands = [command[0].rpartition("/")[2] for restart in shipment.restarts for command in restart.commands]
+    parts += [f"restarts ({', '.join(commands)})"] if commands else []
+    return " and ".join(parts) or "is sent include files"

@@ -23,7 +23,7 @@ from sslops.deploy import ledger_entries as entries
 from sslops.deploy import session_plan as session
 from sslops.deploy.at_once import in_threads
 from sslops.deploy.host_plan import Decision, DeployOptions, Work, World, include_sha256
-from sslops.deploy.host_session import PATIENCE_SECONDS, Ended, HostSession, Prepared, Prover, to_nobody
+from sslops.deploy.host_session import PATIENCE_SECONDS, Ended, HostSession, Prepared, Prover
 from sslops.deploy.unassigned_services import UnassignedServices
 from sslops.errors import Bug, SshError, SslopsError, bugs_of
 from sslops.model.change import Note
@@ -33,6 +33,7 @@ from sslops.model.secret import Secret
 from sslops.model.shipment import Answer, Include, Outcome, Parcel, ServiceFiles
 from sslops.probe.host_ports import briefly
 from sslops.repo.retrying import retrying
+from sslops.system.progress import NOBODY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
     from sslops.model.plan import Consents, Plan
     from sslops.probe.survey import Observer
     from sslops.repo.snapshot import Snapshot
+    from sslops.system.progress import Talk, Task
 
     Version = tuple[ServiceId, GenerationId]
 
@@ -130,7 +132,7 @@ class Deployer:
     material: Mapping[Version, Material] | None = None
     patience_seconds: tuple[float, ...] = PATIENCE_SECONDS
     at_once: AtOnce = in_threads
-    say: Callable[[str], None] = to_nobody
+    talk: Talk = NOBODY
     """Tells a person what it is waiting for."""
 
     def plan(self, snapshot: Snapshot) -> Plan:
@@ -193,7 +195,8 @@ class Deployer:
             for delivery, service in rules.believed(world, self.options)
             for question in self._questions_to_be_sure(world, delivery, service)
         ]
-        shown = self.at_once(lambda one: self._show_once(*one), asked)
+        with self.talk.progress("ports asked for what they serve", len(asked)) as task:
+            shown = self.at_once(lambda one: self._show_once(task, *one), asked)
         return [
             (host.name, question.service)
             for (host, question), seen in zip(asked, shown, strict=True)
@@ -205,15 +208,17 @@ class Deployer:
         ask = self._asker(world, delivery, entry)
         return [each for each in (ask(service, curr, {}) if curr else ()) if each.former is None]
 
-    def _show_once(self, host: Host, question: Question) -> PortSeen:
-        return self.ports.show(
-            host,
-            briefly(question.verify),
-            question.server_name,
-            connections=1,
-            over_seconds=0.0,
-            key_types=(question.key_type,),
-        )
+    def _show_once(self, task: Task, host: Host, question: Question) -> PortSeen:
+        where = f"{host.name}:{question.verify.port}"
+        with task.item(where, f"is asked for the {question.key_type or 'usual'} certificate of {question.server_name}"):
+            return self.ports.show(
+                host,
+                briefly(question.verify),
+                question.server_name,
+                connections=1,
+                over_seconds=0.0,
+                key_types=(question.key_type,),
+            )
 
     def _decide(self, world: World, snapshot: Snapshot) -> tuple[Decision, Ledger]:
         """Return the decision, and the ledger as it stands after the look it rests on."""
@@ -236,12 +241,14 @@ class Deployer:
     def _look(self, works: Iterable[Work]) -> dict[str, Answer]:
         """Ask every host what it holds, all at once; this also opens the connection that the session uses."""
         hosts = [work.host for work in works]
-        return dict(zip((host.name for host in hosts), self.at_once(self._look_at, hosts), strict=True))
+        with self.talk.progress("hosts asked for what they hold", len(hosts)) as task:
+            answers = self.at_once(lambda host: self._look_at(task, host), hosts)
+        return dict(zip((host.name for host in hosts), answers, strict=True))
 
-    def _look_at(self, host: Host) -> Answer:
+    def _look_at(self, task: Task, host: Host) -> Answer:
         """Ask one host what it holds; an answer that nobody foresaw is that host's own trouble."""
         try:
-            with bugs_of(f"'{host.name}'"):
+            with task.item(host.name, "is asked by ssh"), bugs_of(f"'{host.name}'"):
                 return self.receiver.look(host)
         except Bug as bug:
             return Answer(Outcome.REFUSED, trouble=bug)
@@ -383,16 +390,18 @@ class Deployer:
 
     def _sessions(self, prepared: Sequence[Prepared]) -> list[Ended]:
         """Run all sessions at once. A bug in one is that host's trouble, and loses nothing that others found out."""
-        prover = Prover(self.ports, self.sleep, self.patience_seconds, self.at_once, self.say)
+        prover = Prover(self.ports, self.sleep, self.patience_seconds, self.at_once, self.talk.say)
 
         def run(given: Prepared) -> Ended:
+            host = given.work.host.name
             try:
-                with bugs_of(f"'{given.work.host.name}'"):
-                    return HostSession(given, self.receiver, prover).run()
+                with task.item(host, "begins") as at, bugs_of(f"'{host}'"):
+                    return HostSession(given, self.receiver, prover, at).run()
             except SslopsError as error:
-                return Ended(given.work.host.name, given.seq, given.before, troubles=(error,))
+                return Ended(host, given.seq, given.before, troubles=(error,))
 
-        return self.at_once(run, prepared)
+        with self.talk.progress("hosts switched and verified", len(prepared)) as task:
+            return self.at_once(run, prepared)
 
     def _conclude(self, snapshot: Snapshot, ended: Sequence[Ended]) -> None:
         """Push what is known now, one commit for all hosts, against the ledger as it is by then."""
@@ -412,10 +421,13 @@ class Deployer:
     def _after_copy(self, copied: Sequence[str]) -> list[SslopsError]:
         """Run `post_copy_cmd` for hosts that were copied to; a failure is told, and stops nothing."""
         failures: list[SslopsError] = []
-        for host, words in self.inventory.settings.post_copy_cmd:
-            why = self.commands.run([*words, host]) if host in copied else None
-            if why is not None:
-                failures.append(SshError(f"post_copy_cmd for '{host}': {why}"))
+        due = [(host, words) for host, words in self.inventory.settings.post_copy_cmd if host in copied]
+        with self.talk.progress("post_copy_cmd run", len(due)) as task:
+            for host, words in due:
+                with task.item(host, f"runs {words[0]}"):
+                    why = self.commands.run([*words, host])
+                if why is not None:
+                    failures.append(SshError(f"post_copy_cmd for '{host}': {why}"))
         return failures
 
 

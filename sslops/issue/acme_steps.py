@@ -41,12 +41,13 @@ if TYPE_CHECKING:
 
     from sslops.errors import SopsError
     from sslops.issue.own_cas import Draft
-    from sslops.issue.ports import Accounts, AcmeServer, Appointments, Clock, Journal, Solver, Talk, Workshop
+    from sslops.issue.ports import Accounts, AcmeServer, Appointments, Clock, Journal, Solver, Workshop
     from sslops.model.acme import Account, AuthorizationSeen, ChallengeSeen, OrderSeen, Proof, RenewalWindow
     from sslops.model.change import AccountChange
     from sslops.model.inventory import CertificateAuthority, Inventory, Service
     from sslops.model.plan import Action, Hazard
     from sslops.model.state import Generation, Issued, Slots, State
+    from sslops.system.progress import Talk
 
 
 @dataclass(slots=True)
@@ -225,20 +226,19 @@ class Orders:
             placed[job.service.id] = self._place(job, replaced.get(job.service.id))
 
         # All orders first: pebble 2.10 may lock up for good when it reads an authorization while it makes an order.
-        self._each(jobs, place)
-        self._each(
-            [job for job in jobs if job.service.id in placed], lambda job: self._read(job, placed[job.service.id])
-        )
+        self._each_told("orders placed", jobs, place)
+        ordered = [job for job in jobs if job.service.id in placed]
+        self._each_told("orders read", ordered, lambda job: self._read(job, placed[job.service.id]))
 
     def answer(self, jobs: Sequence[Job]) -> None:
         """Tell the CA that every proof of these jobs is there."""
-        self._each(jobs, self._answer)
+        self._each_told("challenges answered", jobs, self._answer)
 
     def finish(self, jobs: Sequence[Job]) -> None:
         """Bring each job to its certificate or its failure, as far as the CA gets in a bounded time."""
         pause, waited = _FIRST_POLL, 0.0
         active = [job for job in jobs if not job.is_over]
-        with self.talk.progress("certificates", len(active)) as advance:
+        with self.talk.progress("certificates issued", len(active)) as advance:
             while active:
                 self._each(active, self._advance)
                 still = [job for job in active if not job.is_over]
@@ -253,6 +253,16 @@ class Orders:
                 waited, pause, active = waited + step, min(pause * _POLL_BACKOFF, _LONGEST_POLL), still
         for job in (job for job in active if not job.is_over):
             job.waits("order", f"'{job.ca.name}' is still processing the order", Cause.ORDER_PENDING)
+
+    def _each_told(self, description: str, jobs: Sequence[Job], act: Callable[[Job], None]) -> None:
+        """Do the same for each of *jobs*, and show how far that is as *description*."""
+
+        def act_and_tell(job: Job) -> None:
+            with task.item(str(job.service.id), f"waits for '{job.ca.name}'"):
+                act(job)
+
+        with self.talk.progress(description, len(jobs)) as task:
+            self._each(jobs, act_and_tell)
 
     def _each(self, jobs: Sequence[Job], act: Callable[[Job], None]) -> None:
         def attempt(job: Job) -> None:
@@ -673,7 +683,7 @@ class Batch:
         out.sleep(self.inventory.settings.dns_check_delay_seconds if patience else 0)
         proofs = _proofs(jobs)
         missing, waited = solver.missing(proofs), 0.0
-        with out.talk.progress("challenges", len(proofs)) as advance:
+        with out.talk.progress("challenges visible on every name server", len(proofs)) as advance:
             advance(len(proofs) - len(missing))
             for pause in rising_pauses(_FIRST_PAUSE, _SLOWER, _LONGEST_PAUSE, total_seconds=patience):
                 if not missing or (solver.hazards and waited >= _SILENT_SECONDS):

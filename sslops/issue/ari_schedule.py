@@ -16,9 +16,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from datetime import datetime
 
-    from sslops.issue.ports import AcmeServer, Appointments, StoredFiles, Talk
+    from sslops.issue.ports import AcmeServer, Appointments, StoredFiles
     from sslops.model.inventory import Inventory, Service
     from sslops.model.state import Generation, State
+    from sslops.system.progress import Talk
 
 
 WORKERS = 8
@@ -42,8 +43,13 @@ class Windows:
         if not asked:
             return ()
         silent: dict[str, str] = {}
-        with ThreadPoolExecutor(WORKERS) as pool:
-            found = list(pool.map(lambda pair: self._asked(pair[0], pair[1], state, now, silent), asked))
+
+        def ask(service: Service, present: Generation) -> Change | None:
+            with task.item(str(service.id), f"asks '{service.signing_ca}' for its renewal window"):
+                return self._asked(service, present, state, now, silent)
+
+        with self.talk.progress("renewal windows asked", len(asked)) as task, ThreadPoolExecutor(WORKERS) as pool:
+            found = list(pool.map(lambda pair: ask(*pair), asked))
         for ca, why in sorted(silent.items()):
             self.talk.say(f"no renewal windows from '{ca}': {why}")
         return tuple(change for change in found if change is not None)

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
-    from contextlib import AbstractContextManager
     from datetime import datetime
 
     from sslops.errors import SopsError
@@ -231,24 +230,4 @@ class Clock(Protocol):
 
     def now(self) -> datetime:
         """Return aware UTC in whole seconds."""
-        ...
-
-
-class Advance(Protocol):
-    """Tells a progress bar that *steps* more are done."""
-
-    def __call__(self, steps: int = 1) -> None:
-        """Move the bar."""
-        ...
-
-
-class Talk(Protocol):
-    """What a person is told while something takes its time."""
-
-    def say(self, text: str) -> None:
-        """Say one line."""
-        ...
-
-    def progress(self, description: str, total: int) -> AbstractContextManager[Advance]:
-        """Show a bar of *total* steps on a terminal, and nothing anywhere else."""
         ...

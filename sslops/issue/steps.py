@@ -29,6 +29,7 @@ from sslops.model.state import Generation, Issued, Status
 from sslops.pki import certificate
 from sslops.pki.lifetime import validity
 from sslops.pki.request import key_size, request_in, request_sha256
+from sslops.system.progress import NOBODY
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from sslops.model.plan import Action, Hazard, Plan
     from sslops.model.secret import Secret
     from sslops.model.state import Slots, State
+    from sslops.system.progress import Talk, Task
 
 
 class Drafter:
@@ -277,6 +279,7 @@ def renew(
     *,
     digest: str | None = None,
     said: str = "",
+    talk: Talk = NOBODY,
 ) -> IssueOutcome:
     """Carry out the `renew` actions of *plan* on *state*, the branch `next` that it was made for.
 
@@ -288,7 +291,9 @@ def renew(
         return IssueOutcome()
     drafter = Drafter(inventory, state, now, workshop, said)
     made = _Made()
-    documents = workshop.vault.encrypt_many(_keys(_drafts(drafter, actions, made, _Present(inventory, state, now))))
+    present = _Present(inventory, state, now)
+    with talk.progress("keys and certificates made and encrypted", len(actions)) as task:
+        documents = workshop.vault.encrypt_many(_keys(_drafts(drafter, actions, made, present, task)))
     paths = [draft.key_path for draft in made.drafts if draft.key is not None]
     changes, unstored = _stored(made.drafts, dict(zip(paths, documents, strict=True)), inventory, state, digest)
     failures = sorted(made.failures + unstored, key=lambda found: found.service)
@@ -318,11 +323,11 @@ class _Present:
     now: datetime
 
 
-def _drafts(drafter: Drafter, actions: Iterable[Action], made: _Made, present: _Present) -> Iterator[Draft]:
+def _drafts(drafter: Drafter, actions: Iterable[Action], made: _Made, present: _Present, task: Task) -> Iterator[Draft]:
     """Make one draft after the other, and note in *made* what came of each action."""
     for action in actions:
         try:
-            with bugs_of(str(_service(action))):
+            with task.item(str(_service(action)), f"is made: {action.what}"), bugs_of(str(_service(action))):
                 result = drafter.draft(action)
         except SslopsError as error:
             made.failures.append(Failure(_service(action), error))

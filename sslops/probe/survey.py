@@ -17,6 +17,7 @@ from sslops.model.ledger import ApexEntry
 from sslops.model.names import CA_GROUP, zone_of
 from sslops.model.observations import ApexSeen, Surroundings
 from sslops.model.plan import Consents, Hazard, HazardName
+from sslops.system.progress import NOBODY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from sslops.model.inventory import Endpoint, Inventory, Service
     from sslops.model.ledger import Ledger
     from sslops.model.observations import DnsRepoSeen, ServerSeen
+    from sslops.system.progress import Talk
 
 
 Servers = dict[str, tuple["Endpoint", ...]]
@@ -133,6 +135,7 @@ class Observer:
     obstacle: str = "the inventory names no DNS repository"
     tell: Callable[[Bug], None] = lambda _: None
     """Hears of an exception that nobody foresaw; it fails the zone that it is about, and no other."""
+    talk: Talk = NOBODY
 
     def look(self, ledger: Ledger) -> Look:
         """Look at every active apex; the servers are asked only where there is or was DANE."""
@@ -145,11 +148,13 @@ class Observer:
         owners = dane_owners(self.inventory, mx)
         known = tuple(name for name in owners.names if name.service.group in mx)
         seen: dict[str, ApexSeen] = {}
-        for apex in sorted(repo):
-            asked = _owners_to_ask(apex, known, repo[apex], ledger)
-            if asked and apex not in failed:
-                with self._of_zone(apex, failed):
-                    seen[apex] = self._look_at(apex, asked, repo[apex], mx.get(apex, ()))
+        with self.talk.progress("zones looked at on every name server", len(repo)) as task:
+            for apex in sorted(repo):
+                asked = _owners_to_ask(apex, known, repo[apex], ledger)
+                with task.item(apex, f"is asked for {len(asked)} names"):
+                    if asked and apex not in failed:
+                        with self._of_zone(apex, failed):
+                            seen[apex] = self._look_at(apex, asked, repo[apex], mx.get(apex, ()))
         at = max((entry.at for entry in seen.values()), default=self.clock.now())
         return Look(at, replace(owners, names=known), repo, seen, failed)
 

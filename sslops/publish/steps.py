@@ -40,15 +40,16 @@ from sslops.publish.rules import (
     waiting,
 )
 from sslops.repo.retrying import comes_true
+from sslops.system.progress import NOBODY
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
     from sslops.dane.records import Material
     from sslops.dane.rrset_plan import Owner
     from sslops.model.inventory import Inventory
     from sslops.model.names import GenerationId, ServiceId
-    from sslops.model.observations import Zone
+    from sslops.model.observations import ApexSeen, Zone
     from sslops.model.outlook import NameOutlook
     from sslops.model.plan import Plan
     from sslops.model.state import Branches
@@ -57,6 +58,7 @@ if TYPE_CHECKING:
     from sslops.proposals.ports import Requests
     from sslops.publish.ports import AskPort, Clock, Describe, DnsRepository, Ops
     from sslops.repo.snapshot import Snapshot
+    from sslops.system.progress import Talk
 
 
 LOOK_SECONDS = 30
@@ -86,6 +88,7 @@ class Publisher:
     """How the base moves where a forge merges; null: the engine does by itself."""
     patience_seconds: int = LOOK_SECONDS
     """How long name servers are waited for that should show the base, and a forge that was asked to merge."""
+    talk: Talk = NOBODY
 
     def plan(self, snapshot: Snapshot, *, asks_forge: bool = False) -> Plan:
         """Return what publish would do, and what waits; nothing is changed anywhere.
@@ -130,15 +133,26 @@ class Publisher:
     def _judged(self, snapshot: Snapshot) -> tuple[World, Look]:
         look = self.observer.look(snapshot.ledger)
         world = self._world(look, snapshot.branches, self._advanced(snapshot.ledger, look))
-        asked = {owner.owner: self._ask(owner) for owner in owners_to_ask(world)}
+        asked = self._of_each(owners_to_ask(world), self._ask)
         world = replace(world, addresses=asked)
-        shown = {owner.owner: self._presented(owner, asked.get(owner.owner)) for owner in owners_withdrawing(world)}
+        shown = self._of_each(owners_withdrawing(world), lambda each: self._presented(each, asked.get(each.owner)))
         world = replace(world, ports=shown)
         return replace(world, surroundings=self.observer.surroundings(owners_to_survey(world))), look
 
     def _advanced(self, ledger: Ledger, look: Look) -> Ledger:
         """Return *ledger* as it stands after *look*, by the inventory of today."""
         return look.advanced(as_expected(ledger, self.inventory))
+
+    def _of_each(
+        self, owners: Collection[Owner], ask: Callable[[Owner], tuple[AddressSeen, ...]]
+    ) -> dict[str, tuple[AddressSeen, ...]]:
+        """Return by its name what *ask* finds out about each of *owners*."""
+        found = {}
+        with self.talk.progress("names whose ports are asked", len(owners)) as task:
+            for owner in owners:
+                with task.item(owner.owner, "is asked for its certificate"):
+                    found[owner.owner] = ask(owner)
+        return found
 
     def _shown(self, found: Publication, world: World, *, asks_forge: bool) -> Plan:
         """Return the plan as a person should see it: what is proposed already waits, and is not done again."""
@@ -268,11 +282,14 @@ class Publisher:
     def _look_until_agreed(self, ledger: Ledger) -> Look:
         """Look until every server shows the base, for a bounded time."""
         look = self.observer.look(ledger)
-        for pause in rising_pauses(_FIRST_PAUSE, _SLOWER, _LONGEST_PAUSE, total_seconds=self.patience_seconds):
-            if _is_agreed(look):
-                break
-            self.sleep(pause)
-            look = self.observer.look(ledger)
+        with self.talk.progress("waiting until every name server shows the DNS repository's records") as task:
+            for pause in rising_pauses(_FIRST_PAUSE, _SLOWER, _LONGEST_PAUSE, total_seconds=self.patience_seconds):
+                late = next(_late(look), None)
+                if late is None:
+                    break
+                with task.item(late[0], f"is not the same yet on {', '.join(each.server for each in late[1].servers)}"):
+                    self.sleep(pause)
+                look = self.observer.look(ledger)
         return look
 
 
@@ -304,11 +321,15 @@ def _without_pending(ledger: Ledger) -> Ledger:
 
 def _is_agreed(look: Look) -> bool:
     """Whether every server shows what base has: what came is there, and what went is gone."""
-    return all(
-        servers_agree_with_base(owner, seen)
-        for seen in look.seen.values()
-        for owner in seen.repo.base.owners().union(*(server.answers for server in seen.servers))
-    )
+    return not any(True for _ in _late(look))
+
+
+def _late(look: Look) -> Iterator[tuple[str, ApexSeen]]:
+    """Yield each name whose records some server does not show as base has them, with its zone."""
+    for seen in look.seen.values():
+        for owner in sorted(seen.repo.base.owners().union(*(server.answers for server in seen.servers))):
+            if not servers_agree_with_base(owner, seen):
+                yield owner, seen
 
 
 @dataclass(frozen=True, slots=True)
@@ -419,4 +440,5 @@ class Proposing:
             self.stage.repository.refresh()
             return self.stage.repository.base_says(self._zones)
 
-        return comes_true(look, sleep=self.stage.sleep, seconds=self.stage.patience_seconds)
+        with self.stage.talk.progress(f"waiting until the forge has merged '{Kind.TLSA.branch}'"):
+            return comes_true(look, sleep=self.stage.sleep, seconds=self.stage.patience_seconds)

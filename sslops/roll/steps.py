@@ -18,6 +18,7 @@ from sslops.proposals.engine import sync
 from sslops.repo.retrying import comes_true
 from sslops.repo.take_in import applied, rolls
 from sslops.roll import rules
+from sslops.system.progress import NOBODY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from sslops.repo.snapshot import Snapshot
     from sslops.roll.ports import Certificates, Clock, Describe, Ops, Requests
     from sslops.roll.rules import RollOptions
+    from sslops.system.progress import Talk
 
 
 PATIENCE_SECONDS = 30
@@ -44,6 +46,7 @@ class ByRequest:
     requests: Requests
     describe: Describe
     sleep: Callable[[float], None]
+    talk: Talk = NOBODY
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,4 +228,5 @@ class _ProposedRoll:
             main = self.stage.ops.refresh().branches.main
             return all(main[service].slots.curr == generation for service, generation in self.rolled.items())
 
-        return comes_true(look, sleep=self.way.sleep, seconds=PATIENCE_SECONDS)
+        with self.way.talk.progress(f"waiting until the forge has merged '{Kind.ROLL.branch}'"):
+            return comes_true(look, sleep=self.way.sleep, seconds=PATIENCE_SECONDS)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import os
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, cast
 
@@ -39,10 +40,11 @@ from sslops.model.state import Branches, Generation, Issued, ServiceState, Slots
 from sslops.model.tlsa import TlsaParams
 from sslops.system.clock import SystemClock
 from sslops.system.processes import Commands
+from sslops.system.progress import Doing, Task
 from sslops.system.ssh import LocalShell
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from sslops.model.change import Note
@@ -212,6 +214,46 @@ def test_the_intent_is_pushed_before_the_outcome(deployer: Deployer, world: InMe
     assert (8, (OLD, NEW), None) == (intent.seq, intent.serves(MAIL).may_serve, intent.serves(MAIL).proof)
     assert (8, (NEW,), "files") == (outcome.seq, outcome.serves(MAIL).may_serve, outcome.serves(MAIL).proof)
     assert f"cert {NEW}" == held(tmp_path, MAIL)
+
+
+@dataclass
+class Listener:
+    """Hears of every task, and of all that its items are at."""
+
+    heard: list[str] = field(default_factory=list)
+
+    def say(self, text: str) -> None:
+        """Hear a line."""
+        self.heard.append(text)
+
+    @contextmanager
+    def progress(self, description: str, total: int | None = None) -> Iterator[Task]:
+        """Hear of a task when it ends: what it was, and how much of it was done."""
+        heard = self.heard
+
+        class Heard(dict[str, Doing]):
+            def __setitem__(self, name: str, doing: Doing) -> None:
+                heard.append(f"{name} {doing.what}")
+
+        task = Task(description, total, doing=Heard())
+        yield task
+        heard.append(f"{description}: {task.done} of {total}")
+
+
+def test_a_person_is_told_what_each_host_is_at(settled: Deployer, world: InMemory) -> None:
+    """Asked, sent to, restarted, verified: a host that takes its time is named with what it takes it for."""
+    listener = Listener()
+    world.branches = rolled_to(OLD, NOW)
+    replace(settled, talk=listener).deploy(world.snapshot())
+
+    told = [line for line in listener.heard if line.startswith(("here", "hosts"))]
+    assert [
+        "here is asked by ssh",
+        "hosts asked for what they hold: 1 of 1",
+        "here begins",
+        "here is sent example.com/mail, example.com/web and restarts (sh)",
+        "hosts switched and verified: 1 of 1",
+    ] == told
 
 
 def test_what_may_not_go_after_the_intent_is_not_sent(deployer: Deployer, world: InMemory, tmp_path: Path) -> None:

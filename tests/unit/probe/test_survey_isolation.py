@@ -9,6 +9,7 @@ from sslops.errors import Bug
 from sslops.model.ledger import Ledger
 from sslops.model.shipment import Answer, Outcome
 from sslops.probe.survey import Observer
+from sslops.system.progress import NOBODY
 from tests.unit.dane.builders import APEX, START, commit, inventory, repo, server, service
 
 if TYPE_CHECKING:
@@ -84,6 +85,7 @@ def test_a_host_that_answers_nonsense_fails_alone() -> None:
     deployer = object.__new__(Deployer)
     object.__setattr__(deployer, "receiver", Receiver())
     object.__setattr__(deployer, "at_once", lambda act, each: [act(one) for one in each])
+    object.__setattr__(deployer, "talk", NOBODY)
 
     looked = deployer._look(cast("list[Work]", [Item(host) for host in hosts]))
 
