@@ -21,13 +21,14 @@ from sslops.system.clock import SystemClock
 from sslops.system.own_environment import environment
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from sslops.app.session import Session
     from sslops.model.inventory import DnsSettings, Inventory, RepoSettings
-    from sslops.model.proposal import Kind
+    from sslops.model.proposal import Kind, MergeRequest, Proposal
     from sslops.proposals.forges.tokens import Role, Token
     from sslops.proposals.ports import ForgeProject, Requests
+    from sslops.proposals.rules import Asked, Proposed
     from sslops.repo.git_process import GitCredential
     from sslops.repo.snapshot import Snapshot
     from sslops.repo.store import OpsRepo
@@ -79,6 +80,49 @@ class Reviewed:
 
 
 @dataclass(frozen=True, slots=True)
+class Noted:
+    """The requests of one kind, and *note*, which is told the address of each that was touched, and where it stands."""
+
+    requests: Requests
+    note: Callable[[str, str], None]
+
+    @property
+    def target(self) -> str:
+        """The branch that they shall be merged into."""
+        return self.requests.target
+
+    @property
+    def body_limit(self) -> int:
+        """The most characters of a body."""
+        return self.requests.body_limit
+
+    def look(self, digest: str) -> Proposed | Asked | None:
+        """Return the open request, or the one by whose closing a person declined *digest*."""
+        return self.requests.look(digest)
+
+    def refusal(self, digest: str) -> MergeRequest | None:
+        """Return the request by whose closing a person declined *digest*, noted."""
+        refusal = self.requests.refusal(digest)
+        if refusal is not None:
+            self.note(refusal.url, "declined by a person; --force opens it again")
+        return refusal
+
+    def propose(self, proposal: Proposal, *, may_merge: bool = True) -> Proposed | Asked:
+        """Let one open request say *proposal*, and note it."""
+        stated = self.requests.propose(proposal, may_merge=may_merge)
+        self.note(stated.address, "merged" if stated.is_merged else stated.why)
+        return stated
+
+    def unschedule(self) -> None:
+        """Take back every merge that the forge was asked for."""
+        self.requests.unschedule()
+
+    def withdraw(self) -> None:
+        """Close what is open."""
+        self.requests.withdraw()
+
+
+@dataclass(frozen=True, slots=True)
 class Project:
     """One project on a forge; *remote* is its git URL, which tells where the forge is unless *url* says so."""
 
@@ -97,23 +141,26 @@ class Project:
 
         return find_token(self.forge, self.role, self.name, environment())
 
-    def requests(self, kind: Kind, git: Git, run: str | None, *, force: bool = False) -> Requests:
+    def requests(
+        self, kind: Kind, git: Git, run: str | None, *, note: Callable[[str, str], None], force: bool = False
+    ) -> Requests:
         """Return who keeps the requests of *kind*; *force* opens one again that a person declined.
 
         *git* is the clone that the branch of *kind* is pushed from: a token of GitLab's may be able to do no more.
+        *note* is told the address of each request that was touched, and where it stands.
         """
         from sslops.proposals.engine import Proposer
 
         policy = self.merge.get(kind, MergePolicy.REVIEW)
         proposer = Proposer(cache(self.open), kind, self.target, policy, force)
         if self.forge != Forge.GITLAB:
-            return proposer
+            return Noted(proposer, note)
         from sslops.proposals.branch import RequestBranch
         from sslops.proposals.engine import OrByPush
         from sslops.proposals.forges.push_options import request_options
 
         branch = RequestBranch(git, kind, self.target, run)
-        return OrByPush(proposer, branch, request_options, f"'{self.name}' on GitLab")
+        return Noted(OrByPush(proposer, branch, request_options, f"'{self.name}' on GitLab"), note)
 
     @property
     def address(self) -> str:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from sslops.errors import ExitCode, SslopsError, worst
+from sslops.model.cause import Cause
 from sslops.model.plan import Action, Plan, Verb
 
 if TYPE_CHECKING:
@@ -37,6 +38,8 @@ class Outcome:
     """Host to what failed there."""
     failed: tuple[tuple[Verb, ServiceId, str], ...] = ()
     """Services for which a verb failed, and why."""
+    requests: Mapping[str, str] = field(default_factory=dict)
+    """Where each merge request stands that was touched, by its address."""
 
     def __add__(self, other: Outcome) -> Outcome:
         """Join the outcomes of two stages of one run."""
@@ -46,6 +49,7 @@ class Outcome:
             (*self.failures, *other.failures),
             troubles={**self.troubles, **other.troubles},
             failed=(*self.failed, *other.failed),
+            requests={**self.requests, **other.requests},
         )
 
     def results(self) -> tuple[Result, ...]:
@@ -62,6 +66,15 @@ class Outcome:
             for verb, service, why in self.failed
         ]
         return (*done, *lost)
+
+    def is_proposed(self, action: Action) -> bool:
+        """Whether *action* is done as far as this run could: a person, or the forge, has to merge it."""
+        causes = {Cause.REVIEW, Cause.NOT_MERGEABLE, Cause.DECLINED}
+        return any(
+            wait.cause in causes and (wait.verb, wait.group) == (action.verb, action.group)
+            for wait in self.plan.waits
+            if not action.service or wait.service in {action.service, ""}
+        )
 
     def exit_code(self, *, detailed: bool) -> ExitCode:
         """Return the exit code; waiting and pending only count when *detailed*."""

@@ -88,6 +88,8 @@ class Renewal:
     """Takes out of a plan what a broken DNSSEC chain would fail, and puts the hazards in."""
     is_rehearsal: bool = False
     consents: Consents = Consents()
+    note_request: Callable[[str, str], None] = lambda *_: None
+    """Is told the address of each merge request that was touched, and where it stands."""
 
     def renew(self, options: RenewOptions, digest: str | None) -> Outcome:
         """Renew what is due, onto the branch; Refused unless the plan is *digest*, when that is given."""
@@ -257,7 +259,7 @@ class Renewal:
         if project is not None:
             now = lambda: orders(self._journal.snapshot.branches.next)  # noqa: E731
             describe = partial(descriptions.acme, now)
-            requests = project.requests(Kind.ACME, git, self.run, force=force)
+            requests = project.requests(Kind.ACME, git, self.run, note=self.note_request, force=force)
             way = ByRequest(files, requests, describe, now, time.sleep, self.session)
         return Dns01(files, look, apexes, shown, self.reload_dns, way)
 

@@ -17,7 +17,7 @@ from sslops.app.progress import Board
 from sslops.ci import speech
 from sslops.ci.environment import NO_JOB, Environment
 from sslops.errors import Bug, Faults, UsageError
-from sslops.report.text import visible
+from sslops.report.text import Paint, visible
 from sslops.system.effects import NO_EFFECTS
 from sslops.system.processes import without_secrets
 
@@ -47,6 +47,8 @@ class Session:
     now: datetime
     effects: Effects = NO_EFFECTS
     job: Environment = NO_JOB
+    color: str = "auto"
+    """`always`, `never`, or `auto`: where stdout is a terminal and NO_COLOR (no-color.org) is not set."""
     _told: set[str] = field(default_factory=set)
     _board: Board = field(default_factory=Board)
 
@@ -66,6 +68,13 @@ class Session:
         return sys.stdout.isatty() and not self.job.is_job
 
     @property
+    def paint(self) -> Paint:
+        """What gives the text on stdout its colours, if it may have any."""
+        is_plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
+        is_on = self.color == "always" or (self.color == "auto" and self.is_terminal and not is_plain)
+        return Paint(is_on)
+
+    @property
     def author(self) -> tuple[str, str] | None:
         """Name and address of the person at the terminal, as git knows them; null for a job, or when git does not."""
         if self.job.is_job or not (sys.stdin.isatty() and sys.stderr.isatty()):
@@ -75,7 +84,7 @@ class Session:
 
     def show(self, text: str, *, styled: bool = False) -> None:
         """Write *text* to stdout: the result, and nothing else. *styled* text is escaped already."""
-        _write(sys.stdout, text if styled else speech.defused(self.job.forge, visible(text)))
+        _write(sys.stdout, speech.defused(self.job.forge, text if styled else visible(text)))
 
     def say(self, text: str) -> None:
         """Write *text* to stderr: the talk that surrounds a result."""

@@ -129,8 +129,10 @@ class Site:
                 heed=self._heed_dnssec,
                 is_rehearsal=self.is_rehearsal,
                 consents=self.consents,
+                note_request=self._requests.__setitem__,
             )
-            return renewal.renew(options, digest) + Outcome(failures=tuple(self._troubles))
+            done = renewal.renew(options, digest)
+            return done + Outcome(failures=tuple(self._troubles), requests=self._requests)
 
     def _heed_dnssec(self, plan: Plan) -> Plan:
         """Take out the orders that a broken DNSSEC chain would fail; asks only where a validator is named."""
@@ -154,7 +156,7 @@ class Site:
         if self._repository is None:
             return Outcome(is_applied=True)
         plan = self._publisher(force=force).publish(self.snapshot, digest)
-        return Outcome(plan, is_applied=True, failures=tuple(self._troubles))
+        return Outcome(plan, is_applied=True, failures=tuple(self._troubles), requests=self._requests)
 
     def roll_options(
         self, *, force: bool = False, min_roll_minutes: int | None = None, back: bool = False
@@ -171,7 +173,7 @@ class Site:
     def roll(self, options: RollOptions, digest: str | None = None) -> Outcome:
         """Roll."""
         plan = self._roller(options).roll(self.snapshot, digest)
-        return Outcome(plan, is_applied=True, failures=tuple(self._troubles))
+        return Outcome(plan, is_applied=True, failures=tuple(self._troubles), requests=self._requests)
 
     def deploy_options(
         self,
@@ -209,7 +211,9 @@ class Site:
         project = self._dns_project
         way = None
         if project is not None:
-            requests = project.requests(Kind.TLSA, self._repository.git, self.run, force=force)
+            requests = project.requests(
+                Kind.TLSA, self._repository.git, self.run, note=self._requests.__setitem__, force=force
+            )
             way = ByRequest(requests, descriptions.tlsa)
         return Publisher(
             inventory=self.inventory,
@@ -296,7 +300,9 @@ class Site:
         project, way = self._ops_project, None
         if project is not None:
             describe = partial(descriptions.roll, self.inventory, self.material)
-            requests = project.requests(Kind.ROLL, self.ops.git, self.run, force=options.force)
+            requests = project.requests(
+                Kind.ROLL, self.ops.git, self.run, note=self._requests.__setitem__, force=options.force
+            )
             way = ByRequest(requests, describe, time.sleep, self.session)
         judge = self._certificate_judge
         return Roller(self.inventory, self.ops, self._observer, SystemClock(), options, self.material, way, judge)
@@ -393,6 +399,11 @@ class Site:
         """Keep *bug* as a failure of this run; a zone is looked at several times, and told once."""
         if bug.what not in {each.what for each in self._troubles}:
             self._troubles.append(bug)
+
+    @cached_property
+    def _requests(self) -> dict[str, str]:
+        """Where each merge request stands that this run touched, by its address."""
+        return {}
 
     @cached_property
     def _troubles(self) -> list[SslopsError]:

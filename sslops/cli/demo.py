@@ -32,7 +32,7 @@ def command(directory: Path | None) -> ExitCode:
         require_empty(folder)
         with writing(folder):
             folder.mkdir(parents=True, exist_ok=True)
-    telling = Telling(lambda line: session.show(line, styled=True), is_coloured=session.is_terminal)
+    telling = Telling(lambda line: session.show(line, styled=True), is_coloured=session.paint.is_on)
     perform(folder, telling, run)
     session.say(f"{len(telling.failed)} claims did not hold" if telling.failed else "every claim held")
     session.say(f"the world of the demo stays in '{folder}'; rm -r it when you have seen enough")

@@ -85,7 +85,7 @@ def command(
     if as_markdown:
         session.show(markdown)
     elif session.is_terminal:
-        session.show(status.as_rich(report, verbose=verbose), styled=True)
+        session.show(status.as_rich(report, verbose=verbose, is_coloured=session.paint.is_on), styled=True)
     else:
         session.show(status.as_text(report, verbose=verbose))
     if shown is not None and not as_markdown:

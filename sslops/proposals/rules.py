@@ -97,6 +97,16 @@ class Proposed:
         return Cause.NOT_MERGEABLE if is_blocked else Cause.REVIEW
 
     @property
+    def address(self) -> str:
+        """Where it is to be seen."""
+        return self.request.url
+
+    @property
+    def is_merged(self) -> bool:
+        """Whether the forge has merged it already."""
+        return self.answer is not None and self.answer.merging is Merging.MERGED
+
+    @property
     def why(self) -> str:
         """What is waited for, in words, with the address of the request."""
         url = self.request.url
@@ -128,6 +138,14 @@ class Asked:
     def cause(self) -> Cause:
         """Whether somebody is known to be at it; who may not ask the forge believes so."""
         return Cause.DECLINED if self.is_declined else Cause.REVIEW
+
+    is_merged: bool = False
+    """Nobody can tell."""
+
+    @property
+    def address(self) -> str:
+        """Where it is to be seen."""
+        return self.place
 
     @property
     def why(self) -> str:

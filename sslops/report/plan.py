@@ -14,10 +14,10 @@ from sslops.model.cause import Kind
 from sslops.model.names import format_time
 from sslops.model.plan import Verb
 from sslops.report import outlook
-from sslops.report.text import as_code, clock, columns, count, for_markdown, markdown_table, until, visible
+from sslops.report.text import Paint, as_code, clock, columns, count, for_markdown, markdown_table, until, visible
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
     from sslops.errors import SslopsError
@@ -34,6 +34,19 @@ class ActionRow:
     generation: str
     targets: tuple[str, ...]
     why: str
+
+
+@dataclass(frozen=True, slots=True)
+class DoneRow:
+    """What became of one action: its verb, its end (`done`, `proposed` or `failed`), at which targets, and why."""
+
+    verb: str
+    state: str
+    subject: str
+    what: str
+    generation: str
+    targets: tuple[str, ...]
+    why: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,14 +174,72 @@ _WAIT_HEADS = ("not now", "what for", "step", "waits or blocked", "why")
 _HAZARD_HEADS = ("hazard", "what for", "why", "accept with")
 
 
-def as_text(view: PlanView) -> str:
-    """Return the plan stage by stage: what can be done now, what waits until when, which consent is missing."""
+NO_PAINT = Paint()
+_DONE_STYLES = {"done": "green", "proposed": "yellow", "failed": "red"}
+_LONGEST_STATE = max(map(len, _DONE_STYLES))
+NO_REQUESTS: Mapping[str, str] = {}
+
+
+def as_text(view: PlanView, paint: Paint = NO_PAINT) -> str:
+    """Return the plan stage by stage: what can be done now, what waits until when, which consent is missing.
+
+    With *paint* what is added is green, what is withdrawn red.
+    """
     if view.is_empty:
         return "nothing to do, nothing waits"
-    blocks = [_stage_text(stage) for stage in view.stages]
-    if view.hazards:
-        blocks.append("\n".join(["hazards", *(_hazard_text(hazard) for hazard in view.hazards)]))
-    return "\n\n".join([*blocks, f"plan {view.digest}"])
+    blocks = [_stage_text(stage, paint) for stage in view.stages]
+    return "\n\n".join([*blocks, *_hazard_block(view, paint), f"plan {view.digest}"])
+
+
+def applied_as_text(
+    view: PlanView, rows: Sequence[DoneRow], requests: Mapping[str, str] = NO_REQUESTS, paint: Paint = NO_PAINT
+) -> str:
+    """Return what was done, stage by stage: *rows*, what waits, and where each of the merge *requests* stands."""
+    if view.is_empty and not rows and not requests:
+        return "nothing to do, nothing waits"
+    blocks = []
+    for verb in dict.fromkeys((*map(str, Verb), *(row.verb for row in rows))):
+        stage = next((each for each in view.stages if each.verb == verb), StageView(verb, (), ()))
+        mine = [row for row in rows if row.verb == verb]
+        if mine or stage.waits:
+            heading = paint(f"{verb}: {_tally(mine, stage.waits)}", "bold")
+            lines = [line for row in mine for line in _done_lines(row, paint)]
+            blocks.append("\n".join([heading, *lines, *_wait_lines(stage, paint)]))
+    if requests:
+        blocks.append("\n".join([paint("merge requests", "bold"), *_request_lines(requests)]))
+    return "\n\n".join([*blocks, *_hazard_block(view, paint), f"plan {view.digest}"])
+
+
+def _request_lines(requests: Mapping[str, str]) -> list[str]:
+    """Return a line for each: what stands there has the address in it, or is one word."""
+    return [f"  {_head(*((why,) if address in why else (address, why)))}" for address, why in requests.items()]
+
+
+def _tally(rows: Sequence[DoneRow], waits: Sequence[WaitRow]) -> str:
+    """Say how many of each there are.
+
+    >>> from dataclasses import replace
+    >>> row = DoneRow("deploy", "done", "example.com/mail", "serve", "", ("smtp1", "smtp2"))
+    >>> _tally([row, replace(row, state="failed", targets=("smtp3",))], ())
+    '2 done, 1 failed'
+    """
+    amounts = dict.fromkeys((*_DONE_STYLES, "waiting", "blocked"), 0)
+    for row in rows:
+        # Deploy does an action at each host; the records of publish are one change.
+        amounts[row.state] += len(row.targets) if row.verb == Verb.DEPLOY else 1
+    for wait in waits:
+        word = {Kind.WAITS: "waiting", Kind.BLOCKED: "blocked"}[Kind(wait.kind)]
+        amounts[word] += 1
+    return ", ".join(f"{amount} {state}" for state, amount in amounts.items() if amount)
+
+
+def _done_lines(row: DoneRow, paint: Paint) -> list[str]:
+    state = paint(row.state.ljust(_LONGEST_STATE), _DONE_STYLES.get(row.state))
+    return [
+        f"  {state}  {_head(row.subject, row.what, row.generation)}",
+        *_target_lines(row.targets, paint),
+        *(_prose(row.why if row.state == "failed" else f"why: {row.why}") if row.why else ()),
+    ]
 
 
 def as_markdown(view: PlanView) -> str:
@@ -216,15 +287,22 @@ def as_json(
     return json.dumps(document, indent=2, ensure_ascii=False)
 
 
-def _stage_text(stage: StageView) -> str:
-    lines = [stage.verb]
+def _stage_text(stage: StageView, paint: Paint) -> str:
+    lines = [paint(stage.verb, "bold")]
     for row in stage.actions:
-        lines += [f"  {_head(row.subject, row.what, row.generation)}", *_prose(row.why), *_targets(row)]
+        head = _head(row.subject, row.what, row.generation)
+        lines += [f"  {head}", *_prose(row.why), *_target_lines(row.targets, paint)]
+    return "\n".join([*lines, *_wait_lines(stage, paint)])
+
+
+def _wait_lines(stage: StageView, paint: Paint) -> list[str]:
+    lines = []
     for wait in stage.waits[:_WAITS_SHOWN]:
-        lines += [f"  {_head(wait.subject, f'{wait.what} {wait.kind}', wait.when)}", *_prose(wait.why)]
+        style = "red" if wait.fatal or wait.kind == Kind.BLOCKED else "yellow"
+        lines += [paint(f"  {_head(wait.subject, f'{wait.what} {wait.kind}', wait.when)}", style), *_prose(wait.why)]
         lines += [f"      next: {visible(wait.next)}"] if wait.next else []
     more = len(stage.waits) - _WAITS_SHOWN
-    return "\n".join([*lines, f"  {_more_wait(more)}"] if more > 0 else lines)
+    return [*lines, f"  {_more_wait(more)}"] if more > 0 else lines
 
 
 def _more_wait(more: int) -> str:
@@ -241,15 +319,26 @@ def _prose(text: str) -> list[str]:
     return wrapper.wrap(visible(text))
 
 
-def _targets(row: ActionRow) -> list[str]:
-    shown = [f"      {columns([[target]])}" for target in row.targets[:_TARGETS_SHOWN]]
-    more = len(row.targets) - _TARGETS_SHOWN
+_SIGNS = {"+": "green", "-": "red"}
+
+
+def _target_lines(targets: Sequence[str], paint: Paint) -> list[str]:
+    """Return the hosts or records of an action; a record that is added or withdrawn has its sign before it."""
+    shown = [f"      {paint(columns([[target]]), _SIGNS.get(target[:1]))}" for target in targets[:_TARGETS_SHOWN]]
+    more = len(targets) - _TARGETS_SHOWN
     return [*shown, f"      and {count(more, 'more', 'more')}"] if more > 0 else shown
 
 
-def _hazard_text(row: HazardRow) -> str:
+def _hazard_block(view: PlanView, paint: Paint) -> list[str]:
+    if not view.hazards:
+        return []
+    return ["\n".join([paint("hazards", "bold"), *(_hazard_text(hazard, paint) for hazard in view.hazards)])]
+
+
+def _hazard_text(row: HazardRow, paint: Paint) -> str:
     last = f"accept with: {columns([[row.consent]])}" if row.consent else "nobody can accept it: it has to be mended"
-    return "\n".join([f"  {_head(row.name, row.subject)}", *_prose(row.why), f"      {last}"])
+    head = paint(f"  {_head(row.name, row.subject)}", "red")
+    return "\n".join([head, *_prose(row.why), f"      {last}"])
 
 
 def _action_cells(stage: StageView, row: ActionRow) -> tuple[str, ...]:

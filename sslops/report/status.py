@@ -627,16 +627,16 @@ def _detail_lines(each: ServiceStatus) -> list[str]:
     return [f"    {head + ':':<9} {value}" for head, value in found if value]
 
 
-def as_rich(report: StatusReport, width: int | None = None, *, verbose: bool = False) -> str:
+def as_rich(report: StatusReport, width: int | None = None, *, verbose: bool = False, is_coloured: bool = True) -> str:
     """Return the report for a terminal of *width* columns (null: the one there is), in colour where it has any.
 
     A service is one line where its waits fit beside it, else two; what is longer than a line ends in an ellipsis.
-    *verbose* shows everything, however many lines that takes.
+    *verbose* shows everything, however many lines that takes; *is_coloured* false leaves the colours out.
     """
     from rich.console import Console
     from rich.text import Text
 
-    console = Console(width=width)
+    console = Console(width=width, no_color=not is_coloured)
     wide, narrow = _table(report.now, verbose=False), _table(report.now, verbose=False)[:-1]
     lines = as_lines(wide, report.services)
     fits = max(map(len, lines)) <= console.width

@@ -55,6 +55,24 @@ def _escaped(character: str) -> str:
     return character.encode("unicode_escape").decode("ascii")
 
 
+_STYLES = {"green": 32, "red": 31, "yellow": 33, "bold": 1, "dim": 2}
+
+
+@dataclass(frozen=True, slots=True)
+class Paint:
+    r"""Gives text a colour, where there are any.
+
+    >>> Paint(is_on=True)("added", "green"), Paint()("added", "green")
+    ('\x1b[32madded\x1b[0m', 'added')
+    """
+
+    is_on: bool = False
+
+    def __call__(self, text: str, style: str | None) -> str:
+        """Return *text*, which is escaped already, in *style*: a colour, `bold` or `dim`; null: as it is."""
+        return f"\x1b[{_STYLES[style]}m{text}\x1b[0m" if self.is_on and style is not None else text
+
+
 _TENTH_OF_A_DAY = timedelta(days=1) / 10
 _SECONDS_A_DAY = 86400
 _TWO_WORDS_UNTIL = timedelta(days=10)

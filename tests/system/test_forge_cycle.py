@@ -56,9 +56,11 @@ def test_people_review_the_whole_cycle_days_late(start_forge_site: Callable[...,
         return said
 
     # Challenges wait for a person, with the address; a second run has nothing to say to the forge.
-    run()
+    proposed = run()
     before = world.writes()
     waiting = run()
+
+    assert world.zones.web_url in proposed.partition("\nmerge requests\n")[2]
 
     assert before == world.writes()
     assert world.zones.web_url in waiting

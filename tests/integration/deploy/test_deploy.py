@@ -94,8 +94,9 @@ def attempts(site: Site, host: str) -> int:
 
 def test_hosts_serve_what_main_says_and_the_port_proves_it(plain: Site) -> None:
     """Each is restarted once; the next run has nothing to do, asks no host and writes nothing."""
-    plain.sslops("deploy", "--apply").succeeded()
+    done = plain.sslops("deploy", "--apply").succeeded()
 
+    assert done.stdout.startswith("deploy: 4 done\n")
     assert [True, True] == [is_settled(plain, host) for host in HOSTS]
     assert [("done",), ("done",)] == [plain.mail[host].restarts for host in HOSTS]
     assert 1 == len(set(plain.served().values()))
@@ -204,6 +205,7 @@ def test_a_host_that_is_down_delays_only_itself(served: Site) -> None:
 
     assert 1 == shown.exit_code
     assert f"'{ONE}': unreachable" in shown.stderr
+    assert shown.stdout.startswith("deploy: 1 done, 1 failed\n")
     assert before == entry(served, ONE)
     assert is_settled(served, TWO)
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from sslops.model.cause import Cause
 from sslops.model.names import GenerationId
 from sslops.model.plan import Action, Hazard, HazardName, Plan, Verb, Wait
-from sslops.report.plan import as_json, as_markdown, as_text, view
+from sslops.report.plan import DoneRow, applied_as_text, as_json, as_markdown, as_text, view
+from sslops.report.text import Paint
 
 NOW = datetime(2026, 11, 24, 14, 30, tzinfo=UTC)
 DIGEST = "sha256:" + "ab" * 32
@@ -41,6 +43,52 @@ PLAN = Plan(
     ),
     hazards=(Hazard(HazardName.NS_UNREACHABLE, "192.0.2.9", "no answer from 192.0.2.9"),),
 )
+
+
+def test_what_was_done_is_not_what_would_be_done() -> None:
+    """After --apply each action has its end, at each host, with what waits and where its merge request stands."""
+    rows = [
+        DoneRow("publish", "proposed", "example.com", "tlsa", "20261124T143000Z-9b1c", (RECORD,)),
+        DoneRow("deploy", "done", "example.com/mail-ec", "serve", "", ("smtp1", "smtp2")),
+        DoneRow("deploy", "failed", "example.com/mail-ec", "serve", "", ("smtp3",), "port 25 cannot be asked"),
+    ]
+    url = "https://forge.example.com/dns/-/merge_requests/12"
+    waits = replace(PLAN, waits=PLAN.waits[:1], hazards=())
+    expected = f"""\
+publish: 1 proposed
+  proposed  example.com  tlsa  20261124T143000Z-9b1c
+      {RECORD}
+
+roll: 1 waiting
+  example.com/web-ec  roll waits  in 2 h 10 min (16:40 UTC)
+      min_roll_mins is 130
+
+deploy: 2 done, 1 failed
+  done      example.com/mail-ec  serve
+      smtp1
+      smtp2
+  failed    example.com/mail-ec  serve
+      smtp3
+      port 25 cannot be asked
+
+merge requests
+  {url} waits for a person to merge it
+
+plan {DIGEST}"""
+
+    told = {url: f"{url} waits for a person to merge it"}
+    assert expected == applied_as_text(view(waits, DIGEST, NOW), rows, told)
+
+
+def test_a_plan_has_colours_where_a_terminal_has_them() -> None:
+    """What is added is green, what is withdrawn red, what is refused red; without colours it is the same text."""
+    action = replace(PLAN.actions[1], targets=(RECORD, f"-{RECORD[1:]}"))
+    shown = view(replace(PLAN, actions=(action,)), DIGEST, NOW)
+    text = as_text(shown, Paint(is_on=True))
+
+    assert f"\x1b[32m{RECORD}\x1b[0m" in text
+    assert f"\x1b[31m-{RECORD[1:]}\x1b[0m" in text
+    assert as_text(shown) == re.sub(r"\x1b\[[0-9]+m", "", text)
 
 
 def test_a_person_reads_it_stage_by_stage() -> None:
