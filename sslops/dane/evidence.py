@@ -226,11 +226,15 @@ def _name_after(owner: str, entry: ApexEntry, seen: ApexSeen) -> NameEntry | Non
     current = [*seen.repo.base.rrsets(owner)]
     current += [server.answers[owner] for server in seen.servers if owner in server.answers]
     ever = [rrset for commit in past for rrset in commit.rrsets(owner)] + current
-    if old is None and not any(rrset.records for rrset in ever):
+    # Records at the end of an alias are in caches too, also where nobody knows which.
+    aliases = [server.answers[owner] for server in seen.servers if owner in server.aliases]
+    behind_alias = max((rrset.ttl_seconds for rrset in aliases), default=0)
+    if old is None and not behind_alias and not any(rrset.records for rrset in ever):
         return None
     start = old or NameEntry(0, seen.repo.base.commit)
-    if any(rrset.records for rrset in current):
-        new = _with_records(start, _largest_ttl(ever), _largest_ttl(current), owner, seen)
+    if behind_alias or any(rrset.records for rrset in current):
+        longest = max(_largest_ttl(current), behind_alias)
+        new = _with_records(start, max(_largest_ttl(ever), longest), longest, owner, seen)
         new = replace(new, gone=_gone(start, new, past, owner, seen))
     else:
         new = _without_records(start, owner, entry.pending, past, seen)

@@ -156,7 +156,7 @@ MEANINGS = {
     Cause.ALIAS: _blocked(
         "the zone has an alias (CNAME or DNAME) where TLSA records belong",
         PEOPLE,
-        "take the alias out of the zone: no other record may stand beside one (RFC 1034 section 3.6.2)",
+        "put the TLSA records that it leads to in the place of the alias, in one change of the zone",
     ),
     Cause.OUTSIDE_ZONES: _blocked(
         "a name of the service lies in no zone that sslops manages, so its records are not for sslops to publish",

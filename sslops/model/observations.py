@@ -31,8 +31,8 @@ class ServerSeen:
     error: str | None = None
     differing: frozenset[str] = frozenset()
     aliases: Mapping[str, str] = field(default_factory=dict)
-    """Owners that are an alias (CNAME, DNAME) there, and how that was told; they are among *differing* too, because
-    nobody can tell what a resolver makes of them."""
+    """Owners that are an alias (CNAME, DNAME) there, and how that was told. Their *answers* are what caches may hold,
+    of which only the TTL may be known; and they are among *differing*."""
 
     def shows(self, record: TlsaRecord) -> bool | None:
         """Whether it shows *record*; null when it was not asked or gave no answer."""

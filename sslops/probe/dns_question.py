@@ -41,8 +41,21 @@ class SilentError(DnsError):
     """An address gave no answer that could be read."""
 
 
+OTHERS_TTL_SECONDS = 86400
+"""How long somebody else's records may live in caches where an alias leads to a zone that was not asked."""
+
+
 class AliasError(DnsError):
-    """A CNAME or DNAME where TLSA records belong; no second address makes it right."""
+    """A CNAME or DNAME where TLSA records belong; no second address makes it right.
+
+    *rrset* is what a resolver makes of it, as records of the alias itself: those at its end, as far as the same server
+    tells, and how long they live in caches.
+    """
+
+    def __init__(self, what: str, rrset: Rrset) -> None:
+        """Keep what caches may hold."""
+        super().__init__(what)
+        self.rrset = rrset
 
 
 @dataclass(frozen=True, slots=True)
@@ -357,12 +370,29 @@ def _behind_wildcard_alias(response: dns.message.Message, endpoint: Endpoint, ow
     wildcard = wildcard_of(response, endpoint, owner, "CNAME", patience)
     found = [rrset for rrset in response.answer if rrset.rdtype == dns.rdatatype.TLSA]
     is_whole = bool(found) or any(rrset.rdtype == dns.rdatatype.SOA for rrset in response.authority)
+    longest = max(rrset.ttl for rrset in response.answer)
+    reached = replace(_rrset(found[0], owner, endpoint), ttl_seconds=longest) if found else EMPTY
     if wildcard is None or not is_whole:
-        raise AliasError(f"'{owner}' is an alias on name server '{endpoint}'; its records would be somebody else's")
-    if not found:
-        return EMPTY
-    ttl_seconds = max(rrset.ttl for rrset in response.answer)
-    return _synthesised(replace(_rrset(found[0], owner, endpoint), ttl_seconds=ttl_seconds), response, wildcard)
+        raise AliasError(_alias_words(response, endpoint, owner, reached), _cached(reached, longest, is_whole=is_whole))
+    return _synthesised(reached, response, wildcard) if found else EMPTY
+
+
+def _cached(reached: Rrset, longest: int, *, is_whole: bool) -> Rrset:
+    """Return what caches may hold of an alias whose end has the records *reached*, as far as that is known."""
+    return replace(reached, ttl_seconds=longest if is_whole else max(longest, OTHERS_TTL_SECONDS))
+
+
+def _alias_words(response: dns.message.Message, endpoint: Endpoint, owner: str, reached: Rrset) -> str:
+    """Say where an alias leads, and which lines give the same answer without it."""
+    import dns.rdatatype
+
+    targets = [rrset[0].target for rrset in response.answer if rrset.rdtype == dns.rdatatype.CNAME]
+    to = f" of '{targets[-1].to_text().lower()}'" if targets else ""
+    lines = ", ".join(
+        f"'{owner} {reached.ttl_seconds} IN TLSA {each.params} {each.data}'" for each in sorted(reached.records)
+    )
+    instead = f"; in its place belong {lines}" if lines else ""
+    return f"'{owner}' is an alias{to} on name server '{endpoint}', and no record can stand beside it{instead}"
 
 
 def _synthesised(rrset: Rrset, response: dns.message.Message, wildcard: str) -> Rrset:

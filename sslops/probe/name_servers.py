@@ -326,6 +326,8 @@ def _is_dead(answer: _Answer) -> bool:
 
 
 def _rrset_of(answer: _Answer) -> Rrset:
+    if isinstance(answer.error, AliasError):
+        return answer.error.rrset
     return answer.rrset or EMPTY
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.system.story import INCLUDES, LONG_TTL, MAIL_TARGET, Story, settled
+from tests.system.test_wildcards import add, edit_zone, shown, with_another_tool, without_another_tool
 from tests.world.dns_files import ACME_DIR
 from tests.world.site import HOSTS, OWNER
 
@@ -18,6 +19,12 @@ if TYPE_CHECKING:
     from tests.world.site import Site
 
 HOUR = 3600
+
+
+@pytest.fixture
+def long_ttl(start_site: Callable[..., Site]) -> Site:
+    """Return a site whose records live for an hour in caches."""
+    return start_site(files=LONG_TTL)
 
 
 @pytest.fixture
@@ -120,3 +127,53 @@ def test_status_says_why_a_host_is_not_served_and_since_when(site: Site) -> None
     site.sslops("deploy", "--apply").succeeded()
 
     assert "blocked.yaml" not in site.ops.git_remote("ls-tree", "--name-only", "ledger")
+
+
+def test_an_alias_to_shared_records_gives_way_to_them_without_a_gap(long_ttl: Site) -> None:
+    """A site with DANE through `_dane.mail`: blocked with the line that belongs there, and a failure after a day."""
+    story, old = with_another_tool(long_ttl)
+    alias = "_25._tcp.mail CNAME _dane.mail"
+    add(story, alias, f"_dane.mail 7200 TLSA {old}")
+    found = story.run("run", "--apply", "--json")
+    (told,) = [wait for wait in waits(found) if wait["cause"] == "alias" and wait["for"] == "publish"]
+    line = f"{OWNER} 7200 IN TLSA {old}"
+
+    assert ("blocked", True) == (told["kind"], f"in its place belong '{line}'" in told["why"])
+    assert {None} == set(story.served().values())
+
+    story.pass_time(25 * HOUR)
+
+    assert 1 == story.run("publish", "--apply").exit_code
+
+    edit_zone(story, lambda text: text.replace(alias, line))
+    story.run("run", "--apply").succeeded()
+
+    assert {old} < shown(story)
+    assert {None} == set(story.served().values())
+
+    story.pass_time(5 * HOUR)
+    without_another_tool(story)
+    story.run("run", "--apply")
+
+    assert dict.fromkeys(HOSTS, story.slot("curr")) == story.served()
+    assert [] == story.broken()
+
+
+@pytest.mark.soak
+def test_an_alias_that_is_taken_out_still_counts_for_caches(long_ttl: Site) -> None:
+    """Whoever takes it away without putting the records there has no DANE, and a key that caches still know."""
+    story, old = with_another_tool(long_ttl)
+    alias = "_25._tcp.mail CNAME _dane.mail"
+    add(story, alias, f"_dane.mail 7200 TLSA {old}")
+    story.run("run", "--apply")
+    edit_zone(story, lambda text: text.replace(alias, ""))
+    story.run("run", "--apply").succeeded()
+
+    assert {None} == set(story.served().values())
+
+    story.pass_time(5 * HOUR)
+    without_another_tool(story)
+    story.run("run", "--apply").succeeded()
+
+    assert dict.fromkeys(HOSTS, story.slot("curr")) == story.served()
+    assert [] == story.broken()

@@ -10,7 +10,7 @@ import pytest
 from sslops.dane.evidence import advance, free_at, gone_at, ready_at
 from sslops.model.ledger import ApexEntry, Evidence, NameEntry, Pending
 from sslops.model.observations import ApexSeen, DnsRepoSeen, ServerSeen
-from sslops.model.tlsa import TlsaParams
+from sslops.model.tlsa import Rrset, TlsaParams
 from tests.unit.dane.builders import OWNER, START, TTL, after, commit, look, record, repo, server, zone
 
 NEW = ApexEntry()
@@ -227,3 +227,18 @@ def test_a_combination_of_somebody_else_is_remembered_too() -> None:
     entry = advance(NEW, look([commit("c1", zone(1))], MIXED))
     gone = advance(entry, look([commit("c1", zone(1))], zone(1), at=after(7))).names[OWNER].gone
     assert {WHOLE: after(7)} == gone
+
+
+@pytest.mark.parametrize("behind", [zone(FOREIGN)[OWNER], Rrset(TTL, frozenset())])
+def test_an_alias_counts_as_records_that_caches_hold(behind: Rrset) -> None:
+    """Also where nobody knows what is at its end: once it is gone the name is free 2 x TTL later, and not at once."""
+    history = [commit("c0")]
+    seen = look(history, {})
+    aliased = replace(seen.servers[0], answers={OWNER: behind}, aliases={OWNER: "alias"}, differing=frozenset({OWNER}))
+    entry = advance(NEW, replace(seen, servers=(aliased,)))
+
+    assert (TTL, None) == (entry.names[OWNER].ttl_seconds, entry.names[OWNER].empty_since)
+
+    gone = advance(entry, look(history, {}, at=after(100)))
+
+    assert after(100 + 2 * TTL) == free_at(gone.names[OWNER])
