@@ -144,7 +144,7 @@ def first_entry(seen: ApexSeen) -> ApexEntry:
 
     Records of ours in base are those of a ledger that was lost.
     """
-    return ApexEntry(rebuilt_at=seen.at if seen.repo.written_by_us else None)
+    return ApexEntry(rebuilt_at=seen.at if seen.repo.maybe_by_us else None)
 
 
 def ready_at(evidence: Evidence) -> datetime:

@@ -142,13 +142,14 @@ class Owner:
         return had_records(self.owner, service, self.world.repo[self.apex], self.world.keys)
 
     def _strangers(self) -> frozenset[TlsaRecord]:
-        """Return the records in base that somebody else put there: no generation, list or comment explains them.
+        """Return the records in base that somebody else put there: no generation, list or commit of ours explains them.
 
         One that the engine wrote for a generation that is lost is nobody else's; it goes like any other of ours.
         """
         listed = frozenset[TlsaRecord]().union(*(claim.standing for claim in map(self._claim, self._asked)))
-        ours = listed | self.world.repo[self.apex].written_by_us
-        return frozenset(record for record in self.seen.base - ours if not self.index.versions(record))
+        unexplained = {record for record in self.seen.base - listed if not self.index.versions(record)}
+        # Asked last: it reads the history of the DNS repository, which few names need.
+        return frozenset(each for each in unexplained if each not in self.world.repo[self.apex].written_by_us)
 
     def _forgotten(self) -> dict[ServiceId, frozenset[GenerationId]]:
         """Return the generations with a record here that some host may serve of which nobody knows any more.

@@ -22,11 +22,9 @@ if TYPE_CHECKING:
 HEADER = "; written by sslops: changes made here are lost\n"
 
 LOST = "of a generation that is lost"
+"""What the engine says behind a record of its own that no generation explains. Comments are for people only."""
 LISTED = "an issuer of"
-"""What the engine says, with the name of the CA, behind an issuer of its list that signed no generation."""
-_WHOSE = re.compile(rf"[^ /]+/[^ /]+ [0-9]{{8}}T[0-9]{{6}}Z-[0-9a-f]{{4}} [a-z]+|{LOST}|{LISTED} [^ ]+")
-"""What the engine says behind a record of its own: of a generation service, generation and slot."""
-
+"""What it says, with the name of the CA, behind an issuer of its list that signed no generation."""
 _LONGEST_TTL = 2**31 - 1  # RFC 2181 section 8
 _LINE = re.compile(
     r"(?P<owner>[0-9A-Za-z_.-]+\.)[ \t]+(?P<ttl>[0-9]{1,10})[ \t]+IN[ \t]+TLSA[ \t]+"
@@ -50,19 +48,6 @@ def parse_lines(text: str) -> Zone | None:
         records.setdefault(record.owner, set()).add(record)
         ttls[record.owner] = max(ttl_seconds, ttls.get(record.owner, 0))
     return {owner: Rrset(ttls[owner], frozenset(found)) for owner, found in records.items()}
-
-
-def written_by_us(text: str) -> frozenset[TlsaRecord]:
-    r"""Return the records of an include file that were written for a generation or an issuer, lost by now or not.
-
-    >>> [each.data for each in written_by_us(
-    ...     "_25._tcp.mail.example.com. 1800 IN TLSA 3 1 1 9b1c ; example.com/mail-ec 20261124T143000Z-9b1c next\n"
-    ...     "_25._tcp.mail.example.com. 1800 IN TLSA 3 1 1 77aa ; not ours\n")]
-    ['9b1c']
-    """
-    lines = [line.partition(";") for line in text.split("\n")]
-    ours = [content.strip(" \t\r") for content, _, comment in lines if _WHOSE.fullmatch(comment.strip())]
-    return frozenset(found[0] for content in ours if (found := record_of(content)) is not None)
 
 
 def render(zone: Zone, comment: Callable[[TlsaRecord], str]) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from sslops.model.tlsa import EMPTY, Rrset
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
     from datetime import datetime
 
     from sslops.model.tlsa import TlsaRecord
@@ -118,8 +118,10 @@ class DnsRepoSeen:
     merge would make of both."""
     head_commit: str | None = None
     """Where the branch `sslops/tlsa` points, merged or not; what a lease is taken on."""
-    written_by_us: frozenset[TlsaRecord] = frozenset()
-    """Records of base that the engine wrote for a generation, as their comments say; the generation may be lost."""
+    written_by_us: Collection[TlsaRecord] = frozenset()
+    """Records of base that a commit of the engine brought; the generation that they were written for may be lost."""
+    maybe_by_us: Collection[TlsaRecord] = frozenset()
+    """Those, and what a forge may have made of such a commit, signed by nobody: for what makes a step wait."""
     missing: tuple[str, ...] = ()
     """Include files of the apex that do not exist in base; a zone that includes one would not load."""
 

@@ -18,6 +18,10 @@ WITHDRAWN = "withdrawn"
 _MARK = re.compile(r"<!-- sslops-plan: (sha256:[0-9a-f]{64}|withdrawn) -->")
 
 
+TLSA_TITLE = "TLSA of "
+"""How the title begins of every request that proposes records: what a forge squashes keeps that, and often no more."""
+
+
 class Kind(StrEnum):
     """What a merge request is about; also the key of `merge:` in the inventory."""
 

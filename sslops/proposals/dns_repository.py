@@ -6,23 +6,93 @@ can do neither once somebody else moved either. With a forge only the proposal m
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING
 
-from sslops.dane.zonefile import written_by_us
 from sslops.errors import GitError, StateError
 from sslops.model.observations import BaseCommit, DnsRepoSeen
-from sslops.model.proposal import Kind
+from sslops.model.proposal import TLSA_TITLE, Kind
 from sslops.model.tlsa import TlsaRecord
 from sslops.proposals.branch import ProposalBranch
 from sslops.proposals.include_file import parse
+from sslops.repo.next_branch import ACTION
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
 
     from sslops.model.observations import Zone
     from sslops.repo.git import Git
+    from sslops.repo.git_commits import LoggedCommit
+    from sslops.repo.signatures import Signers
+
+
+@dataclass(frozen=True)
+class OwnRecords(Collection[TlsaRecord]):
+    """The records of the include files *paths* at *base* that a commit of the engine brought there; read when asked.
+
+    Whoever added a record last says whose it is. Where *signers* count only the bot's signature does. Without them a
+    commit is the engine's by committer, author or trailers, or by the title of a request that was squashed: whatever a
+    forge makes of it.
+    """
+
+    git: Git
+    base: str
+    paths: tuple[str, ...]
+    signers: Signers | None
+
+    def __contains__(self, record: object) -> bool:
+        """Whether a commit of the engine brought *record*."""
+        return record in self._records
+
+    def __iter__(self) -> Iterator[TlsaRecord]:
+        """Iterate over them."""
+        return iter(self._records)
+
+    def __len__(self) -> int:
+        """Count them."""
+        return len(self._records)
+
+    @cached_property
+    def _records(self) -> frozenset[TlsaRecord]:
+        # A merge brings what one of its sides added.
+        steps = [one for one in self.git.past_commits([self.base], self.paths) if len(one.logged.parents) <= 1]
+        hashes = {sha for one in steps for each in one.changes for sha in (each.old, each.new) if sha}
+        held = {sha: _records(content, "") for sha, content in self.git.blobs(hashes).items()}
+        nothing = frozenset[TlsaRecord]()
+        added: dict[tuple[str, TlsaRecord], LoggedCommit] = {}
+        for one in steps:
+            for each in one.changes:
+                new = held[each.new] if each.new else nothing
+                added |= {(each.path, record): one.logged for record in new - (held[each.old] if each.old else nothing)}
+        present = {
+            (path, record)
+            for path, content in zip(self.paths, self._contents(), strict=True)
+            for record in _records(content, path)
+        }
+        brought = {key: commit for key, commit in added.items() if key in present}
+        ours = self._ours(list({commit.sha: commit for commit in brought.values()}.values()))
+        return frozenset(record for (_, record), commit in brought.items() if commit.sha in ours)
+
+    def _contents(self) -> list[bytes]:
+        return [content or b"" for content in self.git.objects([f"{self.base}:{path}" for path in self.paths])]
+
+    def _ours(self, commits: Sequence[LoggedCommit]) -> set[str]:
+        if self.signers is not None:
+            return {one.sha for one in commits} - set(self.signers.faults(self.git, [one.sha for one in commits]))
+        bot = self.git.committer.email
+        return {one.sha for one in commits if bot in {one.committer.email, one.author.email} or _says_so(one)}
+
+
+def _says_so(commit: LoggedCommit) -> bool:
+    return ACTION in dict(commit.trailers) or commit.subject.startswith(TLSA_TITLE)
+
+
+def _records(content: bytes, path: str) -> frozenset[TlsaRecord]:
+    view = _view(content, path, strict=False)
+    return frozenset(record for rrset in view.values() for record in rrset.records)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,9 +151,8 @@ class DnsRepository:
             line={anchor: _place(line[anchor], history, places) for anchor in anchors if anchor in line},
             head=self._open_proposal(paths),
             head_commit=self.head,
-            written_by_us=frozenset[TlsaRecord]().union(
-                *(written_by_us((content or b"").decode("utf-8", "replace")) for content in contents[base])
-            ),
+            written_by_us=OwnRecords(self.git, base, paths, self.git.signers),
+            maybe_by_us=OwnRecords(self.git, base, paths, None),
             missing=tuple(path for path, found in zip(paths, contents[base], strict=True) if found is None),
         )
 

@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from sslops.dane.rrset_plan import Owner
     from sslops.model.inventory import Inventory
     from sslops.model.names import GenerationId, ServiceId
-    from sslops.model.observations import ApexSeen, Zone
+    from sslops.model.observations import ApexSeen, DnsRepoSeen, Zone
     from sslops.model.outlook import NameOutlook
     from sslops.model.plan import Plan
     from sslops.model.state import Branches
@@ -254,8 +254,7 @@ class Publisher:
         """Return the include files of *proposals* by path."""
         records = [record for proposal in proposals for record in proposal.records]
         index = Index.of(Keys.of(branches, self.material), frozenset(record.params for record in records))
-        lost = {record: LOST for repo in look.repo.values() for record in repo.written_by_us}
-        comment = _Commentary(index, branches, lost | self._listed(records))
+        comment = _Commentary(index, branches, self._listed(records), tuple(look.repo.values()))
         return {
             path: render(proposal.zone, comment).encode()
             for proposal in proposals
@@ -300,11 +299,13 @@ class _Commentary:
     index: Index
     branches: Branches
     listed: Mapping[TlsaRecord, str]
+    repos: tuple[DnsRepoSeen, ...]
 
     def __call__(self, record: TlsaRecord) -> str:
         versions = sorted(self.index.versions(record), key=lambda version: (version[0].group != CA_GROUP, version))
         if not versions:
-            return self.listed.get(record, "not ours")
+            is_lost = record not in self.listed and any(record in repo.written_by_us for repo in self.repos)
+            return LOST if is_lost else self.listed.get(record, "not ours")
         service, generation = versions[0]
         return f"{service} {generation} {self._slot(service, generation)}"
 

@@ -232,9 +232,12 @@ class Git:
         """Return *commit* and its ancestors, newest first, at most *limit*, without what *since* already contains."""
         return git_history.log(self.process, commit, since, limit)
 
-    def past_commits(self, tips: Sequence[str]) -> list[PastCommit]:
-        """Return every ancestor of *tips* and they themselves with all that they changed, each after its parents."""
-        return git_history.past_commits(self.process, tips)
+    def past_commits(self, tips: Sequence[str], paths: Sequence[str] = ()) -> list[PastCommit]:
+        """Return every ancestor of *tips* and they themselves with all that they changed, each after its parents.
+
+        Where *paths* are given only those commits that changed one of them, with that.
+        """
+        return git_history.past_commits(self.process, tips, paths)
 
     def touched(self, base: str, commit: str) -> list[str]:
         """Return the paths that *commit* changes against where it left the line of *base*."""

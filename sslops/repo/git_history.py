@@ -68,17 +68,19 @@ class PastCommit:
     changes: tuple[FileChange, ...]
 
 
-def past_commits(git: GitProcess, tips: Sequence[str]) -> list[PastCommit]:
-    """Return every ancestor of *tips* and they themselves, each after its parents."""
+def past_commits(git: GitProcess, tips: Sequence[str], paths: Sequence[str] = ()) -> list[PastCommit]:
+    """Return every ancestor of *tips* and they themselves, each after its parents; of *paths* only, where given."""
     if not tips:
         return []
-    plain = ["log", "--no-show-signature", "--no-color", "--topo-order", "--reverse"]
-    ended = git.read(*plain, f"--format={_LOG_FORMAT}", *tips)
+    plain = ["log", "--no-show-signature", "--no-color", "--topo-order", "--reverse", "--full-history"]
+    only = ["--", *paths] if paths else []
+    ended = git.read(*plain, f"--format={_LOG_FORMAT}", *tips, *only)
     logged = [_logged(row) for row in ended.stdout.decode("utf-8", "replace").split("\0\x01") if row.strip()]
     raw = ["--diff-merges=first-parent", "--root", "--raw", "--no-abbrev", "--no-renames", "-z"]
-    ended = git.read(*plain, *raw, "--format=format:%x02%H %ct", *tips)
+    ended = git.read(*plain, *raw, "--format=format:%x02%H %ct", *tips, *only)
     rows = _rows(ended.stdout.decode("utf-8", "surrogateescape").split("\0"))
-    return [PastCommit(one, *rows[one.sha]) for one in logged]
+    # A merge that changes *paths* against another parent than the first has a line in one of the two only.
+    return [PastCommit(one, *rows[one.sha]) for one in logged if not only or one.sha in rows]
 
 
 def _rows(tokens: Sequence[str]) -> dict[str, tuple[datetime, tuple[FileChange, ...]]]:

@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sslops.model.proposal import Kind, mark
+from sslops.model.proposal import TLSA_TITLE, Kind, mark
 from sslops.report.text import (
     Part,
     Table,
@@ -101,7 +101,7 @@ class TlsaView:
         added = sum(row.appears for row in self.rows)
         words = [f"add {added}"] if added else []
         words += [f"withdraw {len(self.rows) - added}"] if added < len(self.rows) else []
-        return f"TLSA of {_names(self.apexes)}: {', '.join(words) or 'include files'}"
+        return f"{TLSA_TITLE}{_names(self.apexes)}: {', '.join(words) or 'include files'}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from datetime import timedelta
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from sslops.dane.zonefile import parse_lines, render, written_by_us
+from sslops.dane.zonefile import parse_lines, render
 from sslops.errors import DnsError, Moved
 from sslops.model.inventory import Endpoint
 from sslops.model.observations import BaseCommit, DnsRepoSeen, ServerSeen
@@ -219,13 +219,15 @@ class Clone:
         history = tuple(line.commits[: line.places[self.number] + 1])
         places = {name: self.dns.known[name] for name in {*anchors, self.base} if name in self.dns.known}
         views = () if self.fetched is None else self.fetched.brings(apex, self._content)
+        ours = frozenset(record for record in _records(history[-1].views) if record in self.dns.ours)
         return DnsRepoSeen(
             base=BaseCommit(self.base, history[-1].views),
             history=history,
             line={name: line.places[number] for name, number in places.items() if number <= self.number},
             head=BaseCommit(self.head or "", tuple(view for found in views for view in found)) if views else None,
             head_commit=self.head,
-            written_by_us=frozenset(record for record in _records(history[-1].views) if record in self.dns.ours),
+            written_by_us=ours,
+            maybe_by_us=ours,
         )
 
     def include(self, apex: str) -> bytes | None:
@@ -282,13 +284,13 @@ class Clone:
             raise Moved(message)
 
     def _changed(self, content: Content, files: Mapping[str, bytes]) -> dict[str, Views]:
-        """Return what *files* make of *content*, and remember what they say is ours."""
+        """Return what *files* make of *content*, and remember which records they bring."""
         views: dict[str, list[Zone]] = {}
         for path, found in files.items():
             folder, _, name = path.partition("/")
             apex = name.removeprefix("tlsa.")
-            zone, ours = _read(found)
-            self.dns.ours |= ours
+            zone = _read(found)
+            self.dns.ours |= set(_records((zone,))) - set(_records(content[apex]))
             views.setdefault(apex, list(content[apex]))[int(folder)] = zone
         return {apex: tuple(found) for apex, found in views.items()}
 
@@ -355,10 +357,9 @@ def _records(views: Views) -> Iterator[TlsaRecord]:
 
 
 @lru_cache(4096)
-def _read(content: bytes) -> tuple[Zone, frozenset[TlsaRecord]]:
-    """Return the zone of an include file, and which of its records the engine says are its own."""
-    text = content.decode()
-    return parse_lines(text) or {}, written_by_us(text)
+def _read(content: bytes) -> Zone:
+    """Return the zone of an include file."""
+    return parse_lines(content.decode()) or {}
 
 
 def _rendered(zone: Zone) -> bytes:

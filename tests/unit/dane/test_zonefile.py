@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sslops.dane.zonefile import HEADER, LISTED, LOST, render, written_by_us
+from sslops.dane.zonefile import HEADER, render
 from sslops.errors import StateError
 from sslops.model.tlsa import Rrset, TlsaParams, TlsaRecord, owner_name
 from sslops.proposals.include_file import parse
@@ -116,16 +116,3 @@ def test_of_several_ttls_the_largest_counts() -> None:
     """A set has one TTL (RFC 2181 section 5.2); the pessimistic one is the largest."""
     text = f"{OWNER} 60 IN TLSA 3 1 1 00\n{OWNER} 900 IN TLSA 3 1 1 01\n"
     assert 900 == parse(text, "tlsa.example.com")[OWNER].ttl_seconds
-
-
-def test_a_lost_generation_is_still_known_as_ours_after_the_file_was_written_again() -> None:
-    """Whatever the slot was, and however often; what somebody else wrote is not."""
-    whose = {record(1): "example.com/mail-ec 20261124T143000Z-9b1c served", record(2): LOST, record(3): "not ours"}
-    text = render(zone(1, 2, 3), whose.__getitem__)
-    assert {record(1), record(2)} == written_by_us(text)
-
-
-def test_an_issuer_of_a_list_is_ours_although_no_generation_has_it() -> None:
-    """A backup issuer signs nothing for years; its record goes like any other of ours once nobody asks for it."""
-    whose = {record(1): f"{LISTED} le-dns", record(2): f"{LISTED} nobody knows whom"}
-    assert {record(1)} == written_by_us(render(zone(1, 2), whose.__getitem__))
