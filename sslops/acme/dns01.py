@@ -45,8 +45,9 @@ CARRIED = " ; instead of the wildcard "
 
 Record = tuple[str, str]
 _CARRIABLE = re.compile(
-    r"(?:\*\.)?(?:[a-z0-9_-]{1,63}\.)+ [0-9]{1,10} IN (?:A|AAAA|CNAME|MX|TXT|CAA|HTTPS|SRV|TLSA)"
-    r'(?: (?:[A-Za-z0-9_.:=,+/*-]+|"(?:[ !#-\[\]-~]|\\[ -~])*"))+'
+    r"(?:\*\.)?(?:[a-z0-9_-]{1,63}\.)+ [0-9]{1,10} IN "
+    r"(?:A|AAAA|CNAME|MX|TXT|CAA|HTTPS|SVCB|SSHFP|NAPTR|URI|SRV|TLSA)"
+    r'(?: (?:[A-Za-z0-9_.:=,+/*-]+|[a-z0-9-]*=?"(?:[ !#-\[\]-~]|\\[ -~])*"))+'
 )
 _RENDERED = re.compile(r'(?=\S{1,254} )(?:[a-z0-9_-]{1,63}\.)+ [0-9]{1,10} IN TXT "[A-Za-z0-9_-]{43}"')
 _LINE = re.compile(r'(?P<owner>\S+) \d+ IN TXT "(?P<value>[^"]*)"')

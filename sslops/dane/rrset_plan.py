@@ -533,8 +533,9 @@ class Owner:
     def _unproven(self, address: str) -> Hazard:
         host = self.names[0].host
         seen = self.world.addresses.get(self.owner, ())
-        errors = [each.seen.error for each in seen if each.address == address and each.seen.error is not None]
-        why = f" ({errors[0]})" if errors else ""
+        failed = [each.seen for each in seen if each.address == address and each.seen.error is not None]
+        hints = [each.hint for each in failed if each.hint is not None]
+        why = f" ({'; '.join([str(failed[0].error), *hints[:1]])})" if failed else ""
         what = f"{address or 'no address'} of {host} does not show the certificate of {self.names[0].service}{why}"
         return Hazard(HazardName.NAME_UNPROVEN, host, what, Verb.PUBLISH, *self._who)
 

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from sslops.model.observations import Surroundings, WildcardAnswer
 
-_HOST_TYPES = ("A", "AAAA", "CNAME", "MX", "TXT", "CAA", "HTTPS")
-_SERVICE_TYPES = ("TLSA", "SRV")
+_HOST_TYPES = ("A", "AAAA", "CNAME", "MX", "TXT", "CAA", "HTTPS", "SVCB", "SSHFP", "NAPTR", "URI")
+_SERVICE_TYPES = ("TLSA", "SRV", "SVCB", "HTTPS", "URI")
 _MOST_LINES = 12
 """More lines than these are counted and not quoted."""
 
@@ -38,7 +38,7 @@ def types_at(name: str) -> tuple[str, ...]:
 
 def types_below(name: str) -> tuple[str, ...]:
     """Return the record types that somebody may ask names below *name* for."""
-    return (*_HOST_TYPES, *_SERVICE_TYPES) if is_host(name) else _SERVICE_TYPES
+    return tuple(dict.fromkeys((*_HOST_TYPES, *_SERVICE_TYPES))) if is_host(name) else _SERVICE_TYPES
 
 
 def is_host(name: str) -> bool:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from sslops.acme.dns01 import _carried_line
 from sslops.dane.wildcards import lines
 from sslops.model.inventory import Endpoint
 from sslops.model.tlsa import EMPTY, Rrset, TlsaRecord
@@ -229,3 +230,25 @@ def test_a_name_that_another_zone_answers_for_is_told(server: Server, owner: str
     server.zone(records)
 
     assert words in (server.around(owner).cut or "")
+
+
+RECORDS = {
+    "SSHFP": f"4 2 {'ab' * 32}",
+    "HTTPS": '1 . alpn="h2,h3"',
+    "SVCB": '1 dns.example.net. alpn="dot" port="853"',
+    "CAA": '0 issue "letsencrypt.org"',
+    "NAPTR": '100 10 "U" "E2U+sip" "!^.*$!sip:info@example.com!" .',
+    "URI": '10 1 "https://example.net/"',
+}
+BELOW_SERVICES = {"HTTPS", "SVCB", "URI"}
+
+
+def test_what_else_a_wildcard_gives_a_host_ends_with_the_first_record_below_it(server: Server) -> None:
+    """Fingerprints, service bindings and the CAA record that keeps other CAs out, each as it can be written again."""
+    server.zone(*(f"* {rdtype} {data}" for rdtype, data in RECORDS.items()))
+    ending = server.around().ending
+
+    assert {(rdtype, name) for rdtype in RECORDS for name in ("mail.example.com.", "*.mail.example.com.")} | {
+        (rdtype, "*._tcp.mail.example.com.") for rdtype in BELOW_SERVICES
+    } == {(answer.rdtype, answer.name) for answer in ending}
+    assert all(_carried_line(line, answer).startswith(line) for answer in ending for line in answer.lines())

@@ -60,3 +60,11 @@ def test_a_name_that_is_not_signed_gets_no_first_record() -> None:
     seen = replace(look([commit("c0")], {}), unsigned={OWNER: "not signed"})
     found = publication(world(seen, ledger(BOTH), addresses={OWNER: (AddressSeen("192.0.2.1", 25, OURS),)}))
     assert ([], ["dnssec-bogus"]) == (reasons(found), [hazard.name for hazard in found.plan.hazards])
+
+
+def test_a_port_that_speaks_another_protocol_is_told_with_what_to_change() -> None:
+    """As deploy does: no consent helps where `verify` is wrong."""
+    seen = PortSeen(error="no greeting", hint="the port greets as imap does: 'starttls: imap' in 'verify'")
+    (hazard,) = first_use(ledger(BOTH), seen).plan.hazards
+
+    assert "(no greeting; the port greets as imap does: 'starttls: imap' in 'verify')" in hazard.why
