@@ -39,6 +39,7 @@ class DeployReason(StrEnum):
     UNPROVEN = "unproven"
     FILES = "files-changed"
     INCLUDE = "include-changed"
+    DHPARM = "dhparm"
     FORCED = "forced-restart"
     REMOVED = "host-removed"
     EXPIRED = "expired"
@@ -73,7 +74,8 @@ class Work:
     """What one host needs.
 
     *due* are the services to be proven to serve a generation; *unproven* those of them whose entry tells nothing
-    certain, so that the host is asked before anything is sent. *includes*: apex to the hash it should have.
+    certain, so that the host is asked before anything is sent. *includes*: apex to the hash it should have; *dhparm*:
+    group to the groups of RFC 7919 that it lacks as files.
     """
 
     delivery: Delivery
@@ -88,6 +90,7 @@ class Work:
     """Services that wait for records to go which they cannot match; publish waits to know what the host has of them."""
     chmod: frozenset[ServiceId] = frozenset()
     """Those of `due` that are verified already, and whose files only get another owner, group or mode."""
+    dhparm: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def host(self) -> Host:
@@ -97,7 +100,7 @@ class Work:
     @property
     def is_empty(self) -> bool:
         """Whether nothing is left to do."""
-        return not (self.due or self.includes or self.restart or self.former or self.vacant)
+        return not (self.due or self.includes or self.restart or self.former or self.vacant or self.dhparm)
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,7 +279,9 @@ class Judged:
         unproven = frozenset(service for service in due if not is_certain(self._entry.serves(service)))
         left = frozenset[ServiceId]() if options.targets is not None else self._former
         vacant = frozenset[ServiceId]() if options.targets is not None else frozenset(self._vacant)
-        self.work = Work(delivery, due, unproven, dict(self._includes()), restart, left, vacant, self._chmod(due))
+        dhparm = {group: names for group, names in delivery.dhparm.items() if self._entry.dhparm.get(group) != names}
+        includes, chmod = dict(self._includes()), self._chmod(due)
+        self.work = Work(delivery, due, unproven, includes, restart, left, vacant, chmod, dhparm)
         self.waits += [self._left(service) for service in sorted(left)]
 
     def _chmod(self, due: Mapping[ServiceId, GenerationId]) -> frozenset[ServiceId]:
@@ -480,6 +485,8 @@ def plan_of(decision: Decision, branches: Branches) -> Plan:
             targets.setdefault((service, generation, reason), []).append(name)
         why = "the DNS repository has another one"
         actions += [_action(apex, "", "include", DeployReason.INCLUDE, (name,), why) for apex in work.includes]
+        why = "the inventory says so; what is there stays"
+        actions += [_action(group, "", "dhparm", DeployReason.DHPARM, (name,), why) for group in work.dhparm]
         classes = [f"{name}/{server_class}" for server_class in work.restart]
         actions += [_action("", "", "restart", DeployReason.FORCED, (target,), "asked for") for target in classes]
     actions += [_serve(*key, tuple(sorted(names)), branches) for key, names in targets.items()]

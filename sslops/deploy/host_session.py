@@ -17,7 +17,8 @@ from sslops.deploy.ledger_entries import Proven
 from sslops.deploy.session_plan import Shown, start_hint
 from sslops.errors import SshError, SslopsError
 from sslops.model.ledger import COPY
-from sslops.model.shipment import Answer, Outcome, Shipment
+from sslops.model.shipment import Answer, DhFiles, Outcome, Shipment
+from sslops.pki.dh_groups import parameters
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -179,6 +180,7 @@ class Ended:
     restored: frozenset[ServiceId] = frozenset()
     """Services of the intent of which certainly nothing was sent."""
     includes: Mapping[str, str] = field(default_factory=dict)
+    dhparm: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     well: frozenset[ServiceId] = frozenset()
     """Services whose daemons were restarted well."""
     was_copied: bool = False
@@ -195,6 +197,7 @@ class Ended:
         entry = entries.restore(entry, self.seq, self.before, self.restored)
         entry = entries.forgive(entry, self.seq, self.well - self.failed)
         entry = entries.hold_includes(entry, self.seq, self.includes)
+        entry = entries.hold_dhparm(entry, self.seq, self.dhparm)
         entry = entries.doubt(entry, self.seq, self.doubted)
         entry = entries.close(entry, self.closed) if entry.seq == self.seq else entry
         entry = entries.vacate(entry, self.seq, self.vacant, at=at)
@@ -216,6 +219,7 @@ class HostSession:
         self._closed: frozenset[ServiceId] = frozenset()
         self._doubted: frozenset[ServiceId] = frozenset()
         self._vacant: frozenset[ServiceId] = frozenset()
+        self._dhparm: Mapping[str, tuple[str, ...]] = {}
 
     def run(self) -> Ended:
         """Do all of it; a host that does not play along ends in an outcome too."""
@@ -229,7 +233,7 @@ class HostSession:
         there = frozenset(self._work.due) - wanted
         proven, stale = self._sort(there)
         shipment = self._shipment(send, stale)
-        if not (shipment.parcels or shipment.includes or shipment.restarts or stale):
+        if not (shipment.parcels or shipment.includes or shipment.restarts or shipment.dhparm or stale):
             return self._ended(proven=proven)
         other = session.stranger(self._work, self._given.before, self._answer, shipment.restarts)
         if other is not None:
@@ -272,7 +276,11 @@ class HostSession:
         includes = tuple(include for include in self._given.includes if include.apex in self._work.includes)
         more = session.classes_of(self._work.delivery, stale)
         restarts = session.restarts(self._work, send, [include.apex for include in includes], more)
-        return Shipment(tuple(self._parcel(service) for service in sorted(send)), includes, restarts)
+        dhparm = tuple(
+            DhFiles(group, {name: parameters(name) for name in names})
+            for group, names in sorted(self._work.dhparm.items())
+        )
+        return Shipment(tuple(self._parcel(service) for service in sorted(send)), includes, restarts, dhparm)
 
     def _parcel(self, service: ServiceId) -> Parcel:
         """Return what is sent, with where the host may go back to: what the ledger named for it before the intent.
@@ -307,6 +315,7 @@ class HostSession:
             return self._ended(proven=proven)
         if answer.trouble is not None:
             self._troubles.append(answer.trouble)
+        self._note_dhparm(shipment, answer)
         match answer.outcome:
             case Outcome.DONE:
                 return self._verify(shipment, answer, proven, restarted)
@@ -317,6 +326,14 @@ class HostSession:
             case outcome if outcome.is_untouched:
                 self._restored |= sent
         return self._ended(proven=proven)
+
+    def _note_dhparm(self, shipment: Shipment, answer: Answer) -> None:
+        """Note what is there, whatever became of the rest: those files stay. An older receiver does not know them."""
+        asked = frozenset(each.group for each in shipment.dhparm)
+        self._dhparm = {group: self._work.dhparm[group] for group in asked & answer.dhparm}
+        if answer.outcome is Outcome.DONE and asked - answer.dhparm:
+            what = f"'{self._host.name}': its receiver does not know Diffie-Hellman parameters"
+            self._troubles.append(SshError(what, hint="sslops deploy --print-receiver, and install that there"))
 
     def _verify(
         self, shipment: Shipment, answer: Answer, proven: dict[ServiceId, Proven], restarted: frozenset[ServiceId]
@@ -429,6 +446,7 @@ class HostSession:
             closed=self._closed,
             doubted=self._doubted,
             vacant=self._vacant,
+            dhparm=self._dhparm,
         )
 
     def _as_copy(self, service: ServiceId, fact: Proven) -> Proven:

@@ -118,6 +118,11 @@ def hold_includes(entry: HostEntry, seq: int, includes: Mapping[str, str]) -> Ho
     return entry if entry.seq != seq else replace(entry, tlsa={**entry.tlsa, **includes})
 
 
+def hold_dhparm(entry: HostEntry, seq: int, dhparm: Mapping[str, tuple[str, ...]]) -> HostEntry:
+    """Return the entry after the host got Diffie-Hellman parameters (group to names of RFC 7919)."""
+    return entry if entry.seq != seq else replace(entry, dhparm={**entry.dhparm, **dhparm})
+
+
 def forgive(entry: HostEntry, seq: int, services: Iterable[ServiceId]) -> HostEntry:
     """Return the entry without the failures of *services*, whose daemons were restarted well."""
     if entry.seq != seq:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
     from sslops.model.inventory import FileModes, Host
-    from sslops.model.shipment import Include, Parcel, Restart, Shipment
+    from sslops.model.shipment import DhFiles, Include, Parcel, Restart, Shipment
     from sslops.system.effects import Effects
     from sslops.system.processes import Finished
 
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,252}")
 _OWNER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*\$?")
 _KEY_MODE = re.compile(r"0?[0-7]{3}")
+DH_FOLDER, DH_LINK = "dh", "dhparam.pem"
 _SECRET_FILES = ("privkey.pem", "bundle.pem")
 
 
@@ -129,6 +130,8 @@ class _Archive:
         """Add include files and restarts."""
         for number, include in enumerate(shipment.includes):
             self._include(number, include)
+        for number, found in enumerate(shipment.dhparm):
+            self._dhparm(number, found)
         self.add_restarts(shipment.restarts)
 
     def add_restarts(self, restarts: Iterable[Restart]) -> None:
@@ -154,6 +157,16 @@ class _Archive:
         self._folders.append(f"{include.apex}\n")
         self._file(f"include/{number}", include.content, 0o644)
         self.say("include", f"include/{number}", path)
+
+    def _dhparm(self, number: int, found: DhFiles) -> None:
+        folder = f"{_safe(found.group)}/{DH_FOLDER}"
+        self._folders.append(f"{found.group}\n")
+        names = [f"dh-{_safe(name)}.pem" for name in found.files]
+        for name, content in zip(names, found.files.values(), strict=True):
+            source = f"dh{number}/{name}"
+            self._file(source, content, 0o644)
+            self.say("dh", source, f"{folder}/{name}", found.group)
+        self.say("dhlink", names[0], f"{folder}/{DH_LINK}", found.group)
 
     def _file(self, path: str, content: bytes, mode: int, at: int = 0) -> None:
         entry = tarfile.TarInfo(path)
@@ -239,6 +252,8 @@ class Heard:
     """What time it was there as the receiver began."""
     first: frozenset[ServiceId] = frozenset()
     """Services of which nothing lay there before."""
+    dhparm: frozenset[str] = frozenset()
+    """Groups whose Diffie-Hellman parameters are there."""
     around: str = ""
     """What was printed that is not the receiver's: bounded, and harmless to show."""
 
@@ -269,6 +284,7 @@ def hear(stdout: bytes) -> Heard:
         restarted=tuple(rest for word, rest in pairs if word == "restarted"),
         complaints=_complaints(pairs),
         first=frozenset(name for word, rest in pairs if word == "first" and (name := _service(rest))),
+        dhparm=frozenset(rest for word, rest in pairs if word == "dhparm" and _WORD.fullmatch(rest)),
         clock=next((_moment(rest) for word, rest in pairs if word == "clock"), None),
     )
 
@@ -416,6 +432,7 @@ class Receivers:
             trouble,
             None if heard.clock is None else _drift(heard.clock, begun, ended),
             heard.first,
+            heard.dhparm,
         )
 
 

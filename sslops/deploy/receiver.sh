@@ -203,6 +203,7 @@ unpack() {
             ;;
         service) check_name "$second" ;;
         restart) may_run "$stage/$second" || refuse 23 "this host does not allow the restart_cmd of '$first'" ;;
+        dh | dhlink) check_name "$second" ;;
         include)
             check_name "$second"
             # A name server that goes by the time of the last change has to see that it is a new one.
@@ -236,8 +237,28 @@ place() {
         [ ! -e "$second/.generations/$third.$number" ] || refuse 23 "number $number was used before"
         mv -T -- "$stage/$first" "$second/.generations/$third.$number"
     done <"$stage/manifest"
+    place_dhparm
     flush_all
     step placed
+}
+
+# Diffie-Hellman parameters are constants that no daemon has to be told of: what is there stays, whoever put it there,
+# and so does a folder that is a link.
+place_dhparm() {
+    while IFS=$tab read -r kind first second third; do
+        folder=${second%/*}
+        case $kind in
+        dh)
+            [ ! -L "$folder" ] || continue
+            (umask 022 && mkdir -p -- "$folder")
+            if [ ! -e "$second" ] && [ ! -L "$second" ]; then mv -T -- "$stage/$first" "$second"; fi
+            ;;
+        dhlink)
+            if [ ! -L "$folder" ] && [ ! -e "$second" ] && [ ! -L "$second" ]; then ln -s -- "$first" "$second"; fi
+            tell "dhparm $third"
+            ;;
+        esac
+    done <"$stage/manifest"
 }
 
 # From here until the restarts are through, the names of this session stand in the journal: files and daemons may differ.

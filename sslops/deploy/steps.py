@@ -445,8 +445,9 @@ def _narrowed(work: Work, fresh: Work | None) -> Work:
     due = {service: generation for service, generation in work.due.items() if fresh.due.get(service) == generation}
     includes = {apex: digest for apex, digest in work.includes.items() if fresh.includes.get(apex) == digest}
     former, vacant = work.former & fresh.former, work.vacant & fresh.vacant
+    dhparm = {group: names for group, names in work.dhparm.items() if fresh.dhparm.get(group) == names}
     restart = work.restart & fresh.restart
-    return replace(work, due=due, includes=includes, restart=restart, former=former, vacant=vacant)
+    return replace(work, due=due, includes=includes, restart=restart, former=former, vacant=vacant, dhparm=dhparm)
 
 
 def _ended_entries(ledger: Ledger, decision: Decision) -> Ledger:

@@ -251,6 +251,7 @@ def _class(name: str, servers: Plain, hosts: Mapping[str, Host], known: tuple[Se
         svc_depends=_svc_depends(plain.get("svc_depends"), known),
         depends=tuple(plain.get("depends", ())),
         serves=name != COPIES_ONLY_CLASS if serves is None else serves,
+        dhparm=tuple(dict.fromkeys(plain.get("dhparm", ()))),
         **said(plain, ("server_dir",)),
     )
 

@@ -34,6 +34,7 @@ class Part:
     verify: Verify | None = None
     serves: bool = True
     server_dir: str | None = None
+    dhparm: tuple[str, ...] = ()
 
     @property
     def apexes(self) -> frozenset[str]:
@@ -58,6 +59,15 @@ class Delivery:
     def apexes(self) -> tuple[str, ...]:
         """The groups whose include files go to the host, sorted."""
         return tuple(sorted({service.group for service in self.services}))
+
+    @property
+    def dhparm(self) -> dict[str, tuple[str, ...]]:
+        """Group of the inventory to the groups of RFC 7919 that go to the host beside its services, in their order."""
+        found: dict[str, dict[str, None]] = {}
+        for part in self.parts:
+            for apex in sorted(part.apexes) if part.dhparm else ():
+                found.setdefault(apex, {}).update(dict.fromkeys(part.dhparm))
+        return {apex: tuple(names) for apex, names in sorted(found.items())}
 
     def verifies(self, service: ServiceId) -> tuple[Verify, ...]:
         """Return how the host is asked whether it serves *service*: one for each class that shows it and says how."""
@@ -124,6 +134,7 @@ def _part(server_class: ServerClass, host: Host, services: frozenset[ServiceId])
         host.verify,
         server_class.serves,
         server_class.server_dir,
+        server_class.dhparm,
     )
 
 

@@ -289,6 +289,9 @@ class HostEntry(Table):
     """How it is asked what it serves; without it the class's."""
 
 
+DhGroup = Literal["ffdhe2048", "ffdhe3072", "ffdhe4096", "ffdhe6144", "ffdhe8192"]
+
+
 class ServerClassTable(Table):
     """Servers that are restarted the same way."""
 
@@ -319,6 +322,9 @@ class ServerClassTable(Table):
     """`dns`: restart also when a `tlsa.<apex>` on the server changed."""
     server_dir: Absolute | None = None
     """Where http-01 challenges go."""
+    dhparm: list[DhGroup] | None = None
+    """Diffie-Hellman parameters of RFC 7919 that these servers get as `GROUP/dh/dh-NAME.pem` for each group of their
+    services, with a link `GROUP/dh/dhparam.pem` to the first. What is there already stays. Default: none."""
     verify: VerifyTable | None = None
     """How these servers are asked what they serve."""
     serves: bool | None = None

@@ -35,6 +35,8 @@ _TARGET = re.compile(r"(?:renew_)?target_([0-9]+(?:\.[0-9]+)?)")
 _SPREAD = re.compile(r"rand_adj_([0-9]+(?:\.[0-9]+)?)")
 _ABSOLUTE = re.compile(names.ABSOLUTE)
 _COUNTRY_LETTERS = 2
+DH_FOLDER, DH_LINK = "dh", "dhparam.pem"
+_DH_FILE = re.compile(r"dh-(ffdhe(?:2048|3072|4096|6144|8192))\.pem")
 _BACKUPS = ("~", ".bak", ".orig", ".rpmsave", ".pacsave")
 _UNKNOWN = "left out: ssl-mgr has no such key and ignored it"
 _KEPT_CA_KEYS = ("ca_preferred_chain", "ca_preferred_acme_profile")
@@ -77,6 +79,7 @@ class _Tree:
         self._conf_d, self._draft = conf_d, draft
         self._services: dict[ServiceId, Plain] = {}
         self._needs_dns = False
+        self._production: Path | None = None
 
     def read(self, certs: Path | None, dns_url: str | None, dns_top: Path | None) -> Draft:
         draft, conf = self._draft, Keys(toml(self._conf_d / CONF), f"{CONF}:", self._draft)
@@ -95,6 +98,7 @@ class _Tree:
             if (table := conf.take(name, dict)) is not None
         }
         self._drop_post_copy_of_others(settings)
+        self._dhparm(settings, certs)
         conf.rest("left out: ssl-mgr knows only the classes smtp, imap, web and other, and ignored it", SETTINGS)
         for key in [key for key, value in settings.items() if not value and key not in {"groups", "repo"}]:
             del settings[key]
@@ -112,6 +116,7 @@ class _Tree:
         old = Keys(conf.take("globals", dict), f"{CONF} [globals]", self._draft)
         new: Plain = {}
         folder = old.text("prod_cert_dir")
+        self._production = None if folder is None else self._top_of_tree / folder
         if folder is not None and (_ABSOLUTE.fullmatch(folder) is None or ".." in folder.split("/")):
             what = f"left out: '{folder}' is no absolute path, which servers need; /etc/ssl-mgr/prod-certs counts"
             old.leave_out("prod_cert_dir", what, file=SETTINGS)
@@ -349,6 +354,25 @@ class _Tree:
         self._verify(new, name)
         old.rest(_UNKNOWN, SETTINGS)
         return new
+
+    def _dhparm(self, settings: Plain, certs: Path | None) -> None:
+        """Let every class have the groups of RFC 7919 that `sslm-dhparm` left in the trees, the linked one first."""
+        found: dict[str, None] = {}
+        tops = [top for top in (self._production, certs) if top is not None]
+        for folder in sorted(each for top in tops for each in top.glob(f"*/{DH_FOLDER}") if each.is_dir()):
+            linked = (folder / DH_LINK).resolve().name
+            for path in sorted(folder.glob("*.pem"), key=lambda each: (each.name != linked, each.name)):
+                named = _DH_FILE.fullmatch(path.name)
+                if named is not None:
+                    found[named[1]] = None
+                elif path.name != DH_LINK:
+                    what = "left out: no group of RFC 7919; where it lies on a server it stays"
+                    self._draft.tell(f"{folder.parent.name}/{DH_FOLDER}/{path.name}", what, file=SETTINGS)
+        for name, table in settings["servers"].items() if found else ():
+            if table["hosts"]:
+                table["dhparm"] = list(found)
+                what = f"became `dhparm: [{', '.join(found)}]`: deploy brings what a server lacks"
+                self._draft.tell(f"{DH_FOLDER}/", what, "servers", name, file=SETTINGS)
 
     def _depends(self, new: Plain, name: str, old: Keys) -> None:
         words = [str(each) for each in old.take("depends", list) or []]

@@ -253,7 +253,8 @@ class ServerClass:
     """A named set of hosts with one way to restart.
 
     `svc_depends` is null when the class names none and so gets every leaf of the active groups;
-    a pair's group may be `any`. `serves` false: the hosts only keep copies.
+    a pair's group may be `any`. `serves` false: the hosts only keep copies. *dhparm*: groups of RFC 7919 that its hosts
+    get as files, the one that `dhparam.pem` leads to first.
     """
 
     name: str
@@ -264,6 +265,7 @@ class ServerClass:
     depends: tuple[str, ...] = ()
     server_dir: str | None = None
     serves: bool = True
+    dhparm: tuple[str, ...] = ()
 
 
 class MergePolicy(StrEnum):

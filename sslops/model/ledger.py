@@ -57,6 +57,8 @@ class HostEntry:
     services: Mapping[ServiceId, Served] = field(default_factory=dict)
     tlsa: Mapping[str, str] = field(default_factory=dict)
     """Apex to SHA-256 of the `tlsa.<apex>` that the host holds."""
+    dhparm: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Group to the groups of RFC 7919 that were brought to it; what somebody put there himself is not told apart."""
 
     def serves(self, service: ServiceId) -> Served:
         """Return what it may serve of *service*; unknown when it was never asked."""

@@ -64,6 +64,14 @@ class Include:
 
 
 @dataclass(frozen=True, slots=True)
+class DhFiles:
+    """Diffie-Hellman parameters for `<group>/dh/`: PEM by name of RFC 7919, the one that is linked first."""
+
+    group: str
+    files: Mapping[str, bytes]
+
+
+@dataclass(frozen=True, slots=True)
 class Restart:
     """The commands of one server class, each a list of words that no shell reads again."""
 
@@ -78,6 +86,7 @@ class Shipment:
     parcels: tuple[Parcel, ...] = ()
     includes: tuple[Include, ...] = ()
     restarts: tuple[Restart, ...] = ()
+    dhparm: tuple[DhFiles, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +176,8 @@ class Answer:
     """How far the host's clock is ahead of ours, as far as the time that the call took lets tell; null: not known."""
     first: frozenset[ServiceId] = frozenset()
     """Services of which nothing lay there before the `put`: they have nothing to go back to, and stay."""
+    dhparm: frozenset[str] = frozenset()
+    """Groups whose Diffie-Hellman parameters are there: brought by the `put`, or somebody's own."""
 
     def holds(self, service: ServiceId) -> Held:
         """Return what it holds of *service*."""

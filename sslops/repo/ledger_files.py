@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from sslops.repo.plain_yaml import Value
 
 
-HOST_KEYS = ("seq", "services", "tlsa")
+HOST_KEYS = ("seq", "services", "tlsa", "dhparm")
 _SERVED_KEYS = ("may_serve", "at", "proof", "failures", "retry_at", "files")
 _FILES = re.compile(r"([A-Za-z0-9_.$-]*):([A-Za-z0-9_.$-]*) ([0-7]{3,4})")
 """Owner and group, each empty where nobody said, and the mode of the key."""
@@ -41,6 +41,8 @@ def write_host(entry: HostEntry) -> bytes:
     }
     if entry.tlsa:
         values["tlsa"] = Block(dict(sorted(entry.tlsa.items())))
+    if entry.dhparm:
+        values["dhparm"] = Block({group: " ".join(names) for group, names in sorted(entry.dhparm.items())})
     return write(values)
 
 
@@ -54,7 +56,11 @@ def read_host(content: bytes, file: str) -> HostEntry:
     if record.has("tlsa"):
         hashes = record.inner("tlsa", known=_keys(record, "tlsa"))
         tlsa = {apex: hashes.text(apex) for apex in hashes.values}
-    return HostEntry(record.count("seq"), services, tlsa)
+    dhparm = {}
+    if record.has("dhparm"):
+        groups = record.inner("dhparm", known=_keys(record, "dhparm"))
+        dhparm = {group: tuple(groups.text(group).split()) for group in groups.values}
+    return HostEntry(record.count("seq"), services, tlsa, dhparm)
 
 
 def _served(served: Served) -> Value:

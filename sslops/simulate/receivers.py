@@ -79,7 +79,8 @@ class Receivers:
         found.is_unseen = fate is HostFate.UNSEEN
         first = found.first & {parcel.service for parcel in shipment.parcels}
         found.first -= first
-        return replace(self._told(found), first=frozenset(first))
+        dhparm = frozenset(each.group for each in shipment.dhparm)
+        return replace(self._told(found), first=frozenset(first), dhparm=dhparm)
 
     def back(self, host: Host, seq: int, shipment: Shipment) -> Answer:
         """Go back, and show what is there."""

@@ -191,7 +191,12 @@ def _samples() -> dict[str, tuple[Callable[[bytes], object], bytes]]:
         {record(1): Evidence(START, "c1", 300)},
         START,
     )
-    host = HostEntry(41, {service: Served((gen(1), None), START, "port", 1, START)}, {"example.com": "00" * 32})
+    host = HostEntry(
+        41,
+        {service: Served((gen(1), None), START, "port", 1, START)},
+        {"example.com": "00" * 32},
+        {"example.com": ("ffdhe2048",)},
+    )
     cert = next(TOP.glob("state/example.com/mail-ec/*/cert.pem")).read_bytes()
     csr = next(TOP.glob("state/example.com/mail-ec/*/csr.pem")).read_bytes()
     answered = (
@@ -200,7 +205,7 @@ def _samples() -> dict[str, tuple[Callable[[bytes], object], bytes]]:
     answered += b"\xc0\x0c\x00\x34\x00\x01\x00\x00\x01\x2c\x00\x23\x03\x01\x01" + bytes(32)
     said = b"\n".join([
         GREETING.encode(), b"seq 41", b"clock 1796126400",
-        b"file example.com/mail-ec/curr/cert.pem " + b"0" * 64, b"done", b"",
+        b"file example.com/mail-ec/curr/cert.pem " + b"0" * 64, b"dhparm example.com", b"done", b"",
     ])  # fmt: skip
     request = [
         {"number": 1, "draft": False, "head": {"sha": "0" * 40}, "created_at": "2026-12-01T00:00:00Z", "body": "x\r\n"}

@@ -46,6 +46,10 @@ class Postfix(SmtpPort):
         self._program = Program(words, folder / "postfix.log")
         self._wait()
 
+    def configure(self, line: str) -> None:
+        """Set a parameter of `main.cf`; it counts from the next `restart_cmd` on."""
+        subprocess.run([need("postconf"), "-c", self.config, "-e", line], check=True, capture_output=True, timeout=30)
+
     def start(self) -> None:
         """Start it and wait until it greets."""
         self._program.start()

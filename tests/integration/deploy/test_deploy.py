@@ -197,6 +197,23 @@ def test_other_modes_of_files_reach_a_settled_host(plain: Site) -> None:
     assert "nothing to do" in plain.sslops("deploy", "--apply").succeeded().stdout
 
 
+def test_dh_parameters_reach_a_settled_host_once(plain: Site) -> None:
+    """The class names them; no daemon is restarted for them, and the next run has nothing to do."""
+    plain.sslops("deploy", "--apply").succeeded()
+    restarts = [plain.mail[host].restarts for host in HOSTS]
+    text = plain.ops.show("main", "inventory/sslops.yaml")
+    text = text.replace("    restart_cmd:", "    dhparm: [ffdhe3072, ffdhe2048]\n    restart_cmd:", 1)
+    plain.ops.edit({"inventory/sslops.yaml": text})
+    done = plain.sslops("deploy", "--apply").succeeded()
+    folders = [plain.hosts[host].prod_cert_dir / "example.com/dh" for host in HOSTS]
+
+    assert "dhparm" in done.stdout
+    assert ["dh-ffdhe3072.pem"] * 2 == [str((folder / "dhparam.pem").readlink()) for folder in folders]
+    assert restarts == [plain.mail[host].restarts for host in HOSTS]
+    assert [True, True] == [is_settled(plain, host) for host in HOSTS]
+    assert "nothing to do" in plain.sslops("deploy", "--apply").succeeded().stdout
+
+
 def test_a_host_that_is_down_delays_only_itself(served: Site) -> None:
     """It fails the run, gets no intent, has no backoff, and the first run that reaches it brings it up to date."""
     before = entry(served, ONE)

@@ -151,6 +151,23 @@ def draft_of(folder: Path, files: dict[str, str] = FILES) -> Draft:
     return read(SslMgrTree(folder, files).conf_d, None)
 
 
+def test_dh_parameters_of_the_production_tree_go_on_living(tmp_path: Path) -> None:
+    """The linked group comes first; what is none of RFC 7919 is told; every class with hosts gets them, as before."""
+    folder = tmp_path / "prod/example.com/dh"
+    folder.mkdir(parents=True)
+    for name in ("dh-ffdhe8192.pem", "dh-ffdhe2048.pem", "dh2048.pem"):
+        (folder / name).write_text("x\n")
+    (folder / "dhparam.pem").symlink_to("dh-ffdhe8192.pem")
+    files = FILES | {"ssl-mgr.conf": CONF.replace("/srv/prod", str(tmp_path / "prod"))}
+    draft = draft_of(tmp_path / "old", files)
+    classes = load(draft.inventory_files()).classes.values()
+
+    assert {("ffdhe8192", "ffdhe2048")} == {each.dhparm for each in classes}
+    assert ["example.com/dh/dh2048.pem"] == [
+        each.source for each in draft.remarks if "no group of RFC 7919" in each.what
+    ]
+
+
 def test_every_kind_of_key_makes_a_sound_inventory(tmp_path: Path) -> None:
     """Both releases' keys, every class, own CAs, ACME, wildcards and a self-signed leaf: `check` has no fault."""
     inventory = load(draft_of(tmp_path).inventory_files())
