@@ -13,9 +13,11 @@ from sslops.model.forges import NO_FORGE, Forge
 from sslops.model.inventory import MergePolicy, RepoSettings
 from sslops.model.proposal import Kind
 from sslops.proposals.forges.address import forge_address
+from sslops.proposals.forges.protection import EngineBranch, base_gaps, gap, stop
 from sslops.proposals.forges.tokens import Role, Token, find_token, git_user
 from sslops.repo.git import Git
 from sslops.repo.git_process import GitCredential
+from sslops.repo.snapshot import LEDGER_BRANCH
 from sslops.system.clock import SystemClock
 
 if TYPE_CHECKING:
@@ -29,6 +31,10 @@ if TYPE_CHECKING:
 _DOCS = "docs/forges.md"
 _BY_PUSH = "merge requests are asked for by push options"
 _SOON = timedelta(days=14)
+_RULES = f"'The engine's own branches' in {_DOCS}"
+_MOVES = {True: "rewrites", False: "moves"}
+_NAMED = 5
+"""How many people are named in one finding."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +49,9 @@ class Use:
     remote: str | None
     url: str | None
     is_merged_by_us: bool
-    engine_branches: tuple[str, ...] = ()
+    engine: tuple[EngineBranch, ...] = ()
+    is_reviewed: bool = True
+    """Whether a person merges what is proposed there, by the policy."""
 
 
 def forges(patient: Patient) -> Iterator[Finding]:
@@ -80,8 +88,11 @@ def _use(role: Role, verbs: tuple[str, ...], settings: RepoSettings | DnsSetting
     is_merged_by_us = MergePolicy.AUTO in settings.merge.values()
     project, url = settings.project or "", settings.forge_url
     kinds = (Kind.ROLL,) if role is Role.OPS else (Kind.TLSA, Kind.ACME)
-    ours = (*((settings.next_branch,) if isinstance(settings, RepoSettings) else ()), *(kind.branch for kind in kinds))
-    return Use(role, verbs, settings.forge, project, settings.branch, remote, url, is_merged_by_us, ours)
+    own = tuple(EngineBranch(kind.branch) for kind in kinds)
+    if isinstance(settings, RepoSettings):
+        own = (EngineBranch(settings.next_branch), EngineBranch(LEDGER_BRANCH, is_rewritten=False), *own)
+    is_reviewed = settings.merge.get("roll") is not MergePolicy.AUTO
+    return Use(role, verbs, settings.forge, project, settings.branch, remote, url, is_merged_by_us, own, is_reviewed)
 
 
 def _ops_remote(patient: Patient) -> str | None:
@@ -103,7 +114,7 @@ def _forge(use: Use, patient: Patient) -> Iterator[Finding]:
         address = forge_address(use.kind, use.remote, patient.environ, use.url)
         token = _token(use, patient)
         patience = ForgePatience(SystemClock().now, time.sleep)
-        standing = examine(use.kind, use.project, token, address, patience, (use.branch, *use.engine_branches))
+        standing = examine(use.kind, use.project, token, address, patience, use.branch, use.engine)
     except MayNotCall as error:
         # Merge requests are asked for by the push then; whether that is allowed, the look at git tells.
         what = f"{error.what}; {_BY_PUSH}, and sslops cannot tell what became of them"
@@ -118,6 +129,7 @@ def _forge(use: Use, patient: Patient) -> Iterator[Finding]:
     yield _rights(use, token, standing)
     yield from _tried(use, token, standing)
     yield from _life(use, token, standing, patient.now.date())
+    yield from _rules(use, standing)
     yield from _settings(use, standing, patient)
 
 
@@ -163,13 +175,39 @@ def _life(use: Use, token: Token, standing: Standing, today: date) -> Iterator[F
         yield Finding("forge", Health.NOTE, what, use.verbs, f"make a new one: {_DOCS}")
 
 
+def _rules(use: Use, standing: Standing) -> Iterator[Finding]:
+    """Say what the rules of the branches lack, and which of them stop the engine."""
+    is_ops = use.role is Role.OPS
+    for fault in base_gaps(standing.base, is_reviewed=is_ops and use.is_reviewed, has_check=is_ops):
+        what = f"'{use.branch}' of '{use.project}' {fault}"
+        yield Finding("forge", Health.NOTE, what, use.verbs, f"'Settings of the project' in {_DOCS}")
+    seen = False
+    for branch, guard in standing.engine:
+        place = f"'{branch.name}' of '{use.project}'"
+        rule, lack = stop(guard, branch), gap(guard, branch)
+        if rule is not None:
+            what = f"{place} has {rule}: the engine {_MOVES[branch.is_rewritten]} this branch, and stops there"
+            yield Finding("forge", Health.MISSING, what, use.verbs, _RULES)
+        if guard.is_protected is False and branch.is_rewritten and use.kind == Forge.FORGEJO:
+            seen = True
+        elif lack is not None:
+            yield Finding("forge", Health.NOTE, f"{place} has {lack}", use.verbs, _RULES)
+    unseen = [branch.name for branch, guard in standing.engine if guard.is_protected and guard.others is None]
+    if unseen:
+        what = (
+            f"of '{use.project}' are protected: {', '.join(unseen)}; whom their rules let push, administrators see only"
+        )
+        yield Finding("forge", Health.OK, what, use.verbs)
+    if standing.exposed is not None:
+        what = f"'{use.project}' shows {standing.exposed}"
+        yield Finding("forge", Health.NOTE, what, use.verbs, _RULES)
+    if seen and standing.unruled:
+        who = ", ".join(standing.unruled[:_NAMED]) + (", ..." if len(standing.unruled) > _NAMED else "")
+        what = f"no rule of Forgejo keeps others from the bot's branches of '{use.project}'; let in are also: {who}"
+        yield Finding("forge", Health.NOTE, what, use.verbs, f"let nobody else write there: {_RULES}")
+
+
 def _settings(use: Use, standing: Standing, patient: Patient) -> Iterator[Finding]:
-    if standing.is_protected is False:
-        what = f"'{use.branch}' of '{use.project}' is not protected: whoever may push decides what is served"
-        yield Finding("forge", Health.NOTE, what, use.verbs, f"protect it: {_DOCS}")
-    for branch, rule in standing.stopped:
-        what = f"'{branch}' of '{use.project}' has {rule}: the engine rewrites this branch, and stops there"
-        yield Finding("forge", Health.MISSING, what, use.verbs, f"'Settings of the project' in {_DOCS}")
     if use.is_merged_by_us and standing.can_wait is False:
         what = f"'{use.project}' allows no auto-merge, and the inventory says merge: auto"
         yield Finding("forge", Health.NOTE, what, use.verbs, f"allow it in the project's settings: {_DOCS}")

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 from sslops.dane.names import dane_apexes
 from sslops.doctor.findings import Finding, Health
 from sslops.doctor.forges import credentials
+from sslops.doctor.pushes import may_push
 from sslops.errors import DnsError, GitError
+from sslops.model.proposal import Kind
 from sslops.model.tlsa import owner_name
 from sslops.probe.name_servers import Resolver
 from sslops.proposals.forges.tokens import Role
@@ -33,7 +35,12 @@ def network(patient: Patient) -> Iterator[Finding]:
     if patient.inventory is None or patient.folder is None:
         return
     if patient.inventory.dns is not None:
-        yield _dns_repository(patient.inventory.dns, patient.folder, patient)
+        found = _dns_repository(patient.inventory.dns, patient.folder, patient)
+        yield found
+        if found.health is Health.OK:
+            verbs = ("renew", "publish", "run") if patient.inventory.dns.acme_dir else ("publish", "run")
+            where = (patient.inventory.dns.url, Kind.TLSA.branch, "the DNS repository")
+            yield from may_push(where, credentials(Role.DNS, patient), patient, verbs)
     for apex in dane_apexes(patient.inventory):
         yield from _name_servers(apex, patient.inventory)
     yield from _host_keys(patient.inventory, patient.folder)

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 
 from sslops.doctor.findings import ALL, Finding, Health
 from sslops.doctor.forges import credentials
+from sslops.doctor.pushes import may_push
 from sslops.errors import GitError, SslopsError
 from sslops.proposals.forges.tokens import Role
 from sslops.repo.git import Git
 from sslops.repo.git_process import GitProcess
 from sslops.repo.signatures import ALLOWED_SIGNERS, Signers
+from sslops.repo.snapshot import LEDGER_BRANCH
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,7 +45,12 @@ def repository(patient: Patient) -> Iterator[Finding]:
         return
     yield _author(git)
     yield _signing(patient.folder, git, patient)
-    yield _remote(git, patient)
+    answer = _remote(git, patient)
+    yield answer
+    if git.remote_url is not None and answer.health is Health.OK:
+        yield from may_push(
+            (git.remote_url, LEDGER_BRANCH, "the remote"), credentials(Role.OPS, patient), patient, _CHANGING
+        )
     yield _clock(patient.folder, patient)
 
 

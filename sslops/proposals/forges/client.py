@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from sslops.model.forges import Forge
     from sslops.model.proposal import Kind, Proposal
+    from sslops.proposals.forges.protection import EngineBranch
     from sslops.proposals.forges.standing import Standing
     from sslops.proposals.forges.tokens import Token
     from sslops.proposals.forges.wire import ForgePatience
@@ -224,7 +225,7 @@ class Api(Protocol):
         """Replace both."""
         ...
 
-    def standing(self, branch: str, engine: Sequence[str]) -> Standing:
+    def standing(self, branch: str, engine: Sequence[EngineBranch]) -> Standing:
         """Return what the token, the project and the rules of *branch* and of the *engine*'s own branches allow."""
         ...
 

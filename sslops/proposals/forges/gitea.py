@@ -7,26 +7,28 @@ repository forbids is accepted for a schedule. So a merge is asked for at once f
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
-from fnmatch import fnmatchcase
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from sslops.errors import ForgeError
-from sslops.model.proposal import MergeRequest, RequestState
+from sslops.model.proposal import Kind, MergeRequest, RequestState
 from sslops.proposals.forges.answer import document, flag, listed, number, prose, required, table, text
 from sslops.proposals.forges.client import Rights, Text
 from sslops.proposals.forges.merging import CheckState, MergeFate, Obstacle, checks, moment
+from sslops.proposals.forges.protection import Guard
+from sslops.proposals.forges.repository_api import RepositoryApi
 from sslops.proposals.forges.rest import Rest
 from sslops.proposals.forges.standing import Probe, Standing, lacks
 from sslops.proposals.forges.wire import Refusal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
     from sslops.model.proposal import Proposal
-    from sslops.proposals.forges.client import Desk
+    from sslops.proposals.forges.protection import EngineBranch
 
 RIGHTS = Rights(
     read="the scope 'read:repository'",
@@ -46,6 +48,9 @@ _STYLES = {
 }
 """`Do` of a merge, in the order of preference (the first two keep our commits), and the setting that allows it."""
 
+_REBASES = ("allow_rebase", "allow_rebase_explicit", "allow_rebase_update")
+"""Settings that let people rebase a request, the last by the button *Update branch by rebase*."""
+
 _FORWARD = "fast-forward-only"
 _LATER = "try again later"
 _CHECKS = "status checks"
@@ -61,11 +66,9 @@ _STATES = {
 
 
 @dataclass(frozen=True)
-class GiteaApi:
+class GiteaApi(RepositoryApi):
     """One repository behind the API at *address*."""
 
-    desk: Desk
-    address: str
     body_limit: int = 65_536
     rights: Rights = RIGHTS
     can_allow_force: bool = True
@@ -77,20 +80,6 @@ class GiteaApi:
         shown = {"Authorization": f"token {secret.reveal().decode()}"} if secret else {}
         headers = {"Accept": "application/json", **shown}
         return Rest(self.address, self.desk.patience, headers, page_size=_PAGE, size_name="limit")
-
-    @cached_property
-    def _login(self) -> str | None:
-        """The account behind the token; null when the token may not ask for it (`read:user`)."""
-        try:
-            return required(self._rest.call("GET", "/user"), "login")
-        except Refusal as refusal:
-            if refusal.status in {403, 404}:
-                return None
-            raise
-
-    @cached_property
-    def _settings(self) -> dict[str, Any]:
-        return document(self._call("GET", ""))
 
     def requests(self, source: str, target: str, *, is_open: bool) -> Iterator[MergeRequest]:
         """Yield the requests; the list has no filter by branch."""
@@ -111,14 +100,6 @@ class GiteaApi:
         """Open a request."""
         wishes = {"head": proposal.kind.branch, "base": proposal.target, "title": proposal.title, "body": proposal.body}
         return _request(document(self._call("POST", "/pulls", wishes)))
-
-    def edit(self, number: int, *, title: str, body: str) -> None:
-        """Set both."""
-        self._call("PATCH", f"/pulls/{number}", {"title": title, "body": body})
-
-    def close(self, number: int) -> None:
-        """Close it."""
-        self._call("PATCH", f"/pulls/{number}", {"state": "closed"})
 
     def merge(self, request: MergeRequest, head: str) -> Obstacle | None:
         """Merge at *head* now."""
@@ -168,28 +149,12 @@ class GiteaApi:
         for facts in listed(self._call("GET", f"/issues/{number}/comments")):
             yield Text(_number(facts, "id"), self._is_ours(facts), prose(facts, "body"))
 
-    def add_comment(self, number: int, text: str) -> None:
-        """Add one."""
-        self._call("POST", f"/issues/{number}/comments", {"body": text})
-
-    def edit_comment(self, number: int, comment: int, text: str) -> None:  # noqa: ARG002  (all comments share numbers)
-        """Replace one."""
-        self._call("PATCH", f"/issues/comments/{comment}", {"body": text})
-
     def issues(self) -> Iterator[Text]:
         """Yield the open issues, newest first."""
         for facts in self._pages("/issues", {"state": "open", "type": "issues"}):
             yield Text(number(facts, "number"), self._is_ours(facts), prose(facts, "body"), text(facts, "title"))
 
-    def add_issue(self, title: str, body: str) -> None:
-        """Open one."""
-        self._call("POST", "/issues", {"title": title, "body": body})
-
-    def edit_issue(self, number: int, title: str, body: str) -> None:
-        """Replace both."""
-        self._call("PATCH", f"/issues/{number}", {"title": title, "body": body})
-
-    def standing(self, branch: str, engine: Sequence[str]) -> Standing:
+    def standing(self, branch: str, engine: Sequence[EngineBranch]) -> Standing:
         """Return what the token and the repository allow; the scopes of a token are told to nobody."""
         settings = self._settings
         found = self._branch(branch)
@@ -199,32 +164,71 @@ class GiteaApi:
             scopes=None,
             expires_at=None,
             can_propose=flag(permissions, "push") if permissions else None,
-            is_protected=None if found is None else flag(found, "protected"),
+            base=self._guard(branch),
+            engine=tuple((self._own(each), self._guard(each.name)) for each in engine),
             can_wait=True,
             unsigning=tuple(dict.fromkeys(way for key, way in ways.items() if flag(settings, key))),
-            stopped=tuple((each, why) for each in engine if (why := self._stop(each)) is not None),
             lacks=lacks(self._probes()),
             excess=self._excess(permissions),
             can_merge=None if found is None or "user_can_merge" not in found else flag(found, "user_can_merge"),
+            unruled=() if self.can_allow_force else self._writers(),
         )
 
-    def _stop(self, branch: str) -> str | None:
-        """Return what keeps the engine from pushing to a branch of its own; the rule itself only administrators see."""
-        found = self._branch(branch)
-        if found is None or not flag(found, "protected"):
-            return None
-        if "user_can_push" in found and not flag(found, "user_can_push"):
-            return "a rule that does not let its account push"
-        return None if self._allows_force(branch) else "a rule that forbids force pushes"
+    def _own(self, branch: EngineBranch) -> EngineBranch:
+        """Return *branch* as this repository has it: only rebased commits make the engine rewrite `next`."""
+        is_request = branch.name in {kind.branch for kind in Kind}
+        rebases = any(flag(self._settings, key) for key in _REBASES)
+        return branch if is_request or rebases else replace(branch, is_rewritten=False)
 
-    def _allows_force(self, branch: str) -> bool:
-        """Whether the rule of a protected branch allows force pushes; true when the token may not see it."""
-        try:
-            rules = listed(self._call("GET", "/branch_protections"))
-        except Refusal:
-            return self.can_allow_force
-        rule = next((each for each in rules if fnmatchcase(branch, text(each, "rule_name"))), {})
-        return flag(rule, "enable_force_push")
+    def _guard(self, branch: str) -> Guard:
+        """Return what the rules of a branch allow; the rule itself only administrators see."""
+        found, rules = self._branch(branch), self._rules
+        rule = None if rules is None else next((each for each in rules if _covers(each, branch)), {})
+        if found is None and not rule:
+            return Guard(None if rule is None else False)
+        if not rule and not flag(found, "protected"):
+            return Guard(is_protected=False)
+        told = found or {}
+        seen = rule or {}
+        checks = flag(told, "enable_status_check") or flag(seen, "enable_status_check")
+        approvals = told.get("required_approvals") or seen.get("required_approvals") or 0
+        others = None if rule is None else self._pushers(rule)
+        may_push = told.get("user_can_push", True) if found is not None else None
+        # Unseen, the rule of a forge that cannot allow it does not.
+        unseen = None if self.can_allow_force else False
+        return Guard(
+            is_protected=True,
+            lets_us_push=None if may_push is None else bool(may_push),
+            lets_force=unseen if rule is None else flag(rule, "enable_force_push"),
+            others=others,
+            needs_request=None if others is None else not others,
+            needs_checks=checks,
+            needs_approvals=approvals > 0 if isinstance(approvals, int) else None,
+        )
+
+    def _pushers(self, rule: dict[str, Any]) -> tuple[str, ...]:
+        """Return who but us may push by *rule*, in words."""
+        if not flag(rule, "enable_push"):
+            return ()
+        if not flag(rule, "enable_push_whitelist"):
+            return ("whoever may write",)
+        people = [each for each in _words(rule, "push_whitelist_usernames") if each != self._login]
+        teams = [f"team {each}" for each in _words(rule, "push_whitelist_teams")]
+        keys = ["deploy keys"] if flag(rule, "push_whitelist_deploy_keys") else []
+        return (*people, *teams, *keys)
+
+    @cached_property
+    def _rules(self) -> list[dict[str, Any]] | None:
+        """The rules of all branches, in the order in which they count; null when the token may not see them."""
+        found = self._found("/branch_protections", 401, 403, 404)
+        return None if found is None else listed(found)
+
+    def _writers(self) -> tuple[str, ...]:
+        """Return who else is let into the repository, by name; which of them may only read is told to nobody."""
+        owner = self._settings.get("owner")
+        names = [text(each, "login") for each in listed(self._found("/collaborators", 401, 403, 404))]
+        teams = [f"team {text(each, 'name')}" for each in listed(self._found("/teams", 401, 403, 404, 405))]
+        return tuple(dict.fromkeys(each for each in (text(owner, "login"), *names, *teams) if each != self._login))
 
     def _probes(self) -> Iterator[Probe]:
         """Yield what a token needs; to a comment on issue 0 Gitea answers with an error of its own (500)."""
@@ -292,12 +296,8 @@ class GiteaApi:
         return checks(wanted, reported, committed_at, self.desk.patience.now())
 
     def _branch(self, branch: str) -> dict[str, Any] | None:
-        try:
-            return document(self._call("GET", f"/branches/{quote(branch, safe='')}"))
-        except Refusal as refusal:
-            if refusal.status == 404:  # noqa: PLR2004
-                return None
-            raise
+        found = self._found(f"/branches/{quote(branch, safe='')}")
+        return None if found is None else document(found)
 
     def _with_schedule(self, request: MergeRequest) -> MergeRequest:
         """Return *request* with what its time line says about a merge that was asked for, which may be gone since."""
@@ -309,15 +309,22 @@ class GiteaApi:
             return request
         return replace(request, is_scheduled=True, is_our_schedule=self._is_ours(told[-1]))
 
-    def _call(self, method: str, path: str, body: Mapping[str, object] | None = None) -> Any:  # noqa: ANN401  (JSON)
-        return self._rest.call(method, f"/repos/{quote(self.desk.project)}{path}", body)
-
-    def _pages(self, path: str, wishes: Mapping[str, object]) -> Iterator[dict[str, Any]]:
-        return self._rest.pages(f"/repos/{quote(self.desk.project)}{path}", wishes)
-
     def _is_ours(self, facts: dict[str, Any]) -> bool:
         """Whether we wrote it; a token that may not ask who it is speaks for whoever wrote with our marker."""
         return self._login is None or text(facts, "user", "login") == self._login
+
+
+def _covers(rule: dict[str, Any], branch: str) -> bool:
+    """Whether the name or pattern of *rule* is for *branch*; `*` stops at a slash there, `**` does not."""
+    pattern = text(rule, "rule_name") or text(rule, "branch_name")
+    parts = re.split(r"(\*\*|\*|\?)", pattern)
+    wild = {"**": ".*", "*": "[^/]*", "?": "[^/]"}
+    return re.fullmatch("".join(wild.get(part, re.escape(part)) for part in parts), branch) is not None
+
+
+def _words(rule: dict[str, Any], name: str) -> list[str]:
+    found = rule.get(name)
+    return [each for each in found if isinstance(each, str)] if isinstance(found, list) else []
 
 
 _number = number

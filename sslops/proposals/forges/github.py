@@ -12,6 +12,8 @@ from sslops.model.proposal import MergeRequest, RequestState
 from sslops.proposals.forges.answer import document, flag, listed, number, prose, required, table, text
 from sslops.proposals.forges.client import Rights, Text
 from sslops.proposals.forges.merging import CheckState, MergeFate, Obstacle, checks, moment
+from sslops.proposals.forges.protection import Guard
+from sslops.proposals.forges.repository_api import RepositoryApi
 from sslops.proposals.forges.rest import Rest
 from sslops.proposals.forges.standing import Probe, Standing, lacks
 from sslops.proposals.forges.tokens import Role
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from sslops.model.proposal import Proposal
-    from sslops.proposals.forges.client import Desk
+    from sslops.proposals.forges.protection import EngineBranch
 
 RIGHTS = Rights(
     read="'Pull requests: read' and 'Contents: read'",
@@ -35,8 +37,11 @@ _EXCESSIVE = frozenset(
     {"admin:org", "admin:enterprise", "admin:repo_hook", "admin:public_key", "delete_repo", "workflow"}
 )
 """Scopes of a classic token that nothing here needs, and that a thief would like."""
-_IN_THE_WAY = frozenset({"non_fast_forward", "update", "creation", "pull_request", "required_linear_history"})
-"""Rules that stop the pushes of the engine to its own branches."""
+_EXCESS_SEEN = {"/keys": "'Administration'", "/actions/secrets": "'Secrets'", "/hooks": "'Webhooks'"}
+"""Lists that nothing here needs, and the permission of a fine-grained token or an app that shows them."""
+_EXPIRES = "GitHub-Authentication-Token-Expiration"
+_CLOSING = frozenset({"update", "pull_request"})
+"""Rules that let nobody push but who may bypass them."""
 _PUBLIC = "api.github.com"
 _VERSION = "2022-11-28"
 _LATER = ("base branch was modified", "unknown status")
@@ -58,11 +63,9 @@ mutation ($request: ID!) { disablePullRequestAutoMerge(input: {pullRequestId: $r
 
 
 @dataclass(frozen=True)
-class GitHubApi:
+class GitHubApi(RepositoryApi):
     """One repository behind the API at *address*."""
 
-    desk: Desk
-    address: str
     body_limit: int = 65_536
     rights: Rights = RIGHTS
 
@@ -74,20 +77,6 @@ class GitHubApi:
         # "Best practices for using the REST API": a second between writes, or a secondary rate limit comes.
         pause = 1.0 if urlsplit(self.address).hostname == _PUBLIC else 0.0
         return Rest(self.address, self.desk.patience, headers, pause_seconds=pause)
-
-    @cached_property
-    def _login(self) -> str | None:
-        """The account behind the token; null for an app's, which may not ask for it."""
-        try:
-            return required(self._rest.call("GET", "/user"), "login")
-        except Refusal as refusal:
-            if refusal.status in {403, 404}:
-                return None
-            raise
-
-    @cached_property
-    def _facts(self) -> dict[str, Any]:
-        return document(self._call("GET", ""))
 
     def requests(self, source: str, target: str, *, is_open: bool) -> Iterator[MergeRequest]:
         """Yield the requests; GitHub filters by owner and branch, and a fork may belong to the same owner."""
@@ -108,12 +97,8 @@ class GitHubApi:
 
     def branch_head(self, branch: str) -> str | None:
         """Return where *branch* is."""
-        try:
-            return required(self._call("GET", f"/git/ref/heads/{quote(branch)}"), "object", "sha")
-        except Refusal as refusal:
-            if refusal.status == 404:  # noqa: PLR2004
-                return None
-            raise
+        found = self._found(f"/git/ref/heads/{quote(branch)}")
+        return None if found is None else required(found, "object", "sha")
 
     def create(self, proposal: Proposal) -> MergeRequest:
         """Open a request."""
@@ -125,14 +110,6 @@ class GitHubApi:
             "maintainer_can_modify": False,
         }
         return _request(document(self._call("POST", "/pulls", wishes)))
-
-    def edit(self, number: int, *, title: str, body: str) -> None:
-        """Set both."""
-        self._call("PATCH", f"/pulls/{number}", {"title": title, "body": body})
-
-    def close(self, number: int) -> None:
-        """Close it."""
-        self._call("PATCH", f"/pulls/{number}", {"state": "closed"})
 
     def merge(self, request: MergeRequest, head: str) -> Obstacle | None:
         """Merge at *head* now; GitHub knows a request's state only some moments after it was asked for first."""
@@ -172,52 +149,75 @@ class GitHubApi:
         for facts in self._pages(f"/issues/{number}/comments", {}):
             yield Text(_number(facts, "id"), self._is_ours(facts), prose(facts, "body"))
 
-    def add_comment(self, number: int, text: str) -> None:
-        """Add one."""
-        self._call("POST", f"/issues/{number}/comments", {"body": text})
-
-    def edit_comment(self, number: int, comment: int, text: str) -> None:  # noqa: ARG002  (GitHub numbers all comments)
-        """Replace one."""
-        self._call("PATCH", f"/issues/comments/{comment}", {"body": text})
-
     def issues(self) -> Iterator[Text]:
         """Yield the open issues; GitHub counts pull requests among them."""
         for facts in self._pages("/issues", {"state": "open", "sort": "created", "direction": "desc"}):
             if not facts.get("pull_request"):
                 yield Text(number(facts, "number"), self._is_ours(facts), prose(facts, "body"), text(facts, "title"))
 
-    def add_issue(self, title: str, body: str) -> None:
-        """Open one."""
-        self._call("POST", "/issues", {"title": title, "body": body})
-
-    def edit_issue(self, number: int, title: str, body: str) -> None:
-        """Replace both."""
-        self._call("PATCH", f"/issues/{number}", {"title": title, "body": body})
-
-    def standing(self, branch: str, engine: Sequence[str]) -> Standing:
+    def standing(self, branch: str, engine: Sequence[EngineBranch]) -> Standing:
         """Return what the token and the repository allow; only classic tokens tell their scopes."""
-        scopes = self._rest.headers_of(f"/repos/{quote(self.desk.project)}").get("X-OAuth-Scopes")
-        permissions = table(self._facts, "permissions")
+        headers = self._rest.headers_of(self._path)
+        scopes = [each.strip() for each in headers.get("X-OAuth-Scopes", "").split(",") if each.strip()]
+        # An app may do what it was installed with, and is told no of everything here.
+        permissions = {} if self._is_app else table(self._settings, "permissions")
         return Standing(
-            scopes=tuple(filter(None, (each.strip() for each in scopes.split(",")))) if scopes else None,
-            expires_at=None,
+            scopes=tuple(scopes) or None,
+            expires_at=headers.get(_EXPIRES, "")[:10] or None,
             can_propose=flag(permissions, "push") if permissions else None,
-            is_protected=self._is_protected(branch),
-            can_wait=flag(self._facts, "allow_auto_merge") if "allow_auto_merge" in self._facts else None,
-            unsigning=tuple(name for name in ("rebase", "squash") if flag(self._facts, _METHODS[name])),
-            stopped=tuple((each, why) for each in engine if (why := self._stop(each)) is not None),
+            base=self._guard(branch),
+            engine=tuple((each, self._guard(each.name)) for each in engine),
+            can_wait=flag(self._settings, "allow_auto_merge") if "allow_auto_merge" in self._settings else None,
+            unsigning=tuple(name for name in ("rebase", "squash") if flag(self._settings, _METHODS[name])),
             lacks=lacks(self._probes()),
-            excess=tuple(each.strip() for each in (scopes or "").split(",") if each.strip() in _EXCESSIVE),
+            excess=self._excess(scopes, permissions),
         )
 
-    def _stop(self, branch: str) -> str | None:
-        """Return what keeps the engine from pushing to a branch of its own; who may bypass a rule is told to nobody."""
-        try:
-            kinds = {text(rule, "type") for rule in listed(self._call("GET", f"/rules/branches/{quote(branch)}"))}
-        except Refusal:
-            return None
-        found = sorted(kinds & _IN_THE_WAY)
-        return f"a ruleset ({', '.join(found)}), unless it lets its account bypass that" if found else None
+    @property
+    def _is_app(self) -> bool:
+        secret = self.desk.token.secret
+        return secret is not None and secret.reveal().startswith(b"ghs_")
+
+    def _guard(self, branch: str) -> Guard:
+        """Return what rulesets, and a classic protection as far as it is shown, let happen to a branch."""
+        found = table(self._found(f"/branches/{quote(branch, safe='')}", 403, 404))
+        told = self._found(f"/rules/branches/{quote(branch, safe='')}", 403, 404)
+        rules, classic = listed(told), table(found, "protection")
+        # `protected` counts rulesets too.
+        is_classic = flag(classic, "enabled") if classic else flag(found, "protected")
+        kinds = {text(rule, "type") for rule in rules}
+        if not rules and not is_classic:
+            return Guard(None if told is None or not found else False)
+        holding = [rule for rule in rules if not self._bypasses(rule.get("ruleset_id"))]
+        held = {text(rule, "type") for rule in holding}
+        checks = [each for rule in rules for each in listed(table(rule, "parameters").get("required_status_checks"))]
+        asked = [table(rule, "parameters") for rule in rules if text(rule, "type") == "pull_request"]
+        approvals = any(
+            each.get("required_approving_review_count") or flag(each, "require_code_owner_review") for each in asked
+        )
+        closed = bool(kinds & _CLOSING)
+        return Guard(
+            is_protected=True,
+            lets_us_push=False if held & _CLOSING else None if is_classic else True,
+            lets_force=False if "non_fast_forward" in held else None if is_classic else True,
+            others=() if closed else None if is_classic else ("whoever may write",),
+            needs_request=closed or (None if is_classic else False),
+            needs_checks=bool(checks or table(classic, "required_status_checks").get("contexts")),
+            needs_approvals=approvals or (None if is_classic else False),
+        )
+
+    def _bypasses(self, ruleset: object) -> bool:
+        """Whether our account may pass by a ruleset; false when GitHub does not tell."""
+        if not isinstance(ruleset, int) or isinstance(ruleset, bool):
+            return False
+        if ruleset not in self._bypassed:
+            found = self._found(f"/rulesets/{ruleset}", 403, 404)
+            self._bypassed[ruleset] = text(found, "current_user_can_bypass") in {"always", "exempt"}
+        return self._bypassed[ruleset]
+
+    @cached_property
+    def _bypassed(self) -> dict[int, bool]:
+        return {}
 
     def _probes(self) -> Iterator[Probe]:
         """Yield what a token needs; GitHub looks at the right before it looks for what is named."""
@@ -229,20 +229,27 @@ class GitHubApi:
         if self.desk.token.role is Role.OPS:
             yield Probe("'Issues: write'", "keep the dashboard", lambda: self._call("PATCH", "/issues/0", nothing))
 
-    def _is_protected(self, branch: str) -> bool | None:
-        try:
-            return flag(self._call("GET", f"/branches/{quote(branch, safe='')}"), "protected")
-        except Refusal:
-            return None
+    def _excess(self, scopes: Sequence[str], permissions: Mapping[str, object]) -> tuple[str, ...]:
+        """Return what nothing here needs: scopes of a classic token, and what another kind of token may look at."""
+        if self.desk.token.is_of_the_job:
+            return ()
+        found = [each for each in scopes if each in _EXCESSIVE]
+        if flag(permissions, "admin"):
+            found.append("to administer the repository")
+        seen = [] if scopes else [right for path, right in _EXCESS_SEEN.items() if self._may_see(path)]
+        return (*found, *seen)
+
+    def _may_see(self, path: str) -> bool:
+        return self._found(f"{path}?per_page=1", 401, 403, 404) is not None
 
     def _pull(self, number: int) -> dict[str, Any]:
         return document(self._call("GET", f"/pulls/{number}"))
 
     def _method(self) -> str | None:
         """Return the best way to merge that the repository allows; it does not tell everybody."""
-        if not any(key in self._facts for key in _METHODS.values()):
+        if not any(key in self._settings for key in _METHODS.values()):
             return "merge"
-        return next((name for name, key in _METHODS.items() if flag(self._facts, key)), None)
+        return next((name for name, key in _METHODS.items() if flag(self._settings, key)), None)
 
     def _obstacle(self, request: MergeRequest, head: str, said: str) -> Obstacle:
         """Return what a refusal to merge now means, by the state that GitHub computes (`mergeable_state`)."""
@@ -302,12 +309,6 @@ class GitHubApi:
         """Whether we wrote it; a token that may not ask who it is takes a bot with our marker for itself."""
         user = table(facts, "user")
         return text(user, "login") == self._login if self._login else text(user, "type") == "Bot"
-
-    def _call(self, method: str, path: str, body: Mapping[str, object] | None = None) -> Any:  # noqa: ANN401  (JSON)
-        return self._rest.call(method, f"/repos/{quote(self.desk.project)}{path}", body)
-
-    def _pages(self, path: str, wishes: Mapping[str, object]) -> Iterator[dict[str, Any]]:
-        return self._rest.pages(f"/repos/{quote(self.desk.project)}{path}", wishes)
 
 
 _number = number

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from sslops.model.proposal import MergeRequest, RequestState
-from sslops.proposals.forges.answer import document, flag, number, prose, required, table, text
+from sslops.proposals.forges.answer import document, flag, listed, number, prose, required, table, text
 from sslops.proposals.forges.client import Rights, Text
 from sslops.proposals.forges.merging import MergeFate, Obstacle
+from sslops.proposals.forges.protection import Guard
 from sslops.proposals.forges.rest import Rest
 from sslops.proposals.forges.standing import Probe, Standing, lacks
+from sslops.proposals.forges.tokens import Role
 from sslops.proposals.forges.wire import Refusal
 
 if TYPE_CHECKING:
@@ -20,6 +23,7 @@ if TYPE_CHECKING:
 
     from sslops.model.proposal import Proposal
     from sslops.proposals.forges.client import Desk
+    from sslops.proposals.forges.protection import EngineBranch
 
 RIGHTS = Rights(
     read="the scope 'read_api'",
@@ -189,7 +193,7 @@ class GitLabApi:
         """Replace both."""
         self._call("PUT", f"/issues/{number}", {"title": title, "description": body})
 
-    def standing(self, branch: str, engine: Sequence[str]) -> Standing:
+    def standing(self, branch: str, engine: Sequence[EngineBranch]) -> Standing:
         """Return what the token and the project allow."""
         facts, settings = self._token_facts(), self._settings
         access = [found for found in table(settings, "permissions").values() if isinstance(found, dict)]
@@ -198,33 +202,75 @@ class GitLabApi:
         squash = text(settings, "squash_option") in {"always", "default_on"}
         scopes = facts.get("scopes")
         found = self._branch(branch)
+        guards = tuple((each, self._guard(each.name)) for each in engine)
         return Standing(
             scopes=tuple(map(str, scopes)) if isinstance(scopes, list) else None,
             expires_at=text(facts, "expires_at") or None,
             can_propose=_has(scopes, "api") and (level >= 30 if level else None),  # noqa: PLR2004  (Developer)
-            is_protected=None if found is None else flag(found, "protected"),
+            base=self._guard(branch),
+            engine=guards,
             can_wait=True,
             unsigning=tuple(_STRIPPING[each] for each in (method, "squash" if squash else "") if each in _STRIPPING),
-            stopped=tuple((each, why) for each in engine if (why := self._stop(each)) is not None),
             lacks=lacks(self._probes()) if _has(scopes, "api") else (),
             excess=self._excess(scopes, level),
             can_merge=None
             if found is None or not level
             else level >= _MAINTAINER or flag(found, "developers_can_merge"),
+            exposed=self._exposed() if any(guard.is_protected for _, guard in guards) else None,
         )
 
-    def _stop(self, branch: str) -> str | None:
-        """Return what keeps the engine from pushing to a branch of its own; only maintainers see the rule itself."""
-        found = self._branch(branch)
-        if found is None or not flag(found, "protected"):
+    def _exposed(self) -> str | None:
+        """Return what a pipeline of a protected branch may see, which runs what that branch says."""
+        if self.desk.token.role is not Role.OPS or "ci_config_path" not in self._settings:
             return None
-        if "can_push" in found and not flag(found, "can_push"):
-            return "a protection that does not let its account push"
+        if "@" in text(self._settings, "ci_config_path"):
+            return None
+        return "protected variables in pipelines of the bot's branches, whose CI file whoever pushes there writes"
+
+    def _guard(self, branch: str) -> Guard:
+        """Return what the rules of a branch allow; where several are for it the one that allows most counts."""
+        found, rules = self._branch(branch), self._rules
+        ours = None if rules is None else [each for each in rules if _covers(text(each, "name"), branch)]
+        if found is None and not ours:
+            return Guard(None if ours is None else False)
+        if not ours and not flag(found, "protected"):
+            return Guard(is_protected=False)
+        others = self._pushers(found or {}, ours)
+        needed = self._found("/approval_rules")
+        return Guard(
+            is_protected=True,
+            lets_us_push=flag(found, "can_push") if "can_push" in (found or {}) else None,
+            lets_force=None if ours is None else any(flag(each, "allow_force_push") for each in ours),
+            others=others,
+            needs_request=None if others is None else not others,
+            needs_checks=flag(self._settings, "only_allow_merge_if_pipeline_succeeds"),
+            needs_approvals=None if needed is None else any(each.get("approvals_required") for each in listed(needed)),
+        )
+
+    def _pushers(self, found: dict[str, Any], rules: list[dict[str, Any]] | None) -> tuple[str, ...] | None:
+        """Return who but us may push, in words; null when that is not told."""
+        if rules is None:
+            return ("every Developer",) if flag(found, "developers_can_push") else None
+        levels = [each for rule in rules for each in listed(rule.get("push_access_levels"))]
+        told = (each for each in levels if each.get("access_level") != 0)
+        return tuple(
+            dict.fromkeys(
+                text(each, "access_level_description") or "somebody" for each in told if not self._is_us(each)
+            )
+        )
+
+    def _is_us(self, level: dict[str, Any]) -> bool:
+        return level.get("user_id") is not None and level["user_id"] == self._user_id
+
+    @cached_property
+    def _rules(self) -> list[dict[str, Any]] | None:
+        """The rules of all protected branches; null when the token may not see them."""
         try:
-            rule = table(self._call("GET", f"/protected_branches/{quote(branch, safe='')}"))
-        except Refusal:
-            return None
-        return None if flag(rule, "allow_force_push") else "a protection that forbids force pushes"
+            return list(self._pages("/protected_branches", {}))
+        except Refusal as refusal:
+            if refusal.status in {401, 403, 404}:
+                return None
+            raise
 
     def _probes(self) -> Iterator[Probe]:
         """Yield what a token needs."""
@@ -238,18 +284,11 @@ class GitLabApi:
         return (*map(str, held), *(("the role Owner",) if level >= _OWNER else ()))
 
     def _token_facts(self) -> dict[str, Any]:
-        try:
-            return table(self._rest.call("GET", "/personal_access_tokens/self"))
-        except Refusal:
-            return {}
+        return table(self._rest.found("/personal_access_tokens/self", 400, 401, 403, 404))
 
     def _branch(self, branch: str) -> dict[str, Any] | None:
-        try:
-            return document(self._call("GET", f"/repository/branches/{quote(branch, safe='')}"))
-        except Refusal as refusal:
-            if refusal.status == 404:  # noqa: PLR2004
-                return None
-            raise
+        found = self._found(f"/repository/branches/{quote(branch, safe='')}", 404)
+        return None if found is None else document(found)
 
     def _facts(self, number: int) -> dict[str, Any]:
         return document(self._call("GET", f"/merge_requests/{number}"))
@@ -298,8 +337,17 @@ class GitLabApi:
     def _call(self, method: str, path: str, body: Mapping[str, object] | None = None) -> Any:  # noqa: ANN401  (JSON)
         return self._rest.call(method, f"/projects/{quote(self.desk.project, safe='')}{path}", body)
 
+    def _found(self, path: str, *absent: int) -> Any:  # noqa: ANN401  (JSON)
+        """Return the answer to a question; null where it is refused with one of *absent* (none given: any no)."""
+        return self._rest.found(f"/projects/{quote(self.desk.project, safe='')}{path}", *(absent or (401, 403, 404)))
+
     def _pages(self, path: str, wishes: Mapping[str, object]) -> Iterator[dict[str, Any]]:
         return self._rest.pages(f"/projects/{quote(self.desk.project, safe='')}{path}", wishes)
+
+
+def _covers(pattern: str, branch: str) -> bool:
+    """Whether the name or pattern of a protected branch is for *branch*; `*` stands for anything there."""
+    return re.fullmatch(".*".join(map(re.escape, pattern.split("*"))), branch) is not None
 
 
 _number = number

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from sslops.proposals.forges.client import Api, Client
+    from sslops.proposals.forges.protection import EngineBranch
     from sslops.proposals.forges.standing import Standing
     from sslops.proposals.forges.tokens import Token
     from sslops.proposals.forges.wire import ForgePatience
@@ -33,15 +34,21 @@ def open_forge(kind: str, project: str, token: Token, url: str, patience: ForgeP
 
 
 def examine(
-    kind: str, project: str, token: Token, url: str, patience: ForgePatience, branches: Sequence[str]
+    kind: str,
+    project: str,
+    token: Token,
+    url: str,
+    patience: ForgePatience,
+    base: str,
+    engine: Sequence[EngineBranch],
 ) -> Standing:
-    """Ask how we stand with *project*, its base (the first of *branches*) and the engine's own (the rest).
+    """Ask how we stand with *project*, the branch *base* of it and those of the *engine*.
 
     ForgeError when it cannot be read at all.
     """
     api = _api(kind, project, token, url, patience)
     with api.desk.calling("read the project", api.rights.read):
-        return api.standing(branches[0], branches[1:])
+        return api.standing(base, engine)
 
 
 def api_address(kind: str, address: str) -> str:

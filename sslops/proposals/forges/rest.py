@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 from sslops.proposals.forges.answer import listed
-from sslops.proposals.forges.wire import Wire
+from sslops.proposals.forges.wire import Refusal, Wire
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -45,6 +45,15 @@ class Rest:
     def call(self, method: str, path: str, body: object = None) -> Any:  # noqa: ANN401  (JSON)
         """Return the JSON that answers *method* on *path*; null for no content."""
         return _content(self._send(method, f"{self.address}{path}", body))
+
+    def found(self, path: str, *absent: int) -> Any:  # noqa: ANN401  (JSON)
+        """Return the JSON that answers a question; null where it is refused with one of *absent* (none given: 404)."""
+        try:
+            return self.call("GET", path)
+        except Refusal as refusal:
+            if refusal.status in (absent or (404,)):
+                return None
+            raise
 
     def at(self, address: str, body: object) -> Any:  # noqa: ANN401  (JSON)
         """Return the JSON that answers a POST of *body* to another *address* of the same server."""

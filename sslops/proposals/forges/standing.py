@@ -10,6 +10,8 @@ from sslops.proposals.forges.wire import Refusal
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from sslops.proposals.forges.protection import EngineBranch, Guard
+
 _LACKING = frozenset({401, 403})
 
 
@@ -43,20 +45,24 @@ def lacks(probes: Iterable[Probe]) -> tuple[Probe, ...]:
 class Standing:
     """How we stand with one project; null means that the forge does not tell this token.
 
-    *scopes* of the token and the day it *expires_at*, whether it *can_propose* (push and open requests), whether the
-    branch *is_protected*, whether requests *can_wait* to be merged by the forge, and which of the allowed ways to merge
-    are *unsigning*: they make new commits without our signature. *stopped* are branches of the engine's, each with what
-    is in the way of its pushes there. *lacks* are the rights that were tried and refused, *excess* names what the token
-    may do beyond what sslops needs, *can_merge* whether it may merge into the branch.
+    *scopes* of the token and the day it *expires_at*, whether it *can_propose* (push and open requests), the rules of
+    the branch that requests are merged into (*base*) and of the engine's own (*engine*), whether requests *can_wait* to
+    be merged by the forge, and which of the allowed ways to merge are *unsigning*: they make new commits without our
+    signature. *lacks* are the rights that were tried and refused, *excess* names what the token may do beyond what is
+    needed, *can_merge* whether it may merge into the branch. *unruled* are people who may write, where the forge
+    has no rule for some branch of the engine's that would not stop the engine too.
     """
 
     scopes: tuple[str, ...] | None
     expires_at: str | None
     can_propose: bool | None
-    is_protected: bool | None
+    base: Guard
+    engine: tuple[tuple[EngineBranch, Guard], ...]
     can_wait: bool | None
     unsigning: tuple[str, ...]
-    stopped: tuple[tuple[str, str], ...] = ()
     lacks: tuple[Probe, ...] = ()
     excess: tuple[str, ...] = ()
     can_merge: bool | None = None
+    unruled: tuple[str, ...] = ()
+    exposed: str | None = None
+    """What the rules open to whoever holds the bot's token, in words; null: nothing, or nobody can tell."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import subprocess
+from dataclasses import replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -17,6 +18,7 @@ from sslops.inventory.loading import load
 from tests.integration.forges.bench import Bench
 from tests.rows import DIALECTS
 from tests.world.forge import Rights, Role
+from tests.world.forge.protection import Protection
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,8 +40,17 @@ def bench(world_folder: Path, request: pytest.FixtureRequest) -> Iterator[Bench]
     """Yield a forge of each kind in turn."""
     started = Bench(world_folder / "forge", request.param)
     started.secret = started.forge.token("sslops-bot", role=Role.DEVELOPER)
+    for branch in ("sslops/tlsa", "sslops/acme"):
+        guard(started, branch)
     yield started
     started.close()
+
+
+def guard(bench: Bench, branch: str, *, is_forward: bool = False) -> None:
+    """Protect a branch of the engine's as the guide of the forge says; nothing where Forgejo's rule would stop it."""
+    rules = Protection(may_push=None, may_force=not is_forward, pushers={"sslops-bot"}, is_ruleset=True)
+    if is_forward or bench.kind != "forgejo":
+        bench.project.protections[branch] = rules
 
 
 @pytest.fixture
@@ -57,8 +68,10 @@ def patient(bench: Bench, ops: Path, secret: str | None, merge: str = "review") 
 
 
 def told(bench: Bench, ops: Path, secret: str | None, merge: str = "review") -> list[Finding]:
-    """Return what the doctor says, but for the one about plain http, which every local forge has."""
-    return [each for each in forges(patient(bench, ops, secret, merge)) if "is not https" not in each.what]
+    """Return what the doctor says, but for what is so on every local forge: plain http, rules that are not shown."""
+    found = forges(patient(bench, ops, secret, merge))
+    usual = ("is not https", "administrators see only", "no rule of Forgejo")
+    return [each for each in found if not any(words in each.what for words in usual)]
 
 
 def test_a_good_token_is_well(bench: Bench, ops: Path) -> None:
@@ -100,6 +113,7 @@ def test_a_right_that_is_lacking_is_named_by_trying_it(world_folder: Path, ops: 
 def test_more_than_is_needed_is_noted(world_folder: Path, ops: Path) -> None:
     """An administrator's token on Forgejo."""
     bench = Bench(world_folder / "forge", "forgejo")
+    bench.project.protection().may_push = None
     try:
         found = told(bench, ops, bench.forge.token("chief", {"all"}, Role.MAINTAINER))
     finally:
@@ -107,6 +121,24 @@ def test_more_than_is_needed_is_noted(world_folder: Path, ops: Path) -> None:
 
     assert [Health.OK, Health.NOTE] == [each.health for each in found]
     assert "has more than it needs on 'infra/dns': to administer the repository" in found[1].what
+
+
+def test_what_a_fine_grained_token_may_look_at_for_no_use_is_noted(world_folder: Path, ops: Path) -> None:
+    """GitHub tells its permissions to nobody, so lists that only they show are asked for; and the day it ends."""
+    bench = Bench(world_folder / "forge", "github")
+    guard(bench, "sslops/*")
+    scopes = {"contents:write", "pull_requests:write", "metadata:read", "statuses:read", "secrets:read"}
+    try:
+        seen = patient(bench, ops, bench.forge.token("sslops-bot", scopes, Role.DEVELOPER))
+        found = list(forges(replace(seen, now=datetime(2035, 12, 25, tzinfo=UTC))))
+    finally:
+        bench.close()
+
+    notes = [each.what for each in found if each.health is Health.NOTE and "is not https" not in each.what]
+    assert [
+        "the token in SSLOPS_DNS_TOKEN has more than it needs on 'infra/dns': 'Secrets'",
+        "the token in SSLOPS_DNS_TOKEN expires on 2036-01-01",
+    ] == notes
 
 
 @pytest.mark.parametrize(("kind", "is_stopped"), [("forgejo", True), ("gitea", False)])
@@ -122,6 +154,130 @@ def test_a_rule_that_stops_the_engine_is_named(world_folder: Path, ops: Path, ki
     stopped = [each.what for each in found if each.health is Health.MISSING]
     assert is_stopped == bool(stopped)
     assert all("'sslops/tlsa' of 'infra/dns' has a rule that forbids force pushes" in each for each in stopped)
+
+
+SAFE = Protection(may_push=None, required_approvals=1, required_checks=("sslops check",), is_ruleset=True)
+"""What the guides ask of main."""
+
+
+def of_ops(bench: Bench, ops: Path, role: Role = Role.MAINTAINER) -> list[tuple[Health, str]]:
+    """Return what the doctor says of the rules of the ops project, `infra/dns` here, to a token of the bot's."""
+    inventory = f"groups: []\nrepo: {{forge: {bench.kind}, project: infra/dns, forge_url: '{bench.forge.url}'}}\n"
+    environ = dict(os.environ) | {"SSLOPS_FORGE_TOKEN": bench.forge.token("sslops-bot", role=role)}
+    seen = Patient(environ, datetime.now(UTC), ops, load({"inventory/sslops.yaml": inventory.encode()}))
+    begins = ("'main'", "'next'", "'ledger'", "'sslops/roll'", "no rule of", "'infra/dns' shows")
+    return [(each.health, each.what) for each in forges(seen) if each.what.startswith(begins)]
+
+
+@pytest.fixture
+def guarded(bench: Bench) -> Bench:
+    """Return a forge whose ops project has the rules that the guide asks for."""
+    for branch in ("next", "ledger", "sslops/roll"):
+        bench.commit(branch, "state")
+    bench.project.ci_config_path = ".gitlab-ci.yml@infra/dns:main"
+    bench.project.protections = {"main": replace(SAFE)}
+    guard(bench, "next")
+    guard(bench, "ledger", is_forward=True)
+    guard(bench, "sslops/*")
+    return bench
+
+
+def test_the_rules_of_the_guide_are_enough(guarded: Bench, ops: Path) -> None:
+    """Nothing is missing and nothing is noted, but on Forgejo who else is let in, where no rule can be had."""
+    guarded.forge.user("colleague", Role.DEVELOPER)
+    found = of_ops(guarded, ops)
+
+    if guarded.kind == "forgejo":
+        assert [Health.NOTE] == [health for health, _ in found]
+        assert "no rule of Forgejo keeps others from the bot's branches of 'infra/dns'; let in are also:" in found[0][1]
+        assert "colleague" in found[0][1]
+    else:
+        assert [] == found
+
+
+def test_a_ci_file_that_the_bots_branches_choose_is_noted(guarded: Bench, ops: Path) -> None:
+    """GitLab shows protected variables to the pipelines of every protected branch; the others have no such thing."""
+    guarded.project.ci_config_path = None
+    said = [what for _, what in of_ops(guarded, ops) if "shows protected variables" in what]
+
+    assert int(guarded.kind == "gitlab") == len(said)
+
+
+@pytest.mark.parametrize("branch", ["next", "ledger", "sslops/*"])
+def test_a_branch_of_the_engine_without_a_rule_is_noted(guarded: Bench, ops: Path, branch: str) -> None:
+    """Whoever may write to the project would push there; a token that may not see the rules learns that too."""
+    guarded.project.protections.pop(branch, None)
+    name = branch.replace("*", "roll")
+
+    for role in (Role.MAINTAINER, Role.DEVELOPER):
+        said = [what for health, what in of_ops(guarded, ops, role) if health is Health.NOTE]
+        lets_in = [what for what in said if what.startswith(f"'{name}'") and "has no rule" in what]
+        assert (guarded.kind != "forgejo" or branch == "ledger") == bool(lets_in), said
+
+
+def test_a_rule_that_lets_others_push_is_noted(guarded: Bench, ops: Path) -> None:
+    """Named, where the forge names them to an administrator; GitHub does not say who may bypass."""
+    rules = guarded.project.protections["ledger"]
+    rules.pushers.add(guarded.forge.user("colleague", Role.DEVELOPER).name)
+    said = [what for _, what in of_ops(guarded, ops) if what.startswith("'ledger'")]
+
+    who = "'ledger' of 'infra/dns' has a rule that lets others push: colleague"
+    assert ([] if guarded.kind == "github" else [who]) == said
+
+
+def test_a_ledger_that_may_be_rewritten_is_noted(guarded: Bench, ops: Path) -> None:
+    """It only ever goes forward; what goes back is somebody's attempt to have something forgotten."""
+    guarded.project.protections["ledger"].may_force = True
+    said = [what for _, what in of_ops(guarded, ops) if what.startswith("'ledger'")]
+
+    # Forgejo's rules never allow it.
+    assert (guarded.kind != "forgejo") == any("has a rule that allows force pushes" in what for what in said)
+
+
+@pytest.mark.parametrize(
+    ("loose", "words"),
+    [
+        ({"may_push": Role.DEVELOPER, "required_approvals": 0}, "can be pushed to without a merge request"),
+        ({"required_checks": ()}, "does not require the check of 'sslops check'"),
+        ({"required_approvals": 0}, "requires no approval"),
+    ],
+    ids=["pushes", "checks", "approvals"],
+)
+def test_what_the_rule_of_main_lacks_is_noted(guarded: Bench, ops: Path, loose: dict[str, Any], words: str) -> None:
+    """Whoever gets to main past a review decides what is served."""
+    guarded.project.protections["main"] = replace(SAFE, **loose)
+    said = [what for _, what in of_ops(guarded, ops) if what.startswith("'main'")]
+
+    assert any(words in what for what in said), said
+
+
+def test_next_can_be_protected_on_forgejo_where_nobody_rebases(world_folder: Path, ops: Path) -> None:
+    """The engine rewrites it after a rebased merge only, so a rule that forbids force pushes is in nobody's way."""
+    bench = Bench(world_folder / "forge", "forgejo")
+    bench.commit("next", "state")
+    bench.project.protections["next"] = Protection(may_push=None, pushers={"sslops-bot"})
+    try:
+        before = [each for each in of_ops(bench, ops) if each[1].startswith("'next'")]
+        bench.project.merge_methods -= {"rebase", "rebase-merge"}
+        after = [each for each in of_ops(bench, ops) if each[1].startswith("'next'")]
+    finally:
+        bench.close()
+
+    assert [Health.MISSING] == [health for health, _ in before]
+    assert [] == after
+
+
+@pytest.mark.parametrize(("rights", "may"), [(Rights.ALL, True), (Rights.READ, False)])
+def test_whether_git_may_push_is_tried(bench: Bench, ops: Path, rights: Rights, may: bool) -> None:
+    """By a dry run, which sends nothing; a token that only reads is told so for the verbs that push."""
+    who = ("-c", "user.name=p", "-c", "user.email=p@example.com")
+    subprocess.run(["git", "-C", ops, *who, "commit", "-q", "--allow-empty", "-m", "x"], timeout=30, check=True)
+    seen = patient(bench, ops, bench.forge.token("sslops-bot", rights, Role.DEVELOPER))
+    heads = bench.project.repository.branches()
+    (found,) = [each for each in network(seen) if each.name == "push"]
+
+    assert (Health.OK if may else Health.MISSING) is found.health, found.what
+    assert heads == bench.project.repository.branches()
 
 
 def test_no_token_is_missing_for_the_verbs_that_propose(bench: Bench, ops: Path) -> None:
@@ -145,8 +301,10 @@ def test_a_token_that_may_not_propose_is_missing_too(bench: Bench, ops: Path) ->
 def test_a_token_of_gitlab_that_may_only_push_is_noted(world_folder: Path, ops: Path, scopes: tuple[str, ...]) -> None:
     """Merge requests are asked for by the push then, so nothing is missing."""
     bench = Bench(world_folder / "forge", "gitlab")
+    guard(bench, "sslops/*")
+    bench.project.protection().may_push = None
     try:
-        (found,) = told(bench, ops, bench.forge.token("pusher", scopes))
+        (found,) = told(bench, ops, bench.forge.token("sslops-bot", scopes))
     finally:
         bench.close()
 
@@ -156,7 +314,7 @@ def test_a_token_of_gitlab_that_may_only_push_is_noted(world_folder: Path, ops: 
 
 def test_a_branch_that_anybody_may_push_to_is_noted(bench: Bench, ops: Path) -> None:
     """Whoever pushes to the base decides what name servers serve."""
-    bench.project.protections.clear()
+    bench.project.protections.pop("main")
     notes = [each.what for each in told(bench, ops, bench.secret) if each.health is Health.NOTE]
 
     assert ["'main' of 'infra/dns' is not protected: whoever may push decides what is served"] == notes

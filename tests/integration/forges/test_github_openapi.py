@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from sslops.proposals.forges import rest
+from sslops.proposals.forges.protection import EngineBranch
 from tests.forge.conformance import LIVES, Life, tried
 from tests.integration.forges.test_conformance import Beside
 from tests.world.ops import PROJECT
@@ -136,7 +137,7 @@ def test_every_call_and_every_field_is_in_githubs_description(
     client = bench.client()
     for one in LIVES:
         assert tried(Life(Beside(bench), client, lambda _: None), one) is None
-    client.api.standing("main", ("sslops/tlsa",))
+    client.api.standing("main", (EngineBranch("sslops/tlsa"),))
 
     unknown = [name for call in _rest_calls(bench) for name in _unknown(api, call)]
     assert [] == sorted(set(unknown))

@@ -88,12 +88,12 @@ class Admission:
         self, project: Project, user: User, change: tuple[str, str, str], environment: Mapping[str, str]
     ) -> Why | None:
         ref, old, new = change
-        rules = project.protections.get(ref.removeprefix("refs/heads/"))
+        rules = project.rules_of(ref.removeprefix("refs/heads/"))
         if user.role < Role.DEVELOPER or ref.startswith(("refs/pull/", "refs/merge-requests/")):
             return Why.ROLE
         if rules is None or old == NOTHING:
             return None  # the first push makes the protected branch
-        if user.name not in rules.pushers and (rules.may_push is None or user.role < rules.may_push):
+        if not rules.lets_push(user.name, user.role):
             return Why.PROTECTED
         may_force = rules.may_force and project.manners.rules_may_allow_force
         if new == NOTHING or not (may_force or self._is_forward(project, old, new, environment)):

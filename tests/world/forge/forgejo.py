@@ -96,7 +96,10 @@ def _repository(api: Api, call: Call, owner: str, repo: str) -> Reply:
 def _branches(api: Api, call: Call, owner: str, repo: str) -> Reply:
     within = api.project(f"{owner}/{repo}")
     return paged(
-        api, call, sorted(within.repository.branches().items()), lambda one: shapes.branch(one[0], one[1], within)
+        api,
+        call,
+        sorted(within.repository.branches().items()),
+        lambda one: shapes.branch(one[0], one[1], within, call.user),
     )
 
 
@@ -106,7 +109,7 @@ def _branch(api: Api, call: Call, owner: str, repo: str, branch: str) -> Reply:
     sha = within.repository.head(branch)
     if sha is None:
         raise api.not_found()
-    return Reply(200, shapes.branch(branch, sha, within))
+    return Reply(200, shapes.branch(branch, sha, within, call.user))
 
 
 @routes.add("DELETE", REPO + "/branches/{branch*}", *WRITE)
@@ -124,8 +127,21 @@ def _delete_branch(api: Api, call: Call, owner: str, repo: str, branch: str) -> 
 def _protections(api: Api, call: Call, owner: str, repo: str) -> Reply:
     if call.user.role < Role.MAINTAINER:
         raise api.problem(403, "user should be an owner or a collaborator with admin write of a repository")
-    found = sorted(api.project(f"{owner}/{repo}").protections.items())
-    return Reply(200, [shapes.protection(name, rules) for name, rules in found])
+    within = api.project(f"{owner}/{repo}")
+    can = within.manners.rules_may_allow_force
+    found = sorted(within.protections.items())
+    return Reply(200, [shapes.protection(name, rules, can_allow_force=can) for name, rules in found])
+
+
+@routes.add("GET", REPO + "/collaborators", *READ)
+def _collaborators(api: Api, call: Call, owner: str, repo: str) -> Reply:
+    found = [each for each in api.forge.people.all() if each.role > Role.NONE]
+    return paged(api, call, found, shapes.user)
+
+
+@routes.add("GET", REPO + "/teams", *READ)
+def _teams(api: Api, call: Call, owner: str, repo: str) -> Reply:
+    raise api.problem(405, "repo is not owned by an organization")
 
 
 @routes.add("GET", REPO + "/branch_protections/{branch*}", *READ)
@@ -133,4 +149,5 @@ def _protection(api: Api, call: Call, owner: str, repo: str, branch: str) -> Rep
     rules = api.project(f"{owner}/{repo}").protections.get(branch)
     if rules is None:
         raise api.not_found()
-    return Reply(200, shapes.protection(branch, rules))
+    can = api.project(f"{owner}/{repo}").manners.rules_may_allow_force
+    return Reply(200, shapes.protection(branch, rules, can_allow_force=can))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tests.world.forge.api import stamp
+from tests.world.forge.people import Role
 from tests.world.forge.protection import Protection, Status
 
 if TYPE_CHECKING:
@@ -178,10 +179,10 @@ def review(shown: Approval, request: MergeRequest, within: Project) -> dict[str,
     }
 
 
-def branch(name: str, sha: str, within: Project) -> dict[str, Any]:
-    """Show a branch."""
+def branch(name: str, sha: str, within: Project, viewer: User) -> dict[str, Any]:
+    """Show a branch to *viewer*: the name of its rule only administrators see."""
     shown = within.repository.log("-1", sha)[0]
-    rules = within.protections.get(name)
+    rules = within.rules_of(name)
     author = {"name": shown.author.name, "email": shown.author.email, "username": ""}
     committer = {"name": shown.committer.name, "email": shown.committer.email, "username": ""}
     facts = {"id": sha, "message": f"{shown.message}\n", "url": "", "timestamp": shown.committed_at}
@@ -192,13 +193,13 @@ def branch(name: str, sha: str, within: Project) -> dict[str, Any]:
         "required_approvals": rules.required_approvals if rules else 0,
         "enable_status_check": bool(rules and rules.required_checks),
         "status_check_contexts": list(rules.required_checks) if rules else [],
-        "user_can_push": True,
+        "user_can_push": rules is None or rules.lets_push(viewer.name, viewer.role),
         "user_can_merge": True,
-        "effective_branch_protection_name": name if rules else "",
+        "effective_branch_protection_name": name if rules and viewer.role >= Role.MAINTAINER else "",
     }
 
 
-def protection(name: str, rules: Protection) -> dict[str, Any]:
+def protection(name: str, rules: Protection, *, can_allow_force: bool) -> dict[str, Any]:
     """Show the rules of a protected branch."""
     return {
         "branch_name": name,
@@ -206,6 +207,9 @@ def protection(name: str, rules: Protection) -> dict[str, Any]:
         "enable_push": rules.may_push is not None or bool(rules.pushers),
         "enable_push_whitelist": bool(rules.pushers),
         "push_whitelist_usernames": sorted(rules.pushers),
+        "push_whitelist_teams": [],
+        "push_whitelist_deploy_keys": False,
+        **({"enable_force_push": rules.may_force} if can_allow_force else {}),
         "enable_merge_whitelist": False,
         "enable_status_check": bool(rules.required_checks),
         "status_check_contexts": list(rules.required_checks),

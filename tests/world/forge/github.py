@@ -69,6 +69,8 @@ class Api(BaseApi):
         said = {"X-GitHub-Media-Type": "github.v3; format=json", **rate_headers(len(self.forge.calls)), **reply.headers}
         if call.token is not None and CLASSIC & call.token.scopes:  # fine-grained tokens do not tell
             said["X-OAuth-Scopes"] = ", ".join(sorted(call.token.scopes))
+        elif call.token is not None and not call.token.is_job:
+            said["GitHub-Authentication-Token-Expiration"] = "2036-01-01 00:00:00 UTC"
         return Reply(reply.status, reply.body, said)
 
     def not_found(self, what: str = "") -> Refusal:  # noqa: ARG002  (GitLab names it)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from tests.world.forge.calls import Call
     from tests.world.forge.github import Api
     from tests.world.forge.project import Project
+    from tests.world.forge.protection import Protection
     from tests.world.forge.requests import Check, Comment, Issue
 
 ISSUES = REPO + "/issues"
@@ -176,7 +177,39 @@ def _branch(api: Api, call: Call, owner: str, repo: str, branch: str) -> Reply:
 
 @routes.add("GET", REPO + "/rules/branches/{branch*}", "metadata:read")
 def _rules(api: Api, call: Call, owner: str, repo: str, branch: str) -> Reply:
-    return Reply(200, [])  # what protects a branch here is the classic protection
+    within = api.project(f"{owner}/{repo}")
+    rules = within.rules_of(branch)
+    if rules is None or not rules.is_ruleset:
+        return paged(call, [], dict)
+    return paged(call, shapes.ruleset_rules(rules, _number(within, rules), within.name), dict)
+
+
+def _number(within: Project, rules: Protection) -> int:
+    return list(within.protections.values()).index(rules) + 1
+
+
+@routes.add("GET", REPO + "/rulesets/{number}", "metadata:read")
+def _ruleset(api: Api, call: Call, owner: str, repo: str, number: str) -> Reply:
+    within = api.project(f"{owner}/{repo}")
+    for name, rules in within.protections.items():
+        if rules.is_ruleset and int(number) % shapes.UNPASSABLE == _number(within, rules):
+            return Reply(200, shapes.ruleset(name, rules, int(number), within.name, call.user))
+    raise api.not_found()
+
+
+@routes.add("GET", REPO + "/keys", "administration:read")
+def _keys(api: Api, call: Call, owner: str, repo: str) -> Reply:
+    return paged(call, [], dict)
+
+
+@routes.add("GET", REPO + "/hooks", "webhooks:read")
+def _hooks(api: Api, call: Call, owner: str, repo: str) -> Reply:
+    return paged(call, [], dict)
+
+
+@routes.add("GET", REPO + "/actions/secrets", "secrets:read")
+def _secrets(api: Api, call: Call, owner: str, repo: str) -> Reply:
+    return Reply(200, {"total_count": 0, "secrets": []})
 
 
 @routes.add("GET", REPO + "/git/ref/{ref*}", "contents:read")

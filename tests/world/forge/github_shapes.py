@@ -218,14 +218,16 @@ def commit(sha: str, within: Project, base: str) -> dict[str, Any]:
 
 def branch(name: str, sha: str, within: Project, base: str) -> dict[str, Any]:
     """Show a branch."""
-    names = list(within.protections[name].required_checks) if name in within.protections else []
+    rules = within.rules_of(name)
+    is_classic = rules is not None and not rules.is_ruleset
+    names = list(rules.required_checks) if rules and is_classic else []
     level = "non_admins" if names else "off"
     checks = {"enforcement_level": level, "contexts": names, "checks": [{"context": each} for each in names]}
     return {
         "name": name,
         "commit": commit(sha, within, base),
-        "protected": name in within.protections,
-        "protection": {"enabled": name in within.protections, "required_status_checks": checks},
+        "protected": rules is not None,
+        "protection": {"enabled": is_classic, "required_status_checks": checks},
         "protection_url": f"{base}/repos/{within.name}/branches/{name}/protection",
     }
 
@@ -253,6 +255,45 @@ def protection(rules: Protection, url: str) -> dict[str, Any]:
         where = f"{url}/required_status_checks"
         shown["required_status_checks"] = {"url": where, "strict": False, "contexts": names, "checks": checks}
     return shown
+
+
+UNPASSABLE = 1000
+"""What is added to the number of the ruleset of a branch for the one beside it, which nobody may bypass."""
+
+
+def ruleset_rules(rules: Protection, number: int, where: str) -> list[dict[str, Any]]:
+    """Show the rules of a ruleset as they are in force for a branch."""
+    source = {"ruleset_source_type": "Repository", "ruleset_source": where, "ruleset_id": number}
+    kinds: list[dict[str, Any]] = [{"type": "deletion"}]
+    if rules.may_push is None:
+        kinds.append({"type": "update"})
+    if not rules.may_force:
+        kinds.append({"type": "non_fast_forward"})
+    if rules.required_approvals:
+        flags = ("dismiss_stale_reviews_on_push", "require_code_owner_review", "require_last_push_approval")
+        more = dict.fromkeys((*flags, "required_review_thread_resolution"), False)
+        asked: dict[str, Any] = {"required_approving_review_count": rules.required_approvals, **more}
+        kinds.append({"type": "pull_request", "parameters": asked})
+    if rules.required_checks:
+        checks = [{"context": each} for each in rules.required_checks]
+        parameters = {"required_status_checks": checks, "strict_required_status_checks_policy": False}
+        kinds.append({"type": "required_status_checks", "parameters": parameters})
+    unpassable = source | {"ruleset_id": number + UNPASSABLE}
+    return [each | (unpassable if each["type"] == "non_fast_forward" else source) for each in kinds]
+
+
+def ruleset(name: str, rules: Protection, number: int, where: str, viewer: User) -> dict[str, Any]:
+    """Show a ruleset to *viewer*, who learns only what they may bypass themselves."""
+    return {
+        "id": number,
+        "name": name,
+        "target": "branch",
+        "source_type": "Repository",
+        "source": where,
+        "enforcement": "active",
+        "current_user_can_bypass": "always" if viewer.name in rules.pushers and number < UNPASSABLE else "never",
+        "conditions": {"ref_name": {"include": [f"refs/heads/{name}"], "exclude": []}},
+    }
 
 
 def status(shown: Check, base: str) -> dict[str, Any]:

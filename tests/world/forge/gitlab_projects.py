@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tests.world.forge import gitlab_shapes as shapes
 from tests.world.forge.calls import Refusal, Reply
 from tests.world.forge.gitlab import PROJECT, READ, WRITE, paged, require, routes
+from tests.world.forge.people import Role
 from tests.world.forge.protection import Status
 
 if TYPE_CHECKING:
     from tests.world.forge.calls import Call
     from tests.world.forge.gitlab import Api
+    from tests.world.forge.protection import Protection
 
 
 @routes.add("GET", "/version", *READ)
@@ -67,7 +69,9 @@ def _push_rule(api: Api, call: Call, project: str) -> Reply:
 @routes.add("GET", PROJECT + "/repository/branches", *READ)
 def _branches(api: Api, call: Call, project: str) -> Reply:
     within = api.project(project)
-    return paged(call, sorted(within.repository.branches().items()), lambda one: shapes.branch(one[0], one[1], within))
+    return paged(
+        call, sorted(within.repository.branches().items()), lambda one: shapes.branch(one[0], one[1], within, call.user)
+    )
 
 
 @routes.add("GET", PROJECT + "/repository/branches/{branch}", *READ)
@@ -76,7 +80,7 @@ def _branch(api: Api, call: Call, project: str, branch: str) -> Reply:
     sha = within.repository.head(branch)
     if sha is None:
         raise api.not_found("Branch")
-    return Reply(200, shapes.branch(branch, sha, within))
+    return Reply(200, shapes.branch(branch, sha, within, call.user))
 
 
 @routes.add("DELETE", PROJECT + "/repository/branches/{branch}", *WRITE)
@@ -92,8 +96,22 @@ def _delete_branch(api: Api, call: Call, project: str, branch: str) -> Reply:
 
 @routes.add("GET", PROJECT + "/protected_branches", *READ)
 def _protected_branches(api: Api, call: Call, project: str) -> Reply:
+    if call.user.role < Role.MAINTAINER:
+        raise Refusal(403, {"message": "403 Forbidden"})
     found = sorted(api.project(project).protections.items())
-    return paged(call, found, lambda one: shapes.protected_branch(one[0], one[1]))
+    people = {each.name: each for each in api.forge.people.all()}
+
+    def show(one: tuple[str, Protection]) -> dict[str, Any]:
+        return shapes.protected_branch(*one, [people[name] for name in sorted(one[1].pushers)])
+
+    return paged(call, found, show)
+
+
+@routes.add("GET", PROJECT + "/approval_rules", *READ)
+def _approval_rules(api: Api, call: Call, project: str) -> Reply:
+    rules = api.project(project).rules_of("main")
+    count = rules.required_approvals if rules else 0
+    return paged(call, [{"id": 1, "name": "All", "approvals_required": count}] if count else [], dict)
 
 
 @routes.add("GET", PROJECT + "/protected_branches/{branch}", *READ)

@@ -5,9 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tests.world.forge.api import stamp
+from tests.world.forge.people import Role
 from tests.world.forge.protection import Protection, Status, Unmet
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from tests.world.forge.people import User
     from tests.world.forge.project import Project
     from tests.world.forge.requests import Check, Comment, Issue, MergeRequest
@@ -68,6 +71,7 @@ def project(shown: Project) -> dict[str, Any]:
         "squash_option": "default_off" if "squash" in shown.merge_methods else "never",
         "only_allow_merge_if_pipeline_succeeds": bool(rules.required_checks),
         "allow_merge_on_skipped_pipeline": None,
+        "ci_config_path": shown.ci_config_path,
         "remove_source_branch_after_merge": shown.deletes_merged_branches,
     }
 
@@ -246,31 +250,38 @@ def commit(sha: str, within: Project) -> dict[str, Any]:
     }
 
 
-def branch(name: str, sha: str, within: Project) -> dict[str, Any]:
-    """Show a branch."""
-    rules = within.protections.get(name)
+def branch(name: str, sha: str, within: Project, viewer: User) -> dict[str, Any]:
+    """Show a branch to *viewer*."""
+    rules = within.rules_of(name)
     return {
         "name": name,
         "commit": commit(sha, within),
         "merged": within.repository.contains(within.default_branch, sha),
         "protected": rules is not None,
         "default": name == within.default_branch,
-        "can_push": True,
+        "can_push": rules is None or rules.lets_push(viewer.name, viewer.role),
+        "developers_can_push": bool(rules and rules.may_push == Role.DEVELOPER),
+        "developers_can_merge": bool(rules and rules.may_merge <= Role.DEVELOPER),
         "web_url": f"{within.web_url}/-/tree/{name}",
     }
 
 
-def protected_branch(name: str, rules: Protection) -> dict[str, Any]:
+def protected_branch(name: str, rules: Protection, pushers: Sequence[User] = ()) -> dict[str, Any]:
     """Show the rules of a protected branch."""
     return {
         "id": 1,
         "name": name,
-        "push_access_levels": [_level(0 if rules.may_push is None else int(rules.may_push))],
+        "push_access_levels": [_level(0 if rules.may_push is None else int(rules.may_push)), *map(_person, pushers)],
         "merge_access_levels": [_level(int(rules.may_merge))],
         "unprotect_access_levels": [],
         "allow_force_push": rules.may_force,
         "code_owner_approval_required": False,
     }
+
+
+def _person(someone: User) -> dict[str, Any]:
+    facts = {"access_level": 40, "access_level_description": someone.name, "user_id": someone.number}
+    return {"id": 1, "group_id": None, **facts}
 
 
 def _level(level: int) -> dict[str, Any]:

@@ -80,6 +80,10 @@ class People:
             known = self._users[name] = User(number, name, Role.MAINTAINER if role is None else role)
         return known
 
+    def all(self) -> list[User]:
+        """Return everybody."""
+        return list(self._users.values())
+
     def named(self, name: str) -> User | None:
         """Return the user *name* if there is one."""
         return self._users.get(name)

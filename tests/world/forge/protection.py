@@ -46,6 +46,12 @@ class Protection:
     may_force: bool = False
     pushers: set[str] = field(default_factory=set)
     """Users who may push whatever `may_push` says."""
+    is_ruleset: bool = False
+    """On GitHub: whether these are the rules of a ruleset, which `pushers` may bypass; else of a classic protection."""
+
+    def lets_push(self, name: str, role: Role) -> bool:
+        """Whether a user may push."""
+        return name in self.pushers or (self.may_push is not None and role >= self.may_push)
 
     @property
     def asks_of_merges(self) -> bool:

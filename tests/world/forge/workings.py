@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from tests.world.forge.merging import land
@@ -42,6 +43,8 @@ class Workings:
         self.fast_forwards = False
         """GitLab's merge method "fast-forward merge"."""
         self.allows_auto_merge = True
+        self.ci_config_path: str | None = None
+        """GitLab's setting that lets another project or branch say what pipelines run."""
         self.deletes_merged_branches = False
         self._requests: dict[int, MergeRequest] = {}
         self.issues: dict[int, Issue] = {}
@@ -78,6 +81,11 @@ class Workings:
     def protection(self, branch: str = "main") -> Protection:
         """Return the rules of *branch*, to be changed in place; a branch without any gets the usual ones."""
         return self.protections.setdefault(branch, Protection())
+
+    def rules_of(self, branch: str) -> Protection | None:
+        """Return the rules that are in force for *branch*, by its name or by a pattern; null when there are none."""
+        found = self.protections.get(branch)
+        return found or next((each for name, each in self.protections.items() if fnmatchcase(branch, name)), None)
 
     @property
     def now(self) -> datetime:
