@@ -9,10 +9,13 @@ stops for all three, and for what lies below them. What somebody relies on there
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from sslops.model.observations import Surroundings
+
 if TYPE_CHECKING:
-    from sslops.model.observations import Surroundings, WildcardAnswer
+    from sslops.model.observations import WildcardAnswer
 
 _HOST_TYPES = ("A", "AAAA", "CNAME", "MX", "TXT", "CAA", "HTTPS", "SVCB", "SSHFP", "NAPTR", "URI")
 _SERVICE_TYPES = ("TLSA", "SRV", "SVCB", "HTTPS", "URI")
@@ -39,6 +42,25 @@ def types_at(name: str) -> tuple[str, ...]:
 def types_below(name: str) -> tuple[str, ...]:
     """Return the record types that somebody may ask names below *name* for."""
     return tuple(dict.fromkeys((*_HOST_TYPES, *_SERVICE_TYPES))) if is_host(name) else _SERVICE_TYPES
+
+
+def joined(found: list[Surroundings]) -> Surroundings:
+    """Return what the servers of a zone answer alike, TTLs aside; an unreachable one is left out."""
+    answered = [near for near in found if near.error is None]
+    if not answered:
+        return Surroundings(error="; ".join(sorted({near.error or "" for near in found})) or "no name server is known")
+    told = {frozenset(replace(each, ttl_seconds=0) for each in (*near.ending, *near.beginning)) for near in answered}
+    if len(told) > 1 or len({near.cut for near in answered}) > 1:
+        return Surroundings(error="the name servers do not show the same")
+    longest = {
+        replace(answer, ttl_seconds=0): answer
+        for answer in sorted(each for near in answered for each in (*near.ending, *near.beginning))
+    }
+    return replace(
+        answered[0],
+        ending=tuple(longest[replace(each, ttl_seconds=0)] for each in answered[0].ending),
+        beginning=tuple(longest[replace(each, ttl_seconds=0)] for each in answered[0].beginning),
+    )
 
 
 def is_host(name: str) -> bool:

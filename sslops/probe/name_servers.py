@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from itertools import chain
 from typing import TYPE_CHECKING
 
+from sslops.dane.wildcards import joined
 from sslops.errors import DnsError
 from sslops.model.inventory import Endpoint
 from sslops.model.names import is_address
@@ -206,7 +207,7 @@ class Resolver:
         with ThreadPoolExecutor(WORKERS) as pool:
             found = list(pool.map(lambda each: self._surroundings_at(each[1], apex, each[0]), asked))
         return {
-            owner: _joined([near for (about, _), near in zip(asked, found, strict=True) if about == owner])
+            owner: joined([near for (about, _), near in zip(asked, found, strict=True) if about == owner])
             for owner in wanted
         }
 
@@ -292,25 +293,6 @@ class Resolver:
         except DnsError as error:
             self._say(error.what)
             return ()
-
-
-def _joined(found: list[Surroundings]) -> Surroundings:
-    """Return what the servers of a zone answer alike, TTLs aside; an unreachable one is left out."""
-    answered = [near for near in found if near.error is None]
-    if not answered:
-        return Surroundings(error="; ".join(sorted({near.error or "" for near in found})) or "no name server is known")
-    told = {frozenset(replace(each, ttl_seconds=0) for each in (*near.ending, *near.beginning)) for near in answered}
-    if len(told) > 1 or len({near.cut for near in answered}) > 1:
-        return Surroundings(error="the name servers do not show the same")
-    longest = {
-        replace(answer, ttl_seconds=0): answer
-        for answer in sorted(each for near in answered for each in (*near.ending, *near.beginning))
-    }
-    return replace(
-        answered[0],
-        ending=tuple(longest[replace(each, ttl_seconds=0)] for each in answered[0].ending),
-        beginning=tuple(longest[replace(each, ttl_seconds=0)] for each in answered[0].beginning),
-    )
 
 
 def _first_error(

@@ -12,10 +12,11 @@ from datetime import timedelta
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from sslops.dane.wildcards import is_host, joined, names_above
 from sslops.dane.zonefile import parse_lines, render
 from sslops.errors import DnsError, Moved
 from sslops.model.inventory import Endpoint
-from sslops.model.observations import BaseCommit, DnsRepoSeen, ServerSeen
+from sslops.model.observations import BaseCommit, DnsRepoSeen, ServerSeen, Surroundings, WildcardAnswer
 from sslops.model.tlsa import EMPTY, Rrset
 from sslops.simulate.branch import Head
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
     from datetime import datetime
 
-    from sslops.model.observations import Surroundings, Zone
+    from sslops.model.observations import Zone
     from sslops.model.tlsa import TlsaRecord
     from sslops.probe.survey import Servers
     from sslops.simulate.branch import Content, Views
@@ -91,6 +92,8 @@ class Dns:
     cached: dict[tuple[str, Rrset], datetime] = field(default_factory=dict)
     untrusted: set[str] = field(default_factory=set)
     """The owners that no validating resolver vouches for."""
+    asked: frozenset[str] = frozenset()
+    """The owners that clients may ask for although they do not exist: a wildcard may answer."""
 
     # What happens to it.
 
@@ -171,8 +174,10 @@ class Dns:
         self.now = now
         for line in self.lines.values():
             for server in (each for each in line.servers if not each.is_dead):
-                for owner, rrset in line.shown(server).items():
-                    if rrset.records:
+                zone = line.shown(server)
+                made = {owner: answered(zone, owner) for owner in self.asked} if any(map(is_wildcard, zone)) else {}
+                for owner, rrset in (*zone.items(), *made.items()):
+                    if rrset.records and not is_wildcard(owner):
                         self.cached[owner, rrset] = now
         over = [key for key, at in self.cached.items() if now > at + timedelta(seconds=key[1].ttl_seconds)]
         for key in over:
@@ -323,24 +328,40 @@ class Resolver:
         return tuple(self._answer(name, endpoint, asked) for name, (endpoint,) in servers.items())
 
     def surroundings(
-        self, _servers: Mapping[str, tuple[Endpoint, ...]], _apex: str, _owners: Iterable[str]
+        self, servers: Mapping[str, tuple[Endpoint, ...]], apex: str, owners: Iterable[str]
     ) -> Mapping[str, Surroundings]:
-        """Know no wildcards."""
-        return {}
+        """Return for each of *owners* what its existence decides, as the servers that answer tell."""
+        return {
+            owner: joined([self._around(owner, apex, endpoint) for (endpoint,) in servers.values()])
+            for owner in sorted(set(owners))
+        }
+
+    def _around(self, owner: str, apex: str, endpoint: Endpoint) -> Surroundings:
+        server = self._reached(endpoint)
+        if server is None:
+            return Surroundings(error="timed out")
+        zone = self.dns.lines[apex].shown(server)
+        ending = (_made_below(zone, name) for name in names_above(owner, apex) if not is_host(name))
+        return Surroundings(tuple(each for each in ending if each is not None), tuple(_uncovered(zone, owner, apex)))
 
     def unsigned(self, _validator: Endpoint, owners: Iterable[str]) -> Mapping[str, str]:
         """Vouch for everything that is trusted."""
         return {owner: "its chain is broken" for owner in owners if owner in self.dns.untrusted}
 
     def _answer(self, name: str, endpoint: Endpoint, owners: tuple[str, ...]) -> ServerSeen:
-        line = self.dns.lines[endpoint.address]
-        server = line.servers[endpoint.port] if endpoint.port < len(line.servers) else None
-        if server is None or server.is_silent or server.is_dead:
+        server = self._reached(endpoint)
+        if server is None:
             return ServerSeen(name, error="timed out")
-        if server.is_ipv6_only and not self.has_ipv6:
-            return ServerSeen(name, error="this machine lacks its address family")
-        zone = line.shown(server)
-        return ServerSeen(name, {owner: zone.get(owner, EMPTY) for owner in owners})
+        zone = self.dns.lines[endpoint.address].shown(server)
+        return ServerSeen(name, {owner: answered(zone, owner) for owner in owners})
+
+    def _reached(self, endpoint: Endpoint) -> NameServer | None:
+        """Return the server that answers there; null when none does."""
+        servers = self.dns.lines[endpoint.address].servers
+        server = servers[endpoint.port] if endpoint.port < len(servers) else None
+        if server is None or server.is_silent or server.is_dead or (server.is_ipv6_only and not self.has_ipv6):
+            return None
+        return server
 
 
 def with_others(ours: Zone, others: Zone) -> Zone:
@@ -350,6 +371,61 @@ def with_others(ours: Zone, others: Zone) -> Zone:
         known = ours.get(owner, EMPTY)
         found[owner] = Rrset(max(known.ttl_seconds, rrset.ttl_seconds), known.records | rrset.records)
     return found
+
+
+def is_wildcard(owner: str) -> bool:
+    """Whether records of *owner* answer for names that do not exist."""
+    return owner.startswith("*.")
+
+
+def answered(zone: Zone, owner: str) -> Rrset:
+    """Return what a server with *zone* answers for *owner*: its own records, else what a wildcard makes of its own.
+
+    That is the one below the nearest name above that exists (RFC 4592 section 3.3.1). A host exists, whatever records
+    of its ports there are; `_tcp` below it does with any of them.
+    """
+    own = zone.get(owner, EMPTY)
+    if own.records:
+        return own
+    above = owner
+    while not is_host(above):
+        above = above.partition(".")[2]
+        if is_host(above) or _exists(above, zone):
+            return _made(zone.get(f"*.{above}", EMPTY), owner, f"*.{above}")
+    return EMPTY
+
+
+def _exists(name: str, zone: Zone) -> bool:
+    return any(rrset.records and owner.endswith(f".{name}") for owner, rrset in zone.items())
+
+
+def _made(rrset: Rrset, owner: str, wildcard: str) -> Rrset:
+    """Return what a wildcard with *rrset* gives *owner*."""
+    if not rrset.records:
+        return EMPTY
+    return Rrset(rrset.ttl_seconds, frozenset(replace(each, owner=owner) for each in rrset.records), wildcard)
+
+
+def _made_below(zone: Zone, name: str) -> WildcardAnswer | None:
+    """Return what a wildcard that stands above *name*, which does not exist, gives names below it."""
+    made = answered(zone, f"_nobody.{name}")
+    is_its_own = made.wildcard is None or made.wildcard == f"*.{name}"
+    return None if is_its_own else _wildcard_answer(made, f"*.{name}")
+
+
+def _uncovered(zone: Zone, owner: str, apex: str) -> Iterator[WildcardAnswer]:
+    """Yield what the nearest wildcard gives *owner* once it has no records of its own: `_tcp` may end with it."""
+    for name in names_above(owner, apex):
+        made = _made(zone.get(f"*.{name}", EMPTY), owner, f"*.{name}")
+        if made.records:
+            yield _wildcard_answer(made, owner)
+        if made.records or is_host(name):
+            return
+
+
+def _wildcard_answer(made: Rrset, name: str) -> WildcardAnswer:
+    records = tuple(sorted(f"{each.params} {each.data}" for each in made.records))
+    return WildcardAnswer(name, "TLSA", made.ttl_seconds, records, made.wildcard or "")
 
 
 def _records(views: Views) -> Iterator[TlsaRecord]:

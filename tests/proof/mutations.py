@@ -619,6 +619,14 @@ MUTATIONS: dict[str, Mutation] = {
         more=(RENEW,),
         seed=282,
     ),
+    "what a wildcard begins to answer is not asked": Mutation(
+        RECORDS,
+        ((Owner, "_in_its_surroundings", lambda _self, found: found),),
+        setting="wildcards",
+        usual=("somebody adds a wildcard", "other ports are asked for", "other kinds of record are asked for"),
+        more=("all jobs run",),
+        seed=15,
+    ),
     "copies of ours that others keep are joined": Mutation(
         RECORDS,
         ((transitions, "_copied", lambda *_: frozenset()),),

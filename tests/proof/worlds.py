@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tests.proof import consents, copies, families, groups, strangers
+from tests.proof import consents, copies, families, groups, strangers, wildcards
 from tests.proof.life import Life
 from tests.proof.machine import ACTIONS, BY_ITSELF, LATE_MERGES, MOST_CHOICES, MOST_PICKS, SETTINGS, Pick, Script, Step
 from tests.unit.dane import issuers
@@ -43,7 +43,8 @@ COPIES = Part(copies.Copying, copies.SETTINGS, {**ACTIONS, **copies.ACTIONS})
 DUAL = Part(families.Dual, families.SETTINGS, {**ACTIONS, **families.ACTIONS})
 CONSENTS = Part(consents.Consenting, consents.SETTINGS, {**ACTIONS, **strangers.ACTIONS, **consents.ACTIONS})
 AUTO = Part(Life, BY_ITSELF, {**ACTIONS, **LATE_MERGES})
-BESIDE = (OTHERS, GROUPS, PUBLIC, COPIES, DUAL, CONSENTS, AUTO)
+WILD = Part(wildcards.Wild, wildcards.SETTINGS, {**ACTIONS, **strangers.ACTIONS, **wildcards.ACTIONS})
+BESIDE = (OTHERS, GROUPS, PUBLIC, COPIES, DUAL, CONSENTS, AUTO, WILD)
 """The parts where more is there than one site alone."""
 _PART_OF = {name: part for part in (ALONE, *BESIDE) for name in part.settings}
 
