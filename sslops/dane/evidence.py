@@ -14,6 +14,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from sslops.dane.records import CA_USAGES
+from sslops.model.derived import derived, grouped
 from sslops.model.ledger import ApexEntry, Evidence, Lowered, NameEntry
 
 if TYPE_CHECKING:
@@ -163,10 +164,33 @@ def proposals(pending: Pending | None, seen: ApexSeen) -> tuple[frozenset[TlsaRe
     """Return the record sets that may become the base at any moment: what is pending, and the open proposal."""
     found = [] if pending is None else [pending.records]
     if seen.repo.head is not None:
-        found += [
-            frozenset(record for rrset in view.values() for record in rrset.records) for view in seen.repo.head.views
-        ]
+        found += records_by_view(seen.repo.head)
     return tuple(found)
+
+
+@derived
+def records_by_view(commit: BaseCommit) -> tuple[frozenset[TlsaRecord], ...]:
+    """Return all records of each view of *commit*."""
+    return tuple(frozenset(record for rrset in view.values() for record in rrset.records) for view in commit.views)
+
+
+def is_proposed(owner: str, pending: Pending | None, seen: ApexSeen) -> bool:
+    """Whether some record set that may become the base has a record at *owner*."""
+    if pending is not None and owner in pending_at(pending):
+        return True
+    return seen.repo.head is not None and any(rrset.records for rrset in seen.repo.head.rrsets(owner))
+
+
+@derived
+def pending_at(pending: Pending) -> Mapping[str, tuple[TlsaRecord, ...]]:
+    """Return owner to the records that a publish is about to propose there."""
+    return grouped((record.owner, record) for record in pending.records)
+
+
+@derived
+def evidence_at(entry: ApexEntry) -> Mapping[str, tuple[TlsaRecord, ...]]:
+    """Return owner to its records with evidence."""
+    return grouped((record.owner, record) for record in entry.records)
 
 
 def had_records(owner: str, service: ServiceId, repo: DnsRepoSeen, keys: Keys) -> bool:
@@ -304,7 +328,7 @@ def _has_outlived(old: NameEntry, now: datetime) -> bool:
 def _without_records(
     old: NameEntry, owner: str, pending: Pending | None, past: tuple[BaseCommit, ...], seen: ApexSeen
 ) -> NameEntry:
-    proposed = any(record.owner == owner for records in proposals(pending, seen) for record in records)
+    proposed = is_proposed(owner, pending, seen)
     # Where the addresses of a server disagree, one of them still shows records.
     if proposed or any(owner in server.differing for server in seen.servers):
         return replace(old, empty_since=None, lowered=None, gone={})

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from sslops.dane.evidence import free_at, gone_at, had_records, is_broken, proposals, ready_at
-from sslops.dane.names import covers
+from sslops.dane.names import covering, covers
 from sslops.dane.records import CA_USAGES, Index
 from sslops.model.cause import Cause
+from sslops.model.derived import grouped
 from sslops.model.ledger import ApexEntry
 from sslops.model.names import format_time
 from sslops.model.plan import Hazard, HazardName, Verb
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from sslops.dane.names import DaneName
-    from sslops.dane.records import Keys
+    from sslops.dane.records import Keys, Version
     from sslops.model.ledger import Ledger, NameEntry
     from sslops.model.names import GenerationId, ServiceId
     from sslops.model.observations import ApexSeen
@@ -40,6 +42,9 @@ class Verdict:
     cause: Cause = Cause.EARLIER_STEP
 
 
+ApexOwner = tuple[str, str]
+"""A name: the apex whose include file it is in, and the owner."""
+
 YES = Verdict(allowed=True)
 
 
@@ -48,9 +53,12 @@ def refused(why: str, cause: Cause, until: datetime | None = None, hazard: Hazar
     return Verdict(allowed=False, until=until, why=why, hazard=hazard, cause=cause)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Gate:
-    """Everything the rule needs: ledger *after* the look, the looks by apex, the public keys, and the moment."""
+    """Everything the rule needs: ledger *after* the look, the looks by apex, the public keys, and the moment.
+
+    It is asked service by service, so what does not depend on the service is found out once.
+    """
 
     ledger: Ledger
     seen: Mapping[str, ApexSeen]
@@ -88,8 +96,20 @@ class Gate:
 
     def names_of(self, service: ServiceId) -> tuple[tuple[str, str], ...]:
         """Return (apex, owner) of every name the service has by the inventory, or has records under today."""
-        wanted = {(name.apex, name.owner) for name in self.names if name.service == service}
-        return tuple(sorted(wanted | set(self._names_in_use(service))))
+        return tuple(sorted({*self._wanted.get(service, ()), *self._names_in_use(service)}))
+
+    def _names_in_use(self, service: ServiceId) -> Iterable[ApexOwner]:
+        yield from self._in_use.get(service, ())
+        yield from ((service.group, owner) for owner in self._unseen_emptied.get(service.group, ()))
+
+    @cached_property
+    def _wanted(self) -> Mapping[ServiceId, tuple[ApexOwner, ...]]:
+        return grouped((name.service, (name.apex, name.owner)) for name in self.names)
+
+    @cached_property
+    def _wanted_by_host(self) -> Mapping[str, tuple[ApexOwner, ...]]:
+        """What the inventory asks for, by what a certificate may call the host: its name, or the wildcard for it."""
+        return grouped((san, (name.apex, name.owner)) for name in self.names for san in covering(name.owner))
 
     def _beside(self, service: ServiceId, generation: GenerationId) -> Iterable[Verdict]:
         """Yield how long *service* waits at names that only others ask for, where the record of its CA is young.
@@ -99,11 +119,12 @@ class Gate:
         """
         if (service, generation) not in self.keys.generations:
             return
-        mine = {(name.apex, name.owner) for name in self.names if name.service == service}
-        others = {(name.apex, name.owner) for name in self.names} - mine
-        for apex, owner in sorted(others):
+        issued = self.keys.generations[service, generation].issued
+        sans = {san.lower() for san in issued.sans} if issued is not None else set[str]()
+        named = frozenset[ApexOwner]().union(*(self._wanted_by_host.get(san, ()) for san in sans))
+        for apex, owner in sorted(named.difference(self._wanted.get(service, ()))):
             seen, entry = self.seen.get(apex), self.ledger.apex(apex) or ApexEntry()
-            if seen is None or not _is_named(owner, service, generation, self.keys):
+            if seen is None:
                 continue
             records = {record for rrset in seen.repo.base.rrsets(owner) for record in rrset.records}
             for params in sorted({record.params for record in records if record.params.usage in CA_USAGES}):
@@ -136,36 +157,75 @@ class Gate:
     def _find_given_up(self) -> Iterable[tuple[tuple[str, str], frozenset[ServiceId]]]:
         """Yield names that have or had records of ours and are requested by nobody; where DNS is unobserved, all."""
         asked = {(name.apex, name.owner) for name in self.names}
-        for apex in self.seen.keys() | self.ledger.apexes.keys():
-            left = frozenset(record for record in self._traces(apex) if (apex, record.owner) not in asked)
-            index = Index.of(self.keys, frozenset(record.params for record in left))
+        for apex, traces in self._traces.items():
+            left = frozenset(record for record in traces if (apex, record.owner) not in asked)
             written = self.seen[apex].repo.written_by_us if apex in self.seen else left
             found: dict[str, set[ServiceId]] = {owner: set() for owner in self._emptied(apex)}
             for record in left:
-                versions = index.versions(record)
+                versions = self._index.versions(record)
                 if versions or record in written:
                     found.setdefault(record.owner, set()).update(service for service, _ in versions)
             yield from (((apex, owner), frozenset(found[owner])) for owner in found if (apex, owner) not in asked)
 
-    def _names_in_use(self, service: ServiceId) -> Iterable[tuple[str, str]]:
-        ids = self.keys.ids(service)
-        for apex in self.seen.keys() | self.ledger.apexes.keys():
-            for record in self._traces(apex):
-                if any(self._tells_of(apex, record, service, key) for key in ids):
-                    yield apex, record.owner
-            for owner in self._emptied(apex) if apex not in self.seen else ():
-                if is_near(apex, owner, service, self.keys):
-                    yield apex, owner
+    @cached_property
+    def _in_use(self) -> Mapping[ServiceId, tuple[ApexOwner, ...]]:
+        """The names that each service has records under, as far as records tell whose they are."""
+        found = [
+            (service, (apex, record.owner))
+            for apex, traces in self._traces.items()
+            for record in traces
+            for service, generation in self._matched(record)
+            if self._tells_of(apex, record, service, generation)
+        ]
+        found += [
+            (service, (apex, owner))
+            for apex, owners in self._unseen_emptied.items()
+            for owner in owners
+            for service, _ in self.keys.named(owner)
+        ]
+        return grouped(found)
 
-    def _traces(self, apex: str) -> Iterable[TlsaRecord]:
+    def _matched(self, record: TlsaRecord) -> Iterable[Version]:
+        """Return the generations that *record* may tell of; of the many that a CA signed those it can be met with."""
+        versions = self._index.versions(record)
+        if record.params.usage not in CA_USAGES:
+            return versions
+        return (version for version in self.keys.named(record.owner) if version in versions)
+
+    @cached_property
+    def _index(self) -> Index:
+        records = (record for traces in self._traces.values() for record in traces)
+        return Index.of(self.keys, frozenset(record.params for record in records))
+
+    @cached_property
+    def _unseen_emptied(self) -> Mapping[str, tuple[str, ...]]:
+        """Apex that could not be observed to its owners without records that a cache may still know some of."""
+        return {apex: tuple(self._emptied(apex)) for apex in self._traces if apex not in self.seen}
+
+    @cached_property
+    def _traces(self) -> Mapping[str, frozenset[TlsaRecord]]:
+        return {apex: frozenset(self._traces_of(apex)) for apex in self.seen.keys() | self.ledger.apexes.keys()}
+
+    def _traces_of(self, apex: str) -> Iterable[TlsaRecord]:
         """Return every record that may be in a cache of anybody, as far as an apex that could not be asked shows."""
         entry, seen = self.ledger.apex(apex) or ApexEntry(), self.seen.get(apex)
         if seen is None:
             return entry.records.keys() | (entry.pending.records if entry.pending else frozenset())
-        found = _may_be_cached(entry, seen)
+        found = self._cachable[apex]
         withdrawn = self._not_free(entry, found)
         rrsets = [rrset for owner in withdrawn for commit in seen.repo.history for rrset in commit.rrsets(owner)]
         return found.union(*(rrset.records for rrset in rrsets))
+
+    @cached_property
+    def _cachable(self) -> Mapping[str, frozenset[TlsaRecord]]:
+        return {apex: _may_be_cached(self.ledger.apex(apex) or ApexEntry(), seen) for apex, seen in self.seen.items()}
+
+    @cached_property
+    def _combinations(self) -> Mapping[ApexOwner, tuple[TlsaParams, ...]]:
+        """The combinations that a cache may hold at each name."""
+        return grouped(
+            ((apex, record.owner), record.params) for apex, records in self._cachable.items() for record in records
+        )
 
     def _emptied(self, apex: str) -> Iterable[str]:
         """Return the owners without records that a cache may still know some of, by the ledger alone."""
@@ -200,7 +260,7 @@ class Gate:
         refusal = _silent_server(owner, seen) or _unsigned(owner, seen)
         if refusal is not None:
             return refusal
-        combinations = {r.params for r in _may_be_cached(entry, seen) if r.owner == owner}
+        combinations = self._combinations.get((apex, owner), ())
         if not combinations:
             return self._free(owner, entry)
         found = [self._combination(owner, each, service, generation, entry, seen) for each in sorted(combinations)]

@@ -72,8 +72,18 @@ def covers(sans: Iterable[str], owner: str) -> bool:
     >>> covers(["*.example.com"], "_25._tcp.mail.example.com."), covers(["example.com"], "_25._tcp.mail.example.com.")
     (True, False)
     """
+    names = covering(owner)
+    return any(san.lower() in names for san in sans)
+
+
+def covering(owner: str) -> tuple[str, str]:
+    """Return what a certificate may call the host of *owner*: its name, or the wildcard for it.
+
+    >>> covering("_25._tcp.mail.example.com.")
+    ('mail.example.com', '*.example.com')
+    """
     host = owner.rstrip(".").lower().split(".", 2)[-1]
-    return any(san.lower() in {host, f"*.{host.partition('.')[2]}"} for san in sans)
+    return host, f"*.{host.partition('.')[2]}"
 
 
 def _hosts(service: Service, spec: DaneSpec, mx: tuple[str, ...]) -> tuple[str, ...]:

@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING
 
-from sslops.dane.names import covers
+from sslops.dane.names import covering, covers
 from sslops.model.names import CA_GROUP, GenerationId, ServiceId
 from sslops.model.state import Status
 from sslops.model.tlsa import TlsaParams, TlsaRecord
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from sslops.model.inventory import Inventory
     from sslops.model.state import Branches, Generation
@@ -59,7 +60,7 @@ def hashed(der: bytes, match: int) -> str:
     return hashlib.sha512(der).hexdigest() if match == SHA512 else der.hex()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Keys:
     """What is known of the generations of both branches: facts of all, DER where a record needs it."""
 
@@ -80,7 +81,26 @@ class Keys:
 
     def ids(self, service: ServiceId) -> tuple[GenerationId, ...]:
         """Return every generation known of *service*, oldest first."""
-        return tuple(sorted(key for owner, key in self.generations if owner == service))
+        return self._ids.get(service, ())
+
+    @cached_property
+    def _ids(self) -> Mapping[ServiceId, tuple[GenerationId, ...]]:
+        found: dict[ServiceId, list[GenerationId]] = {}
+        for service, key in self.generations:
+            found.setdefault(service, []).append(key)
+        return {service: tuple(sorted(keys)) for service, keys in found.items()}
+
+    def named(self, owner: str) -> tuple[Version, ...]:
+        """Return the generations whose certificate is good for the host of *owner* (as `covers` tells)."""
+        return tuple(dict.fromkeys(version for san in covering(owner) for version in self._by_san.get(san, ())))
+
+    @cached_property
+    def _by_san(self) -> Mapping[str, tuple[Version, ...]]:
+        found: dict[str, list[Version]] = {}
+        for version, generation in self.generations.items():
+            for san in generation.issued.sans if generation.issued is not None else ():
+                found.setdefault(san.lower(), []).append(version)
+        return {san: tuple(versions) for san, versions in found.items()}
 
     def record(self, owner: str, params: TlsaParams, service: ServiceId, generation: GenerationId) -> TlsaRecord | None:
         """Return the record to publish for *generation* under *owner*; null when it cannot be told (yet).
@@ -175,6 +195,11 @@ class Index:
     def versions(self, record: TlsaRecord) -> frozenset[Version]:
         """Return the generations that *record* matches, or that it is about; empty: it is not ours."""
         return self._by_data.get((record.params, record.data), frozenset())
+
+    def services(self, records: Iterable[TlsaRecord]) -> Iterator[ServiceId]:
+        """Yield the services with a generation that one of *records* matches."""
+        for key in {(record.params, record.data) for record in records}:
+            yield from (service for service, _ in self._by_data.get(key, ()))
 
 
 def is_listed(service: ServiceId, inventory: Inventory) -> bool:

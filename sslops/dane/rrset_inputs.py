@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from sslops.dane import rrset_rules as transitions
-from sslops.dane.evidence import proposals, ready_at
+from sslops.dane.evidence import evidence_at, pending_at, ready_at
 from sslops.dane.rrset_rules import NameSeen
 from sslops.inventory.reach import deliveries, hosts_copying, hosts_serving
+from sslops.model.derived import grouped
 from sslops.model.inventory import Verify
 from sslops.model.ledger import ApexEntry
 from sslops.model.names import CA_GROUP
 from sslops.model.plan import Consents
-from sslops.model.tlsa import EMPTY, Rrset, port_and_host
+from sslops.model.tlsa import EMPTY, Rrset, TlsaRecord, port_and_host
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -29,10 +31,9 @@ if TYPE_CHECKING:
     from sslops.model.names import GenerationId, ServiceId
     from sslops.model.observations import ApexSeen, DnsRepoSeen, Surroundings
     from sslops.model.state import Branches
-    from sslops.model.tlsa import TlsaRecord
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class World:
     """What publish judges by: *ledger* after the look; *repo* has all active apexes, *seen* those looked at."""
 
@@ -56,7 +57,24 @@ class World:
 
     def names(self, apex: str, owner: str) -> tuple[DaneName, ...]:
         """Return what the inventory asks for at *owner*: one entry for each service and combination."""
-        return tuple(name for name in self.owners.names if (name.apex, name.owner) == (apex, owner))
+        return self._names.get((apex, owner), ())
+
+    def names_in(self, apex: str) -> tuple[DaneName, ...]:
+        """Return what the inventory asks for in the include file of *apex*."""
+        return self._names_in.get(apex, ())
+
+    @cached_property
+    def _names(self) -> Mapping[tuple[str, str], tuple[DaneName, ...]]:
+        return grouped(((name.apex, name.owner), name) for name in self.owners.names)
+
+    @cached_property
+    def _names_in(self) -> Mapping[str, tuple[DaneName, ...]]:
+        return grouped((name.apex, name) for name in self.owners.names)
+
+    @cached_property
+    def new_at(self) -> Mapping[str, frozenset[ServiceId]]:
+        """Host to the services that it is to show and was never proven to show."""
+        return new_at(self.inventory, self.ledger)
 
     def entry(self, apex: str) -> ApexEntry:
         """Return the apex on the ledger, empty when it was never looked at."""
@@ -73,14 +91,15 @@ class World:
         base, seen, pending = self.current(apex, owner).records, self.seen.get(apex), self.entry(apex).pending
         if seen is None:
             return NameSeen(base)
-        proposed = (r for found in proposals(pending, seen) for r in found if r.owner == owner)
+        head = () if seen.repo.head is None else seen.repo.head.rrsets(owner)
+        underway = frozenset(pending_at(pending).get(owner, ())) if pending else frozenset[TlsaRecord]()
         shown = [server.answers.get(owner, EMPTY).records for server in seen.servers]
         commits = (*seen.repo.history, seen.repo.base)
         return NameSeen(
             base=base,
             servers=frozenset().union(*shown),
-            proposed=frozenset(proposed),
-            underway=frozenset(r for r in pending.records if r.owner == owner) if pending else frozenset(),
+            proposed=underway.union(*(rrset.records for rrset in head)),
+            underway=underway,
             everywhere=frozenset.intersection(*shown) if shown else frozenset(),
             synthesised=frozenset().union(
                 *(
@@ -95,8 +114,8 @@ class World:
 
     def ready(self, apex: str, owner: str) -> dict[TlsaRecord, datetime]:
         """Return the records of *owner* with evidence, and from when on no cache can lack each."""
-        records = self.entry(apex).records
-        return {record: ready_at(proof) for record, proof in records.items() if record.owner == owner}
+        entry = self.entry(apex)
+        return {record: ready_at(entry.records[record]) for record in evidence_at(entry).get(owner, ())}
 
 
 def active_apexes(inventory: Inventory) -> tuple[str, ...]:
@@ -117,11 +136,9 @@ def needed(service: ServiceId, world: World) -> Needed:
 def proven_hosts(service: ServiceId, world: World) -> dict[str, GenerationId | None]:
     """Return what each host is proven to serve (null: not proven); one that left the inventory counts while unknown."""
     served = {
-        host: entry.services[service]
-        for host, entry in world.ledger.hosts.items()
-        if service in entry.services
-        and None in entry.services[service].may_serve
-        and not entry.services[service].is_copy
+        host: entry
+        for host, entry in world.ledger.hosts_of(service).items()
+        if None in entry.may_serve and not entry.is_copy
     }
     served |= {
         host.name: world.ledger.host(host.name).serves(service) for host in hosts_serving(world.inventory, service)

@@ -15,7 +15,7 @@ from sslops.dane.first_use import FirstUse, Live, unproven_address
 from sslops.dane.may_serve import is_near
 from sslops.dane.names import covers
 from sslops.dane.records import CA_USAGES, Index, is_listed, standing
-from sslops.dane.rrset_inputs import needed, new_at, proven_hosts
+from sslops.dane.rrset_inputs import needed, proven_hosts
 from sslops.dane.rrset_rules import AtName, Claim, Stay
 from sslops.dane.wildcards import beginning_words, ending_words
 from sslops.inventory.reach import deliveries, hosts_serving
@@ -322,19 +322,19 @@ class Owner:
             return None
         hosts = {
             service: host
-            for host, entry in sorted(self.world.ledger.hosts.items(), reverse=True)
             for service in services
-            if service in entry.services and entry.serves(service).may_serve
+            for host, served in sorted(self.world.ledger.hosts_of(service).items(), reverse=True)
+            if served.may_serve
         }
         whys = (f"{each} is retired, and {hosts[each]} may still serve it" for each in sorted(hosts))
         return next((Stay(why, Cause.STILL_SERVED) for why in whys), None)
 
     def _is_in_the_way(self) -> bool:
         """Whether something that is new to a host waits for this name: it comes in the place of what is retired."""
-        inventory, ledger, former = self.world.inventory, self.world.ledger, frozenset(self._former())
+        ledger, former = self.world.ledger, frozenset(self._former())
         return any(
             is_near(self.apex, self.owner, service, self.world.keys) or former & ledger.host(host).services.keys()
-            for host, services in new_at(inventory, ledger).items()
+            for host, services in self.world.new_at.items()
             for service in services
         )
 
@@ -458,9 +458,9 @@ class Owner:
         if still:
             return f"{still[0]} gets it, and serves this name"
         is_retired = service not in inventory.services
-        for host, entry in sorted(ledger.hosts.items()):
+        for host, served in sorted(ledger.hosts_of(service).items()):
             counts = host in here or host not in known or is_retired
-            if counts and service in entry.services and entry.serves(service).may_serve:
+            if counts and served.may_serve:
                 return f"{host} may still serve it"
         return None if shown is None else self._shown_words(shown)
 

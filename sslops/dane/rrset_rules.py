@@ -162,11 +162,10 @@ def needed(
     ids = {slot for each in slots for slot in (each.curr, each.next) if slot}
     asked = () if was_never_live(slots) else serving
     unknown = {host for host in asked if _is_unheard_of(ledger.host(host).services.get(service))}
-    for host, entry in ledger.hosts.items():
-        if service in entry.services and not (host in exempt and entry.services[service].is_copy):
-            may_serve = entry.services[service].may_serve
-            ids |= {generation for generation in may_serve if generation}
-            unknown |= {host} if None in may_serve else set()
+    for host, entry in ledger.hosts_of(service).items():
+        if not (host in exempt and entry.is_copy):
+            ids |= {generation for generation in entry.may_serve if generation}
+            unknown |= {host} if None in entry.may_serve else set()
     return Needed(frozenset(ids), tuple(sorted(unknown)))
 
 

@@ -154,7 +154,7 @@ def former(delivery: Delivery, world: World) -> frozenset[ServiceId]:
     return frozenset(
         service
         for service, served in entry.services.items()
-        if (service not in delivery.services or (service not in delivery.serving and not served.is_copy))
+        if (not delivery.gets(service) or (service not in delivery.serving and not served.is_copy))
         and served.may_serve
         and (service.group not in groups or groups[service.group].active)
     )
@@ -218,19 +218,20 @@ def not_seen(
 
 def expired(world: World) -> dict[str, frozenset[ServiceId]]:
     """Return the services of entries that nobody brings up to date any more, and whose certificates all expired."""
-    wanted = {
-        delivery.host.name: frozenset(delivery.services) - former(delivery, world)
-        for delivery in deliveries(world.inventory)
-    }
+    wanted = {delivery.host.name: (delivery, former(delivery, world)) for delivery in deliveries(world.inventory)}
     found = {
         name: frozenset(
             service
             for service, served in entry.services.items()
-            if service not in wanted.get(name, frozenset()) and _has_expired(service, served, world)
+            if not _is_wanted(service, wanted.get(name)) and _has_expired(service, served, world)
         )
         for name, entry in world.ledger.hosts.items()
     }
     return {name: services for name, services in found.items() if services}
+
+
+def _is_wanted(service: ServiceId, wanted: tuple[Delivery, frozenset[ServiceId]] | None) -> bool:
+    return wanted is not None and wanted[0].gets(service) and service not in wanted[1]
 
 
 def _has_expired(service: ServiceId, served: Served, world: World) -> bool:
@@ -294,7 +295,7 @@ class Judged:
         )
 
     def _left(self, service: ServiceId) -> Wait:
-        now = "keeps copies of this only" if service in self._delivery.services else "gets this no more"
+        now = "keeps copies of this only" if self._delivery.gets(service) else "gets this no more"
         why = f"it {now}, and may still serve it until its files are gone or its port shows something else"
         host = self._delivery.host.name
         return Wait(Verb.DEPLOY, service.group, service.name, host, None, why, Cause.STILL_SERVED)

@@ -228,8 +228,8 @@ def classes(servers: Plain, prod_cert_dir: str | None, known: Iterable[ServiceId
         )
         for name, fact in facts(servers).items()
     }
-    known = tuple(known)
-    return {name: _class(name, servers, hosts, known) for name in sorted(servers)}
+    members = _members(known)
+    return {name: _class(name, servers, hosts, members) for name in sorted(servers)}
 
 
 def consent(plain: Plain) -> Consent:
@@ -239,7 +239,7 @@ def consent(plain: Plain) -> Consent:
     return Consent(plain["hazard"], plain.get("subject"), end, plain["reason"])
 
 
-def _class(name: str, servers: Plain, hosts: Mapping[str, Host], known: tuple[ServiceId, ...]) -> ServerClass:
+def _class(name: str, servers: Plain, hosts: Mapping[str, Host], members: Mapping[str, tuple[str, ...]]) -> ServerClass:
     plain = servers[name]
     mine = sorted(mentions({name: plain}), key=lambda mention: mention.host)
     serves = plain.get("serves")
@@ -248,7 +248,7 @@ def _class(name: str, servers: Plain, hosts: Mapping[str, Host], known: tuple[Se
         hosts=tuple(_with_verify(hosts[mention.host], mention.verify) for mention in mine),
         files=_files(plain.get("files")),
         restart_cmd=names.commands(plain.get("restart_cmd")),
-        svc_depends=_svc_depends(plain.get("svc_depends"), known),
+        svc_depends=_svc_depends(plain.get("svc_depends"), members),
         depends=tuple(plain.get("depends", ())),
         serves=name != COPIES_ONLY_CLASS if serves is None else serves,
         dhparm=tuple(dict.fromkeys(plain.get("dhparm", ()))),
@@ -273,8 +273,18 @@ def _files(plain: Plain | None) -> FileModes:
     return FileModes(**said(plain or {}, ("owner", "group", "key_mode")))
 
 
+def _members(known: Iterable[ServiceId]) -> Mapping[str, tuple[str, ...]]:
+    """Return group to the names of its services, sorted; `any` to those of every group but `ca`."""
+    found: dict[str, set[str]] = {}
+    for service in known:
+        found.setdefault(service.group, set()).add(service.name)
+        if service.group != CA_GROUP:
+            found.setdefault("any", set()).add(service.name)
+    return {group: tuple(sorted(names)) for group, names in found.items()}
+
+
 def _svc_depends(
-    pairs: list[list[object]] | None, known: tuple[ServiceId, ...]
+    pairs: list[list[object]] | None, members: Mapping[str, tuple[str, ...]]
 ) -> tuple[tuple[str, tuple[str, ...]], ...] | None:
     """Build the pairs; `ALL` becomes the names it stands for."""
     if pairs is None:
@@ -282,8 +292,7 @@ def _svc_depends(
     built = []
     for group_name, services in pairs:
         domain = "any" if group_name in ANY else str(group_name)
-        leaves = {each.name for each in known if each.group == domain or (domain == "any" and each.group != CA_GROUP)}
-        built.append((domain, tuple(services) if isinstance(services, list) else tuple(sorted(leaves))))
+        built.append((domain, tuple(services) if isinstance(services, list) else members.get(domain, ())))
     return tuple(built)
 
 

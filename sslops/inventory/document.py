@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
 import yaml
@@ -55,17 +56,23 @@ class _Mark(Protocol):
     def column(self) -> int: ...
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Document:
-    """A file that is one table: its name relative to the repository's root, its nodes, its values."""
+    """A file that is one table: its name relative to the repository's root, its content, its values."""
 
     file: str
-    root: Node
+    raw: bytes
     plain: Plain
+
+    @cached_property
+    def _root(self) -> Node:
+        """The nodes, which take many times the room of the values: made again where a place is asked for."""
+        root: Node = yaml.CSafeLoader(self.raw).get_single_node()  # type: ignore[assignment]
+        return root
 
     def place(self, path: KeyPath = (), *, key: bool = False) -> Location:
         """Return where the value at *path* begins, or its key; the nearest table around it when it is not there."""
-        node = self.root
+        node = self._root
         for step in path[:-1]:
             node = _child(node, step) or node
         found = _key(node, path[-1]) if key and path else None
@@ -92,7 +99,7 @@ def read(file: str, raw: bytes) -> Document:
     plain = _table(file, root, faults, 0)
     if faults:
         raise Faults(faults)
-    return Document(file, root, plain)
+    return Document(file, raw, plain)
 
 
 def without_nulls(table: Plain) -> Plain:

@@ -56,7 +56,7 @@ def find(files: Mapping[str, bytes]) -> Found:
     """Read *files* (name relative to the repository's root, content) as far as each has the shape of its schema."""
     found = Found()
     for file in sorted(files):
-        if not _is_hidden(file):
+        if is_read(file):
             _sort_in(found, file, files[file])
     if SETTINGS_FILE not in files:
         message = f"there is no '{SETTINGS_FILE}'"
@@ -69,7 +69,7 @@ def _sort_in(found: Found, file: str, raw: bytes) -> None:
         found.settings = _read(found, file, raw, "sslops")
     elif file == CAS_FILE:
         found.cas = _read(found, file, raw, "cas")
-    elif file.endswith((".yaml", ".yml")):
+    else:
         service = _service_id(found, file)
         if service is not None:
             document = _read(found, file, raw, "service")
@@ -102,7 +102,7 @@ def _read(found: Found, file: str, raw: bytes, name: str) -> Document | None:
         found.faults += list(_inventory_errors(faults))
         return None
     if fits(name)(document.plain):
-        return Document(file, document.root, without_nulls(document.plain))
+        return Document(file, raw, without_nulls(document.plain))
     from sslops.inventory.validation import complaints
 
     found.faults += [complaint.located({file: document}) for complaint in complaints(document, name)]
@@ -113,8 +113,9 @@ def _inventory_errors(faults: Faults) -> Iterator[InventoryError]:
     return (fault for fault in faults.faults if isinstance(fault, InventoryError))
 
 
-def _is_hidden(file: str) -> bool:
-    return any(part.startswith(".") for part in file.split("/"))
+def is_read(file: str) -> bool:
+    """Whether *file* is part of the inventory: YAML, and not hidden."""
+    return file.endswith((".yaml", ".yml")) and not any(part.startswith(".") for part in file.split("/"))
 
 
 def read_folder(top: Path, name: str = FOLDER) -> Mapping[str, bytes]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from sslops.errors import Faults
 from sslops.inventory import build
 from sslops.inventory import build as build_settings
-from sslops.inventory.files import Found, find
+from sslops.inventory.files import Found, find, is_read
 from sslops.inventory.references import reference_complaints
 from sslops.inventory.service_faults import service_complaints
 from sslops.inventory.settings_faults import settings_complaints
@@ -29,6 +29,20 @@ def load(files: Mapping[str, bytes]) -> Inventory:
     Files that are neither YAML nor hidden are somebody else's and skipped. Raises `Faults` with all of them at once,
     each an `InventoryError` at its file, line and column.
     """
+    content = {name: raw for name, raw in files.items() if is_read(name)}
+    if _sound and _sound[0][0] == content:
+        return _sound[0][1]
+    inventory = _loaded(content)
+    _sound[:] = [(content, inventory)]
+    return inventory
+
+
+_sound: list[tuple[Mapping[str, bytes], Inventory]] = []
+"""The last sound inventory with all it was read from, byte for byte: a verb reads that of the working tree and that of
+main, which mostly are the same."""
+
+
+def _loaded(files: Mapping[str, bytes]) -> Inventory:
     found = find(files)
     documents = found.documents()
     faults = [*found.faults, *(complaint.located(documents) for complaint in _complaints(found))]

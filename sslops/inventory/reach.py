@@ -8,14 +8,14 @@ from __future__ import annotations
 from dataclasses import astuple, dataclass, replace
 from typing import TYPE_CHECKING
 
+from sslops.model.derived import derived
 from sslops.model.inventory import FileModes
-from sslops.model.names import CA_GROUP
+from sslops.model.names import ServiceId
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Mapping
 
     from sslops.model.inventory import Host, Inventory, ServerClass, Verify
-    from sslops.model.names import ServiceId
 
 
 ANY_GROUP = "any"
@@ -69,22 +69,28 @@ class Delivery:
                 found.setdefault(apex, {}).update(dict.fromkeys(part.dhparm))
         return {apex: tuple(names) for apex, names in sorted(found.items())}
 
+    def gets(self, service: ServiceId) -> bool:
+        """Whether *service* is among `services`, told by the sets of the classes."""
+        return any(service in part.services for part in self.parts)
+
     def verifies(self, service: ServiceId) -> tuple[Verify, ...]:
         """Return how the host is asked whether it serves *service*: one for each class that shows it and says how."""
         found = {part.verify for part in self.parts if part.serves and service in part.services and part.verify}
         return tuple(sorted(found, key=lambda verify: tuple(str(value or "") for value in astuple(verify))))
 
 
+@derived
 def deliveries(inventory: Inventory) -> tuple[Delivery, ...]:
     """Return what each host gets, one entry for each host that a class names, sorted by host name."""
-    leaves = _leaves(inventory)
+    services = _assigned(inventory).services
     found: dict[str, list[tuple[Host, ServerClass, Part]]] = {}
     for name in sorted(inventory.classes):
         server_class = inventory.classes[name]
-        services = frozenset(_services_of(server_class, leaves))
         for host in server_class.hosts:
-            found.setdefault(host.name, []).append((host, server_class, _part(server_class, host, services)))
-    return tuple(_delivery(found[name]) for name in sorted(found))
+            found.setdefault(host.name, []).append((host, server_class, _part(server_class, host, services[name])))
+    # Most hosts of a class get the same; the sorted tuple is then made once.
+    ordered: dict[frozenset[ServiceId], tuple[ServiceId, ...]] = {}
+    return tuple(_delivery(found[name], ordered) for name in sorted(found))
 
 
 def hosts_serving(inventory: Inventory, service: ServiceId) -> tuple[Host, ...]:
@@ -99,12 +105,9 @@ def hosts_copying(inventory: Inventory, service: ServiceId) -> tuple[Host, ...]:
 
 
 def _hosts(inventory: Inventory, service: ServiceId, *, serves: bool) -> tuple[Host, ...]:
-    if service not in inventory.services or service.group == CA_GROUP or not inventory.groups[service.group].active:
-        return ()
     found: dict[str, Host] = {}
-    for name in sorted(inventory.classes):
-        server_class = inventory.classes[name]
-        if server_class.serves is serves and _gets(server_class, service):
+    for server_class in _assigned(inventory).classes.get(service, ()):
+        if server_class.serves is serves:
             for host in server_class.hosts:
                 known = found.get(host.name)
                 if known is None or known.verify is None:
@@ -112,17 +115,43 @@ def _hosts(inventory: Inventory, service: ServiceId, *, serves: bool) -> tuple[H
     return tuple(found[name] for name in sorted(found))
 
 
-def _gets(server_class: ServerClass, service: ServiceId) -> bool:
-    pairs = server_class.svc_depends
-    return pairs is None or any(group in (ANY_GROUP, service.group) and service.name in names for group, names in pairs)
+@dataclass(frozen=True, slots=True)
+class _Assigned:
+    """Class name to the services it gets, and service to the classes that get it, sorted by name."""
+
+    services: Mapping[str, frozenset[ServiceId]]
+    classes: Mapping[ServiceId, tuple[ServerClass, ...]]
 
 
-def _services_of(server_class: ServerClass, leaves: tuple[ServiceId, ...]) -> Iterator[ServiceId]:
-    return (service for service in leaves if _gets(server_class, service))
+@derived
+def _assigned(inventory: Inventory) -> _Assigned:
+    """Match classes and services once: whoever asks service by service must not go through every pair again."""
+    leaves = frozenset(service.id for service in inventory.active() if not service.is_ca)
+    named: dict[str, set[ServiceId]] = {}
+    for service in leaves:
+        named.setdefault(service.name, set()).add(service)
+    services: dict[str, frozenset[ServiceId]] = {}
+    classes: dict[ServiceId, tuple[ServerClass, ...]] = {}
+    for name in sorted(inventory.classes):
+        server_class = inventory.classes[name]
+        services[name] = _services_of(server_class, leaves, named)
+        for service in services[name]:
+            classes[service] = (*classes.get(service, ()), server_class)
+    return _Assigned(services, classes)
 
 
-def _leaves(inventory: Inventory) -> tuple[ServiceId, ...]:
-    return tuple(service.id for service in inventory.active() if not service.is_ca)
+def _services_of(
+    server_class: ServerClass, leaves: frozenset[ServiceId], named: Mapping[str, set[ServiceId]]
+) -> frozenset[ServiceId]:
+    if server_class.svc_depends is None:
+        return leaves
+    found: set[ServiceId] = set()
+    for group, names in server_class.svc_depends:
+        if group == ANY_GROUP:
+            found.update(*(named.get(name, ()) for name in names))
+        else:
+            found.update(ServiceId(group, name) for name in names)
+    return leaves & found
 
 
 def _part(server_class: ServerClass, host: Host, services: frozenset[ServiceId]) -> Part:
@@ -138,14 +167,19 @@ def _part(server_class: ServerClass, host: Host, services: frozenset[ServiceId])
     )
 
 
-def _delivery(found: list[tuple[Host, ServerClass, Part]]) -> Delivery:
+def _delivery(
+    found: list[tuple[Host, ServerClass, Part]], ordered: dict[frozenset[ServiceId], tuple[ServiceId, ...]]
+) -> Delivery:
     parts = tuple(part for _, _, part in found)
+    services = parts[0].services if len(parts) == 1 else frozenset().union(*(part.services for part in parts))
+    if services not in ordered:
+        ordered[services] = tuple(sorted(services))
     # The inventory holds that classes which say something about files say the same; who says nothing agrees.
     files = next((each.files for _, each, _ in found if each.files != FileModes()), FileModes())
     return Delivery(
         host=replace(found[0][0], verify=None),
         parts=parts,
-        services=tuple(sorted(frozenset().union(*(part.services for part in parts)))),
+        services=ordered[services],
         serving=frozenset().union(*(part.services for part in parts if part.serves)),
         files=files,
     )

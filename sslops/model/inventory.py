@@ -339,7 +339,7 @@ class Consent:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, weakref_slot=True)
 class Inventory:
     """All of it. `services` holds the services of every group, inactive groups included."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from sslops.model.derived import derived
 from sslops.model.inventory import FileModes
 
 if TYPE_CHECKING:
@@ -99,7 +100,7 @@ class Evidence:
     max_ttl_seconds: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, weakref_slot=True)
 class Pending:
     """What publish is about to propose: the records the apex will have. *head*: `sslops/tlsa` as the run saw it."""
 
@@ -109,7 +110,7 @@ class Pending:
     records: frozenset[TlsaRecord]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, weakref_slot=True)
 class ApexEntry:
     """One apex: the proposal under way, its names, the evidence of its records.
 
@@ -131,7 +132,7 @@ class Trouble:
     why: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, weakref_slot=True)
 class Ledger:
     """All of the branch `ledger`."""
 
@@ -146,6 +147,19 @@ class Ledger:
         """Return the entry of host *name*, everything unknown when there is none."""
         return self.hosts.get(name, HostEntry())
 
+    def hosts_of(self, service: ServiceId) -> Mapping[str, Served]:
+        """Return the hosts that have an entry for *service*, and what each may serve of it."""
+        return _by_service(self).get(service, {})
+
     def apex(self, domain: str) -> ApexEntry | None:
         """Return the entry of apex *domain*; null when nothing was ever looked at."""
         return self.apexes.get(domain)
+
+
+@derived
+def _by_service(ledger: Ledger) -> Mapping[ServiceId, Mapping[str, Served]]:
+    found: dict[ServiceId, dict[str, Served]] = {}
+    for host, entry in ledger.hosts.items():
+        for service, served in entry.services.items():
+            found.setdefault(service, {})[host] = served
+    return found

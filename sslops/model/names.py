@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NewType
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection
 
 GenerationId = NewType("GenerationId", str)
 """`<UTC basic time>-<4 hex of the SPKI hash>`; sorts by age, names its key."""
@@ -68,11 +68,11 @@ def parse_time(text: str) -> datetime:
     return datetime.fromisoformat(text)
 
 
-def zone_of(host: str, groups: Iterable[str]) -> str | None:
+def zone_of(host: str, groups: Collection[str]) -> str | None:
     """Return the longest apex of ours that *host* is or ends in; null when there is none."""
-    name = host.rstrip(".").lower()
-    inside = [apex for apex in groups if apex != CA_GROUP and (name == apex or name.endswith("." + apex))]
-    return max(inside, key=len, default=None)
+    labels = host.rstrip(".").lower().split(".")
+    suffixes = (".".join(labels[start:]) for start in range(len(labels)))
+    return next((apex for apex in suffixes if apex != CA_GROUP and apex in groups), None)
 
 
 def is_address(name: str) -> bool:

@@ -77,7 +77,7 @@ class Surroundings:
     """Why nothing of it is known; else null."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, weakref_slot=True)
 class BaseCommit:
     """One commit of the DNS base: the include file of one apex in each of the `tlsa_dirs`."""
 

@@ -7,26 +7,28 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Protocol
 
-from sslops.dane.evidence import advance, first_entry
+from sslops.dane.evidence import advance, first_entry, records_by_view
 from sslops.dane.may_serve import Gate
 from sslops.dane.names import Owners, dane_apexes, dane_owners
-from sslops.dane.records import CA_USAGES
+from sslops.dane.records import CA_USAGES, Index
 from sslops.dane.rrset_inputs import new_at
 from sslops.errors import Bug, DnsError, SslopsError, bugs_of
+from sslops.model.derived import grouped
 from sslops.model.ledger import ApexEntry
 from sslops.model.names import CA_GROUP, zone_of
 from sslops.model.observations import ApexSeen, Surroundings
 from sslops.model.plan import Consents, Hazard, HazardName
+from sslops.model.tlsa import TlsaRecord
 from sslops.system.progress import NOBODY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
     from datetime import datetime
 
-    from sslops.dane.names import DaneName
     from sslops.dane.records import Keys
     from sslops.model.inventory import Endpoint, Inventory, Service
     from sslops.model.ledger import Ledger
+    from sslops.model.names import ServiceId
     from sslops.model.observations import DnsRepoSeen, ServerSeen
     from sslops.system.progress import Talk
 
@@ -103,24 +105,23 @@ class Look:
 
     def gate(self, inventory: Inventory, ledger: Ledger, keys: Keys, now: datetime) -> Gate:
         """Return the gate of this look; *ledger* is the one after it."""
-        blind = {
-            service.id: f"DNS of {apex} could not be observed: {why}"
-            for apex, why in sorted(self.failed.items())
-            for service in inventory.active()
-            if (service.dane and service.id.group == apex) or self._is_published(service, apex, keys)
-        }
+        blind: dict[ServiceId, str] = {}
+        for apex, why in sorted(self.failed.items()):
+            published = self._published(apex, keys)
+            for service in inventory.active():
+                if (service.dane and service.id.group == apex) or published(service):
+                    blind[service.id] = f"DNS of {apex} could not be observed: {why}"
         mute = frozenset(self.failed)
         return Gate(ledger, self.seen, keys, self.owners.names, now, blind, new_at(inventory, ledger), mute)
 
-    def _is_published(self, service: Service, apex: str, keys: Keys) -> bool:
-        """Whether the DNS base has a record of *service* in *apex*, though the inventory may ask for none any more."""
-        views, ids = self.repo[apex].base.views if apex in self.repo else (), keys.ids(service.id)
-        found = {record for view in views for rrset in view.values() for record in rrset.records}
+    def _published(self, apex: str, keys: Keys) -> Callable[[Service], bool]:
+        """Return who tells whether the DNS base has a record of a service in *apex*, asked for or not any more."""
+        records = frozenset[TlsaRecord]().union(*(records_by_view(self.repo[apex].base) if apex in self.repo else ()))
+        index = Index.of(keys, frozenset(record.params for record in records))
         # A CA's record is everybody's whom it signed; without DANE nobody asks for it.
-        records = {record for record in found if service.dane or record.params.usage not in CA_USAGES}
-        return any(
-            record in keys.matching(record.owner, record.params, service.id, key) for record in records for key in ids
-        )
+        own = frozenset(index.services(record for record in records if record.params.usage not in CA_USAGES))
+        of_cas = frozenset(index.services(record for record in records if record.params.usage in CA_USAGES))
+        return lambda service: service.id in own or (bool(service.dane) and service.id in of_cas)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,9 +149,10 @@ class Observer:
         owners = dane_owners(self.inventory, mx)
         known = tuple(name for name in owners.names if name.service.group in mx)
         seen: dict[str, ApexSeen] = {}
+        by_apex = grouped((name.apex, name.owner) for name in known)
         with self.talk.progress("zones looked at on every name server", len(repo)) as task:
             for apex in sorted(repo):
-                asked = _owners_to_ask(apex, known, repo[apex], ledger)
+                asked = _owners_to_ask(apex, by_apex.get(apex, ()), repo[apex], ledger)
                 with task.item(apex, f"is asked for {len(asked)} names"):
                     if asked and apex not in failed:
                         with self._of_zone(apex, failed):
@@ -238,10 +240,9 @@ def _anchors(entry: ApexEntry | None) -> frozenset[str]:
     return frozenset(names | {evidence.commit for evidence in entry.records.values()})
 
 
-def _owners_to_ask(apex: str, names: tuple[DaneName, ...], repo: DnsRepoSeen, ledger: Ledger) -> tuple[str, ...]:
-    """Return the owners of *apex* that have, had or should have records."""
-    wanted = {name.owner for name in names if name.apex == apex}
+def _owners_to_ask(apex: str, wanted: Collection[str], repo: DnsRepoSeen, ledger: Ledger) -> tuple[str, ...]:
+    """Return the owners of *apex* that have, had or should (*wanted*) have records."""
     entry = ledger.apex(apex)
     known = set(entry.names) if entry else set()
     past = {owner for commit in repo.history for owner in commit.owners()}
-    return tuple(sorted(owner for owner in wanted | known | past if zone_of(owner, [apex])))
+    return tuple(sorted(owner for owner in {*wanted, *known, *past} if zone_of(owner, [apex])))

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from sslops.issue.rules import RenewReason
+from sslops.model.derived import grouped
 from sslops.model.names import ServiceId
 from sslops.model.outlook import NameOutlook, Step
 from sslops.model.state import Status
@@ -14,7 +15,7 @@ from sslops.publish.rules import owners
 from sslops.roll.rules import RollOptions, plan, verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from sslops.dane.may_serve import Gate
     from sslops.dane.rrset_inputs import World
@@ -22,15 +23,17 @@ if TYPE_CHECKING:
     from sslops.model.plan import Plan
     from sslops.model.state import Generation
 
+    Rolls = Mapping[ServiceId, tuple[Step, ...]]
+
 
 def outlook(world: World, gate: Gate) -> tuple[NameOutlook, ...]:
     """Return what lies before each name that has, had or should have records; *gate* is of the same look."""
-    rolls = plan(world.inventory, world.branches, gate, RollOptions())
+    rolls = _by_service(plan(world.inventory, world.branches, gate, RollOptions()), world)
     found = (owner for apex in owners(world).values() for owner in apex)
     return tuple(_name(owner, gate, rolls) for owner in found)
 
 
-def _name(owner: Owner, gate: Gate, rolls: Plan) -> NameOutlook:
+def _name(owner: Owner, gate: Gate, rolls: Rolls) -> NameOutlook:
     services = tuple(sorted({name.service for name in owner.names}))
     becomes = owner.becomes()
     base, will = owner.seen.base, becomes.rrset.records
@@ -43,11 +46,11 @@ def _name(owner: Owner, gate: Gate, rolls: Plan) -> NameOutlook:
     return NameOutlook(owner.owner, services, tuple(sorted(base)), tuple(sorted(will)), tuple(ordered))
 
 
-def _of_service(service: ServiceId, world: World, gate: Gate, rolls: Plan) -> Iterator[Step]:
+def _of_service(service: ServiceId, world: World, gate: Gate, rolls: Rolls) -> Iterator[Step]:
     state = world.branches.next[service]
     staged, slots = state.next, state.slots
     if staged is not None and staged.status is Status.ISSUED:
-        yield from _roll(service, world, rolls)
+        yield from rolls.get(service, ())
         return
     key = "" if staged is None else f", with the key {staged.id}"
     if slots.renew_at is not None:
@@ -56,13 +59,13 @@ def _of_service(service: ServiceId, world: World, gate: Gate, rolls: Plan) -> It
         yield _replacement(service, staged, world, gate)
 
 
-def _roll(service: ServiceId, world: World, rolls: Plan) -> Iterator[Step]:
-    for action in rolls.actions:
-        if ServiceId(action.group, action.service) == service:
-            yield Step("roll", world.now, f"{service}: {action.generation} may be served")
-    for wait in rolls.waits:
-        if ServiceId(wait.group, wait.service) == service:
-            yield Step("roll", wait.until, f"{service}: {wait.why}")
+def _by_service(rolls: Plan, world: World) -> Rolls:
+    steps = [
+        (ServiceId(action.group, action.service), Step("roll", world.now, f"{action.generation} may be served"))
+        for action in rolls.actions
+    ]
+    steps += [(ServiceId(wait.group, wait.service), Step("roll", wait.until, wait.why)) for wait in rolls.waits]
+    return grouped((service, replace(step, why=f"{service}: {step.why}")) for service, step in steps)
 
 
 def _replacement(service: ServiceId, standing: Generation, world: World, gate: Gate) -> Step:

@@ -116,11 +116,10 @@ def owners(world: World) -> dict[str, tuple[Owner, ...]]:
     bases = {apex: world.repo[apex].base for apex in apexes}
     used = (rrset.combinations for base in bases.values() for view in base.views for rrset in view.values())
     index = Index.of(world.keys, frozenset[TlsaParams]().union(*used))
-    asked = {(name.apex, name.owner) for name in world.owners.names}
     return {
         apex: tuple(
             Owner(apex, owner, world, index)
-            for owner in sorted(bases[apex].owners() | {owner for where, owner in asked if where == apex})
+            for owner in sorted(bases[apex].owners() | {name.owner for name in world.names_in(apex)})
         )
         for apex in apexes
     }
@@ -195,7 +194,7 @@ def _served_otherwise(seen: ApexSeen, apex: str, world: World) -> Plan:
         accept = Hazard(HazardName.DNSSEC_BOGUS, owner, error).consent
         if any(rrset.records for rrset in seen.repo.base.rrsets(owner)):
             found[owner] = Cause.DNSSEC_BOGUS, f"{error} ({accept})"
-    here = [name for name in world.owners.names if name.apex == apex]
+    here = world.names_in(apex)
     return Plan(
         waits=tuple(
             Wait(Verb.PUBLISH, apex, "", what, None, why, cause, fatal=is_failure(here, world))

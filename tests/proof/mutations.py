@@ -637,7 +637,7 @@ MUTATIONS: dict[str, Mutation] = {
     ),
     "a zone that cannot be observed holds nobody back": Mutation(
         MAY_SERVE,
-        ((gate.Gate, "_name", _yes_where_nothing_is_seen), (Look, "_is_published", lambda *_: False)),
+        ((gate.Gate, "_name", _yes_where_nothing_is_seen), (Look, "_published", lambda *_: lambda _: False)),
         setting="two groups, no SNI",
         more=("mail hosts of both groups change", "nobody tells the other MX, or tells it again"),
         steps=35,

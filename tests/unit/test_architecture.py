@@ -54,7 +54,19 @@ PURE_LIBRARIES = frozenset(
         "functools",
         "hashlib",
     }
-    | {"ipaddress", "itertools", "json", "math", "operator", "re", "string", "textwrap", "typing", "unicodedata"}
+    | {
+        "ipaddress",
+        "itertools",
+        "json",
+        "math",
+        "operator",
+        "re",
+        "string",
+        "textwrap",
+        "typing",
+        "unicodedata",
+        "weakref",
+    }
 )
 """What a decision may be made with: nothing that reads, writes, waits or throws dice."""
 

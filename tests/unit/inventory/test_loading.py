@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 import pytest
 import yaml
@@ -10,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sslops.errors import Faults
-from sslops.inventory import shipped
+from sslops.inventory import loading, shipped
 from sslops.inventory import validation as schemas
+from sslops.inventory.files import find
 from sslops.inventory.loading import load
 from sslops.model.inventory import (
     CaSpec,
@@ -36,6 +38,11 @@ from sslops.model.names import ServiceId
 from sslops.model.plan import HazardName
 from sslops.model.tlsa import TlsaParams
 from tests.unit.inventory.samples import CAS, MAIL, ROOT, SETTINGS, SOUND, WEB, edited, extended, faults, loaded, sound
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from sslops.inventory.files import Found
 
 MAIL_ID = ServiceId("example.com", "mail")
 WEB_ID = ServiceId("example.com", "web")
@@ -327,3 +334,35 @@ def test_a_spoiled_file_is_sound_or_faulty_and_never_a_crash(file: str, data: st
         ending = found.faults
 
     assert ending
+
+
+def test_an_inventory_is_remembered_by_every_byte_of_its_files() -> None:
+    """The same content is read once; what differs anywhere, or is broken, is read anew."""
+    files = sound()
+    first = load(files)
+    other = load(edited(SETTINGS, "min_roll_mins: 90", "min_roll_mins: 91"))
+
+    assert (first, load(files)) == (load(dict(files)), first)
+    assert first != other
+    with pytest.raises(Faults):
+        load(files | {SETTINGS: files[SETTINGS] + b"nonsense: 1\n"})
+    with pytest.raises(Faults):
+        load({name: raw for name, raw in files.items() if name != SETTINGS})
+
+    assert first == load(files)
+
+
+def test_a_verb_reads_equal_files_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The inventory of the working tree mostly is that of main."""
+    asked: list[object] = []
+
+    def counted(files: Mapping[str, bytes]) -> Found:
+        asked.append(files)
+        return find(files)
+
+    monkeypatch.setattr(loading, "find", counted)
+    files = edited(SETTINGS, "min_roll_mins: 90", "min_roll_mins: 77")
+    load(files)
+    load({**files, "inventory/.hidden": b"", "inventory/known_hosts": b"another"})
+
+    assert 1 == len(asked)
