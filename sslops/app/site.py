@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from sslops.pki.integrity import CertificateJudge
     from sslops.probe.survey import Observer
     from sslops.proposals.dns_repository import DnsRepository
+    from sslops.prune.rules import PruneOptions
+    from sslops.prune.steps import Pruner
     from sslops.publish.steps import Publisher
     from sslops.repo.snapshot import Snapshot
     from sslops.repo.store import OpsRepo
@@ -199,7 +201,27 @@ class Site:
             done = self._deployer(options, ssh).deploy(self.snapshot, digest)
         return Outcome(done.plan, is_applied=True, failures=(*done.failures, *self._troubles), troubles=done.troubles)
 
+    def prune_options(self, *, keep: int | None = None, every: bool = False) -> PruneOptions:
+        """Return the options of prune."""
+        from sslops.prune.rules import PruneOptions
+
+        return PruneOptions(self.targets, keep, every)
+
+    def plan_prune(self, options: PruneOptions) -> Plan:
+        """Return what prune would do."""
+        return self._pruner(options).plan(self.snapshot)
+
+    def prune(self, options: PruneOptions, digest: str | None = None) -> Outcome:
+        """Prune, on the branch next."""
+        plan = self._pruner(options).prune(self.snapshot, digest)
+        return Outcome(plan, is_applied=True, failures=tuple(self._troubles))
+
     # What stands behind their ports.
+
+    def _pruner(self, options: PruneOptions) -> Pruner:
+        from sslops.prune.steps import Pruner
+
+        return Pruner(self.inventory, self.ops, self._observer, SystemClock(), options, self.material)
 
     def _publisher(self, *, force: bool = False) -> Publisher:
         from sslops.app import descriptions

@@ -70,7 +70,7 @@ ROWS: Mapping[str, tuple[Row, ...]] = {
         _SIGNING,
     ),
     "publish": (_FORGE_TOKEN, _DNS_TOKEN, _SIGNING),
-    "roll": (_FORGE_TOKEN, _DNS_READ, _SIGNING),
+    "roll": (_FORGE_TOKEN, _DNS_READ, _SIGNING),  # which prunes too
     "deploy": (
         Row("SOPS_AGE_KEY", "the age identity of the deploy job", Need.ALWAYS),
         _FORGE_TOKEN,

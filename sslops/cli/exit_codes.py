@@ -27,6 +27,7 @@ CODES: Mapping[str, frozenset[ExitCode]] = {
     "publish": _STAGE,
     "roll": _STAGE,
     "deploy": _STAGE,
+    "prune": _STAGE,
     "run": _STAGE,
     "simulate": _FETCHES,
     "status": _FETCHES,

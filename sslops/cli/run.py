@@ -1,4 +1,4 @@
-"""`sslops run`: renew, publish, roll, deploy, publish: the one scheduled job of a small site."""
+"""`sslops run`: renew, publish, roll, deploy, prune, publish: the one scheduled job of a small site."""
 
 from __future__ import annotations
 
@@ -43,11 +43,11 @@ def command(
     as_json: bool,
     detailed_exitcode: bool,
 ) -> ExitCode:
-    """Renew, publish, roll, deploy, publish. A stage that fails does not stop the ones after it."""
+    """Renew, publish, roll, deploy, prune, publish. A stage that fails does not stop the ones after it."""
     session = current()
     request = Request(apply, fetch, accept, targets, is_partial=bool(targets))
     if not apply:
-        outcome = carry_out(session, request, lambda site: seen(site, site.plan()))
+        outcome = carry_out(session, request, lambda site: seen(site, site.plan() + Outcome(_plan_prune(site))))
     else:
         # Outside of a repository no stage has anything to say.
         _ = session.folder
@@ -98,10 +98,21 @@ def _deploy(site: Site) -> Outcome:
     return site.deploy(site.deploy_options())
 
 
+def _prune(site: Site) -> Outcome:
+    """Prune as the inventory's `clean_keep` says; what of it has to wait is left to a later run."""
+    outcome = site.prune(site.prune_options())
+    return replace(outcome, plan=Plan(outcome.plan.actions))
+
+
+def _plan_prune(site: Site) -> Plan:
+    return Plan(site.plan_prune(site.prune_options()).actions)
+
+
 STAGES = {
     "renew": _renew,
     "publish": _publish_early,
     "roll": _roll,
     "deploy": _deploy,
+    "prune": _prune,
 }
 """The steps of a run in their order but for the last, by the name that the log of a job folds them under."""

@@ -112,7 +112,7 @@ class Globals(Table):
     prod_cert_dir: Absolute = "/etc/ssl-mgr/prod-certs"
     """Where certificates live on the servers."""
     clean_keep: Annotated[int, Field(ge=1, le=1000)] = 5
-    """Read as in ssl-mgr, without effect so far: every old generation is kept."""
+    """How many old generations of a service `run` and `prune` keep, beside those in slots or in use."""
     min_roll_mins: Minutes = 90
     """Minutes between issue and roll at least, unless `renew --force` or `--new-key` asked; DANE has its own waits."""
     renew_expire_days: Days | None = None

@@ -52,6 +52,21 @@ class AccountChange:
 
 
 @dataclass(frozen=True, slots=True)
+class BulkChange:
+    """What one commit does to the files of many services; the subject becomes `<action>: <title>`.
+
+    *dropped* generations go as a whole, slots stay. *documents* replace encrypted files, by path.
+    """
+
+    action: str
+    title: str
+    why: str
+    dropped: Mapping[ServiceId, tuple[GenerationId, ...]] = field(default_factory=dict)
+    documents: Mapping[str, bytes] = field(default_factory=dict)
+    plan: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Note:
     """What a commit on `ledger` says: action, title and sentence, and the services it is about."""
 

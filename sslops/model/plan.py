@@ -26,6 +26,7 @@ class Verb(StrEnum):
     PUBLISH = "publish"
     ROLL = "roll"
     DEPLOY = "deploy"
+    PRUNE = "prune"
 
 
 @dataclass(frozen=True, slots=True, order=True)

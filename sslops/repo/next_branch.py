@@ -15,10 +15,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sslops.model.change import Change
+from sslops.model.change import BulkChange, Change
 from sslops.repo.git_commits import NewCommit
 from sslops.repo.state_files import STATE, account_path, generation_folder, slots_path, write_slots
-from sslops.repo.state_trees import edits_of
+from sslops.repo.state_trees import bulk_edits, edits_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -60,6 +60,17 @@ def account_message(change: AccountChange, closing: Trailers) -> str:
     return message("account", change.account, change.title, change.why, closing)
 
 
+MOST_NAMED = 100
+"""How many services the trailers of a commit about many of them name at the most."""
+
+
+def bulk_message(change: BulkChange, closing: Trailers) -> str:
+    """Return the message of the commit that makes *change*; it names its services unless they are too many."""
+    services = tuple(map(str, sorted(change.dropped)))
+    named = {SERVICE: services if len(services) <= MOST_NAMED else ()}
+    return message(change.action, None, change.title, change.why, {**named, PLAN: change.plan, **closing})
+
+
 def note_message(note: Note, closing: Trailers) -> str:
     """Return the message of a commit on `ledger`."""
     return message(note.action, None, note.title, note.why, {**note.trailers, **closing})
@@ -96,7 +107,7 @@ class Row:
     rewrites: bool = False
 
     def make(
-        self, git: Git, changes: Iterable[Change | AccountChange], author: Person | None, closing: Trailers
+        self, git: Git, changes: Iterable[Change | AccountChange | BulkChange], author: Person | None, closing: Trailers
     ) -> str:
         """Make them, and one for each of *changes*; return the tip. No branch moves."""
         ours = (_commit(change, author, closing) for change in changes)
@@ -104,9 +115,11 @@ class Row:
         return git.commit_all(self.start, commits) if commits else self.start
 
 
-def _commit(change: Change | AccountChange, author: Person | None, closing: Trailers) -> NewCommit:
+def _commit(change: Change | AccountChange | BulkChange, author: Person | None, closing: Trailers) -> NewCommit:
     if isinstance(change, Change):
         return NewCommit(change_message(change, closing), edits_of(change), author=author)
+    if isinstance(change, BulkChange):
+        return NewCommit(bulk_message(change, closing), bulk_edits(change), author=author)
     return NewCommit(account_message(change, closing), {account_path(change.account): change.document}, author=author)
 
 

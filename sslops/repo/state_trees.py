@@ -13,6 +13,7 @@ from sslops.repo.state_files import (
     FACTS,
     PRIVKEY,
     SLOTS,
+    generation_folder,
     generation_path,
     parse_path,
     read_generation,
@@ -25,7 +26,7 @@ from sslops.repo.state_files import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from sslops.model.change import Change
+    from sslops.model.change import BulkChange, Change
     from sslops.model.names import GenerationId, ServiceId
     from sslops.model.state import Generation
 
@@ -161,3 +162,9 @@ def edits_of(change: Change) -> dict[str, bytes]:
             if content is not None:
                 edits[generation_path(change.service, generation.id, name)] = content
     return edits
+
+
+def bulk_edits(change: BulkChange) -> dict[str, bytes | None]:
+    """Return path to content of every file that *change* writes; null for a folder that it removes."""
+    gone = {generation_folder(service, key): None for service, keys in change.dropped.items() for key in keys}
+    return {**gone, **change.documents}

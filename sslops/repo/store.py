@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
-    from sslops.model.change import AccountChange, Change, Note
+    from sslops.model.change import AccountChange, BulkChange, Change, Note
     from sslops.model.inventory import RepoSettings
     from sslops.model.ledger import Ledger
     from sslops.model.names import GenerationId, ServiceId
@@ -150,7 +150,7 @@ class OpsRepo:
         """Hold this clone for one run; Busy when another process keeps it too long."""
         return locked(self.git.private_dir / "lock", LOCK_WAIT_SECONDS)
 
-    def write_next(self, snapshot: Snapshot, changes: Sequence[Change | AccountChange] = ()) -> Snapshot:
+    def write_next(self, snapshot: Snapshot, changes: Sequence[Change | AccountChange | BulkChange] = ()) -> Snapshot:
         """Commit *changes* on next, one each, with main taken in, and push once; return what is then.
 
         Without changes only a revert on main is written down; otherwise nothing happens. Raises Moved, GitError,
@@ -229,7 +229,7 @@ class OpsRepo:
 
     # How.
 
-    def _next(self, snapshot: Snapshot, changes: Sequence[Change | AccountChange]) -> RefUpdate:
+    def _next(self, snapshot: Snapshot, changes: Sequence[Change | AccountChange | BulkChange]) -> RefUpdate:
         """Make the commits for *changes* on next with main taken in, and return the move of next to them."""
         git = self.git.asking(self.signers(snapshot))
         closing: Trailers = {RUN: self.run, LEDGER: snapshot.ledger_commit}

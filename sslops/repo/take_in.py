@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from sslops.model.change import BulkChange
 from sslops.model.state import ServiceState, State
 
 if TYPE_CHECKING:
@@ -27,14 +28,21 @@ def rolls(main: State, other: State) -> Mapping[ServiceId, GenerationId]:
     }
 
 
-def applied(state: State, changes: Sequence[Change]) -> State:
+def applied(state: State, changes: Sequence[Change | BulkChange]) -> State:
     """Return *state* with *changes* made."""
     services = dict(state.services)
     for change in changes:
+        if isinstance(change, BulkChange):
+            services |= {service: _without(services[service], ids) for service, ids in change.dropped.items()}
+            continue
         before = state[change.service] if change.service not in services else services[change.service]
         written = {files.generation.id: files.generation for files in change.put}
         services[change.service] = replace(before, slots=change.slots, generations={**before.generations, **written})
     return State(services)
+
+
+def _without(state: ServiceState, dropped: Sequence[GenerationId]) -> ServiceState:
+    return replace(state, generations={key: each for key, each in state.generations.items() if key not in dropped})
 
 
 @dataclass(frozen=True, slots=True)

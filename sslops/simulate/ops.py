@@ -17,7 +17,7 @@ from sslops.repo.take_in import CurrHistory, applied, differing, rolls, take_in
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sslops.model.change import Change, Note
+    from sslops.model.change import BulkChange, Change, Note
     from sslops.model.inventory import Inventory
     from sslops.model.names import GenerationId, ServiceId
     from sslops.model.state import Generation, Slots
@@ -94,7 +94,7 @@ class OpsRepository:
         self.ledger = ledger
         return replace(snapshot, ledger=ledger, ledger_commit=f"l{self.ledger_moves}")
 
-    def write_next(self, snapshot: Snapshot, changes: Sequence[Change]) -> Snapshot:
+    def write_next(self, snapshot: Snapshot, changes: Sequence[Change | BulkChange]) -> Snapshot:
         """Push *changes* to next, with main taken in; Moved when another run was faster."""
         if changes or snapshot.take_in.changed:
             _expect(snapshot.next_commit, f"n{self.next_moves}", "next")
@@ -121,7 +121,7 @@ class OpsRepository:
             self.taken_in = self.main_moves
         return self.refresh()
 
-    def _set_next(self, snapshot: Snapshot, changes: Sequence[Change]) -> None:
+    def _set_next(self, snapshot: Snapshot, changes: Sequence[Change | BulkChange]) -> None:
         self.next_moves += 1
         self.next = applied(snapshot.branches.next, changes)
         self.taken_in = int(snapshot.main_commit.removeprefix("m"))
@@ -129,11 +129,11 @@ class OpsRepository:
     # What people do.
 
     def merge_roll(self) -> bool:
-        """Merge what the roll branch brings; false when that is nothing, or when git finds a conflict."""
+        """Merge what the roll branch brings; false when that is nothing, git finds a conflict, or `check` a fault."""
         if self.roll is None or not rolls(self.main, self.roll.state):
             return False
         merged = _merged(self.roll.start, self.main, self.roll.state)
-        if merged is None or merged == self.main:
+        if merged is None or merged == self.main or not _is_sound(merged):
             return False
         self.set_main(merged)
         return True
@@ -148,8 +148,10 @@ class OpsRepository:
                 line.append((self.main_moves, found.slots))
 
     def revert(self, service: ServiceId, slots: Slots) -> None:
-        """Put one service back on main to what it was there before."""
-        self.set_main(State({**self.main.services, service: replace(self.main[service], slots=slots)}))
+        """Put one service back on main to what it was there before, unless `check` refuses that."""
+        reverted = State({**self.main.services, service: replace(self.main[service], slots=slots)})
+        if _is_sound(reverted):
+            self.set_main(reverted)
 
     def past_slots(self, service: ServiceId) -> list[Slots]:
         """Return the slots that a service had on main, oldest first."""
@@ -159,6 +161,15 @@ class OpsRepository:
         """Delete the branch `ledger`."""
         self.ledger = Ledger()
         self.ledger_moves += 1
+
+
+def _is_sound(state: State) -> bool:
+    """Whether `check`, the required status of a merge request, accepts it: every slot names what is there."""
+    return all(
+        slot is None or slot in entry.generations
+        for entry in state.services.values()
+        for slot in (entry.slots.curr, entry.slots.next, entry.slots.prev)
+    )
 
 
 def _expect(seen: str | None, found: str | None, branch: str) -> None:

@@ -23,6 +23,8 @@ from sslops.model.secret import Secret
 from sslops.model.shipment import ServiceFiles
 from sslops.probe.survey import Observer
 from sslops.proposals.engine import Proposer
+from sslops.prune.rules import PruneOptions
+from sslops.prune.steps import Pruner
 from sslops.publish.steps import ByRequest, Publisher
 from sslops.repo.retrying import retrying
 from sslops.roll.rules import RollOptions
@@ -119,6 +121,10 @@ class Machine:
         """Deploy."""
         return self._run(partial(self._deploy, options=options))
 
+    def prune(self, options: PruneOptions = PruneOptions(), ahead: timedelta = timedelta()) -> Run:  # noqa: B008
+        """Prune, by a clock that is *ahead* of the world's."""
+        return self._run(partial(self._prune, options=options, ahead=ahead))
+
     def show(self, proofs: frozenset[Proof]) -> Run:
         """Do what `renew` does in the DNS repository for an order: show *proofs*."""
         return self._run(lambda run: self._solve(run, proofs, lambda solver: solver.publish(proofs)))
@@ -193,6 +199,13 @@ class Machine:
             at_once=run.at_once,
         ).deploy(snapshot)
         return done.plan
+
+    def _prune(self, run: Run, options: PruneOptions, ahead: timedelta) -> Plan:
+        world, ops = self.world, run.gate(self.world.ops)
+        snapshot, inventory = ops.refresh(), world.ops.inventory
+        observer = self._observer(run, inventory, self._fetched(run))
+        clock = run.gate(Clock(world, self.skew + ahead))
+        return Pruner(inventory, ops, observer, clock, options, world.material).prune(snapshot)
 
     def _solve(self, run: Run, proofs: frozenset[Proof], act: Callable[[Dns01], object]) -> Plan:
         world, apexes = self.world, tuple(self.world.dns.lines)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tests.proof import consents, copies, families, groups, strangers, wildcards
+from tests.proof import consents, copies, families, groups, pruning, strangers, wildcards
 from tests.proof.life import Life
 from tests.proof.machine import ACTIONS, BY_ITSELF, LATE_MERGES, MOST_CHOICES, MOST_PICKS, SETTINGS, Pick, Script, Step
 from tests.unit.dane import issuers
@@ -44,7 +44,8 @@ DUAL = Part(families.Dual, families.SETTINGS, {**ACTIONS, **families.ACTIONS})
 CONSENTS = Part(consents.Consenting, consents.SETTINGS, {**ACTIONS, **strangers.ACTIONS, **consents.ACTIONS})
 AUTO = Part(Life, BY_ITSELF, {**ACTIONS, **LATE_MERGES})
 WILD = Part(wildcards.Wild, wildcards.SETTINGS, {**ACTIONS, **strangers.ACTIONS, **wildcards.ACTIONS})
-BESIDE = (OTHERS, GROUPS, PUBLIC, COPIES, DUAL, CONSENTS, AUTO, WILD)
+PRUNED = Part(pruning.Pruned, pruning.SETTINGS, {**ACTIONS, **pruning.ACTIONS})
+BESIDE = (OTHERS, GROUPS, PUBLIC, COPIES, DUAL, CONSENTS, AUTO, WILD, PRUNED)
 """The parts where more is there than one site alone."""
 _PART_OF = {name: part for part in (ALONE, *BESIDE) for name in part.settings}
 

@@ -89,13 +89,16 @@ def test_the_gitlab_files_fit_the_schema(name: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("forge", ACTIONS)
 @pytest.mark.parametrize("verb", ENGINE)
 def test_a_job_holds_the_secrets_of_its_row_and_no_others(forge: Forge, verb: str) -> None:
-    """What the table says, the workflow has; and no step but the verb's own sees any."""
+    """What the table says, the workflow has; and no step sees any but the verb's own, and that of prune after roll."""
     steps = job(f".{forge}/workflows/sslops-{verb}.yml")["steps"]
     assert isinstance(steps, list)
-    held = {name: value for name, value in steps[-1]["env"].items() if "secrets." in value}
+    own = [step for step in steps if "env" in step]
+    held = [{name: value for name, value in step["env"].items() if "secrets." in value} for step in own]
+    wanted = {row.name: f"${{{{ secrets.{row.name_on(forge, verb)} }}}}" for row in ROWS[verb]}
+    verbs = (verb, "prune") if verb == "roll" else (verb,)
 
-    assert {row.name: f"${{{{ secrets.{row.name_on(forge, verb)} }}}}" for row in ROWS[verb]} == held
-    assert not any("env" in step for step in steps[:-1])
+    assert [wanted] * len(verbs) == held
+    assert [f".ci/sslops {each} --apply" for each in verbs] == [step["run"].partition(" --json")[0] for step in own]
 
 
 @pytest.mark.parametrize("forge", ACTIONS)

@@ -159,6 +159,24 @@ def gone(place: Place) -> bool:
     return True
 
 
+def prune(place: Place) -> Scenes:
+    """A service with generations that are older than any certificate lasts, first on a host that was never asked."""
+    place.done("renew --apply", "roll --apply", *("renew --force --apply", "roll --apply") * 3)
+    yield usage("prune")
+    with pytest.MonkeyPatch.context() as clock:
+        clock.setattr("sslops.prune.rules.MARGIN", timedelta(days=-10_000))
+        words = ["prune", "--keep", "1"]
+        yield ExitCode.WAITING, [*words, "example.com", "--detailed-exitcode"]
+        place.done("deploy --apply")
+        yield ExitCode.PENDING, [*words, "--detailed-exitcode"]
+        yield ExitCode.REFUSED, [*words, "--apply", "--plan", OTHER_PLAN]
+        with place.busy():
+            yield ExitCode.BUSY, [*words, "--apply"]
+        with place.refused():
+            yield ExitCode.FAILED, [*words, "--apply"]
+        yield ExitCode.DONE, [*words, "--apply"]
+
+
 def whole(verb: str) -> Callable[[Place], Scenes]:
     """Return the scenes of `run`, and of `plan`, which changes nothing."""
 
@@ -300,6 +318,7 @@ SCENES: dict[str, Callable[[Place], Scenes]] = {
     **{verb: stage(verb) for verb in ("renew", "publish", "roll", "deploy")},
     **{verb: whole(verb) for verb in ("plan", "run")},
     **{verb: inspected(verb) for verb in ("info", "verify")},
+    "prune": prune,
     "check": looking("check"),
     "status": looking("status"),
     "simulate": looking("simulate", "--until", "2099-01-01", "--every", "9999d"),

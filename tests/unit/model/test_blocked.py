@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sslops.model.blocked import judged, remembered, troubled
+from sslops.model.blocked import REMEMBERED, judged, remembered, troubled
 from sslops.model.cause import MEANINGS, Cause, Kind
 from sslops.model.ledger import Trouble
 from sslops.model.plan import Action, Plan, Verb, Wait
@@ -74,12 +74,12 @@ def test_a_date_of_its_own_counts_more_than_what_is_remembered() -> None:
 
 @given(st.lists(waits), st.lists(waits), st.booleans())
 def test_the_second_look_at_the_same_has_nothing_to_write(old: list[Wait], new: list[Wait], is_partial: bool) -> None:
-    """What began keeps its beginning, what ended is forgotten by a run about everything, renew remembers nothing."""
+    """What began keeps its beginning, what ended is forgotten by a run about everything."""
     verbs = tuple(Verb)
     before = remembered(Plan(waits=tuple(old)), {}, verbs, NOW, is_partial=False)
     after = remembered(Plan(waits=tuple(new)), before, verbs, NOW + HOUR, is_partial=is_partial)
     again = remembered(Plan(waits=tuple(new)), after, verbs, NOW + 2 * HOUR, is_partial=is_partial)
-    here = {wait.key for wait in new if wait.is_blocked and wait.verb is not Verb.RENEW}
+    here = {wait.key for wait in new if wait.is_blocked and wait.verb in REMEMBERED}
 
     assert after == again
     assert here | (before.keys() if is_partial else set()) == after.keys()

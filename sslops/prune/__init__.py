@@ -1,0 +1,1 @@
+"""Old generations leave `state/`: what nothing needs any more, and how it goes."""
