@@ -22,6 +22,10 @@ TLSA_TITLE = "TLSA of "
 """How the title begins of every request that proposes records: what a forge squashes keeps that, and often no more."""
 
 
+CARRIED = "Sslops-Carried"
+"""The trailer with a record (as `str` has it) that a commit carries along from a wildcard: it stays somebody else's."""
+
+
 class Kind(StrEnum):
     """What a merge request is about; also the key of `merge:` in the inventory."""
 

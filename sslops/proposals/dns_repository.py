@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from sslops.errors import GitError, StateError
 from sslops.model.observations import BaseCommit, DnsRepoSeen
-from sslops.model.proposal import TLSA_TITLE, Kind
+from sslops.model.proposal import CARRIED, TLSA_TITLE, Kind
 from sslops.model.tlsa import TlsaRecord
 from sslops.proposals.branch import ProposalBranch
 from sslops.proposals.include_file import parse
@@ -35,13 +35,14 @@ class OwnRecords(Collection[TlsaRecord]):
 
     Whoever added a record last says whose it is. Where *signers* count only the bot's signature does. Without them a
     commit is the engine's by committer, author or trailers, or by the title of a request that was squashed: whatever a
-    forge makes of it.
+    forge makes of it. Unless *is_any* a record has to be the engine's in each file, and none that came from a wildcard.
     """
 
     git: Git
     base: str
     paths: tuple[str, ...]
     signers: Signers | None
+    is_any: bool = False
 
     def __contains__(self, record: object) -> bool:
         """Whether a commit of the engine brought *record*."""
@@ -63,18 +64,26 @@ class OwnRecords(Collection[TlsaRecord]):
         held = {sha: _records(content, "") for sha, content in self.git.blobs(hashes).items()}
         nothing = frozenset[TlsaRecord]()
         added: dict[tuple[str, TlsaRecord], LoggedCommit] = {}
+        carried: set[tuple[str, TlsaRecord]] = set()
         for one in steps:
             for each in one.changes:
-                new = held[each.new] if each.new else nothing
-                added |= {(each.path, record): one.logged for record in new - (held[each.old] if each.old else nothing)}
+                old, new = held[each.old] if each.old else nothing, held[each.new] if each.new else nothing
+                brought = {(each.path, record) for record in new - old}
+                added |= dict.fromkeys(brought, one.logged)
+                carried -= brought
+                carried |= {(each.path, record) for record in _carried(one.logged, old, new)}
         present = {
             (path, record)
             for path, content in zip(self.paths, self._contents(), strict=True)
             for record in _records(content, path)
         }
-        brought = {key: commit for key, commit in added.items() if key in present}
-        ours = self._ours(list({commit.sha: commit for commit in brought.values()}.values()))
-        return frozenset(record for (_, record), commit in brought.items() if commit.sha in ours)
+        last = {key: commit for key, commit in added.items() if key in present}
+        ours = self._ours(list({commit.sha: commit for commit in last.values()}.values()))
+        by_us = {record for (_, record), commit in last.items() if commit.sha in ours}
+        if self.is_any:
+            return frozenset(by_us)
+        others = {key[1] for key, commit in last.items() if commit.sha not in ours or key in carried}
+        return frozenset(by_us - others)
 
     def _contents(self) -> list[bytes]:
         return [content or b"" for content in self.git.objects([f"{self.base}:{path}" for path in self.paths])]
@@ -84,6 +93,18 @@ class OwnRecords(Collection[TlsaRecord]):
             return {one.sha for one in commits} - set(self.signers.faults(self.git, [one.sha for one in commits]))
         bot = self.git.committer.email
         return {one.sha for one in commits if bot in {one.committer.email, one.author.email} or _says_so(one)}
+
+
+def _carried(commit: LoggedCommit, old: frozenset[TlsaRecord], new: frozenset[TlsaRecord]) -> frozenset[TlsaRecord]:
+    """Return which of the records that *commit* brought a wildcard may have answered until then, if it is the engine's.
+
+    Its trailers say so. Where a forge that squashed left none they may be any of those that a name began with.
+    """
+    if ACTION in dict(commit.trailers):
+        said = {value for key, value in commit.trailers if key == CARRIED}
+        return frozenset(record for record in new - old if str(record) in said)
+    known = {record.owner for record in old}
+    return frozenset(record for record in new if record.owner not in known)
 
 
 def _says_so(commit: LoggedCommit) -> bool:
@@ -152,7 +173,7 @@ class DnsRepository:
             head=self._open_proposal(paths),
             head_commit=self.head,
             written_by_us=OwnRecords(self.git, base, paths, self.git.signers),
-            maybe_by_us=OwnRecords(self.git, base, paths, None),
+            maybe_by_us=OwnRecords(self.git, base, paths, None, is_any=True),
             missing=tuple(path for path, found in zip(paths, contents[base], strict=True) if found is None),
         )
 

@@ -23,7 +23,7 @@ from sslops.model.change import Note
 from sslops.model.ledger import ApexEntry, Ledger, Pending
 from sslops.model.names import CA_GROUP
 from sslops.model.plan import Consents, digest, require
-from sslops.model.proposal import Kind, Proposal
+from sslops.model.proposal import CARRIED, Kind, Proposal
 from sslops.model.tlsa import port_and_host
 from sslops.model.waiting import rising_pauses
 from sslops.probe.host_ports import briefly, port_address
@@ -125,7 +125,7 @@ class Publisher:
         snapshot = self.intend(snapshot, look, found, head)
         if found.proposals:
             files = self.files(found.proposals, snapshot.branches, look)
-            self.repository.publish(self.repository.base, head, files, self.message(found.plan))
+            self.repository.publish(self.repository.base, head, files, self.message(found, look))
             self.repository.refresh()
         self.conclude(snapshot, found.plan)
         return found.plan
@@ -271,12 +271,14 @@ class Publisher:
         keys = {record: (record.params.selector, record.params.match, record.data) for record in records}
         return {record: said[key] for record, key in keys.items() if key in said}
 
-    def message(self, plan: Plan) -> str:
-        """Return what the commit in the DNS repository says."""
+    def message(self, found: Publication, look: Look) -> str:
+        """Return what the commit in the DNS repository says: also which records come from a wildcard, and stay its."""
+        plan = found.plan
         apexes = sorted({action.group for action in plan.actions})
         changes = [f"    {target}" for action in plan.actions for target in action.targets]
         lines = [f"publish: TLSA of {', '.join(apexes)}", "", *changes, "", "Sslops-Action: publish"]
-        return "\n".join([*lines, f"Sslops-Plan: {digest(plan)}", f"Sslops-Run: {self.run}", ""])
+        carried = [f"{CARRIED}: {each}" for proposal in found.proposals for each in _from_wildcard(proposal, look)]
+        return "\n".join([*lines, *carried, f"Sslops-Plan: {digest(plan)}", f"Sslops-Run: {self.run}", ""])
 
     def _look_until_agreed(self, ledger: Ledger) -> Look:
         """Look until every server shows the base, for a bounded time."""
@@ -313,6 +315,16 @@ class _Commentary:
         slots = self.branches.next[service].slots
         named = {"curr": slots.curr, "next": slots.next, "prev": slots.prev}
         return next((slot for slot, held in named.items() if held == generation), "served")
+
+
+def _from_wildcard(proposal: ZoneChange, look: Look) -> list[TlsaRecord]:
+    """Return the records that some server makes of a wildcard today, and that the include file is to have."""
+    seen = look.seen.get(proposal.apex)
+    if seen is None:
+        return []
+    answers = [answer for server in seen.servers for answer in server.answers.values() if answer.wildcard is not None]
+    made = {record for answer in answers for record in answer.records}
+    return sorted(record for record in proposal.records & made if not seen.repo.base.has(record))
 
 
 def _without_pending(ledger: Ledger) -> Ledger:
@@ -388,7 +400,7 @@ class Proposing:
         head, base = self._leased(), repository.base
         snapshot = stage.intend(self.snapshot, self.look, self.found, head)
         files = stage.files(self.found.proposals, self.snapshot.branches, self.look)
-        repository.propose(base, head, files, stage.message(self.found.plan))
+        repository.propose(base, head, files, stage.message(self.found, self.look))
         repository.refresh()
         if not repository.brings(self._zones):
             # Our files moved in the base between our look and our push: what was decided was about other ones.

@@ -17,6 +17,7 @@ from sslops.dane.zonefile import parse_lines, render
 from sslops.errors import DnsError, Moved
 from sslops.model.inventory import Endpoint
 from sslops.model.observations import BaseCommit, DnsRepoSeen, ServerSeen, Surroundings, WildcardAnswer
+from sslops.model.proposal import CARRIED
 from sslops.model.tlsa import EMPTY, Rrset
 from sslops.simulate.branch import Head
 
@@ -253,22 +254,22 @@ class Clone:
         chosen = self.dns.lines if apexes is None else apexes
         return self.fetched is not None and any(self.fetched.brings(apex, self._content) for apex in chosen)
 
-    def publish(self, base: str, head: str | None, files: Mapping[str, bytes], _message: str) -> str:
+    def publish(self, base: str, head: str | None, files: Mapping[str, bytes], message: str) -> str:
         """Move base and branch to *files* at once; Moved when either is another one by now."""
         if base != self.dns.bases[-1]:
             message = "the DNS base moved"
             raise Moved(message)
         self._expect(head)
-        self.dns.commit(self._changed(self.dns.content, files))
+        self.dns.commit(self._changed(self.dns.content, files, message))
         self.dns.move(self.dns.content, None)
         self.refresh()
         return self.base
 
-    def propose(self, base: str, head: str | None, files: Mapping[str, bytes], _message: str) -> str:
+    def propose(self, base: str, head: str | None, files: Mapping[str, bytes], message: str) -> str:
         """Move the branch to *files* on *base*; Moved when it is another one by now."""
         self._expect(head)
         start = self.dns.content_at(self.dns.known[base])
-        self.dns.move({**start, **self._changed(start, files)}, start)
+        self.dns.move({**start, **self._changed(start, files, message)}, start)
         self.fetched = self.dns.head
         return self.fetched.commit if self.fetched is not None else ""
 
@@ -288,14 +289,16 @@ class Clone:
             message = "the branch of proposals moved"
             raise Moved(message)
 
-    def _changed(self, content: Content, files: Mapping[str, bytes]) -> dict[str, Views]:
-        """Return what *files* make of *content*, and remember which records they bring."""
+    def _changed(self, content: Content, files: Mapping[str, bytes], message: str) -> dict[str, Views]:
+        """Return what *files* make of *content*, and remember which records they bring, but for those of wildcards."""
+        carried = {line.removeprefix(f"{CARRIED}: ") for line in message.split("\n") if line.startswith(CARRIED)}
         views: dict[str, list[Zone]] = {}
         for path, found in files.items():
             folder, _, name = path.partition("/")
             apex = name.removeprefix("tlsa.")
             zone = _read(found)
-            self.dns.ours |= set(_records((zone,))) - set(_records(content[apex]))
+            brought = set(_records((zone,))) - set(_records(content[apex]))
+            self.dns.ours |= {record for record in brought if str(record) not in carried}
             views.setdefault(apex, list(content[apex]))[int(folder)] = zone
         return {apex: tuple(found) for apex, found in views.items()}
 

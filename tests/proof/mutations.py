@@ -584,11 +584,14 @@ MUTATIONS: dict[str, Mutation] = {
     ),
     "records of others beside ours are not seen": Mutation(
         RECORDS,
-        ((transitions.NameSeen, "foreign", property(lambda _: frozenset())),),
+        (
+            (transitions.NameSeen, "foreign", property(lambda _: frozenset())),
+            (transitions.NameSeen, "surplus", property(lambda _: frozenset())),
+        ),
         setting="records of others",
         usual=BESIDE_OURS,
         more=("other kinds of record are asked for",),
-        seed=16,
+        seed=95,
     ),
     "what servers show beside a name that is emptied need not match": Mutation(
         RECORDS,

@@ -108,9 +108,40 @@ def test_what_a_forge_makes_of_our_commit_is_ours(base: Base) -> None:
     base.commit(by=SOMEBODY, message="emptied\n")
     base.commit(THEIRS, by=SOMEBODY)
     assert {"bb"} == base.own()
-    base.commit(by=SOMEBODY, message="emptied\n")
-    base.commit(OURS, by=SOMEBODY, message="TLSA of example.com: add 1 (#12)\n")
-    assert {"aa"} == base.own()
+    base.commit(OURS, THEIRS, by=SOMEBODY, message="TLSA of example.com: add 1 (#12)\n")
+    assert {"aa", "bb"} == base.own()
+
+
+def test_what_a_commit_carries_along_from_a_wildcard_stays_somebody_elses(base: Base) -> None:
+    """It came with the first record of ours, by our commit, and may be served by others; the commit says so."""
+    base.commit(OURS, THEIRS, message=f"{PUBLISH}Sslops-Carried: {OWNER} 3 1 1 {'bb' * 32}\n")
+
+    assert ({"aa"}, {"aa", "bb"}) == (base.own(), base.maybe())
+
+    base.commit(OURS)
+    base.commit(OURS, THEIRS)
+
+    assert {"aa", "bb"} == base.own()
+
+
+def test_a_folder_that_joins_makes_no_record_ours(base: Base) -> None:
+    """The engine writes there what the first has, also what somebody wrote by hand."""
+    base.commit(OURS)
+    base.commit(OURS, THEIRS, by=SOMEBODY, message="a record of mine\n")
+    before = base.tip
+    text = f"{OURS}\n{THEIRS}\n".encode()
+    base.tip = base.git.commit_all(before, [NewCommit(PUBLISH, {"more/tlsa.example.com": text})])
+    base.git.push([RefUpdate("main", base.tip, before)])
+    seen = DnsRepository(base.git, "main", ("zones", "more")).apex("example.com")
+
+    assert {"aa"} == {record.data[:2] for record in seen.written_by_us}
+
+
+def test_a_squashed_first_commit_does_not_tell_what_a_wildcard_gave(base: Base) -> None:
+    """Its trailers are gone: nothing of it is taken for ours, and all of it may be."""
+    base.commit(OURS, THEIRS, by=SOMEBODY, message="TLSA of example.com: add 2 (#11)\n")
+
+    assert (set(), {"aa", "bb"}) == (base.own(), base.maybe())
 
 
 def test_where_signatures_count_only_a_signed_commit_makes_a_record_ours(tmp_path: Path) -> None:
