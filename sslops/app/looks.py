@@ -30,11 +30,14 @@ def live(site: Site) -> LiveView:
     from sslops.inventory.reach import deliveries
     from sslops.probe.host_ports import AskedPorts
     from sslops.probe.live import live_names, live_ports
+    from sslops.probe.mail_policy import live_policies
     from sslops.probe.name_servers import Resolver
     from sslops.report.live import Known, LiveView
 
     inventory, snapshot, wanted = site.inventory, site.snapshot, site.targets
-    names = live_names(inventory, snapshot.ledger, Resolver(site.session.say, is_quick=True))
+    resolver = Resolver(site.session.say, is_quick=True)
+    names = live_names(inventory, snapshot.ledger, resolver)
+    policies = live_policies(inventory, resolver)
     questions = [
         (delivery.host, verify, service)
         for delivery in deliveries(inventory)
@@ -55,7 +58,8 @@ def live(site: Site) -> LiveView:
     known = Known(inventory, snapshot.branches, snapshot.ledger, Keys.of(snapshot.branches, site.material))
     if wanted is not None:
         names = tuple(name for name in names if name.services & wanted)
-    return LiveView(names, ports, known, site.consents)
+        policies = tuple(policy for policy in policies if policy.domain in {service.group for service in wanted})
+    return LiveView(names, ports, known, site.consents, policies)
 
 
 def _shares_its_port(site: Site, host: Host, verify: Verify) -> bool:

@@ -55,8 +55,8 @@ def command(
     Reads the repository as last fetched and, without --live, nothing else: no DNS, no server. Changes nothing but the
     FILE of --prometheus.
     Exit 1 when a certificate that is to be served has expired, when what a host may serve has no TLSA record that
-    matches it, and with --live when git, DNS and what is served differ or something gives no answer; the first line
-    then says so.
+    matches it, and with --live when git, DNS (TLSA, MTA-STS, TLS-RPT) and what is served differ or something gives no
+    answer; the first line then says so.
     """
     from sslops.report import status
 

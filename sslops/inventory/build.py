@@ -36,6 +36,7 @@ from sslops.model.inventory import (
     TlsaIssuer,
     Verify,
 )
+from sslops.model.mail_policy import DEFAULT_AGE_SECONDS, StsPolicy
 from sslops.model.names import CA_GROUP, ServiceId
 from sslops.model.tlsa import TlsaParams
 
@@ -183,7 +184,16 @@ def group(plain: Plain, members: Iterable[str]) -> Group:
     """Build a group; *members* are the names of its services (a list that says otherwise is a fault)."""
     domain = plain["domain"]
     services = tuple(ServiceId(domain, name) for name in sorted(members))
-    return Group(domain, plain["active"], services, hold(plain.get("hold")))
+    sts = plain.get("mta_sts")
+    return Group(
+        domain,
+        plain["active"],
+        services,
+        hold(plain.get("hold")),
+        None if sts is None else StsPolicy(sts["mode"], tuple(sts["mx"]), sts.get("max_age", DEFAULT_AGE_SECONDS)),
+        None if sts is None else sts.get("id"),
+        tuple(plain.get("tls_rpt", ())),
+    )
 
 
 def dns(plain: Plain | None) -> DnsSettings | None:

@@ -51,7 +51,14 @@ GIT_URL = (
     r"|(?:[A-Za-z0-9_][A-Za-z0-9._-]*@)?[A-Za-z0-9][A-Za-z0-9.-]*:/?[^:/\s\x00-\x1f\x7f-][^\s\x00-\x1f\x7f]*)$"
 )
 
+MX_PATTERN = rf"^(?:\*\.)?(?:{_LABEL_PATTERN}\.)+{_LABEL_PATTERN}$"
+STS_ID = "^[0-9A-Za-z]{1,32}$"
+REPORT_ADDRESS = "^(?:mailto:[0-9A-Za-z._+=-]+@[0-9A-Za-z.-]+|https://[0-9A-Za-z._~:/?=&%+-]+)$"
+
 PHRASES = {
+    MX_PATTERN: "a host name in lower case, or '*.' and a domain",
+    STS_ID: "1 to 32 letters and digits",
+    REPORT_ADDRESS: "'mailto:' and an address, or an https:// address",
     DOMAIN: "a domain name in lower case (an international one in its 'xn--' form)",
     ANY_OR_DOMAIN: "a domain name in lower case, or 'any'",
     NAME: "a name of letters, digits, '-', '_' and single dots that begins with a letter or digit",

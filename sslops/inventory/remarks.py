@@ -8,6 +8,7 @@ from sslops.inventory import names
 from sslops.inventory.document import Complaint
 from sslops.inventory.files import find
 from sslops.inventory.names import is_below
+from sslops.model.mail_policy import names_mx
 from sslops.model.names import CA_GROUP, is_address
 
 if TYPE_CHECKING:
@@ -24,11 +25,13 @@ def remarks(inventory: Inventory, files: Mapping[str, bytes], now: datetime) -> 
     """Return what is worth a look at *now* in *inventory*, which was read from *files* and is sound, with its place."""
     services = (service for service in inventory.services.values() if not service.is_ca)
     is_plain = all(is_address(san) or is_below(san, [one.id.group]) for one in services for san in one.sans)
-    if is_plain and not _has_past_dates(inventory, now):
+    has_policies = any(group.mta_sts is not None for group in inventory.groups.values())
+    if is_plain and not has_policies and not _has_past_dates(inventory, now):
         return ()  # nearly always; the files are read once more only for places
     found = find(files)
     documents = found.documents()
-    return tuple(complaint.located(documents) for complaint in (*_outside_names(found), *_past_dates(found, now)))
+    complaints = (*_outside_names(found), *_past_dates(found, now), *_mail_policies(found, inventory))
+    return tuple(complaint.located(documents) for complaint in complaints)
 
 
 def _has_past_dates(inventory: Inventory, now: datetime) -> bool:
@@ -55,6 +58,37 @@ def _past(file: str, path: KeyPath, table: Plain | None, what: str, now: datetim
     until = None if table is None else table.get("until")
     if until is not None and names.moment(until) <= now:
         yield Complaint(file, (*path, "until"), f"this {what} was over on {until}; it has no effect any more")
+
+
+def _mail_policies(found: Found, inventory: Inventory) -> Iterator[Complaint]:
+    """Yield where an MTA-STS policy and the certificates of the inventory do not go together (RFC 8461 section 4).
+
+    All of it may be somebody else's: an MX host, and the web host of the policy.
+    """
+    if found.settings is None:
+        return
+    sans = {san for service in inventory.active() for san in service.sans}
+    for place, table in enumerate(found.settings.plain.get("groups", ())):
+        group = inventory.groups[table["domain"]]
+        if group.mta_sts is None or not group.active:
+            continue
+        path, file, host = ("groups", place, "mta_sts"), found.settings.file, f"mta-sts.{group.domain}"
+        if not any(names_mx(san, host) for san in sans):
+            yield Complaint(file, path, f"no certificate here is for '{host}', where senders fetch the policy")
+        for number, pattern in enumerate(group.mta_sts.mx):
+            served = [each for each in inventory.active() if any(_overlap(pattern, san) for san in each.sans)]
+            where = (*path, "mx", number)
+            if not served:
+                yield Complaint(file, where, f"no certificate here is for an MX host that '{pattern}' names")
+            for each in served if group.mta_sts.mode != "none" else ():
+                if inventory.signer_of(each) is not None:
+                    what = f"'{each.id}' is signed by an own CA, and senders that go by MTA-STS trust public ones only"
+                    yield Complaint(file, where, what, "mode: none, or a public CA; DANE-EE needs neither")
+
+
+def _overlap(pattern: str, san: str) -> bool:
+    """Whether some MX host is named by both *pattern* of a policy and *san* of a certificate."""
+    return pattern == san or names_mx(pattern, san) or names_mx(san, pattern)
 
 
 def _outside_names(found: Found) -> Iterator[Complaint]:

@@ -168,6 +168,23 @@ class Repo(Table):
     """As whom the engine commits."""
 
 
+ReportAddress = Annotated[str, Field(pattern=patterns.REPORT_ADDRESS, max_length=1024)]
+MxPattern = Annotated[str, Field(pattern=patterns.MX_PATTERN, max_length=253)]
+
+
+class MtaStsTable(Table):
+    """An MTA-STS policy (RFC 8461 section 3.2)."""
+
+    mode: Literal["enforce", "testing", "none"]
+    """What senders do with a host that does not comply: refuse it, report it, or neither."""
+    mx: Annotated[list[MxPattern], Field(min_length=1)]
+    """The MX hosts: names, or `*.` and a domain for one label."""
+    max_age: Annotated[int, Field(ge=0, le=31557600)] = 604800
+    """For how many seconds senders keep it."""
+    id: Annotated[str, Field(pattern=patterns.STS_ID)] | None = None
+    """The id of its TXT record; without it any counts."""
+
+
 class GroupEntry(Table):
     """An apex domain with its services, or `ca`."""
 
@@ -179,6 +196,10 @@ class GroupEntry(Table):
     """The services of the folder `inventory/<domain>`, or `ALL`. A file that the list leaves out is a fault."""
     hold: HoldTable | None = None
     """Keeps the bot away from this group."""
+    mta_sts: MtaStsTable | None = None
+    """The MTA-STS policy that senders should find; `status --live` compares (RFC 8461)."""
+    tls_rpt: list[ReportAddress] | None = None
+    """Where senders should send TLS reports: `mailto:` or `https:` (RFC 8460); `status --live` compares."""
 
 
 class DnsPrimary(Table):

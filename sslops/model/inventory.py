@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
+    from sslops.model.mail_policy import StsPolicy
     from sslops.model.tlsa import TlsaParams
 
 
@@ -141,6 +142,12 @@ class Group:
     active: bool
     services: tuple[ServiceId, ...]
     hold: Hold | None = None
+    mta_sts: StsPolicy | None = None
+    """The policy that senders should find (RFC 8461)."""
+    mta_sts_id: str | None = None
+    """The id that its TXT record should have; null: any."""
+    tls_rpt: tuple[str, ...] = ()
+    """Where senders should send reports (RFC 8460)."""
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -110,6 +110,14 @@ class Resolver:
         found = {str(record.address) for rdtype in ("A", "AAAA") for record in self._anywhere(host, rdtype, via)}  # type: ignore[attr-defined]
         return tuple(sorted(found, key=lambda text: (":" in text, ipaddress.ip_address(text).packed)))
 
+    def texts(self, name: str, via: Endpoint | None) -> tuple[str, ...]:
+        """Return every TXT record of *name*, its strings joined; empty when it has none.
+
+        *via* is asked first, as for `addresses`. DnsError when it was not answered.
+        """
+        found = (b"".join(record.strings) for record in self._anywhere(name, "TXT", via))  # type: ignore[attr-defined]
+        return tuple(sorted(each.decode("utf-8", "replace") for each in found))
+
     def tlsa(self, servers: Mapping[str, tuple[Endpoint, ...]], owners: Iterable[str]) -> tuple[ServerSeen, ...]:
         """Ask every address of every server for every owner, in parallel, and return one value for each server.
 

@@ -11,6 +11,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from sslops.dane.records import CA_USAGES, Index, standing
+from sslops.model.mail_policy import differences, parse_policy, report_addresses, sts_id
 from sslops.model.names import CA_GROUP, format_time
 from sslops.model.plan import Hazard, HazardName
 from sslops.model.tlsa import EMPTY
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from sslops.dane.records import Keys, Version
     from sslops.model.inventory import Inventory
     from sslops.model.ledger import Evidence, Ledger
+    from sslops.model.mail_policy import MailPolicySeen, StsPolicy
     from sslops.model.names import GenerationId, ServiceId
     from sslops.model.observations import PortSeen, ServerSeen
     from sslops.model.plan import Consents
@@ -130,15 +132,16 @@ class LiveView:
     ports: tuple[LivePort, ...]
     known: Known
     consents: Consents
+    policies: tuple[MailPolicySeen, ...] = ()
 
     def alarms(self) -> tuple[Alarm, ...]:
         """Return where git, DNS and what is served differ, and what gave no answer."""
-        found = [*_names_drift(self), *_ports_drift(self)]
+        found = [*_names_drift(self), *_ports_drift(self), *_policy_drift(self)]
         return tuple(dict.fromkeys(found))
 
     def verdict(self) -> str:
         """Return the first line of the answer where there is no alarm."""
-        if not (self.names or self.ports):
+        if not (self.names or self.ports or self.policies):
             return "live: no name and no port to ask; a class is asked where it has `verify`"
         return "live: git, DNS and what is served agree"
 
@@ -146,16 +149,31 @@ class LiveView:
         """Return names, then ports, in plain columns; empty where nothing was asked."""
         rows = [(name.owner, *words) for name in self.names for words in _name_rows(name, self.known)]
         rows += [(port.host, f"port {port.port}", _shown(port.seen, self.known)) for port in self.ports]
+        rows += [row for policy in self.policies for row in _policy_rows(policy)]
         return columns([("live", "asked at", "shows"), *rows]) if rows else ""
 
     def as_json(self) -> dict[str, object]:
-        """Return `{names: {owner: {server: [record] or null}}, ports: [{host, port, service, shows, error}]}`."""
+        """Return `{names, ports, policies}`: what is shown, by owner and server, by port, and by domain.
+
+        `names`: `{owner: {server: [record] or null}}`, `ports`: `[{host, port, service, shows, error}]`, `policies`:
+        `{domain: {mx, mta_sts_txt, policy, tlsrpt_txt, errors}}`.
+        """
         return {
             "names": {
                 name.owner: {server.server: _records(server, name.owner) for server in name.servers}
                 for name in self.names
             },
             "ports": [_port_json(port, self.known) for port in self.ports],
+            "policies": {
+                each.domain: {
+                    "mx": list(each.mx),
+                    "mta_sts_txt": list(each.sts_txt),
+                    "policy": each.policy,
+                    "tlsrpt_txt": list(each.tlsrpt_txt),
+                    "errors": list(each.errors),
+                }
+                for each in self.policies
+            },
         }
 
 
@@ -229,6 +247,48 @@ def _unmatched(view: LiveView, port: LivePort, served: Version) -> Iterator[Alar
                 if not view.known.keys.matching(name.owner, params, *served) & records:
                     what = f"serves {served[1]}, and no {params} record at {name.owner} on {server.server} matches it"
                     yield _drift(f"{port.host}:{port.port}", what, port.service)
+
+
+def _policy_drift(view: LiveView) -> Iterator[Alarm]:
+    """Yield where MTA-STS and TLS reporting of a domain are not as the inventory has them."""
+    for seen in view.policies:
+        group = view.known.inventory.groups[seen.domain]
+        yield from (Alarm(AlarmKind.UNOBSERVED, seen.domain, error) for error in seen.errors)
+        if group.mta_sts is not None:
+            yield from _sts_drift(seen, group.mta_sts, group.mta_sts_id)
+        if group.tls_rpt:
+            try:
+                addresses = report_addresses(seen.tlsrpt_txt)
+                if {*addresses} != {*group.tls_rpt}:
+                    what = f"reports go to {', '.join(addresses)}, and the inventory says {', '.join(group.tls_rpt)}"
+                    yield _drift(f"_smtp._tls.{seen.domain}.", what)
+            except ValueError as error:
+                yield _drift(f"_smtp._tls.{seen.domain}.", str(error))
+
+
+def _sts_drift(seen: MailPolicySeen, wanted: StsPolicy, wanted_id: str | None) -> Iterator[Alarm]:
+    owner, where = f"_mta-sts.{seen.domain}.", f"mta-sts.{seen.domain}"
+    try:
+        found = sts_id(seen.sts_txt)
+        if wanted_id is not None and found != wanted_id:
+            yield _drift(owner, f"its id is {found}, and the inventory says {wanted_id}: senders keep what they had")
+    except ValueError as error:
+        yield _drift(owner, str(error))
+    if seen.policy is None:
+        return
+    try:
+        policy = parse_policy(seen.policy)
+    except ValueError as error:
+        yield _drift(where, f"the policy cannot be read: {error}")
+        return
+    yield from (_drift(where, what) for what in differences(policy, wanted, seen.mx))
+
+
+def _policy_rows(seen: MailPolicySeen) -> Iterator[tuple[str, str, str]]:
+    if seen.policy is not None:
+        yield seen.domain, "MTA-STS", "; ".join(line.strip() for line in seen.policy.split("\n")[:12] if line.strip())
+    for text in seen.tlsrpt_txt:
+        yield seen.domain, "TLS-RPT", text
 
 
 def _drift(subject: str, what: str, service: ServiceId | None = None) -> Alarm:

@@ -37,9 +37,11 @@ class EndpointCa:
         self.bundle.write_bytes(self._sign(builder))
 
     def write_leaf(self, address: str) -> tuple[Path, Path]:
-        """Make a certificate for the IP *address*; return the files of certificate and private key, both PEM."""
+        """Make a certificate for an IP or DNS *address*; return the files of certificate and private key, both PEM."""
         key = ec.generate_private_key(ec.SECP256R1())
-        names = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(address))])
+        is_name = address[-1].isalpha()
+        name = x509.DNSName(address) if is_name else x509.IPAddress(ipaddress.ip_address(address))
+        names = x509.SubjectAlternativeName([name])
         builder = _builder(_named(address), self._name, key).add_extension(names, critical=False)
         issuer = x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key())
         builder = builder.add_extension(issuer, critical=False).add_extension(_usage(signs=False), critical=True)
