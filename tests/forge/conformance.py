@@ -30,6 +30,7 @@ from sslops.model.inventory import MergePolicy
 from sslops.model.proposal import Kind, Merging, Proposal, RequestState, mark
 from sslops.model.secret import Secret
 from sslops.proposals.engine import Proposer
+from sslops.proposals.forges.protection import EngineBranch, gap, stop
 from sslops.proposals.forges.registry import api_address, open_forge
 from sslops.proposals.forges.tokens import Role, Token
 from sslops.proposals.forges.wire import ForgePatience
@@ -58,6 +59,22 @@ class Admin(Protocol):
         """Let the branch `main` require the check CHECK, or nothing."""
         ...
 
+    def require_approval(self, *, is_on: bool) -> bool:
+        """Let the branch `main` require an approval, or none; whether this forge, or its tier, can."""
+        ...
+
+    def protect(self, branch: str, *, lets_force: bool) -> bool:
+        """Let nobody but us push to *branch*, by force too if asked for; whether a rule of this forge can say so."""
+        ...
+
+    def unprotect(self, branch: str) -> None:
+        """Take the rule of `protect` away."""
+        ...
+
+    def dispatch(self, inputs: dict[str, str]) -> str | None:
+        """Start a workflow that has *inputs* by the API; what came of it, null where that is not tried."""
+        ...
+
     def report(self, sha: str, state: str) -> None:
         """Let CHECK of a commit be `pending`, `success` or `failure`."""
         ...
@@ -82,6 +99,8 @@ class Life:
     admin: Admin
     client: Client
     sleep: Callable[[float], None] = time.sleep
+    reader: Client | None = None
+    """A client whose token only reads, if there is one."""
     said: list[str] = field(default_factory=list)
     """Measurements: what the forge did where sslops does not depend on it."""
     _count: int = 0
@@ -89,7 +108,7 @@ class Life:
     def proposed(self, kind: Kind = Kind.TLSA, path: str | None = None) -> str:
         """Push a new commit to the branch of *kind*, one ahead of main, and return it."""
         self._count += 1
-        return self.admin.push(kind.branch, {path or f"file{self._count}": f"{self._count}\n"}, "main")
+        return self.admin.push(kind.branch, {path or f"file{self._count}": f"{secrets.token_hex(8)}\n"}, "main")
 
     def proposal(self, head: str, kind: Kind = Kind.TLSA, digest: str = DIGESTS[0]) -> Proposal:
         """Return what the engine would ask for."""
@@ -108,6 +127,7 @@ class Life:
         """Close what is open, and require nothing."""
         self.admin.allow(self.admin.styles)
         self.admin.require_check(is_on=False)
+        self.admin.require_approval(is_on=False)
         for kind in Kind:
             self.proposer(MergePolicy.REVIEW, kind).withdraw()
 
@@ -284,7 +304,7 @@ def each_way_to_merge_alone_is_taken(life: Life) -> None:
     for style in life.admin.styles:
         life.admin.allow((style,))
         request, head = life.opened()
-        answer = open_again(life).merge(request, head)
+        answer = life_again(life).merge(request, head)
         the_same(Merging.MERGED, answer.merging, f"what came of '{style}' ({answer.why})")
 
 
@@ -296,11 +316,11 @@ def a_branch_that_is_behind_is_told(life: Life) -> None:
     life.admin.allow((style[life.admin.kind],))
     request, head = life.opened()
     life.admin.push("main", {"meanwhile": "moved\n"}, "main")
-    answer = open_again(life).merge(request, head)
+    answer = life_again(life).merge(request, head)
     life.said.append(f"why it is not merged: {answer.why}")
     the_same((Merging.BLOCKED, True), (answer.merging, answer.is_behind))
     anew = life.proposed()
-    the_same(Merging.MERGED, open_again(life).merge(request, anew).merging, "once it was made anew, it")
+    the_same(Merging.MERGED, life_again(life).merge(request, anew).merging, "once it was made anew, it")
 
 
 def a_closed_request_declines(life: Life) -> None:
@@ -312,6 +332,96 @@ def a_closed_request_declines(life: Life) -> None:
     the_same((True, stated.request.number), (again.is_declined, again.request.number))
     forced = Proposer(lambda: life.client, Kind.TLSA, "main", MergePolicy.REVIEW, force=True)
     the_same(RequestState.OPEN, forced.propose(life.proposal(head, digest=DIGESTS[3])).request.state)
+
+
+def a_missing_approval_is_waited_for(life: Life) -> None:
+    """Scheduled, with what is missing; merged when nothing is asked for any more."""
+    if not life.admin.require_approval(is_on=True):
+        life.said.append("approvals cannot be required here")
+        return
+    request, head = life.opened()
+    answer = life.client.merge(request, head)
+    life.said.append(f"what is waited for: {answer.why}")
+    the_same(Merging.SCHEDULED, answer.merging)
+    life.admin.require_approval(is_on=False)
+    the_same(Merging.MERGED, life.client.merge(request, head).merging, "without the rule it")
+
+
+LEDGER, REWRITTEN = EngineBranch("ledger", is_rewritten=False), EngineBranch(Kind.TLSA.branch)
+
+
+def rules(life: Life, branch: EngineBranch) -> tuple[str | None, str | None]:
+    """Return what doctor says of the rules of *branch*: what lets others in, what stops us."""
+    ((told, guard),) = life_again(life).api.standing("main", (branch,)).engine
+    return gap(guard, told), stop(guard, told)
+
+
+def the_rules_of_a_branch_are_told(life: Life) -> None:
+    """None at all, and one that is for us alone."""
+    life.admin.push(LEDGER.name, {"ledger": "one\n"}, "main")
+    the_same("no rule: whoever may write to the project pushes there", rules(life, LEDGER)[0], "without a rule it")
+    life.admin.protect(LEDGER.name, lets_force=False)
+    try:
+        the_same((None, None), rules(life, LEDGER), "with the rule of the guide it")
+        life.admin.push(LEDGER.name, {"ledger": "two\n"}, LEDGER.name)
+    finally:
+        life.admin.unprotect(LEDGER.name)
+
+
+def a_rule_that_forbids_force_is_told_and_stops(life: Life) -> None:
+    """On a branch that the engine rewrites."""
+    life.proposed()
+    life.admin.protect(REWRITTEN.name, lets_force=False)
+    try:
+        the_same("a rule that forbids force pushes", rules(life, REWRITTEN)[1])
+        try:
+            life.proposed()
+        except SslopsError as error:
+            life.said.append(f"what the forge says: {' '.join(error.what.split())[-160:]}")
+        else:
+            raise AssertionError("it was pushed to by force")
+    finally:
+        life.admin.unprotect(REWRITTEN.name)
+
+
+def a_rule_that_allows_force_lets_the_engine_work(life: Life) -> None:
+    """Where the forge has such rules."""
+    life.proposed()
+    if not life.admin.protect(REWRITTEN.name, lets_force=True):
+        life.said.append("no rule here can allow force pushes")
+        return
+    try:
+        the_same((None, None), rules(life, REWRITTEN))
+        life.proposed()
+    finally:
+        life.admin.unprotect(REWRITTEN.name)
+
+
+def the_token_is_judged(life: Life) -> None:
+    """Nothing of what is needed is lacking, and nothing was changed by finding that out."""
+    before = (life.admin.head("main"), len(life.client.requests(Kind.TLSA, "main")))
+    standing = life.client.api.standing("main", ())
+    the_same([], [each.right for each in standing.lacks], "what is lacking")
+    the_same(before, (life.admin.head("main"), len(life.client.requests(Kind.TLSA, "main"))), "the project")
+    life.said.append(f"what it has for no use: {', '.join(standing.excess) or 'nothing that shows'}")
+
+
+def a_token_that_only_reads_is_told(life: Life) -> None:
+    """By `--reader`: each right that is missing, and the push."""
+    reader = life.reader
+    if reader is None:
+        life.said.append("no --reader was given")
+        return
+    standing = reader.api.standing("main", ())
+    lacks = [*(["to propose"] if standing.can_propose is False else []), *(each.right for each in standing.lacks)]
+    life.said.append(f"what is lacking: {', '.join(lacks)}")
+    the_same(True, bool(lacks), "whether anything is lacking")
+
+
+def a_workflow_is_started_by_the_api(life: Life) -> None:
+    """With the inputs of the form; measured only, since what a runner makes of them needs one."""
+    said = life.admin.dispatch({"targets": "example.com:mail-ec", "force": "true"})
+    life.said.append("not tried here" if said is None else said)
 
 
 LIVES: tuple[Callable[[Life], None], ...] = (
@@ -332,10 +442,17 @@ LIVES: tuple[Callable[[Life], None], ...] = (
     each_way_to_merge_alone_is_taken,
     a_branch_that_is_behind_is_told,
     a_closed_request_declines,
+    a_missing_approval_is_waited_for,
+    the_rules_of_a_branch_are_told,
+    a_rule_that_forbids_force_is_told_and_stops,
+    a_rule_that_allows_force_lets_the_engine_work,
+    the_token_is_judged,
+    a_token_that_only_reads_is_told,
+    a_workflow_is_started_by_the_api,
 )
 
 
-def open_again(life: Life) -> Client:
+def life_again(life: Life) -> Client:
     """Return a client that has not read the project's settings yet, as a new run's has not."""
     desk = life.client.desk
     return type(life.client)(desk, type(life.client.api)(desk, life.client.api.address))  # type: ignore[attr-defined, call-arg]
@@ -380,12 +497,12 @@ class Remote:
 
     def push(self, branch: str, files: dict[str, str], parent: str) -> str:
         """Commit and push with force, as a person whose rule allows it."""
-        if not (self.folder / ".git").exists():
-            self._git("clone", "--quiet", f"{self.url}/{self.project}.git", ".")
+        self._clone()
         self._git("fetch", "--quiet", "origin")
         at = parent if len(parent) == 40 else f"origin/{parent}"
         self._git("checkout", "--quiet", "--detach", at)
         for path, text in files.items():
+            (self.folder / path).parent.mkdir(parents=True, exist_ok=True)
             (self.folder / path).write_text(text)
         self._git("add", "--all")
         self._git("commit", "--quiet", "--allow-empty", "--message", f"Change {', '.join(files)}")
@@ -394,7 +511,12 @@ class Remote:
 
     def head(self, branch: str) -> str:
         """Return where a branch is, asked by git."""
+        self._clone()
         return self._git("ls-remote", "origin", f"refs/heads/{branch}").split()[0]
+
+    def _clone(self) -> None:
+        if not (self.folder / ".git").exists():
+            self._git("clone", "--quiet", f"{self.url}/{self.project}.git", ".")
 
     def _git(self, *words: str) -> str:
         helper = f"!f() {{ echo username={self.kind.row.git_user}; echo password=$CONFORMANCE_TOKEN; }}; f"
@@ -406,6 +528,20 @@ class Remote:
         if done.returncode:
             raise ForgeError(f"git {words[0]}: {done.stderr.strip()[-300:]}")
         return done.stdout.strip()
+
+
+WORKFLOW = """\
+on:
+  workflow_dispatch:
+    inputs:
+      targets: { type: string, default: "" }
+      force: { type: boolean, default: false }
+jobs:
+  none:
+    runs-on: nobody-has-this-label
+    steps:
+      - run: "true"
+"""
 
 
 class GiteaRemote(Remote):
@@ -440,6 +576,39 @@ class GiteaRemote(Remote):
         if is_on:
             rule = {"rule_name": "main", "branch_name": "main", "enable_push": True, "enable_status_check": True}
             self.call("POST", path, rule | {"status_check_contexts": [CHECK]})
+
+    def require_approval(self, *, is_on: bool) -> bool:
+        """By the same rule, which `require_check` takes away."""
+        if is_on:
+            rule = {"rule_name": "main", "branch_name": "main", "enable_push": True, "required_approvals": 1}
+            self.call("POST", f"/repos/{self.project}/branch_protections", rule)
+        else:
+            self.require_check(is_on=False)
+        return True
+
+    def protect(self, branch: str, *, lets_force: bool) -> bool:
+        """By a rule that names us."""
+        me = self.project.partition("/")[0]
+        rule = {"rule_name": branch, "branch_name": branch, "enable_push": True, "enable_push_whitelist": True}
+        rule |= {"push_whitelist_usernames": [me]}
+        if lets_force:
+            rule |= {"enable_force_push": True, "enable_force_push_allowlist": True}
+            rule |= {"force_push_allowlist_usernames": [me]}
+        made = self.call("POST", f"/repos/{self.project}/branch_protections", rule)
+        if lets_force and not made.get("enable_force_push"):
+            self.unprotect(branch)
+            return False
+        return True
+
+    def unprotect(self, branch: str) -> None:
+        """By its name."""
+        self.call("DELETE", f"/repos/{self.project}/branch_protections/{quote(branch, safe='')}")
+
+    def dispatch(self, inputs: dict[str, str]) -> str | None:
+        """By the API of Actions, where they are on."""
+        folder = ".forgejo" if self.kind is Forge.FORGEJO else ".gitea"
+        self.push("main", {f"{folder}/workflows/form.yml": WORKFLOW}, "main")
+        return _dispatched(self, inputs)
 
     def report(self, sha: str, state: str) -> None:
         """By a commit status."""
@@ -482,6 +651,42 @@ class GitHubRemote(Remote):
         rule = {"required_status_checks": checks, "enforce_admins": True, "restrictions": None}
         self.call("PUT", path, rule | {"required_pull_request_reviews": None})
 
+    def require_approval(self, *, is_on: bool) -> bool:
+        """By the classic protection too, which `require_check` takes away."""
+        if not is_on:
+            self.require_check(is_on=False)
+            return True
+        rule = {"required_status_checks": None, "enforce_admins": True, "restrictions": None}
+        reviews = {"required_pull_request_reviews": {"required_approving_review_count": 1}}
+        self.call("PUT", f"/repos/{self.project}/branches/main/protection", rule | reviews)
+        return True
+
+    def protect(self, branch: str, *, lets_force: bool) -> bool:
+        """By rulesets, as the guide says: administrators, whom we are one of, pass by the first."""
+        kinds = ["update", "deletion"]
+        passes = [{"actor_id": 5, "actor_type": "RepositoryRole", "bypass_mode": "always"}]
+        self._ruleset(branch, kinds, passes)
+        if not lets_force:
+            self._ruleset(branch, ["non_fast_forward"], [])
+        return True
+
+    def _ruleset(self, branch: str, kinds: list[str], passes: list[dict[str, object]]) -> None:
+        where = {"ref_name": {"include": [f"refs/heads/{branch}"], "exclude": []}}
+        rule = {"name": f"{branch} {kinds[0]}", "target": "branch", "enforcement": "active", "conditions": where}
+        rules = [{"type": kind} for kind in kinds]
+        self.call("POST", f"/repos/{self.project}/rulesets", rule | {"rules": rules, "bypass_actors": passes})
+
+    def unprotect(self, branch: str) -> None:
+        """By their names."""
+        for each in self.call("GET", f"/repos/{self.project}/rulesets"):
+            if each["name"].startswith(f"{branch} "):
+                self.call("DELETE", f"/repos/{self.project}/rulesets/{each['id']}")
+
+    def dispatch(self, inputs: dict[str, str]) -> str | None:
+        """By the API of Actions; the token needs to be one that may write workflows."""
+        self.push("main", {".github/workflows/form.yml": WORKFLOW}, "main")
+        return _dispatched(self, inputs)
+
     def report(self, sha: str, state: str) -> None:
         """By a commit status."""
         self.call("POST", f"/repos/{self.project}/statuses/{sha}", {"state": state, "context": CHECK})
@@ -516,6 +721,32 @@ class GitLabRemote(Remote):
         """By the setting that pipelines must succeed."""
         self.call("PUT", self._path, {"only_allow_merge_if_pipeline_succeeds": is_on})
 
+    def require_approval(self, *, is_on: bool) -> bool:
+        """By an approval rule, which needs a tier that has them."""
+        path = f"{self._path}/approval_rules"
+        try:
+            for each in self.call("GET", path) or ():
+                self.call("DELETE", f"{path}/{each['id']}")
+            if is_on:
+                self.call("POST", path, {"name": "one", "approvals_required": 1})
+        except ForgeError:
+            return False
+        return True
+
+    def protect(self, branch: str, *, lets_force: bool) -> bool:
+        """By a protected branch; every tier can name roles, and we are the only member."""
+        rule = {"name": branch, "push_access_level": 40, "merge_access_level": 40, "allow_force_push": lets_force}
+        self.call("POST", f"{self._path}/protected_branches", rule)
+        return True
+
+    def unprotect(self, branch: str) -> None:
+        """By its name."""
+        self.call("DELETE", f"{self._path}/protected_branches/{quote(branch, safe='')}")
+
+    def dispatch(self, inputs: dict[str, str]) -> str | None:  # noqa: ARG002  (what it needs is a pipeline of its own)
+        """Not tried: a pipeline would be in the way of the others' statuses."""
+        return None
+
     def report(self, sha: str, state: str) -> None:
         """By a commit status, which is a job of an external pipeline."""
         states = {"failure": "failed"}
@@ -525,6 +756,20 @@ class GitLabRemote(Remote):
     def allow(self, styles: Collection[str]) -> None:
         """By the merge method of the project."""
         self.call("PUT", self._path, {"merge_method": next(iter(styles))})
+
+
+def _dispatched(remote: Remote, inputs: dict[str, str]) -> str:
+    path = f"/repos/{remote.project}/actions/workflows/form.yml/dispatches"
+    found = "the forge did not find the workflow"
+    for _ in range(10):  # a forge needs a moment to see a new file
+        try:
+            remote.call("POST", path, {"ref": "main", "inputs": inputs})
+        except ForgeError as error:
+            found = f"not started: {' '.join(error.what.split())[-160:]}"
+            time.sleep(1)
+        else:
+            return "started"
+    return found
 
 
 REMOTES: dict[Forge, type[GiteaRemote | GitHubRemote | GitLabRemote]] = {
@@ -554,11 +799,14 @@ def main() -> int:
     parser.add_argument("url", metavar="URL")
     parser.add_argument("token", metavar="TOKEN", help="or the name of a file that holds it")
     parser.add_argument("--kind", choices=[str(each) for each in Forge])
+    parser.add_argument(
+        "--reader", metavar="TOKEN", default="", help="one of the same account that only reads, or its file"
+    )
     parser.add_argument("--keep", action="store_true", help="leave the project there")
     parser.add_argument("--only", default="", help="only what has this in its name")
     chosen = parser.parse_args()
     url = chosen.url.rstrip("/")
-    token = Path(chosen.token).read_text().strip() if Path(chosen.token).is_file() else chosen.token
+    token, reader = (_of_file(each) for each in (chosen.token, chosen.reader))
     kind = Forge.of(chosen.kind) if chosen.kind else recognised(url)
     failed = 0
     with tempfile.TemporaryDirectory(prefix="sslops-conformance-") as folder:
@@ -566,7 +814,7 @@ def main() -> int:
         remote = REMOTES[kind](kind, url, token, name, Path(folder))
         print(f"{remote.make()} at {url}: {remote.project}", flush=True)
         try:
-            failed = sum(_lived(remote, one) for one in LIVES if chosen.only in one.__name__)
+            failed = sum(_lived(remote, one, reader) for one in LIVES if chosen.only in one.__name__)
         finally:
             if not chosen.keep:
                 remote.delete()
@@ -574,11 +822,20 @@ def main() -> int:
     return int(failed > 0)
 
 
-def _lived(remote: GiteaRemote | GitHubRemote | GitLabRemote, one: Callable[[Life], None]) -> bool:
+def _of_file(token: str) -> str:
+    """Return the token, or what is in the file of that name."""
+    return Path(token).read_text().strip() if token and Path(token).is_file() else token
+
+
+def _lived(remote: GiteaRemote | GitHubRemote | GitLabRemote, one: Callable[[Life], None], reader: str) -> bool:
     """Live one life, print what came of it, and return whether something was not as believed."""
-    token = Token(Role.DNS, Secret(remote.token.encode(), "forge token"), "TOKEN")
     patience = ForgePatience(lambda: datetime.now(UTC), time.sleep)
-    life = Life(remote, open_forge(remote.kind, remote.project, token, remote.url, patience))
+
+    def client(secret: str) -> Client:
+        token = Token(Role.DNS, Secret(secret.encode(), "forge token"), "TOKEN")
+        return open_forge(remote.kind, remote.project, token, remote.url, patience)
+
+    life = Life(remote, client(remote.token), reader=client(reader) if reader else None)
     began = time.monotonic()
     trouble = tried(life, one)
     print(f"{'ok' if trouble is None else 'NOT'}  {one.__name__}  ({time.monotonic() - began:.0f} s)", flush=True)
