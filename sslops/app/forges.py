@@ -10,9 +10,9 @@ import os
 import time
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
-from sslops.errors import Faults, ForgeError
+from sslops.errors import Faults, ForgeError, bugs_of
 from sslops.inventory.loading import load
 from sslops.model.forges import NO_FORGE, Forge
 from sslops.model.inventory import MergePolicy
@@ -175,7 +175,28 @@ class Project:
         from sslops.proposals.forges.wire import ForgePatience
 
         patience = ForgePatience(SystemClock().now, time.sleep)
-        return open_forge(self.forge, self.name, self.token, self.address, patience)
+        forge = open_forge(self.forge, self.name, self.token, self.address, patience)
+        return cast("ForgeProject", _Guarded(forge, f"'{self.name}' on {self.forge}"))
+
+
+@dataclass(frozen=True, slots=True)
+class _Guarded:
+    """A project whose answers may be such as nobody foresaw: that is a `Bug` about this project, and no more."""
+
+    project: ForgeProject
+    about: str
+
+    def __getattr__(self, name: str) -> object:
+        with bugs_of(self.about):
+            found = getattr(self.project, name)
+        if not callable(found):
+            return found
+
+        def guarded(*values: object, **named: object) -> object:
+            with bugs_of(self.about):
+                return found(*values, **named)
+
+        return guarded
 
 
 def dns_project(settings: DnsSettings) -> Project | None:

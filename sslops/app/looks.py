@@ -28,7 +28,7 @@ def live(site: Site) -> LiveView:
     from sslops.dane.records import Keys
     from sslops.deploy.session_plan import server_name
     from sslops.inventory.reach import deliveries
-    from sslops.probe.host_ports import AskedPorts
+    from sslops.probe.host_ports import AskedPorts, GuardedPorts
     from sslops.probe.live import live_names, live_ports
     from sslops.probe.mail_policy import live_policies
     from sslops.probe.name_servers import Resolver
@@ -46,7 +46,7 @@ def live(site: Site) -> LiveView:
         if wanted is None or service in wanted
     ]
     with site.ssh() as ssh:
-        asker = AskedPorts(ssh, time.sleep)
+        asker = GuardedPorts(AskedPorts(ssh, time.sleep), site.session.complain)
 
         def ask(host: Host, verify: Verify, service: ServiceId) -> PortSeen:
             curr = snapshot.branches.main[service].curr

@@ -12,14 +12,24 @@ from typing import TYPE_CHECKING
 
 from sslops.app.forges import Project, Reviewed, dns_clone, dns_project, ops_project
 from sslops.app.outcome import Outcome
-from sslops.errors import Bug, DnsError, Faults, GitError, SslopsError, StateError, UsageError
+from sslops.errors import (
+    Bug,
+    DnsError,
+    Faults,
+    GitError,
+    PeerError,
+    SslopsError,
+    StateError,
+    UsageError,
+    bugs_of,
+)
 from sslops.model.inventory import CaType
 from sslops.model.plan import Plan
 from sslops.model.proposal import Kind
 from sslops.system.clock import SystemClock
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterator, Mapping
     from datetime import datetime
 
     from sslops.app.session import Session
@@ -66,18 +76,37 @@ class Site:
     # The stages.
 
     def plan(self) -> Outcome:
-        """Return what every stage can do now; a DNS repository that cannot be reached is a failure beside the rest."""
-        failures: tuple[SslopsError, ...] = ()
-        names: tuple[NameOutlook, ...] = ()
+        """Return what every stage can do now; a stage that fails, as where DNS or a forge is away, stops no other."""
+        failures: list[SslopsError] = []
+        names: list[NameOutlook] = []
+
+        def publish() -> Plan:
+            if self.inventory.dns is None:
+                return Plan()
+            published, seen = self._publisher().foresee(self.snapshot, asks_forge=self._asks(self._dns_project))
+            names.extend(seen)
+            return published
+
         found = self.plan_renew(self.renew_options())
-        if self.inventory.dns:
+        stages: dict[str, Callable[[], Plan]] = {
+            "publish": publish,
+            "roll": lambda: self.plan_roll(self.roll_options()),
+            "deploy": lambda: self.plan_deploy(self.deploy_options()),
+        }
+        for name, stage in stages.items():
             try:
-                published, names = self._publisher().foresee(self.snapshot, asks_forge=self._asks(self._dns_project))
-                found += published
-            except GitError as error:
-                failures = (error,)
-        found += self.plan_roll(self.roll_options()) + self.plan_deploy(self.deploy_options())
-        return Outcome(found, failures=failures, names=names)
+                with bugs_of(name):
+                    found += stage()
+            except PeerError as error:
+                failures.append(error)
+            except Bug as bug:
+                failures.append(bug)
+        return Outcome(found, failures=(*failures, *self._troubles), names=tuple(names))
+
+    @property
+    def troubles(self) -> tuple[SslopsError, ...]:
+        """What went wrong beside the stage itself until now."""
+        return tuple(self._troubles)
 
     def renew_options(
         self,
@@ -282,8 +311,13 @@ class Site:
         return Reviewed.of_main(self.ops, self.snapshot, remote) if self.is_draft else Reviewed(self.inventory, remote)
 
     def _ask_port(self, address: str, verify: Verify, server_name: str, host: str | None = None) -> PortSeen:
-        """Ask an address of a name, from where the class says that its ports are asked, or one of a host's own."""
-        del host
+        """Ask an address of a name, from where the class says that its ports are asked, or one of *host*'s own."""
+        from sslops.probe.host_ports import guarded
+
+        about = f"port {verify.port} of '{host or address}'"
+        return guarded(about, lambda: self._asked_port(address, verify, server_name, host), self._tell_bug)
+
+    def _asked_port(self, address: str, verify: Verify, server_name: str, host: str | None) -> PortSeen:
         from sslops.probe.tls import EVERY_KEY_TYPE, ask_port
 
         if verify.asked_from == "runner":
@@ -299,9 +333,10 @@ class Site:
 
         hosts = {host.name: host for each in self.inventory.classes.values() for host in each.hosts}
         asked_so = [
-            host
-            for _, host in sorted(hosts.items())
-            if host.verify is not None and replace(host.verify, address=None) == verify and not host.is_local
+            each
+            for name, each in sorted(hosts.items())
+            if each.verify is not None and not each.is_local
+            if name == host or (host is None and replace(each.verify, address=None) == verify)
         ]
         with self.ssh() as ssh:
             return AskedPorts(ssh).from_hosts(asked_so, address, verify, server_name, EVERY_KEY_TYPE)
@@ -356,7 +391,7 @@ class Site:
         from sslops.deploy.receiver import Receivers
         from sslops.deploy.steps import Deployer
         from sslops.pki.stored import StoredVault
-        from sslops.probe.host_ports import AskedPorts
+        from sslops.probe.host_ports import AskedPorts, GuardedPorts
         from sslops.system.processes import Commands
         from sslops.system.ssh import LocalShell
 
@@ -366,7 +401,7 @@ class Site:
             observer=self._observer,
             clock=SystemClock(),
             receiver=Receivers(ssh, LocalShell(os.environ), SystemClock().now, effects=self.session.effects),
-            ports=AskedPorts(ssh),
+            ports=GuardedPorts(AskedPorts(ssh), self._tell_bug),
             talk=self.session,
             vault=StoredVault(self.ops, self._sops, self._tlsa_rr, self._certificate_judge),
             commands=Commands(),

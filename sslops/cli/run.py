@@ -15,7 +15,7 @@ from sslops.app.outcome import Outcome
 from sslops.cli import options
 from sslops.cli.options import current
 from sslops.cli.output import Form, finish
-from sslops.errors import SslopsError
+from sslops.errors import SslopsError, bugs_of
 from sslops.model.plan import Plan, Verb
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def command(
         outcome = Outcome(is_applied=True)
         for name, stage in STAGES.items():
             with session.section(name):
-                outcome += _attempt(session, request, stage)
+                outcome += _attempt(session, request, name, stage)
         with session.section("publish-again"):
             outcome = _last(session, request, outcome)
         note_heartbeat(session, "run", request, outcome)
@@ -68,14 +68,17 @@ def _last(session: Session, request: Request, before: Outcome) -> Outcome:
         return remembered(site, before + site.publish(), tuple(Verb), is_partial=request.is_partial)
 
     try:
-        return carry_out(session, request, with_dashboard(act))
+        with bugs_of("publish"):
+            return carry_out(session, request, with_dashboard(act))
     except SslopsError as error:
         return before + Outcome(is_applied=True, failures=(error,))
 
 
-def _attempt(session: Session, request: Request, stage: Callable[[Site], Outcome]) -> Outcome:
+def _attempt(session: Session, request: Request, name: str, stage: Callable[[Site], Outcome]) -> Outcome:
+    """Return what a stage did; what nobody foresaw is its failure, and the stages after it go on."""
     try:
-        return carry_out(session, request, stage)
+        with bugs_of(name):
+            return carry_out(session, request, stage)
     except SslopsError as error:
         return Outcome(is_applied=True, failures=(error,))
 

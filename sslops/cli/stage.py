@@ -78,7 +78,8 @@ def conduct(asked: Asked, plan: Callable[[Site], Plan], apply: Callable[[Site], 
 
     def act(site: Site) -> Outcome:
         if not asked.request.apply:
-            return seen(site, Outcome(plan(site)))
+            found = plan(site)
+            return seen(site, Outcome(found, failures=site.troubles))
         return remembered(site, apply(site), (Verb(verb),), is_partial=asked.request.is_partial)
 
     outcome = carry_out(session, asked.request, act)

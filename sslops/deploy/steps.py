@@ -185,22 +185,44 @@ class Deployer:
         return World(self.inventory, snapshot.branches, ledger, hashes, self.clock.now())
 
     def _contradicted(self, world: World) -> list[tuple[str, ServiceId]]:
-        """Return the hosts, each with a service, that the ledger has as done and whose ports show something else now.
+        """Return the hosts, each with a service, that the ledger has as done and that show something else now.
 
-        An entry may make a host be asked more often, never less: a port is asked once before its host is skipped. One
-        that gives no answer tells nothing.
+        An entry may make a host be asked more often, never less: a port is asked once before its host is skipped, and
+        a host without one what files it holds. One that gives no answer tells nothing.
         """
-        asked = [
-            (delivery.host, question)
-            for delivery, service in rules.believed(world, self.options)
-            for question in self._questions_to_be_sure(world, delivery, service)
-        ]
+        asked: list[tuple[Host, Question]] = []
+        silent: dict[str, tuple[Host, list[ServiceId]]] = {}
+        for delivery, service in rules.believed(world, self.options):
+            questions = self._questions_to_be_sure(world, delivery, service)
+            asked += [(delivery.host, question) for question in questions]
+            if not questions and not delivery.verifies(service):
+                silent.setdefault(delivery.host.name, (delivery.host, []))[1].append(service)
         with self.talk.progress("ports asked for what they serve", len(asked)) as task:
             shown = self.at_once(lambda one: self._show_once(task, *one), asked)
-        return [
+        by_port = [
             (host.name, question.service)
             for (host, question), seen in zip(asked, shown, strict=True)
             if seen.error is None and not (seen.certificates and seen.certificates <= {question.own, *question.others})
+        ]
+        return by_port + self._contradicted_by_files(world, silent.values())
+
+    def _contradicted_by_files(
+        self, world: World, silent: Iterable[tuple[Host, Sequence[ServiceId]]]
+    ) -> list[tuple[str, ServiceId]]:
+        rows = list(silent)
+        if not rows:
+            return []
+        with self.talk.progress("hosts asked for what they hold", len(rows)) as task:
+            answers = self.at_once(lambda row: self._look_at(task, row[0]), rows)
+        return [
+            (host.name, service)
+            for (host, services), answer in zip(rows, answers, strict=True)
+            for service in services
+            if answer.trouble is None
+            and (
+                answer.holds(service).generation != world.branches.main[service].slots.curr
+                or service in answer.unfinished
+            )
         ]
 
     def _questions_to_be_sure(self, world: World, delivery: Delivery, service: ServiceId) -> list[Question]:

@@ -10,7 +10,7 @@ import hashlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from sslops.errors import Location, SslopsError, StateError
+from sslops.errors import Location, SslopsError, StateError, bugs_of
 from sslops.model.names import CA_GROUP, GenerationId, ServiceId
 from sslops.pki import certificate
 from sslops.pki.request import request_in
@@ -226,7 +226,8 @@ class CertificateJudge:
         found = {}
         for version, generation in wanted.items():
             try:
-                words = "; ".join(self._faults(version[0], generation, documents[version]))
+                with bugs_of(f"the certificate of {version[0]}"):
+                    words = "; ".join(self._faults(version[0], generation, documents[version]))
             except SslopsError as error:
                 words = error.what
             if words:

@@ -8,7 +8,7 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
-from sslops.errors import PeerError
+from sslops.errors import Bug, PeerError, bugs_of
 from sslops.model.observations import PortSeen
 from sslops.probe.tls import NoSuchKeyError, ask_port, leaf_certificate, may_speak_otherwise, starttls_hint
 
@@ -127,6 +127,51 @@ class AskedPorts:
 
     def _opener(self, host: Host, address: str, verify: Verify, seconds: float) -> Callable[[], Channel]:
         return lambda: self.forwarder.connect(host, address, verify.port, seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class GuardedPorts:
+    """*ports*, of which an answer that nobody foresaw is a port that gave none, and a bug that *tell* is told."""
+
+    ports: AskedPorts
+    tell: Callable[[Bug], None]
+
+    def show(
+        self,
+        host: Host,
+        verify: Verify,
+        server_name: str,
+        *,
+        connections: int,
+        over_seconds: float,
+        key_types: tuple[str | None, ...] = (None,),
+    ) -> PortSeen:
+        """Make the connections, as `AskedPorts.show` does."""
+        return guarded(
+            f"port {verify.port} of '{host.name}'",
+            lambda: self.ports.show(
+                host,
+                verify,
+                server_name,
+                connections=connections,
+                over_seconds=over_seconds,
+                key_types=key_types,
+            ),
+            self.tell,
+        )
+
+
+def guarded(about: str, ask: Callable[[], PortSeen], tell: Callable[[Bug], None]) -> PortSeen:
+    """Return what *ask* sees; where a library raises what nobody foresaw, *tell* it and see a port without an answer.
+
+    One server that speaks nonsense then stops what is about it, and nothing else.
+    """
+    try:
+        with bugs_of(about):
+            return ask()
+    except Bug as bug:
+        tell(bug)
+        return PortSeen(error=bug.what)
 
 
 def port_address(host: Host, verify: Verify) -> str:

@@ -196,20 +196,22 @@ class Publisher:
     def _presented(self, owner: Owner, known: tuple[AddressSeen, ...] | None) -> tuple[AddressSeen, ...]:
         """Ask what is served under a name: by its addresses, unless that is *known*, and by its hosts themselves.
 
-        A host is asked where deploy asks it, as far as that is from the runner.
+        A host is asked where deploy asks it. Of one that is asked at its own end only what it presents counts: a job
+        that publishes need not be able to log in, so that it gave no answer tells nothing.
         """
         hosts = {
             host.name: (host, briefly(host.verify))
             for name in owner.names
             for host in hosts_serving(self.inventory, name.service)
-            if host.verify is not None and host.verify.asked_from == "runner"
+            if host.verify is not None
         }
         own = [
             (host, verify, self.ask_port(port_address(host, verify), verify, owner.names[0].host, host.name))
             for _, (host, verify) in sorted(hosts.items())
         ]
+        told = [row for row in own if row[1].asked_from == "runner" or row[2].error is None]
         found = self._ask(owner) if known is None else known
-        return (*found, *(AddressSeen(port_address(h, v), v.port, seen, h.name) for h, v, seen in own))
+        return (*found, *(AddressSeen(port_address(h, v), v.port, seen, h.name) for h, v, seen in told))
 
     def _fenced(self, ledger: Ledger) -> str | None:
         """Return the head of the proposal branch, moved first when some run left a `pending` on the ledger."""

@@ -290,3 +290,15 @@ def test_a_key_that_was_wrapped_anew_on_next_contradicts_nothing(desk: Desk) -> 
     desk.thief.edit(f"state/example.com/a/{live}/privkey.pem.sops", lambda text: text.replace("}", "} ", 1))
 
     desk.run("roll", "--apply").succeeded()
+
+
+def test_a_stage_that_stumbles_over_nonsense_stops_no_other(desk: Desk) -> None:
+    """`run` tells the bug with its traceback and exit 1; the stages after it go on."""
+    staged = desk.renew("a")
+    broken = ("sslops.app.site:Site.renew=lambda *_, **__: {}['a field of a peer']",)
+    done = desk.run("run", "--apply", patches=broken)
+
+    assert 1 == done.exit_code
+    assert "KeyError: 'a field of a peer'" in done.stderr
+    assert "renew: unexpected KeyError, which is a bug of sslops" in done.stderr
+    assert staged == desk.slot("curr")

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
+import pytest
+
+from sslops.app.forges import Project
 from sslops.deploy.steps import Deployer
 from sslops.errors import Bug
+from sslops.model.inventory import Host, Verify
 from sslops.model.ledger import Ledger
 from sslops.model.shipment import Answer, Outcome
+from sslops.probe.host_ports import GuardedPorts
 from sslops.probe.survey import Observer
+from sslops.proposals.forges.tokens import Role
 from sslops.system.progress import NOBODY
 from tests.unit.dane.builders import APEX, START, commit, inventory, repo, server, service
 
@@ -16,8 +22,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from sslops.deploy.host_plan import Work
-    from sslops.model.inventory import Host
-    from sslops.model.observations import DnsRepoSeen, ServerSeen
+    from sslops.model.observations import DnsRepoSeen, PortSeen, ServerSeen
+    from sslops.model.proposal import MergeRequest
+    from sslops.probe.host_ports import AskedPorts
 
 OTHER = "example.net"
 
@@ -91,3 +98,40 @@ def test_a_host_that_answers_nonsense_fails_alone() -> None:
 
     assert isinstance(looked["smtp1"].trouble, Bug)
     assert looked["smtp2"].trouble is None
+
+
+def test_a_port_that_answers_nonsense_gave_no_answer() -> None:
+    """What a library raises on it is a bug of this one port; whoever asks knows as much as of one that is down."""
+    bugs: list[Bug] = []
+
+    class Ports:
+        def show(self, *_: object, **__: object) -> PortSeen:
+            raise OverflowError("a date of the year 99999")
+
+    host = Host("smtp1", "192.0.2.1")
+    ports = GuardedPorts(cast("AskedPorts", Ports()), bugs.append)
+    seen = ports.show(host, Verify(25), "mail.example.com", connections=1, over_seconds=0)
+
+    assert "port 25 of 'smtp1': unexpected OverflowError, which is a bug of sslops" == seen.error
+    assert ["OverflowError"] == [type(bug.error).__name__ for bug in bugs]
+
+
+def test_a_forge_that_answers_nonsense_fails_its_own_project_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever is asked of it: a field or a call; the error is one that verbs know, so that the others go on."""
+
+    class Answers:
+        @property
+        def body_limit(self) -> int:
+            raise KeyError("limit")
+
+        def close(self, _: object) -> None:
+            raise RecursionError("deep JSON")
+
+    monkeypatch.setattr("sslops.proposals.forges.registry.open_forge", lambda *_: Answers())
+    monkeypatch.setattr(Project, "token", "unused")
+    forge = Project(Role.DNS, "gitlab", "infra/dns", "main", "https://git.example.com/infra/dns", {}).open()
+
+    with pytest.raises(Bug, match="'infra/dns' on gitlab: unexpected KeyError"):
+        _ = forge.body_limit
+    with pytest.raises(Bug, match="'infra/dns' on gitlab: unexpected RecursionError"):
+        forge.close(cast("MergeRequest", None))
