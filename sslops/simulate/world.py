@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from sslops.dane.records import Material
     from sslops.model.names import GenerationId, ServiceId
     from sslops.model.state import Generation
-    from sslops.model.tlsa import Rrset
+    from sslops.model.tlsa import Rrset, TlsaRecord
     from sslops.simulate.dns import Dns
     from sslops.simulate.hosts import SimulatedHost
     from sslops.simulate.ops import OpsRepository
@@ -137,7 +137,7 @@ class World:
         self.dns.remember(self.now)
         for owner, rrset in self.dns.cached:
             for host in self.hosts.values():
-                if host.is_strange:
+                if host.is_strange and not is_of_strangers(rrset.records):
                     raise PromiseError(f"'{host.name}' shows something else, and a cache may hold records of {owner}")
                 for service, generation in host.serving.items():
                     if self.is_shown_at(service, owner) and not self._is_matched(owner, rrset, service, generation):
@@ -154,6 +154,15 @@ class World:
                 self.keys.matching(owner, params, service, generation) & rrset.records for params in rrset.combinations
             )
         return self._matches[key]
+
+
+STRANGE = "5e" * 32
+"""What the records say that match what a host shows which is not ours."""
+
+
+def is_of_strangers(records: frozenset[TlsaRecord]) -> bool:
+    """Whether each combination of *records* has one that matches what is not ours."""
+    return {record.params for record in records} == {record.params for record in records if record.data == STRANGE}
 
 
 def host_of(owner: str) -> str:

@@ -318,6 +318,13 @@ def _cached_without_what_servers_show(entry: ApexEntry, seen: ApexSeen) -> froze
 _CACHED = gate._may_be_cached
 
 
+def _target_without_wildcards(at: transitions.AtName, seen: transitions.NameSeen, keys: Keys) -> transitions.Target:
+    return _TARGET(at, replace(seen, synthesised=frozenset()), keys)
+
+
+_TARGET = transitions.target
+
+
 MUTATIONS: dict[str, Mutation] = {
     "publish writes no intent": Mutation(
         ORDER, ((Publisher, "intend", _no_intent),), setting="after a roll", usual=SIDE_BY_SIDE, seed=104
@@ -629,6 +636,29 @@ MUTATIONS: dict[str, Mutation] = {
         usual=("somebody adds a wildcard", "other ports are asked for", "other kinds of record are asked for"),
         more=("all jobs run",),
         seed=15,
+    ),
+    "what a wildcard answered does not come along": Mutation(
+        RECORDS,
+        ((transitions, "target", _target_without_wildcards),),
+        setting="wildcards, from nothing",
+        usual=("somebody adds a wildcard", "all jobs run", "publish reaches everybody", RENEW),
+    ),
+    "what came along from a wildcard counts as ours": Mutation(
+        RECORDS,
+        ((publishing, "_from_wildcard", lambda *_: []),),
+        setting="wildcards, from nothing",
+        usual=("somebody adds a wildcard", "all jobs run", "publish reaches everybody", RENEW),
+    ),
+    "records of others go while addresses show what is theirs": Mutation(
+        RECORDS,
+        ((Owner, "_served_by_others", lambda *_: None),),
+        setting="consents, from nothing",
+        usual=(
+            "somebody adds a record to the include file",
+            "people consent that records of nobody go, or take it back",
+        ),
+        more=("all jobs run", "publish reaches everybody", RENEW),
+        steps=30,
     ),
     "copies of ours that others keep are joined": Mutation(
         RECORDS,

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from sslops.model.ledger import NameEntry
 from sslops.model.tlsa import EMPTY, Rrset, TlsaRecord, owner_name
 from sslops.simulate.dns import with_others
+from sslops.simulate.world import STRANGE
 from tests.proof import life as of
 from tests.proof import machine
 from tests.proof.life import LARGE, SHORT, Life, Setting
@@ -34,6 +35,7 @@ SETTINGS = {
     "records of others, EC and RSA": Setting(services=(of.EC, of.RSA)),
     "records of others, two folders": Setting(views=2),
     "records of others, reviewed": Setting(is_reviewed=True, begins="rolled"),
+    "records of others, from nothing": Setting(begins="nothing"),
 }
 IN_FILE, BESIDE = "0f" * 32, "be" * 32
 """What records of others say that no key of ours matches: in the include file, and beside it."""
@@ -72,9 +74,8 @@ class Shared(Life):
         """Return what somebody adds: one record that says *foreign*, or one for everything that may be served."""
         if foreign is not None:
             return frozenset({TlsaRecord(owner, params, foreign)})
-        return frozenset[TlsaRecord]().union(
-            *(self.world.keys.matching(owner, params, *version) for version in self.may_be_served())
-        )
+        shown = frozenset({TlsaRecord(owner, params, STRANGE)}) if self.has_strangers else frozenset()
+        return shown.union(*(self.world.keys.matching(owner, params, *version) for version in self.may_be_served()))
 
     # What people may do: nothing that is wrong at that moment.
 
@@ -92,8 +93,6 @@ class Shared(Life):
 
     def is_harmless(self, owner: str, added: Rrset) -> bool:
         """Whether *added* leaves no RRset of *owner* that something which may be served does not match."""
-        if any(host.is_strange for host in self.world.hosts.values()):
-            return False
         found = [
             with_others(with_others(view, {owner: added}), others)
             for view, others in product(self._may_become(), self.beside)
