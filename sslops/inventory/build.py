@@ -209,6 +209,7 @@ def dns(plain: Plain | None) -> DnsSettings | None:
         restart_cmd=next(iter(names.commands(plain.get("restart_cmd"))), ()),
         validator=names.endpoint(plain["validator"]) if plain.get("validator") else None,
         acme_dir=names.folder(plain["acme_dir"]) if plain.get("acme_dir") is not None else None,
+        acme_aliases=tuple(plain.get("acme_aliases") or ()),
         **said(where, ("forge", "project", "forge_url")),
     )
 

@@ -202,22 +202,25 @@ def _name_faults(name: str, entry: Plain, document: Document) -> Iterator[Compla
 def _outside_zones(name: str, document: Document, settings: Plain) -> Iterator[Complaint]:
     """Say which names lie in no zone that challenges are written to: those of the active groups.
 
-    What an inactive group asks for is not ordered, so nothing is said of its names.
+    Domains of others in `dns.acme_aliases` lead into one; whether they do, `renew` asks before it orders. What an
+    inactive group asks for is not ordered, so nothing is said of its names.
     """
     is_active = {group["domain"]: group["active"] for group in settings["groups"] if group["domain"] != CA_GROUP}
     if not is_active.get(document.file.split("/")[1]):
         return
+    aliases = (settings.get("dns") or {}).get("acme_aliases") or ()
     for place, san in enumerate(document.plain.get("x509", {}).get("sans", ())):
         try:
             known = subject_name(san).removeprefix("*.")
         except ValueError:
             continue  # told where the name itself is judged
         zone = zone_of(known, is_active)
-        if is_address(known) or (zone is not None and is_active[zone]):
+        if is_address(known) or (zone is not None and is_active[zone]) or zone_of(known, aliases) is not None:
             continue
         what = f"'{name}' proves names by dns-01, and '{known}' lies in no zone that sslops writes challenges to"
         hint = f"group '{zone}' is not active in {SETTINGS_FILE}" if zone else f"groups in {SETTINGS_FILE}"
-        yield Complaint(document.file, ("x509", "sans", place), what, f"{hint}; or a CA with ca_validation: http-01")
+        ways = "dns.acme_aliases, where its _acme-challenge is an alias into one; or a CA with ca_validation: http-01"
+        yield Complaint(document.file, ("x509", "sans", place), what, f"{hint}; or {ways}")
 
 
 def _validation(entry: Plain) -> str:

@@ -258,6 +258,9 @@ class Dns(Table):
     """The folders of the DNS repository that get `tlsa.<apex>`; `.` is its top."""
     acme_dir: Relative | None = None
     """The folder of the DNS repository that gets `acme-challenge.<apex>`; `.` is its top."""
+    acme_aliases: list[Domain] | None = None
+    """Domains in zones of others whose `_acme-challenge` names are aliases (CNAME) into a zone of an active group: the
+    challenges of names at and below them go where the alias leads."""
     merge: DnsMerge | None = None
     """Who merges."""
     restart_cmd: Line | None = None

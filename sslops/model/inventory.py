@@ -290,6 +290,8 @@ class DnsSettings:
     branch: str
     tlsa_dirs: tuple[str, ...]
     acme_dir: str | None = None
+    acme_aliases: tuple[str, ...] = ()
+    """Domains of others whose `_acme-challenge` names are aliases into our zones."""
     forge: str = "none"
     project: str | None = None
     forge_url: str | None = None

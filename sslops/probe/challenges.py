@@ -1,8 +1,9 @@
 """Where challenge records belong, and which name servers do not show them yet.
 
-A CNAME at `_acme-challenge` is followed to the zone that owns its target, but not one that only a wildcard gives: a TXT
-record there takes its place (RFC 4592 section 3.3.1). Every authoritative server is asked by address, then the servers
-of `dns_xtra_ns`, which may cache and so are asked last.
+A CNAME at `_acme-challenge` is followed to the zone that owns its target, but not one that only a wildcard of ours
+gives: a TXT record there takes its place (RFC 4592 section 3.3.1). One in a zone of others is followed where the
+inventory says so. Every authoritative server is asked by address, then the servers of `dns_xtra_ns`, which may cache
+and so are asked last.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from sslops.model.inventory import Endpoint
 from sslops.model.names import zone_of
 from sslops.model.plan import Consents, Hazard, HazardName, Verb
 from sslops.probe.dns_question import FamilyLackingError, Patience, ask, records_of, wildcard_of, zone_cut
+from sslops.probe.name_servers import alias_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -54,7 +56,8 @@ class ChallengeLook:
     def targets(self, owners: Iterable[str]) -> dict[str, str | DnsError]:
         """Return where the records of each of *owners* belong, aliases followed; DnsError where nobody tells.
 
-        Unprovable where the name, or an alias of its own, leads out of our zones: no time changes that.
+        Unprovable where the name, or an alias of its own, leads out of our zones and the inventory names no alias back:
+        no time changes that.
         """
         wanted = sorted(set(owners))
         for apex in {apex for owner in wanted if (apex := self.zone_of(owner)) is not None}:
@@ -140,19 +143,41 @@ class ChallengeLook:
         seen = owner
         for _ in range(LONGEST_CHAIN):
             apex = self.zone_of(seen)
-            if apex is None:
-                via = f", where '{owner}' leads," if seen != owner else ""
-                return Unprovable(
-                    f"'{seen}'{via} is in no zone that sslops manages", hint="groups in inventory/sslops.yaml"
-                )
+            via = f", where '{owner}' leads," if seen != owner else ""
             try:
-                alias = self._alias(apex, seen)
+                if apex is None:
+                    outside = f"'{seen}'{via} is in no zone that sslops manages"
+                    alias: str | None = self._alias_of_others(owner, seen, outside)
+                else:
+                    alias = self._own_alias(apex, owner, seen)
             except DnsError as error:
                 return error
             if alias is None:
                 return seen
             seen = alias
         return Unprovable(f"'{owner}' is an alias of more than {LONGEST_CHAIN} others")
+
+    def _own_alias(self, apex: str, owner: str, seen: str) -> str | None:
+        """Return where an alias at *seen* leads, in our zone *apex* or one that it delegates; null when it is none."""
+        try:
+            return self._alias(apex, seen)
+        except Unprovable as cut:
+            return self._alias_of_others(owner, seen, cut.what)
+
+    def _alias_of_others(self, owner: str, seen: str, why_not: str) -> str:
+        """Return where the alias of *seen* leads, which another's zone has; Unprovable where *owner* may not, or none.
+
+        Others may point it anywhere, so it is followed only for domains that the inventory names.
+        """
+        dns = self.inventory.dns
+        if dns is None or zone_of(owner, dns.acme_aliases) is None:
+            hint = "dns.acme_aliases in inventory/sslops.yaml, where an alias leads into a zone that sslops manages"
+            raise Unprovable(why_not, hint=hint)
+        alias = alias_of(seen, self.inventory.primary_of(owner.rstrip(".")), self.patience)
+        if alias is None:
+            what = f"{why_not}, and no alias leads from '{seen}' into one, though 'dns.acme_aliases' says so"
+            raise Unprovable(what, hint=f"{seen} CNAME NAME.IN.A.ZONE.OF.OURS.")
+        return alias
 
     def _alias(self, apex: str, owner: str) -> str | None:
         """Return what *owner* is an alias of, as the first server that answers says; null when it is none of its own.
@@ -172,7 +197,7 @@ class ChallengeLook:
                 return str(found[0].target).lower()
             cut = zone_cut(response, apex, owner)
             if cut is not None:
-                raise Unprovable(cut, hint="let an alias at that name lead into a zone that sslops manages")
+                raise Unprovable(cut)
             return None
         raise failure or DnsError(f"'{apex}' has no name servers", hint="set dns_servers in inventory/sslops.yaml")
 

@@ -303,6 +303,23 @@ class Resolver:
             return ()
 
 
+def alias_of(name: str, via: Endpoint | None, patience: Patience) -> str | None:
+    """Return where the CNAME of *name*, in whosever zone, leads (absolute, lower case); null when it has none.
+
+    *via* is asked, or the resolver of this machine: where it is null, and where it does not know the name.
+    """
+    import dns.rcode
+
+    found: list[dns.rdata.Rdata] | None = None
+    if via is not None:
+        response = ask(via, name, "CNAME", patience, recursive=True)
+        if response.rcode() in (dns.rcode.NOERROR, dns.rcode.NXDOMAIN) and _is_final(response):
+            found = list(records_of(response, name, "CNAME") or ())
+    if found is None:
+        found = _system(name, "CNAME", patience)
+    return str(found[0].target).lower() if found else None  # type: ignore[attr-defined]
+
+
 def _first_error(
     endpoint: Endpoint, owners: tuple[str, ...], answers: Mapping[tuple[Endpoint, str], _Answer]
 ) -> DnsError | None:

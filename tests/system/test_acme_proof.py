@@ -5,13 +5,15 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from tests.system.acme import NET, assert_clean, dns_commits, staged
+from tests.system.acme import NET, WEB, assert_clean, dns_commits, dns_history, staged
 from tests.system.launching import Launched
+from tests.world.dns_files import ZONES
 
 if TYPE_CHECKING:
     from tests.world.acme_site import AcmeSite
 
 DELAY_SECONDS = 7200
+SETTINGS, WEB_FILE = "inventory/sslops.yaml", f"inventory/{WEB}.yaml"
 HELD_WHILE_IT_WAITS = (
     f"time:sleep=lambda seconds: __import__('os').kill(__import__('os').getpid(), 19) if seconds == {DELAY_SECONDS} "
     "else original(seconds)"
@@ -58,4 +60,31 @@ def test_a_long_wait_says_how_far_it_is_and_where_a_challenge_lacks(acme_site: A
     site.dns.catch_up()
     site.sslops("renew", "--apply", "example.net").succeeded()
 
+    assert_clean(site)
+
+
+def test_a_name_of_others_is_proved_where_its_alias_leads_into_a_zone_of_ours(acme_site: AcmeSite) -> None:
+    """`check` refuses it until the inventory says so, and nothing is ordered before the alias is there."""
+    site, zone = acme_site, f"{ZONES}/example.net.zone"
+    lines = site.ops.show("main", SETTINGS).splitlines(keepends=True)
+    settings = "".join([*(line for line in lines if "example.net" not in line), "\n"])
+    web = f"{site.ops.show('main', WEB_FILE)}\n".replace("example.com]", "example.com, shop.example.net]")
+    site.ops.edit({SETTINGS: settings, WEB_FILE: web, f"inventory/{NET}.yaml": None})
+    refused = site.sslops("check")
+
+    assert (1, True) == (refused.exit_code, "dns.acme_aliases" in refused.stderr)
+
+    site.ops.edit({SETTINGS: settings.replace("  acme_dir:", "  acme_aliases: [example.net]\n  acme_dir:")})
+    site.sslops("check").succeeded()
+    early = site.sslops("renew", "--apply", "example.com:web-ec")
+
+    assert (1, True, 0) == (early.exit_code, "no alias leads from" in early.stderr, site.ca.orders_made())
+
+    alias = "_acme-challenge.shop CNAME shop.acme.example.com.\n"
+    site.dns.edit({zone: f"{site.dns.read(zone).rstrip()}\n{alias}"})
+    site.dns.settle()
+    site.sslops("renew", "--apply", "example.com:web-ec").succeeded()
+
+    assert "shop.example.net" in staged(site, WEB)["sans"]
+    assert any('shop.acme.example.com. 60 IN TXT "' in text for text in dns_history(site, "example.com"))
     assert_clean(site)

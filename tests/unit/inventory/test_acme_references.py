@@ -49,6 +49,10 @@ def test_a_name_outside_every_zone_cannot_be_proved_by_dns_01(name: str) -> None
 
     assert f"'{name.removeprefix('*.')}' lies in no zone that sslops writes challenges to" in what
 
+    aliases = ACME_DNS.replace("  acme_dir:", "  acme_aliases: [example.org]\n  acme_dir:")
+
+    assert spoiled("", web, aliases) == ([] if name.endswith(".example.org") else [what])
+
     if not name.startswith("*"):
         settings = ACME_DNS.replace("web: {", "web: {server_dir: /srv/http, ")
 
