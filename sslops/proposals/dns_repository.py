@@ -6,9 +6,11 @@ can do neither once somebody else moved either. With a forge only the proposal m
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from functools import cached_property
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from sslops.errors import GitError, StateError
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from sslops.model.observations import Zone
     from sslops.repo.git import Git
     from sslops.repo.git_commits import LoggedCommit
+    from sslops.repo.git_history import LineHistory
     from sslops.repo.signatures import Signers
 
 
@@ -123,8 +126,7 @@ class DnsRepository:
     git: Git
     branch: str
     tlsa_dirs: tuple[str, ...]
-    _lines: dict[str, dict[str, int]] = field(default_factory=dict, repr=False)
-    _times: dict[str, datetime] = field(default_factory=dict, repr=False)
+    _lines: dict[str, _Line] = field(default_factory=dict, repr=False)
 
     def refresh(self) -> None:
         """Fetch; GitError when the repository cannot be reached."""
@@ -154,22 +156,24 @@ class DnsRepository:
         Raises StateError when the include file in base is not one that sslops wrote.
         """
         base, paths = self.base, self.paths(apex)
-        commits = self.git.first_parents(base, paths=paths)[::-1]
         line = self._line(base)
-        commits, places = self._with_side_lines(base, commits, anchors, paths)
+        commits, places = line.commits(paths, anchors)
         contents = self._contents([base, *commits], paths)
-        root = next(iter(line))
         # What a merge brought from beside the line became the base with that merge.
-        numbers = tuple(line)
-        times = {commit: self._times[numbers[places[commit]]] for commit in commits}
-        history = [BaseCommit(root, tuple({} for _ in paths), self._times[root])] if root not in commits else []
-        history += [
-            BaseCommit(commit, _views(contents[commit], paths, strict=False), times[commit]) for commit in commits
+        times = [line.moments[place] for place in places]
+        history = [
+            BaseCommit(commit, _views(contents[commit], paths, strict=False), at)
+            for commit, at in zip(commits, times, strict=True)
         ]
+        if line.root not in commits:
+            history.insert(0, BaseCommit(line.root, tuple({} for _ in paths), line.moments[0]))
+            places.insert(0, 0)
         return DnsRepoSeen(
-            base=BaseCommit(base, _views(contents[base], paths, strict=True), self._times[base]),
+            base=BaseCommit(base, _views(contents[base], paths, strict=True), line.moments[-1]),
             history=tuple(history),
-            line={anchor: _place(line[anchor], history, places) for anchor in anchors if anchor in line},
+            line={
+                anchor: bisect_right(places, line.numbers[anchor]) - 1 for anchor in anchors if anchor in line.numbers
+            },
             head=self._open_proposal(paths),
             head_commit=self.head,
             written_by_us=OwnRecords(self.git, base, paths, self.git.signers),
@@ -227,28 +231,12 @@ class DnsRepository:
             return self._proposal.is_open()
         return bool(self._proposal.brings([path for apex in apexes for path in self.paths(apex)]))
 
-    def _with_side_lines(
-        self, base: str, commits: Sequence[str], anchors: Collection[str], paths: Sequence[str]
-    ) -> tuple[list[str], Mapping[str, int]]:
-        """Return *commits* with those of side lines before the merge that brought them, and the place of each.
-
-        What a `git pull` put beside the line was the base as well; of the others nobody can tell that they were not.
-        """
-        line = self._line(base)
-        known = [anchor for anchor in anchors if anchor in line]
-        oldest = min(known, key=line.__getitem__, default=None)
-        beside = dict(self.git.side_changes(base, oldest, paths))
-        places = line | {one: line[merge] for one, merge in beside.items()}
-        # Those beside come first where they share a place, for the merge has the last word, changed or not.
-        own = {*commits, *beside.values()}
-        return sorted([*beside, *own], key=places.__getitem__), places
-
-    def _line(self, base: str) -> dict[str, int]:
-        """Return every commit the base branch has been, oldest first, with its number."""
+    def _line(self, base: str) -> _Line:
+        """Return what the base branch has been: read once, for all include files."""
         if base not in self._lines:
-            times = self.git.line_times(base)
-            self._times.update(times)
-            self._lines[base] = {commit: n for n, commit in enumerate(times)}
+            # Only the present base is asked about; what it was before a push is never asked again.
+            self._lines.clear()
+            self._lines[base] = _Line(self.git.line_history(base, self.tlsa_dirs))
         return self._lines[base]
 
     @property
@@ -266,9 +254,42 @@ class DnsRepository:
         return {commit: found[n * width : (n + 1) * width] for n, commit in enumerate(commits)}
 
 
-def _place(number: int, history: Sequence[BaseCommit], line: Mapping[str, int]) -> int:
-    """Return which element of *history* was in force at commit *number* of the line."""
-    return max(place for place, commit in enumerate(history) if line[commit.commit] <= number)
+@dataclass(frozen=True)
+class _Line:
+    """The commits that the base has been, oldest first, each with its number, and what changed the include files."""
+
+    history: LineHistory
+
+    @cached_property
+    def numbers(self) -> Mapping[str, int]:
+        """Commit to its number."""
+        return {commit: number for number, commit in enumerate(self.history.times)}
+
+    @cached_property
+    def moments(self) -> Sequence[datetime]:
+        """When each became the base."""
+        return list(self.history.times.values())
+
+    @property
+    def root(self) -> str:
+        """The first one."""
+        return next(iter(self.history.times))
+
+    def commits(self, paths: Sequence[str], anchors: Collection[str]) -> tuple[list[str], list[int]]:
+        """Return the commits that changed *paths*, and the number at which each became the base.
+
+        Those of side lines stand before the merge that brought them, from the oldest of *anchors* on: what a `git pull`
+        put beside the line was the base as well; of the others nobody can tell that they were not.
+        """
+        oldest = min((self.numbers[anchor] for anchor in anchors if anchor in self.numbers), default=-1)
+        found = sorted({each for path in paths for each in self.history.beside.get(path, ())})
+        beside = {one: self.numbers[merge] for _, one, merge in found if self.numbers[merge] > oldest}
+        merges = {merge for _, one, merge in found if one in beside}
+        own = {commit: self.numbers[commit] for path in paths for commit in self.history.own.get(path, ())}
+        own |= {merge: self.numbers[merge] for merge in merges}
+        # Those beside come first where they share a place, for the merge has the last word, changed or not.
+        ordered = sorted([*beside.items(), *own.items()], key=itemgetter(1))
+        return [commit for commit, _ in ordered], [number for _, number in ordered]
 
 
 def _views(contents: Sequence[bytes | None], paths: Sequence[str], *, strict: bool) -> tuple[Zone, ...]:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from datetime import datetime
 
-    from sslops.repo.git_history import PastCommit, PathChange
+    from sslops.repo.git_history import LineHistory, PastCommit, PathChange
     from sslops.repo.git_process import GitCredential
     from sslops.repo.signatures import Signers
     from sslops.system.effects import Effects
@@ -204,10 +204,6 @@ class Git:
         """Return the commits of the own line of *commit* that changed *path*, newest first, and when each was made."""
         return git_history.first_parent_times(self.process, commit, path)
 
-    def line_times(self, commit: str) -> dict[str, datetime]:
-        """Return when *commit* and each one before it on its own branch was made (committer's clock), oldest first."""
-        return git_history.line_times(self.process, commit)
-
     def is_ancestor(self, older: str, newer: str) -> bool:
         """Whether *older* is *newer* or one of its ancestors."""
         return contains(self.process, newer, older)
@@ -224,9 +220,9 @@ class Git:
         """Return the last commit up to *commit* that changed *path*."""
         return git_history.last_change(self.process, commit, path)
 
-    def side_changes(self, commit: str, since: str | None, paths: Sequence[str]) -> list[tuple[str, str]]:
-        """Return what changed *paths* beside the first parents of *commit*, each with the merge that brought it."""
-        return git_history.side_changes(self.process, commit, since, paths)
+    def line_history(self, commit: str, folders: Sequence[str]) -> LineHistory:
+        """Return what happened below *folders* up to *commit*, on its own line and beside it, read in one go."""
+        return git_history.line_history(self.process, commit, folders)
 
     def log(self, commit: str, *, since: Sequence[str] = (), limit: int | None = None) -> list[LoggedCommit]:
         """Return *commit* and its ancestors, newest first, at most *limit*, without what *since* already contains."""

@@ -6,10 +6,11 @@ from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from sslops.model.derived import grouped
 from sslops.repo.git_commits import LoggedCommit, Person
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from sslops.repo.git_process import GitProcess
 
@@ -182,6 +183,7 @@ def changes(git: GitProcess, commit: str, paths: Sequence[str], *how: str) -> li
         "log",
         *how,
         "-m",
+        "--root",
         "--reverse",
         "--raw",
         "--no-abbrev",
@@ -218,28 +220,48 @@ def _logged(row: str) -> LoggedCommit:
     )
 
 
-def side_changes(git: GitProcess, commit: str, since: str | None, paths: Sequence[str]) -> list[tuple[str, str]]:
-    """Return the commits beside the first parents of *commit* that changed *paths*, oldest first.
+@dataclass(frozen=True, slots=True)
+class LineHistory:
+    """What happened below some folders up to one commit, on its own line and beside it."""
 
-    Each comes with the commit of the first-parent line that brought it there; *since* leaves out what it contains.
-    A `git pull` before a push is such a merge: what the branch was until then becomes its second parent.
-    """
-    reach = [commit, *([f"^{since}"] if since else [])]
-    touching = git.read("rev-list", "--topo-order", "--reverse", "--full-history", *reach, "--", *paths).text.split()
-    line = set(git.read("rev-list", "--first-parent", *reach).text.split())
-    beside = [one for one in touching if one not in line]
-    if not beside:
-        return []
-    rows = [
-        row.split() for row in git.read("rev-list", "--topo-order", "--reverse", "--parents", *reach).text.splitlines()
-    ]
-    parents = {one: rest for one, *rest in rows}
+    times: Mapping[str, datetime]
+    """Every commit of the first-parent line, oldest first, and when each was made (committer's clock)."""
+    own: Mapping[str, tuple[str, ...]]
+    """Path to the commits of the line that changed it, oldest first; a merge is one change."""
+    beside: Mapping[str, tuple[tuple[int, str, str], ...]]
+    """Path to the commits beside the line that changed it: the place of each among all of them, the older ones first,
+    the commit, and the one of the line that brought it there. A `git pull` before a push is such a merge: what the
+    branch was until then becomes its second parent."""
+
+
+def line_history(git: GitProcess, commit: str, folders: Sequence[str]) -> LineHistory:
+    """Return what happened below *folders* up to *commit*, read in one go for all paths in them."""
+    own = grouped((each.path, each.commit) for each in first_parent_changes(git, commit, folders))
+    times = line_times(git, commit)
+    beside: list[tuple[str, tuple[int, str, str]]] = []
+    if git.read("rev-list", "--min-parents=2", "--max-count=1", commit).text:
+        brought = _brought(git, commit, times)
+        touched = grouped(
+            (each.commit, each.path)
+            for each in changes(git, commit, folders, "--topo-order", "--full-history")
+            if each.commit in brought
+        )
+        beside = [
+            (path, (place, one, brought[one])) for place, (one, paths) in enumerate(touched.items()) for path in paths
+        ]
+    return LineHistory(times, own, grouped(beside))
+
+
+def _brought(git: GitProcess, commit: str, line: Collection[str]) -> dict[str, str]:
+    """Return the commits beside the first parents of *commit*, *line*, each with the one of these that brought it."""
+    text = git.read("rev-list", "--topo-order", "--reverse", "--parents", commit).text
+    parents = {one: rest for one, *rest in (row.split() for row in text.splitlines())}
     brought: dict[str, str] = {}
-    for one in (one for one in parents if one in line):
+    for one in line:
         below = parents[one][1:]
         while below:
             found = below.pop()
             if found in parents and found not in line and found not in brought:
                 brought[found] = one
                 below += parents[found]
-    return [(one, brought[one]) for one in beside]
+    return brought
