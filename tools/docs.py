@@ -1,6 +1,7 @@
 """Write the generated parts of README.md and docs/*.md, or with --check say where they are stale.
 
-`sslops/cli/help.txt` is one of them: what `sslops --help` prints without loading anything that could write it.
+`sslops/cli/help.txt` is one of them: what `sslops --help` prints without loading anything that could write it. So is
+the manual page `docs/sslops.1`.
 
 A generated part stands between `<!-- generated: NAME -->` and `<!-- end -->`, each on a line of its own; NAME is a key
 of `PARTS`, with a word after it where the part takes one. Run by `make docs` and `make docs-check`.
@@ -202,10 +203,12 @@ def main() -> int:
 
 def _pages() -> Iterator[tuple[Path, str]]:
     from tools.figures import FIGURES
+    from tools.manpage import page
 
     for path in (PROJECT / "README.md", *sorted((PROJECT / "docs").glob("*.md"))):
         yield path, regenerated(path.read_text())
     yield PROJECT / "sslops/cli/help.txt", first_help()
+    yield PROJECT / "docs/sslops.1", page(MEANINGS)
     for name, draw in FIGURES.items():
         yield PROJECT / "docs/figures" / name, draw()
 

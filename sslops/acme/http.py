@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from sslops.errors import AcmeError
+from sslops.system.debug_log import step
 from sslops.system.retry_after import retry_after_seconds
 from sslops.system.time_limit import TimeLimit, limited_adapter
 
@@ -157,6 +158,12 @@ class AcmeHttp:
 
     def _send(self, method: str, url: str, body: bytes | None = None) -> _Response:
         """Send one request; AcmeError when no usable answer comes. What a server says is bounded."""
+        with step("%s %s at '%s'", method, url, self._ca) as came:
+            response = self._sent(method, url, body)
+            came.came = f"HTTP {response.status}"
+        return response
+
+    def _sent(self, method: str, url: str, body: bytes | None) -> _Response:
         self._look_at_host(url)
         headers = {"Content-Type": _JOSE} if body is not None else {}
         with TimeLimit(ANSWER_SECONDS) as limit:

@@ -18,6 +18,7 @@ from sslops.ci import speech
 from sslops.ci.environment import NO_JOB, Environment
 from sslops.errors import Bug, Faults, UsageError
 from sslops.report.text import Paint, visible
+from sslops.system.debug_log import LOG
 from sslops.system.effects import NO_EFFECTS
 from sslops.system.processes import without_secrets
 
@@ -88,6 +89,7 @@ class Session:
 
     def say(self, text: str) -> None:
         """Write *text* to stderr: the talk that surrounds a result."""
+        LOG.debug("says: %s", text, extra={"is_said": True})
         _write(sys.stderr, speech.defused(self.job.forge, visible(text)))
 
     def complain(self, error: SslopsError) -> None:

@@ -9,7 +9,7 @@ from sslops.cli.options import current
 from sslops.errors import ExitCode
 
 
-@click.command("audit")
+@click.command(name="audit", epilog=options.examples("sslops audit", "sslops audit --since 2026-01-01 --json"))
 @click.option("--since", metavar="DATE|COMMIT", help="Judge what is not older than this date or commit.")
 @options.fetch()
 @options.json()

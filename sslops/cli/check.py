@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 _JUNIT = "Write the faults to FILE as JUnit, for a forge that shows tests."
 
 
-@click.command(name="check")
+@click.command(name="check", epilog=options.examples("sslops check", "sslops check --junit faults.xml"))
 @options.json()
 @click.option("--junit", "report", metavar="FILE", type=click.Path(dir_okay=False, path_type=Path), help=_JUNIT)
 def command(*, as_json: bool, report: Path | None) -> ExitCode:

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import click
 
+from sslops.cli import options
 from sslops.cli.options import current
 from sslops.errors import ExitCode
 
 
-@click.command("demo")
+@click.command(name="demo", epilog=options.examples("sslops demo"))
 @click.argument("directory", metavar="[DIR]", required=False, type=click.Path(path_type=Path))
 def command(directory: Path | None) -> ExitCode:
     """Run the whole loop in a throw-away world: two cycles of renew, publish, roll and deploy.

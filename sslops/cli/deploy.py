@@ -28,9 +28,19 @@ def _print_receiver(context: click.Context, _: click.Parameter, is_asked: bool) 
         context.exit()
 
 
-@click.command(name="deploy")
+@click.command(
+    name="deploy", epilog=options.examples("sslops deploy", "sslops deploy --host smtp1.example.com --apply")
+)
 @options.targets()
-@click.option("--host", "hosts", multiple=True, metavar="HOST", envvar="SSLOPS_DEPLOY_HOSTS", help=_HOST)
+@click.option(
+    "--host",
+    "hosts",
+    multiple=True,
+    metavar="HOST",
+    envvar="SSLOPS_DEPLOY_HOSTS",
+    shell_complete=options.hosts,
+    help=_HOST,
+)
 @click.option("--force-restart", is_flag=True, help="Restart although nothing changed, and prove again what is served.")
 @click.option("--forget", multiple=True, metavar="HOST", help="End the entries of a host that left the inventory.")
 @click.option(

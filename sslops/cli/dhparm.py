@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from sslops.cli import options
 from sslops.cli.options import current
 from sslops.errors import ExitCode
 from sslops.pki.dh_groups import GROUPS, parameters
@@ -15,7 +16,7 @@ DEFAULT = "ffdhe4096"
 LINK = "dhparam.pem"
 
 
-@click.command(name="dhparm")
+@click.command(name="dhparm", epilog=options.examples("sslops dhparm /etc/ssl-mgr/dh --group ffdhe4096"))
 @click.argument("folder", metavar="DIR", type=click.Path(file_okay=False, path_type=Path))
 @click.option("-k", "--group", "groups", multiple=True, type=click.Choice(GROUPS), help=f"Default: {DEFAULT}.")
 def command(*, folder: Path, groups: tuple[str, ...]) -> ExitCode:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 VERBS = ("check", "plan", "renew", "publish", "roll", "deploy", "run", "status")
 
 
-@click.command("doctor")
+@click.command(name="doctor", epilog=options.examples("sslops doctor", "sslops doctor deploy"))
 @click.argument("verbs", nargs=-1, type=click.Choice(VERBS), metavar="[VERB]...")
 @options.json()
 def command(verbs: tuple[str, ...], *, as_json: bool) -> ExitCode:

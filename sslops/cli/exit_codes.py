@@ -39,6 +39,7 @@ CODES: Mapping[str, frozenset[ExitCode]] = {
     "trust": _LOOKS,
     "dhparm": _WRITES,
     "doctor": _LOOKS,
+    "completion": _WRITES,
     "init": _LOOKS,
     "import": _LOOKS,
     "demo": _LOOKS,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from sslops.cli import options
 from sslops.cli.options import current
 from sslops.errors import ExitCode, UsageError
 from sslops.model.forges import Forge
@@ -21,7 +22,12 @@ if TYPE_CHECKING:
 _FOLDER = click.Path(path_type=Path)
 
 
-@click.command("import")
+@click.command(
+    name="import",
+    epilog=options.examples(
+        "sslops import /etc/ssl-mgr/conf.d --into ops", "sslops import --certbot /etc/letsencrypt --into ops --apply"
+    ),
+)
 @click.argument("conf_d", metavar="[CONF_D]", required=False, type=_FOLDER)
 @click.option("--certs", metavar="DIR", type=_FOLDER, help="ssl-mgr's certs/; without it the one beside CONF_D.")
 @click.option("--no-certs", is_flag=True, help="Only the inventory: no keys and certificates are taken over.")

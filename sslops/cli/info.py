@@ -9,7 +9,7 @@ from sslops.cli.options import current
 from sslops.errors import ExitCode
 
 
-@click.command(name="info")
+@click.command(name="info", epilog=options.examples("sslops info cert.pem", "sslops info mail.example.com:25"))
 @click.argument("subjects", nargs=-1, required=True, metavar="FILE|HOST:PORT|GROUP/SVC|-...")
 @options.starttls()
 @options.server_name()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from sslops.ci.secrets import ROWS, Need
+from sslops.cli import options
 from sslops.cli.options import current
 from sslops.errors import ExitCode
 from sslops.model.forges import Forge
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from sslops.init.signing import SigningKey
 
 
-@click.command("init")
+@click.command(name="init", epilog=options.examples("sslops init ops", "sslops init ops --forge gitlab"))
 @click.argument("directory", metavar="DIR", type=click.Path(path_type=Path))
 @click.option(
     "--forge",

@@ -20,12 +20,14 @@ import click
 from sslops import __version__
 from sslops.app.session import Session
 from sslops.ci.environment import current
+from sslops.cli.words import ELSEWHERE, meant
 from sslops.errors import ExitCode, Faults, SslopsError, UsageError
+from sslops.system.debug_log import LOG, LoggedEffects
 from sslops.system.effects import NO_EFFECTS
 from sslops.system.own_environment import environment, give_back, take_secrets
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from types import TracebackType
 
     from sslops.system.effects import Effects
@@ -54,6 +56,7 @@ VERBS = {
     "trust": "how a machine comes to trust the roots of the own CAs",
     "dhparm": "Diffie-Hellman parameters of RFC 7919 as files",
     "doctor": "what is missing on this machine, and for which verb",
+    "completion": "how bash, zsh and fish complete verbs, options, services and hosts",
     "init": "a new ops repository",
     "import": "an ops repository from a site of ssl-mgr, certbot, lego or acme.sh",
     "demo": "the whole loop in a throw-away world",
@@ -69,9 +72,22 @@ def module_of(verb: str) -> str:
 JOB_KEYS = frozenset({"SSLOPS_SSH_KEY", "SSLOPS_SIGNING_KEY"})
 """Variables in which a forge hands ssh keys to a job; they are gone before any verb starts."""
 
+COMPLETION = "_SSLOPS_COMPLETE"
+"""In which the script of `sslops completion` says what a shell wants to know."""
+
 _INTERRUPTED = 130
 # A run is short and keeps what it reads: looking for cycles every 700 objects costs a tenth of it and finds none.
 _GC_THRESHOLD = 100_000
+
+
+def variable(verb: str, option: click.Option) -> str:
+    """Return the variable that sets *option* of *verb* where the command line does not.
+
+    >>> variable("renew", click.Option(["--new-key"]))
+    'SSLOPS_RENEW_NEW_KEY'
+    """
+    longest = max(option.opts, key=len)
+    return f"SSLOPS_{verb}_{longest.lstrip('-')}".upper().replace("-", "_")
 
 
 class _Verbs(click.Group):
@@ -86,7 +102,37 @@ class _Verbs(click.Group):
         if cmd_name not in VERBS:
             return None
         verb: click.Command = importlib.import_module(module_of(cmd_name)).command
+        for option in verb.params:
+            if isinstance(option, click.Option) and option.envvar is None:
+                option.envvar = variable(cmd_name, option)
         return verb
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Run the verb; what it ends in is the last line of a log."""
+        try:
+            outcome = super().invoke(ctx)
+        except BaseException:
+            LOG.debug("ends", exc_info=True)
+            raise
+        LOG.debug("ends with exit code %s", int(outcome or 0))
+        return outcome
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Take `-renew`, which is a word of another tool and none of our options, for what it means."""
+        first = next(iter(args), "")
+        word = first.lstrip("-")
+        own = {name for option in self.params for name in option.opts} | set(ctx.help_option_names)
+        if first.startswith("-") and first not in own and (word in VERBS or word in ELSEWHERE):
+            raise meant(first, VERBS)
+        return super().parse_args(ctx, args)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Return the verb; for a word that is none, say what was probably meant."""
+        if args and args[0] not in VERBS and not ctx.resilient_parsing:
+            raise meant(args[0], VERBS)
+        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         """Write the table without importing what it names."""
@@ -99,7 +145,8 @@ class _Verbs(click.Group):
     no_args_is_help=False,
     subcommand_metavar="VERB [ARGS]...",
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    epilog="A verb that changes anything only says what it would do, unless --apply is given.",
+    epilog="A verb that changes anything only says what it would do, unless --apply is given. Every option has a"
+    " variable, as SSLOPS_RENEW_FORCE; sslops completion SHELL completes them.",
 )
 @click.version_option(__version__, prog_name="sslops", message="%(prog)s %(version)s")
 @click.option(
@@ -107,20 +154,49 @@ class _Verbs(click.Group):
     "start",
     metavar="DIR",
     default=".",
+    envvar="SSLOPS_DIR",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     help="Work on the ops repository at DIR.",
 )
+@click.option(
+    "--color",
+    type=click.Choice(("auto", "always", "never")),
+    default="auto",
+    envvar="SSLOPS_COLOR",
+    help="Colours: by default on a terminal, unless NO_COLOR is set.",
+)
+@click.option("-v", "is_verbose", is_flag=True, envvar="SSLOPS_VERBOSE", help="Write every step to stderr.")
+@click.option(
+    "--log",
+    metavar="FILE",
+    envvar="SSLOPS_LOG",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Append every step to FILE, without secrets.",
+)
 @click.pass_context
-def command(context: click.Context, start: Path) -> None:
+def command(context: click.Context, start: Path, color: str, is_verbose: bool, log: Path | None) -> None:  # noqa: FBT001  (click's)
     """Certificates as reviewed commits: renew, wait, roll, deploy; DANE never breaks."""
     if JOB_KEYS & environment().keys():
         from sslops.secrets.job_keys import job_keys
 
         give_back(JOB_KEYS)
         context.with_resource(job_keys(os.environ))
-    context.obj = Session(
-        start, datetime.now(tz=UTC).replace(microsecond=0), context.obj or NO_EFFECTS, current(os.environ)
-    )
+    now = datetime.now(tz=UTC).replace(microsecond=0)
+    context.obj = Session(start, now, LoggedEffects(context.obj or NO_EFFECTS), current(os.environ), color)
+    if is_verbose or log is not None:
+        _begin_log(context, log, context.obj.say if is_verbose else None)
+
+
+def _begin_log(context: click.Context, log: Path | None, say: Callable[[str], None] | None) -> None:
+    """Write every step until the end of *context* to *log*, and to *say*."""
+    from sslops.system.log_file import logging_to
+
+    try:
+        context.with_resource(logging_to(log, say))
+    except OSError as error:
+        message = f"the log '{log}' cannot be written: {error.strerror}"
+        raise UsageError(message, hint="name a file in a folder that exists") from error
+    LOG.debug("sslops %s, Python %s, in %s: %s", __version__, sys.version.split()[0], Path.cwd(), sys.argv[1:])
 
 
 def run(arguments: Sequence[str], effects: Effects = NO_EFFECTS) -> int:
@@ -147,6 +223,10 @@ def main() -> NoReturn:
     """Be the program `sslops`."""
     take_secrets()
     gc.set_threshold(_GC_THRESHOLD)
+    if COMPLETION in os.environ:
+        from click.shell_completion import shell_complete
+
+        sys.exit(shell_complete(command, {}, "sslops", COMPLETION, os.environ[COMPLETION]))
     sys.stdout, sys.stderr = _ready(sys.stdout), _ready(sys.stderr)
     sys.excepthook = _show_bug
     code = run(sys.argv[1:])
@@ -165,7 +245,8 @@ def _ready(stream: TextIO | None) -> TextIO:
 
 def _failed(error: SslopsError, arguments: Sequence[str]) -> int:
     """Tell people on stderr, and a program that asked for JSON on stdout too; return the exit code."""
-    if "--json" in arguments:
+    verb = next((word for word in arguments if word in VERBS), "")
+    if "--json" in arguments or os.environ.get(f"SSLOPS_{verb.upper()}_JSON"):
         import json
 
         from sslops.report.plan import error_document

@@ -30,6 +30,43 @@ def current() -> Session:
     return session
 
 
+def examples(*commands: str) -> str:
+    """Return the end of a verb's help: command lines as they can be typed. A test parses each."""
+    lines = "\n".join(f"  {each}" for each in commands)
+    return f"\b\nExamples:\n{lines}"
+
+
+def _services(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
+    """Return the groups and services that begin so, as a shell completes them: by the names of files."""
+    from pathlib import Path
+
+    found = [path.relative_to("inventory").with_suffix("") for path in sorted(Path("inventory").glob("*/*.yaml"))]
+    names = dict.fromkeys([*(str(each.parent) for each in found), *map(str, found)])
+    return [name for name in names if name.startswith(incomplete)]
+
+
+def hosts(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
+    """Return the hosts that begin so, as a shell completes them; none where the inventory is not sound."""
+    from pathlib import Path
+
+    from sslops.errors import SslopsError
+    from sslops.inventory.files import read_folder
+    from sslops.inventory.loading import load
+
+    try:
+        classes = load(read_folder(Path())).classes.values()
+    except (SslopsError, OSError):
+        return []
+    names = {host.name for each in classes for host in each.hosts}
+    return sorted(name for name in names if name.startswith(incomplete))
+
+
+def _hazards(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
+    from sslops.model.plan import HazardName
+
+    return [str(name) for name in HazardName if name.startswith(incomplete)]
+
+
 MAX_REASON = 300
 _SPAN = re.compile(r"([0-9]{1,5})([mhd])")
 _UNITS = {"m": "minutes", "h": "hours", "d": "days"}
@@ -41,7 +78,7 @@ def targets(variable: str | None = None) -> Decorator:
 
     Where none are given they are the words of the environment's *variable*.
     """
-    return click.argument("targets", nargs=-1, metavar="[TARGET]...", envvar=variable)
+    return click.argument("targets", nargs=-1, metavar="[TARGET]...", envvar=variable, shell_complete=_services)
 
 
 def apply() -> Decorator:
@@ -110,6 +147,7 @@ def accept() -> Decorator:
         multiple=True,
         metavar="NAME[=SUBJECT]",
         callback=_consents,
+        shell_complete=_hazards,
         help="Accept this hazard (for this subject only). May be given several times.",
     )
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from sslops.model.inventory import Consent
 
 
-@click.command(name="plan")
+@click.command(name="plan", epilog=options.examples("sslops plan", "sslops plan example.com/mail-ec --fetch --json"))
 @options.targets()
 @options.accept()
 @options.fetch()

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from sslops.prune.rules import PruneOptions
 
 
-@click.command(name="prune")
+@click.command(name="prune", epilog=options.examples("sslops prune", "sslops prune --keep 2 --all --apply"))
 @options.targets()
 @click.option(
     "--keep",
@@ -31,16 +31,11 @@ if TYPE_CHECKING:
 )
 @stage.asked()
 def command(asked: stage.Asked, *, keep: int | None, every: bool) -> ExitCode:
-    r"""Take out of state/ the generations that nothing needs any more.
+    """Take out of state/ the generations that nothing needs any more.
 
     What stays: every slot of main and of next, whatever a host may serve, a TLSA record names or a certificate of a
     generation that stays was signed with, certificates that have not expired, and beside those the newest clean_keep
     of each service. It is one commit on next; main follows with the next roll. Git keeps what was taken out.
-
-    \b
-    Example:
-      sslops prune                          what would go, and what waits
-      sslops prune --keep 2 --all --apply
     """
     if every and asked.request.targets:
         message = "--all and TARGET exclude each other"

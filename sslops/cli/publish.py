@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 import click
 
 from sslops.app.site import Site
-from sslops.cli import stage
+from sslops.cli import options, stage
 
 if TYPE_CHECKING:
     from sslops.errors import ExitCode
 
 
-@click.command(name="publish")
+@click.command(name="publish", epilog=options.examples("sslops publish", "sslops publish --apply"))
 @click.option("--force", is_flag=True, help="Propose once more what a person declined by closing a merge request.")
 @stage.asked()
 def command(asked: stage.Asked, *, force: bool) -> ExitCode:

@@ -22,7 +22,14 @@ def _flag(name: str, text: str) -> Decorator:
     return click.option(f"--{name}", is_flag=True, envvar=f"SSLOPS_RENEW_{name.upper().replace('-', '_')}", help=text)
 
 
-@click.command(name="renew")
+@click.command(
+    name="renew",
+    epilog=options.examples(
+        "sslops renew",
+        "sslops renew --apply",
+        "sslops renew example.com/mail-ec --new-key --reason 'the key leaked' --apply",
+    ),
+)
 @options.targets("SSLOPS_RENEW_TARGETS")
 @_flag("force", "Renew although nothing is due.")
 @_flag("new-key", "Discard the staged key (it leaked, say) and make a new one.")

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from sslops.app.site import Site
 
 
-@click.command("report")
+@click.command(name="report", epilog=options.examples("sslops report --html report.html"))
 @click.option(
     "--html",
     required=True,

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from sslops.roll.rules import RollOptions
 
 
-@click.command(name="roll")
+@click.command(
+    name="roll", epilog=options.examples("sslops roll --apply", "sslops roll --back example.com/mail-ec --apply")
+)
 @options.targets()
 @click.option(
     "--force",

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from sslops.model.inventory import Consent
 
 
-@click.command(name="run")
+@click.command(name="run", epilog=options.examples("sslops run", "sslops run --apply"))
 @options.targets()
 @options.apply()
 @options.accept()

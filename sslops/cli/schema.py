@@ -6,12 +6,15 @@ from pathlib import Path
 
 import click
 
+from sslops.cli import options
 from sslops.cli.options import current
 from sslops.errors import ExitCode, UsageError
 from sslops.inventory import validation as schemas
 
 
-@click.command(name="schema")
+@click.command(
+    name="schema", epilog=options.examples("sslops schema service", "sslops schema --write inventory/.schema")
+)
 @click.argument("name", required=False, type=click.Choice(schemas.NAMES))
 @click.option("--write", "folder", metavar="DIR", type=click.Path(path_type=Path), help="Write all of them into DIR.")
 def command(*, name: str | None, folder: Path | None) -> ExitCode:

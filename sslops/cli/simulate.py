@@ -45,7 +45,7 @@ def _span_or_none(context: click.Context, parameter: click.Parameter, given: str
     return None if given is None else _span(context, parameter, given)
 
 
-@click.command("simulate")
+@click.command(name="simulate", epilog=options.examples("sslops simulate --until 2030-03-31 --every 6h"))
 @click.option("--until", required=True, metavar="DATE", callback=_day, help="Play until this day, as 2027-03-31.")
 @click.option(
     "--lifetime",

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from sslops.report.status import StatusReport
 
 
-@click.command("status")
+@click.command(name="status", epilog=options.examples("sslops status", "sslops status --live --fail-under 7d"))
 @options.targets()
 @click.option("--live", is_flag=True, help="Ask the name servers and the servers' ports too.")
 @click.option("-v", "--verbose", is_flag=True, help="Show names, issuer, key and lifetime of each certificate too.")

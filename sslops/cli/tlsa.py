@@ -42,7 +42,7 @@ def _ports(_context: click.Context, _parameter: click.Parameter, given: tuple[st
     return tuple(found)
 
 
-@click.command(name="tlsa")
+@click.command(name="tlsa", epilog=options.examples("sslops tlsa example.com/mail-ec"))
 @click.argument("subjects", nargs=-1, required=True, metavar="GROUP:SVC|FILE|HOST:PORT|-...")
 @click.option("--check", is_flag=True, help="Judge DOMAIN, HOST:PORT, [HOST]:PORT or GROUP:SVC as a sender would.")
 @click.option(

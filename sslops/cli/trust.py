@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from sslops.cli import options
 from sslops.cli.options import current
 from sslops.errors import ExitCode, UsageError
 from sslops.system.files import writing
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-@click.command(name="trust")
+@click.command(name="trust", epilog=options.examples("sslops trust"))
 @click.option(
     "--export",
     "folder",

@@ -13,7 +13,13 @@ from sslops.errors import ExitCode
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
-@click.command(name="verify")
+@click.command(
+    name="verify",
+    epilog=options.examples(
+        "sslops verify mail.example.com:25 --name mail.example.com",
+        "sslops verify cert.pem --chain chain.pem --key privkey.pem",
+    ),
+)
 @click.argument("subject", metavar="FILE|HOST:PORT|GROUP/SVC|-")
 @click.option("--chain", type=_FILE, metavar="FILE", help="Certificates between it and a root, beside those it brings.")
 @click.option("--root", "roots", type=_FILE, multiple=True, metavar="FILE", help="Trust these roots and no others.")

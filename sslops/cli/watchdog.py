@@ -36,7 +36,7 @@ def _age(_context: click.Context, _parameter: click.Parameter, given: str) -> ti
     return timedelta(**{_UNITS[found[2]]: int(found[1])})
 
 
-@click.command(name="watchdog")
+@click.command(name="watchdog", epilog=options.examples("sslops watchdog renew deploy --max-age 26h"))
 @click.argument("stages", nargs=-1, type=click.Choice(STAGES), metavar="[STAGE]...")
 @click.option(
     "--max-age", default="26h", callback=_age, metavar="AGE", help="How old a heartbeat may be: 90m, 26h, 2d."

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Self
 from sslops.errors import DnsError
 from sslops.model.inventory import Endpoint
 from sslops.model.tlsa import EMPTY, Rrset, TlsaParams, TlsaRecord
+from sslops.system.debug_log import step
 
 if TYPE_CHECKING:
     import dns.message
@@ -131,6 +132,7 @@ def ask(
     import dns.exception
     import dns.flags
     import dns.message
+    import dns.rcode
 
     numeric = _numeric(endpoint)
     # AD in a question asks for it in the answer (RFC 6840 section 5.7); who does not validate ignores it.
@@ -142,9 +144,13 @@ def ask(
     failure: Exception | None = None
     for _ in range(patience.tries):
         try:
-            if conversation is not None:
-                return conversation.exchange(query, patience.timeout_seconds)
-            return _exchange(query, numeric, patience.timeout_seconds)
+            with step("asks %s for %s %s", endpoint, rdtype, name) as came:
+                if conversation is not None:
+                    answer = conversation.exchange(query, patience.timeout_seconds)
+                else:
+                    answer = _exchange(query, numeric, patience.timeout_seconds)
+                came.came = f"{dns.rcode.to_text(answer.rcode())}, {len(answer.answer)} RRsets"
+                return answer
         except OSError as error:
             if error.errno in _LACKS_FAMILY:
                 raise FamilyLackingError(f"this machine has no way to '{endpoint}'") from error

@@ -18,6 +18,7 @@ from sslops.errors import PeerError
 from sslops.model.names import is_address
 from sslops.model.observations import PortSeen
 from sslops.probe.starttls import DIALOGUES, GreetingError
+from sslops.system.debug_log import step
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -206,7 +207,9 @@ def _ask_once(
     def connect() -> SocketChannel:
         return SocketChannel(address, port, timeout_seconds)
 
-    return hashlib.sha256(leaf_certificate(connect, starttls, server_name, key_type)).hexdigest()
+    with step("asks port %s of %s for the certificate of %s (%s)", port, address, server_name, key_type) as came:
+        came.came = hashlib.sha256(leaf_certificate(connect, starttls, server_name, key_type)).hexdigest()
+        return came.came
 
 
 def _certificate(connect: Callable[[], Channel], starttls: str | None, server_name: str, key_type: str | None) -> bytes:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit, urlunsplit
 
 from sslops.errors import GitError
+from sslops.system.debug_log import command_line, step
 from sslops.system.own_environment import environment
 from sslops.system.processes import without_secrets
 
@@ -177,15 +178,17 @@ class GitProcess:
 
     def _run(self, arguments: Sequence[str], stdin: bytes, allowed: Sequence[int]) -> Ended:
         try:
-            done = subprocess.run(
-                ["git", *arguments],
-                cwd=self.folder,
-                env=self._environment() | {"GIT_LITERAL_PATHSPECS": "1", "GIT_OPTIONAL_LOCKS": "0"},
-                input=stdin,
-                capture_output=True,
-                timeout=TIMEOUT_SECONDS,
-                check=False,
-            )
+            with step("git in %s: %s", self.folder, command_line(arguments)) as came:
+                done = subprocess.run(
+                    ["git", *arguments],
+                    cwd=self.folder,
+                    env=self._environment() | {"GIT_LITERAL_PATHSPECS": "1", "GIT_OPTIONAL_LOCKS": "0"},
+                    input=stdin,
+                    capture_output=True,
+                    timeout=TIMEOUT_SECONDS,
+                    check=False,
+                )
+                came.came = f"exit code {done.returncode}"
         except (FileNotFoundError, NotADirectoryError) as error:
             raise _cannot_start(self.folder) from error
         except subprocess.TimeoutExpired as error:
@@ -219,7 +222,10 @@ class GitProcess:
         if network and not self._has_own_ssh(wanted):
             wanted["GIT_SSH_COMMAND"] = "ssh -o BatchMode=yes"
         seconds = NETWORK_TIMEOUT_SECONDS if network else TIMEOUT_SECONDS
-        with lend(self.credentials if network else ()) as lent:
+        with (
+            lend(self.credentials if network else ()) as lent,
+            step("git in %s: %s", folder or self.folder, command_line(arguments)) as came,
+        ):
             try:
                 child: Any = git.Git(folder or self.folder).execute(
                     [*_without(wanted), "git", *lent.options, *arguments],
@@ -238,6 +244,7 @@ class GitProcess:
                 raise _took_too_long(arguments, seconds) from error
             finally:
                 _known.pop(self.folder, None)
+            came.came = f"exit code {child.proc.returncode}: {readable(stderr)}"
         return _checked(Ended(child.proc.returncode, stdout, readable(stderr)), arguments, allowed)
 
     def _has_own_ssh(self, environ: Mapping[str, str]) -> bool:

@@ -24,6 +24,7 @@ from sslops.errors import NoIdentity, SopsError
 from sslops.model.secret import Secret
 from sslops.secrets.identities import identity_files
 from sslops.secrets.recipients import CONFIG_NAME, read_rules, recipients_of, rule_for
+from sslops.system.debug_log import command_line, step
 from sslops.system.own_environment import environment
 from sslops.system.processes import OWN_TOKENS
 
@@ -166,16 +167,18 @@ class Sops:
         pass_fds: tuple[int, ...] = (),
     ) -> subprocess.CompletedProcess[bytes]:
         try:
-            return subprocess.run(
-                [self.program, *arguments],
-                input=stdin,
-                capture_output=True,
-                env=environ,
-                cwd=folder,
-                pass_fds=pass_fds,
-                timeout=self._timeout_seconds,
-                check=False,
-            )
+            with step("%s", command_line([self.program, *arguments])) as came:
+                done = subprocess.run(
+                    [self.program, *arguments],
+                    input=stdin,
+                    capture_output=True,
+                    env=environ,
+                    cwd=folder,
+                    pass_fds=pass_fds,
+                    timeout=self._timeout_seconds,
+                    check=False,
+                )
+                came.came = f"exit code {done.returncode}"
         except subprocess.TimeoutExpired:
             message = f"sops gave no answer for {self._timeout_seconds:g} seconds"
             # The exception holds what went through the pipes.
@@ -183,6 +186,7 @@ class Sops:
         except OSError as error:
             message = f"'{self.program}' cannot be run: {error.strerror}"
             raise SopsError(message, hint=f"chmod +x {self.program}") from error
+        return done
 
 
 def find_sops(environ: Mapping[str, str]) -> str:

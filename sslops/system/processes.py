@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from threading import Thread
 from typing import IO, TYPE_CHECKING
 
+from sslops.system.debug_log import command_line, step
 from sslops.system.peer_words import peer_words
 
 if TYPE_CHECKING:
@@ -71,6 +72,13 @@ def run_piped(words: Sequence[str], *, payload: bytes, environ: Mapping[str, str
 
     It gets a session of its own, so that a Ctrl-C at our terminal does not stop a receiver half way.
     """
+    with step("runs %s", command_line(words)) as came:
+        ended = _run_piped(words, payload, environ, timeout_seconds)
+        came.came = f"exit code {ended.code}: {ended.stderr.strip()}" if ended.code is not None else "killed, too long"
+    return ended
+
+
+def _run_piped(words: Sequence[str], payload: bytes, environ: Mapping[str, str], timeout_seconds: float) -> Finished:
     process = subprocess.Popen(
         list(words),
         stdin=subprocess.PIPE,

@@ -18,6 +18,8 @@ from dataclasses import dataclass, field
 from threading import Lock
 from typing import TYPE_CHECKING, Protocol
 
+from sslops.system.debug_log import LOG
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
@@ -59,6 +61,7 @@ class Task:
         """
 
         def at(what: str) -> None:
+            LOG.debug("%s: %s %s", self.description, name, what)
             with self._lock:
                 self.doing[name] = Doing(what)
 

@@ -26,6 +26,7 @@ from threading import Thread
 from typing import TYPE_CHECKING, Self
 
 from sslops.errors import PeerError, SshError
+from sslops.system.debug_log import LOG, command_line
 from sslops.system.peer_words import peer_words
 from sslops.system.processes import Finished, Tail, run_piped, without_secrets
 
@@ -256,6 +257,7 @@ class Ssh:
         self._used[host.name] = host
         target = f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
         words = [*self.client(host), "-W", target, "--", host.address]
+        LOG.debug("connects to %s through %s: %s", target, host.name, command_line(words))
         return PipeChannel(words, self._environ, CONNECT_SECONDS + patience_seconds)
 
     def client(self, host: Host) -> list[str]:

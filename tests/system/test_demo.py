@@ -6,11 +6,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests.world.leaks import holds_key
+
 
 def test_the_whole_demo_holds(tmp_path: Path) -> None:
-    """Both cycles on real parts: every claim is `ok`, and nothing is written outside the folder it names."""
-    before = set(Path.home().rglob("*"))
-    command = [sys.executable, "-m", "sslops", "demo", str(tmp_path / "demo")]
+    """Both cycles on real parts: every claim is `ok`, nothing is written elsewhere, and the log has no key."""
+    before, log = set(Path.home().rglob("*")), tmp_path / "debug.log"
+    command = [sys.executable, "-m", "sslops", "--log", str(log), "demo", str(tmp_path / "demo")]
     done = subprocess.run(command, capture_output=True, text=True, timeout=180, check=False)
     claims = [line for line in done.stdout.splitlines() if line.startswith(("ok ", "BROKEN "))]
 
@@ -18,6 +20,9 @@ def test_the_whole_demo_holds(tmp_path: Path) -> None:
     assert len(claims) >= 8
     assert "the roll waits" in done.stdout
     assert before == set(Path.home().rglob("*"))
+    steps = log.read_text()
+    assert [True] * 4 == [word in steps for word in ("sops", "effect: push", "effect: ssh", "TLSA")]
+    assert not holds_key(log.read_bytes())
 
 
 def test_a_folder_with_something_in_it_is_refused(tmp_path: Path) -> None:

@@ -6,14 +6,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from sslops.system.processes import without_secrets
 from tests.rows import DIALECTS, rows
 from tests.system.story import MAIL_TARGET, Story
 from tests.world.forge import Rights
 from tests.world.forge_site import BOT, ForgeSite
+from tests.world.leaks import holds_key
 from tests.world.site import HOSTS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from tests.world.forge import Project
@@ -38,12 +40,30 @@ def start_forge_site(world_folder: Path) -> Iterator[Callable[..., ForgeSite]]:
         each.close()
 
 
+def logged(world: ForgeSite) -> Path:
+    """Let every run of *world* write its steps to a log from now on, and return it."""
+    log = world.site.ops.folder.parent / "debug.log"
+    world.site.ops.environment["SSLOPS_LOG"] = str(log)
+    return log
+
+
+def assert_log_has_no_secret(log: Path, environment: Mapping[str, str]) -> None:
+    """Fail when the log of all runs lacks their steps, or has a secret of theirs."""
+    steps = log.read_bytes()
+    secrets = environment.keys() - without_secrets(environment).keys()
+
+    assert b"POST " in steps
+    assert {"SSLOPS_FORGE_TOKEN", "SSLOPS_DNS_TOKEN"} <= secrets
+    assert [] == [name for name in secrets if environment[name].encode() in steps]
+    assert not holds_key(steps)
+
+
 # `test_pipelines.py` has the whole cycle on the two others in every run of the suite.
 @pytest.mark.parametrize("dialect", rows(DIALECTS, ("forgejo",)))
 def test_people_review_the_whole_cycle_days_late(start_forge_site: Callable[..., ForgeSite], dialect: str) -> None:
     """Nothing moves without a person, nothing is said twice, and whatever is late, DANE never breaks."""
     world = start_forge_site(dialect, has_acme=True)
-    story = Story(world.site)
+    story, log = Story(world.site), logged(world)
 
     def merge(project: Project, source: str) -> None:
         project.merge(world.open_request(project, source).number, BUTTONS[dialect])
@@ -103,13 +123,13 @@ def test_people_review_the_whole_cycle_days_late(start_forge_site: Callable[...,
     story.pass_time(TWO_DAYS)
     merge(world.zones, TLSA)
     run()
-    before = world.writes()
-    refs = world.site.ops.refs()
+    quiet = world.writes(), world.site.ops.refs()
     run()
 
     assert ({second, third},) * 2 == story.records()
-    assert before == world.writes()
-    assert refs == world.site.ops.refs()
+    assert quiet == (world.writes(), world.site.ops.refs())
+
+    assert_log_has_no_secret(log, world.site.ops.environment)
 
 
 def test_a_work_tree_that_is_behind_does_not_decide_who_merges(start_forge_site: Callable[..., ForgeSite]) -> None:

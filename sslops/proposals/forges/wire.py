@@ -19,6 +19,7 @@ import requests
 from requests.adapters import HTTPAdapter
 
 from sslops.errors import ForgeError
+from sslops.system.debug_log import step
 from sslops.system.retry_after import retry_after_seconds
 
 if TYPE_CHECKING:
@@ -92,7 +93,7 @@ class Wire(HTTPAdapter):
         if urlsplit(request.url or "")[:2] != self._origin:
             raise ForgeError("the forge sent us to another host", hint="see 'Addresses' in docs/forges.md")
         waited, attempt = 0.0, 1
-        outcome = self._once(request, verify, cert, proxies)
+        outcome = self._told(request, verify, cert, proxies)
         while isinstance(outcome, _Failure):
             pause = _pause(request, outcome, attempt)
             if pause is None or attempt == TRIES:
@@ -101,7 +102,19 @@ class Wire(HTTPAdapter):
                 raise _too_long(outcome, pause)
             self._patience.sleep(pause)
             waited, attempt = waited + pause, attempt + 1
+            outcome = self._told(request, verify, cert, proxies)
+        return outcome
+
+    def _told(
+        self,
+        request: requests.PreparedRequest,
+        verify: Any,  # noqa: ANN401
+        cert: Any,  # noqa: ANN401
+        proxies: Any,  # noqa: ANN401
+    ) -> requests.Response | _Failure:
+        with step("%s %s", request.method, (request.url or "").partition("?")[0]) as came:
             outcome = self._once(request, verify, cert, proxies)
+            came.came = outcome.error.what if isinstance(outcome, _Failure) else f"HTTP {outcome.status_code}"
         return outcome
 
     def _once(

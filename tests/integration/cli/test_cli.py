@@ -99,7 +99,7 @@ def test_version_is_said_in_one_line() -> None:
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
-        (["nonsense"], "no such command 'nonsense'"),
+        (["nonsense"], "no verb 'nonsense'"),
         (["-C", "/nonexistent", "status"], "'/nonexistent' does not exist"),
         (["init"], "missing argument 'DIR'"),
         (["init", "--wrong", "x"], "no such option"),
