@@ -72,6 +72,10 @@ class Setting:
     begins: str = "settled"
     """`nothing`: hosts show what they like; `settled`: all is served and published; `rolled`: a second key as well."""
     ttl_seconds: int = SHORT
+    depends: tuple[str, ...] = ()
+    """What else restarts the daemons of hosts, as `depends` of their class has it."""
+    classes: tuple[str, ...] = ("smtp",)
+    """The classes of servers; each host is in all of them, and each shows all services."""
 
 
 @dataclass
@@ -152,7 +156,8 @@ class Life(ByHand):
     def inventory(self) -> Inventory:
         """The inventory as it is on main."""
         asks = tuple(sorted((service, tuple(sorted(params))) for service, params in self.asks.items()))
-        return _inventory(asks, self.ports, self.ttl_seconds, self.host_names)
+        made = _inventory(asks, self.ports, self.ttl_seconds, self.host_names)
+        return _with_classes(made, self.setting.classes, self.setting.depends)
 
     def configure(self) -> None:
         """Merge a change of the inventory."""
@@ -528,3 +533,12 @@ def _inventory(
     made = builders.inventory(*services, ca)
     smtp = ServerClass("smtp", hosts, restart_cmd=(("reload",),))
     return replace(made, classes={"smtp": smtp})
+
+
+def _with_classes(made: Inventory, classes: tuple[str, ...], depends: tuple[str, ...]) -> Inventory:
+    """Return the inventory with these classes instead of the one."""
+    smtp = made.classes["smtp"]
+    if (classes, depends) == (("smtp",), smtp.depends):
+        return made
+    found = {name: replace(smtp, name=name, restart_cmd=((f"reload {name}",),), depends=depends) for name in classes}
+    return replace(made, classes=found)

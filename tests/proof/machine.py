@@ -43,6 +43,16 @@ BY_ITSELF = {
 }
 """Those where a forge merges what it is asked to merge."""
 
+SERVERS = {
+    "include files restart daemons": Setting(depends=("dns",)),
+    "include files restart daemons, after a roll": Setting(depends=("dns",), services=(of.EC, of.RSA), begins="rolled"),
+    "hosts of two classes": Setting(classes=("imap", "smtp"), services=(of.EC, of.RSA)),
+    "hosts of two classes, reviewed": Setting(
+        classes=("imap", "smtp"), depends=("dns",), is_reviewed=True, begins="rolled"
+    ),
+}
+"""Those where hosts are in several classes, or restart for more than a certificate."""
+
 KINDS = tuple(
     frozenset(kinds)
     for kinds in (

@@ -10,7 +10,18 @@ from typing import TYPE_CHECKING
 
 from tests.proof import consents, copies, families, groups, pruning, strangers, wildcards
 from tests.proof.life import Life
-from tests.proof.machine import ACTIONS, BY_ITSELF, LATE_MERGES, MOST_CHOICES, MOST_PICKS, SETTINGS, Pick, Script, Step
+from tests.proof.machine import (
+    ACTIONS,
+    BY_ITSELF,
+    LATE_MERGES,
+    MOST_CHOICES,
+    MOST_PICKS,
+    SERVERS,
+    SETTINGS,
+    Pick,
+    Script,
+    Step,
+)
 from tests.unit.dane import issuers
 
 if TYPE_CHECKING:
@@ -45,7 +56,8 @@ CONSENTS = Part(consents.Consenting, consents.SETTINGS, {**ACTIONS, **strangers.
 AUTO = Part(Life, BY_ITSELF, {**ACTIONS, **LATE_MERGES})
 WILD = Part(wildcards.Wild, wildcards.SETTINGS, {**ACTIONS, **strangers.ACTIONS, **wildcards.ACTIONS})
 PRUNED = Part(pruning.Pruned, pruning.SETTINGS, {**ACTIONS, **pruning.ACTIONS})
-BESIDE = (OTHERS, GROUPS, PUBLIC, COPIES, DUAL, CONSENTS, AUTO, WILD, PRUNED)
+SERVED = Part(Life, SERVERS, ACTIONS)
+BESIDE = (OTHERS, GROUPS, PUBLIC, COPIES, DUAL, CONSENTS, AUTO, WILD, PRUNED, SERVED)
 """The parts where more is there than one site alone."""
 _PART_OF = {name: part for part in (ALONE, *BESIDE) for name in part.settings}
 
