@@ -63,6 +63,17 @@ def load_key(account: Account) -> jwk.JWK:
     return jwk.JWK.json_loads(account.key.reveal().decode())
 
 
+def key_of_pem(key: Secret) -> jwk.JWK:
+    """Return a private key (PEM) as josepy uses it; StateError for one that ACME requests cannot be signed with."""
+    from josepy import jwk
+
+    try:
+        return jwk.JWK.load(key.reveal())
+    except Exception:  # noqa: BLE001  (whatever josepy raises could quote the key)
+        message = "the key of the certificate signs no ACME request: only RSA and EC keys do"
+        raise StateError(message, hint="revoke by the account: leave --by key out") from None
+
+
 def thumbprint(key: jwk.JWK) -> str:
     """Return what ends every key authorization (RFC 8555 section 8.1): the key's SHA-256 thumbprint, base64url."""
     return base64.urlsafe_b64encode(key.thumbprint()).rstrip(b"=").decode()

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from sslops.acme.account import load_key, thumbprint
+from sslops.acme.account import key_of_pem, load_key, thumbprint
 from sslops.acme.http import LONGEST_URL, AcmeHttp, one_line, problem_text, quoted, safe_host
 from sslops.errors import AcmeError, StateError
 from sslops.model.acme import (
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
     from sslops.acme.http import Answer
     from sslops.model.acme import ExternalAccount, OrderWish
+    from sslops.model.secret import Secret
     from sslops.system.effects import Effects
 
 
@@ -198,6 +199,26 @@ class AcmeClient:
         answer = self._post(order.certificate or "", None)
         others = answer.links.get("alternate", ())[:_MOST_CHAINS] if alternates else ()
         return (answer.body, *(self._post(url, None).body for url in others))
+
+    def revoke(self, cert: bytes, reason: int, key: Secret | None) -> None:
+        """Tell the server that a certificate (PEM) is revoked, by *key*, its own (PEM), else by the account in use.
+
+        One that is revoked already is as it should be (RFC 8555 section 7.6). StateError for a key that cannot sign.
+        """
+        from cryptography import x509
+        from cryptography.hazmat.primitives.serialization import Encoding
+
+        der = x509.load_pem_x509_certificate(cert).public_bytes(Encoding.DER)
+        payload, url = {"certificate": _base64(der), "reason": reason}, self._endpoint("revokeCert")
+        try:
+            if key is None:
+                self._post(url, payload, effect="acme revoke")
+            else:
+                self._endpoint("newNonce")
+                self._http.post(url, payload, key_of_pem(key), None, effect="acme revoke")
+        except AcmeError as error:
+            if error.problem != "alreadyRevoked":
+                raise
 
     def proof(self, group: str, authorization: AuthorizationSeen, challenge: ChallengeSeen) -> Proof:
         """Return what has to be shown for *challenge*, for a service of *group*; AcmeError for one that cannot be."""

@@ -22,12 +22,14 @@ from sslops.model.names import CA_GROUP, ServiceId
 from sslops.model.plan import Consents, Plan, Verb, require
 from sslops.model.plan import digest as digest_of
 from sslops.model.proposal import Kind
+from sslops.repo.state_files import CERT, PRIVKEY, generation_path
 from sslops.system.clock import SystemClock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
 
+    from sslops.acme.account import StoredAccounts
     from sslops.acme.client import AcmeClient
     from sslops.app.session import Session
     from sslops.errors import Bug
@@ -37,7 +39,8 @@ if TYPE_CHECKING:
     from sslops.model.acme import Proof
     from sslops.model.change import AccountChange, Change
     from sslops.model.inventory import CertificateAuthority, Inventory
-    from sslops.model.state import State
+    from sslops.model.state import Generation, State
+    from sslops.pki.stored import StoredFiles
     from sslops.repo.engine_refs import StoredAppointments
     from sslops.repo.snapshot import Snapshot
     from sslops.repo.store import OpsRepo
@@ -127,6 +130,15 @@ class Renewal:
         carried_out = Plan(actions, plan.waits + made.waits, plan.hazards + made.hazards)
         failed = tuple((Verb.RENEW, failure.service, failure.error.what) for failure in made.failures)
         return Outcome(carried_out, is_applied=True, failures=failures, failed=failed)
+
+    def authority(self, *, by_key: bool) -> Authority:
+        """Return who tells the CAs what is revoked: *by_key* of each certificate, else by the account."""
+        from sslops.acme.account import StoredAccounts
+        from sslops.pki.stored import StoredFiles
+
+        accounts = StoredAccounts(self.ops, self.snapshot, self.sops, self.inventory)
+        files = StoredFiles(self.ops, self.snapshot)
+        return Authority(self._client, self.inventory, accounts, files, self.sops, by_key)
 
     @cached_property
     def _servers(self) -> Mapping[str, AcmeClient]:
@@ -262,6 +274,38 @@ class Renewal:
             requests = project.requests(Kind.ACME, git, self.run, note=self.note_request, force=force)
             way = ByRequest(files, requests, describe, now, time.sleep, self.session)
         return Dns01(files, look, apexes, shown, self.reload_dns, way)
+
+
+@dataclass(frozen=True, slots=True)
+class Authority:
+    """Tells each ACME server what is revoked of it; `client` speaks to the server of an entry of `cas.yaml`."""
+
+    client: Callable[[CertificateAuthority], AcmeClient]
+    inventory: Inventory
+    accounts: StoredAccounts
+    files: StoredFiles
+    sops: Sops
+    by_key: bool
+
+    def revoke(self, service: ServiceId, generation: Generation, reason: int) -> None:
+        """Tell it."""
+        cert = self.files.read(service, generation.id, CERT)
+        ca = self.inventory.cas.get(generation.ca)
+        if cert is None or ca is None:
+            lacks = f"no '{CERT}' in state/" if cert is None else f"no CA '{generation.ca}' in inventory/cas.yaml"
+            message = f"'{service}' {generation.id} cannot be revoked: there is {lacks}"
+            raise StateError(message, hint="sslops check")
+        key, client = None, self.client(replace(ca, directory=generation.directory or ca.directory))
+        if self.by_key:
+            path = generation_path(service, generation.id, PRIVKEY)
+            key = self.sops.decrypt(path, self.files.read(service, generation.id, PRIVKEY) or b"")
+        else:
+            account = self.accounts.load(ca.name)
+            if account is None:
+                message = f"there is no account at '{ca.name}' in state/accounts/"
+                raise StateError(message, hint="sslops revoke --by key, with the identity of the deploy job")
+            client.use(account)
+        client.revoke(cert, reason, key)
 
 
 def rehearsed(inventory: Inventory) -> Inventory:

@@ -24,7 +24,8 @@ from sslops.errors import (
     bugs_of,
 )
 from sslops.model.inventory import CaType
-from sslops.model.plan import Plan
+from sslops.model.names import ServiceId
+from sslops.model.plan import Plan, Verb
 from sslops.model.proposal import Kind
 from sslops.system.clock import SystemClock
 
@@ -32,13 +33,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping
     from datetime import datetime
 
+    from sslops.app.renew import Renewal
     from sslops.app.session import Session
     from sslops.dane.records import Material
     from sslops.deploy.host_plan import DeployOptions
     from sslops.deploy.steps import Deployer
     from sslops.issue.rules import RenewOptions
     from sslops.model.inventory import Inventory, Verify
-    from sslops.model.names import GenerationId, ServiceId
+    from sslops.model.names import GenerationId
     from sslops.model.observations import PortSeen
     from sslops.model.outlook import NameOutlook
     from sslops.model.plan import Consents
@@ -50,6 +52,8 @@ if TYPE_CHECKING:
     from sslops.publish.steps import Publisher
     from sslops.repo.snapshot import Snapshot
     from sslops.repo.store import OpsRepo
+    from sslops.revoke.rules import RevokeOptions
+    from sslops.revoke.steps import Revoker
     from sslops.roll.rules import RollOptions
     from sslops.roll.steps import Roller
     from sslops.secrets.sops import Sops
@@ -144,26 +148,28 @@ class Site:
 
     def renew(self, options: RenewOptions, digest: str | None = None) -> Outcome:
         """Renew, onto the branch next: own CAs sign at once, what ACME servers sign is one batch."""
-        from sslops.app.renew import Renewal
-
         uses_hosts = any(ca.validation == "http-01" for ca in self.inventory.cas.values())
         with self.ssh() if uses_hosts else nullcontext() as ssh:
-            renewal = Renewal(
-                session=self.session,
-                ops=self.ops,
-                snapshot=self.snapshot,
-                inventory=self.inventory,
-                run=self.run,
-                sops=self._sops,
-                ssh=ssh,
-                reload_dns=self._restart_name_servers,
-                heed=self._heed_dnssec,
-                is_rehearsal=self.is_rehearsal,
-                consents=self.consents,
-                note_request=self._requests.__setitem__,
-            )
-            done = renewal.renew(options, digest)
+            done = self._renewal(ssh).renew(options, digest)
             return done + Outcome(failures=tuple(self._troubles), requests=self._requests)
+
+    def _renewal(self, ssh: Ssh | None) -> Renewal:
+        from sslops.app.renew import Renewal
+
+        return Renewal(
+            session=self.session,
+            ops=self.ops,
+            snapshot=self.snapshot,
+            inventory=self.inventory,
+            run=self.run,
+            sops=self._sops,
+            ssh=ssh,
+            reload_dns=self._restart_name_servers,
+            heed=self._heed_dnssec,
+            is_rehearsal=self.is_rehearsal,
+            consents=self.consents,
+            note_request=self._requests.__setitem__,
+        )
 
     def _heed_dnssec(self, plan: Plan) -> Plan:
         """Take out the orders that a broken DNSSEC chain would fail; asks only where a validator is named."""
@@ -244,6 +250,25 @@ class Site:
         """Prune, on the branch next."""
         plan = self._pruner(options).prune(self.snapshot, digest)
         return Outcome(plan, is_applied=True, failures=tuple(self._troubles))
+
+    def plan_revoke(self, options: RevokeOptions) -> Plan:
+        """Return what revoke would do; no CA is asked."""
+        return self._revoker(options).plan(self.snapshot)
+
+    def revoke(self, options: RevokeOptions, digest: str | None = None, *, said: str = "", by_key: bool) -> Outcome:
+        """Revoke: mark it on next, then tell each CA."""
+        revoker = self._revoker(options, said, by_key=by_key)
+        plan = revoker.revoke(self.snapshot, digest)
+        failed = dict(revoker.failures)
+        told = Plan(tuple(a for a in plan.actions if ServiceId(a.group, a.service) not in failed), plan.waits)
+        lost = tuple((Verb.REVOKE, service, error.what) for service, error in failed.items())
+        return Outcome(told, is_applied=True, failures=tuple(failed.values()), failed=lost)
+
+    def _revoker(self, options: RevokeOptions, said: str = "", *, by_key: bool = False) -> Revoker:
+        from sslops.revoke.steps import Revoker
+
+        authority = self._renewal(None).authority(by_key=by_key)
+        return Revoker(self.inventory, self.ops, authority, SystemClock(), options, said)
 
     # What stands behind their ports.
 

@@ -28,6 +28,7 @@ CODES: Mapping[str, frozenset[ExitCode]] = {
     "roll": _STAGE,
     "deploy": _STAGE,
     "prune": _STAGE,
+    "revoke": _STAGE - {ExitCode.WAITING},
     "run": _STAGE,
     "simulate": _FETCHES,
     "status": _FETCHES,

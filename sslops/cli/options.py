@@ -159,12 +159,13 @@ def reason(variable: str) -> Decorator:
         default="",
         metavar="TEXT",
         envvar=variable,
-        callback=_one_line,
+        callback=one_line,
         help="Why, in a sentence; it ends in the commit. With --force a job of a forge needs one.",
     )
 
 
-def _one_line(_context: click.Context, _parameter: click.Parameter, given: str) -> str:
+def one_line(_context: click.Context, _parameter: click.Parameter, given: str) -> str:
+    """Take a sentence for a commit: one line, without its full stop, not too long."""
     line = " ".join("".join(each if each.isprintable() else " " for each in given).split())
     if len(line) > MAX_REASON:
         message = f"a reason of {len(line)} characters is too long: {MAX_REASON} at most"

@@ -42,10 +42,11 @@ def signers_above(inventory: Inventory, service: Service) -> int:
 
 
 def signing_generation(state: ServiceState) -> Generation | None:
-    """Return the generation an own CA signs with: its `next` if issued, else `curr`; never one that was taken back."""
+    """Return what an own CA signs with: its `next` if issued, else `curr`; never what was taken back or revoked."""
     candidates = (found for found in (state.next, state.curr) if found is not None)
     usable = (found for found in candidates if found.status is Status.ISSUED and found.issued is not None)
-    return next((found for found in usable if found.id != state.slots.refused), None)
+    barred = {state.slots.refused, *state.slots.revoked}
+    return next((found for found in usable if found.id not in barred), None)
 
 
 def obstacle(signer: ServiceId, candidate: Generation | None, now: datetime, ends: datetime | None) -> str | None:
@@ -96,6 +97,9 @@ class RenewReason(StrEnum):
     INVENTORY_CHANGED = "inventory-changed"
     STANDING_KEY = "standing-key"
     CSR_CHANGED = "csr-changed"
+    REVOKED = "revoked"
+    SIGNER_REVOKED = "signer-revoked"
+    """The own CA's certificate that signed it was revoked."""
     REHEARSAL = "rehearsal"
 
 
@@ -131,6 +135,8 @@ class _View:
     now: datetime
     options: RenewOptions
     fingerprint: str
+    revoked_signers: frozenset[GenerationId] = frozenset()
+    """Generations of its own CA that were revoked."""
 
     @property
     def standing(self) -> Generation | None:
@@ -246,8 +252,9 @@ def _asked(inventory: Inventory, options: RenewOptions) -> tuple[Service, ...]:
 
 def _view(inventory: Inventory, service: Service, branches: Branches, now: datetime, options: RenewOptions) -> _View:
     fingerprint = request_sha256(request_in(inventory, service))
-    live = branches.main[service.id].slots.curr
-    return _View(inventory, service, branches.next[service.id], live, now, options, fingerprint)
+    live, signer = branches.main[service.id].slots.curr, inventory.signer_of(service)
+    signers = frozenset(() if signer in {None, service.id} else branches.next[signer].slots.revoked)
+    return _View(inventory, service, branches.next[service.id], live, now, options, fingerprint, signers)
 
 
 def _blocked(view: _View) -> Wait | None:
@@ -286,7 +293,9 @@ def _choose_staged(view: _View, deck: Generation) -> Action | Wait | None:
         reason = RenewReason.DUE  # what was taken back will not replace the certificate that ends
     if reason is None:
         return None
-    return _issue(view, reason, None if view.options.new_key or view.options.staging else deck)
+    # The key of what was revoked may be the reason for it.
+    is_new = view.options.new_key or view.options.staging or deck.id in view.state.slots.revoked
+    return _issue(view, reason, None if is_new else deck)
 
 
 def _choose_without_staged_certificate(view: _View) -> Action | Wait | None:
@@ -334,6 +343,9 @@ def _issue(view: _View, reason: RenewReason, key_of: Generation | None) -> Actio
     """Issue with the key of *key_of* where its CSR still says what the inventory says, else with a new one."""
     if view.options.reuse_key:
         key_of = view.state.curr
+        if key_of is not None and key_of.id in view.state.slots.revoked:
+            why = "the key of curr is not used again: its certificate was revoked"
+            return _wait(view, "reuse-key", None, why, Cause.IMPOSSIBLE, fatal=True)
         if key_of is None or key_of.csr_sha256 != view.fingerprint:
             why = "the key of curr cannot be used again: its CSR does not say what the inventory says"
             why = why if key_of else "there is no curr whose key could be used"
@@ -351,6 +363,10 @@ def _asked_for(view: _View) -> RenewReason | None:
 
 def _reason(view: _View, newest: Generation) -> RenewReason | None:
     """Return why the certificate of *newest* has to be replaced, or null."""
+    if newest.id in view.state.slots.revoked:
+        return RenewReason.REVOKED
+    if newest.issued is not None and newest.issued.signer in view.revoked_signers:
+        return RenewReason.SIGNER_REVOKED
     if view.is_of_another_ca(newest):
         return RenewReason.CA_CHANGED
     if newest.csr_sha256 != view.fingerprint:
@@ -486,6 +502,8 @@ _BEGINNINGS = frozenset(
         RenewReason.CA_CHANGED,
         RenewReason.INVENTORY_CHANGED,
         RenewReason.REHEARSAL,
+        RenewReason.REVOKED,
+        RenewReason.SIGNER_REVOKED,
     }
 )
 """Reasons to issue, as a generation has them whose certificate was ordered or about to be."""
@@ -502,5 +520,7 @@ _SENTENCES = {
     RenewReason.INVENTORY_CHANGED: "the inventory asks for another certificate",
     RenewReason.STANDING_KEY: "the roll is live, so the key of the following generation is made ahead",
     RenewReason.REHEARSAL: "asked for with --staging",
+    RenewReason.REVOKED: "its certificate was revoked",
+    RenewReason.SIGNER_REVOKED: "the certificate of the CA that signed it was revoked",
     RenewReason.CSR_CHANGED: "the CSR of the prepublished key no longer matches the inventory",
 }

@@ -27,6 +27,7 @@ class Verb(StrEnum):
     ROLL = "roll"
     DEPLOY = "deploy"
     PRUNE = "prune"
+    REVOKE = "revoke"
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -114,6 +114,8 @@ class Slots:
     retry_at: datetime | None = None
     failures: int = 0
     refused: GenerationId | None = None
+    revoked: tuple[GenerationId, ...] = ()
+    """What a person had revoked: it is replaced where it is in use, and never rolled again."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -76,7 +76,7 @@ def parse_path(path: str) -> StatePath | None:
     return None
 
 
-SLOT_KEYS = ("curr", "next", "prev", "rolled_at", "renew_at", "ari", "retry_at", "failures", "refused")
+SLOT_KEYS = ("curr", "next", "prev", "rolled_at", "renew_at", "ari", "retry_at", "failures", "refused", "revoked")
 _GENERATION_ID = re.compile(r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{4}")
 _ARI_KEYS = ("start", "end", "explanation_url")
 
@@ -94,6 +94,7 @@ def write_slots(slots: Slots) -> bytes:
             "retry_at": time_or_null(slots.retry_at),
             "failures": str(slots.failures),
             "refused": slots.refused,
+            **({"revoked": list(slots.revoked)} if slots.revoked else {}),
         },
     )
 
@@ -114,6 +115,7 @@ def read_slots(content: bytes, file: str) -> Slots:
         retry_at=record.moment_or_null("retry_at"),
         failures=record.count("failures", 0),
         refused=generation_or_null(record, "refused"),
+        revoked=_generations(record, "revoked"),
     )
 
 
@@ -130,6 +132,14 @@ def generation_or_null(record: Record, key: str) -> GenerationId | None:
     if not is_generation_id(text):
         record.fail(key, f"'{key}' must be a generation like 20261124T143000Z-9b1c, not '{text}'")
     return GenerationId(text)
+
+
+def _generations(record: Record, key: str) -> tuple[GenerationId, ...]:
+    found = record.texts(key)
+    wrong = next((text for text in found if not is_generation_id(text)), None)
+    if wrong is not None:
+        record.fail(key, f"'{key}' must list generations like 20261124T143000Z-9b1c, not '{wrong}'")
+    return tuple(map(GenerationId, found))
 
 
 def is_generation_id(text: str) -> bool:

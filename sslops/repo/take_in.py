@@ -144,11 +144,14 @@ def follow(main: ServiceState, following: ServiceState, taken_back: tuple[Genera
 def catch_up(main: ServiceState, following: ServiceState) -> Slots:
     """Return the slots of one service of which next lacks what main has: main's, and what is staged for later."""
     ours, theirs = following.slots, main.slots
+    revoked = tuple(dict.fromkeys((*ours.revoked, *theirs.revoked)))
     is_later = ours.next is not None and theirs.curr is not None and ours.next > theirs.curr
     if not is_later or ours.next == theirs.next:
-        return theirs
+        return replace(theirs, revoked=revoked)
     prev = None if theirs.prev == ours.next else theirs.prev
-    return replace(ours, curr=theirs.curr, prev=prev, rolled_at=theirs.rolled_at, refused=theirs.refused)
+    return replace(
+        ours, curr=theirs.curr, prev=prev, rolled_at=theirs.rolled_at, refused=theirs.refused, revoked=revoked
+    )
 
 
 def _complete(

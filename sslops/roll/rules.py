@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from sslops.model.state import Branches, Generation, ServiceState, Slots
 
 
-ASKED_FOR = frozenset({"forced", "new-key"})
-"""The reasons of a generation that a person asked for by name (`renew --force`, `--new-key`): it is wanted now."""
+ASKED_FOR = frozenset({"forced", "new-key", "revoked", "signer-revoked"})
+"""The reasons of a generation that a person asked for (`renew --force`, `--new-key`, `revoke`): it is wanted now."""
 
 
 def mature_at(service: Service, staged: Generation, minutes: int | None = None) -> datetime | None:
@@ -288,6 +288,8 @@ class _Judge:
             return refused(why, Cause.TAKEN_BACK)
         if staged.issued is not None and staged.issued.not_after <= self.gate.now:
             return refused(f"{staged.id} has expired; sslops renew makes another one", Cause.EARLIER_STEP)
+        if staged.id in self._slots(service).revoked:
+            return refused(f"{staged.id} was revoked; sslops renew makes another one", Cause.EARLIER_STEP)
         if (service.id, staged.id) in self.unfit:
             return refused(_unfit_words(staged, self.unfit[service.id, staged.id]), Cause.IMPOSSIBLE)
         may_serve = self.gate.may_serve(service.id, staged.id)
@@ -326,6 +328,8 @@ class _Judge:
             why = f"there is nothing to go back to: {lacks}"
         elif former.issued.not_after <= self.gate.now:
             why = f"{former.id} has expired"
+        elif former.id in slots.revoked:
+            why = f"{former.id} was revoked"
         elif (service.id, former.id) in self.unfit:
             why = _unfit_words(former, self.unfit[service.id, former.id])
         else:
@@ -367,7 +371,8 @@ class _Judge:
         return self.branches.next[service.id].slots
 
     def _aged(self, service: Service, staged: Generation) -> Verdict:
-        if self.options.force or self._slots(service).curr is None or staged.issued is None:
+        curr = self._slots(service).curr
+        if self.options.force or curr is None or curr in self._slots(service).revoked or staged.issued is None:
             return YES
         until = mature_at(service, staged, self.options.min_roll_minutes)
         if until is None or until <= self.gate.now:

@@ -29,7 +29,9 @@ FLOORS: tuple[frozenset[str], ...] = (
     frozenset({"system", "ci"}),
     frozenset({"repo", "secrets", "inventory"}),
     frozenset({"dane", "pki", "acme", "probe", "proposals"}),
-    frozenset({"issue", "publish", "roll", "deploy", "prune", "report", "simulate", "migrate", "doctor", "init"}),
+    frozenset(
+        {"issue", "publish", "roll", "deploy", "prune", "revoke", "report", "simulate", "migrate", "doctor", "init"}
+    ),
     frozenset({"app"}),
     frozenset({"demo"}),
     frozenset({"cli"}),
@@ -38,7 +40,7 @@ FLOORS: tuple[frozenset[str], ...] = (
 """The rooms, lowest first. A module imports from its own floor or one below, and rooms of one floor form no circle."""
 
 PURE_ROOMS = frozenset({"model", "dane"})
-STAGES = frozenset({"issue", "publish", "roll", "deploy", "prune"})
+STAGES = frozenset({"issue", "publish", "roll", "deploy", "prune", "revoke"})
 
 PURE_LIBRARIES = frozenset(
     {

@@ -177,6 +177,20 @@ def prune(place: Place) -> Scenes:
         yield ExitCode.DONE, [*words, "--apply"]
 
 
+def revoke(place: Place) -> Scenes:
+    """Of an own CA, so that nobody has to be told; what has no certificate cannot be revoked."""
+    place.done("renew --apply", "roll --apply")
+    words = ["revoke", "example.com", "--reason", "superseded"]
+    yield ExitCode.USAGE, ["revoke", "example.com"]
+    yield ExitCode.PENDING, [*words, "--detailed-exitcode"]
+    yield ExitCode.REFUSED, [*words, "--apply", "--plan", OTHER_PLAN]
+    with place.busy():
+        yield ExitCode.BUSY, [*words, "--apply"]
+    with place.refused():
+        yield ExitCode.FAILED, [*words, "--apply"]
+    yield ExitCode.DONE, [*words, "--apply"]
+
+
 def whole(verb: str) -> Callable[[Place], Scenes]:
     """Return the scenes of `run`, and of `plan`, which changes nothing."""
 
@@ -319,6 +333,7 @@ SCENES: dict[str, Callable[[Place], Scenes]] = {
     **{verb: whole(verb) for verb in ("plan", "run")},
     **{verb: inspected(verb) for verb in ("info", "verify")},
     "prune": prune,
+    "revoke": revoke,
     "check": looking("check"),
     "status": looking("status"),
     "simulate": looking("simulate", "--until", "2099-01-01", "--every", "9999d"),

@@ -345,3 +345,17 @@ def test_a_certificate_that_renew_would_not_have_stored_is_a_failure() -> None:
     assert (True, True) == (wait.fatal, back.fatal)
     assert "is not one that renew would have stored: it names others" in wait.why
     assert "is not one that renew would have stored: it names others" in back.why
+
+
+def test_what_was_revoked_is_never_rolled_and_its_replacement_does_not_wait() -> None:
+    """Neither by force, nor as the rollback target; `min_roll_mins` does not count where what is live was revoked."""
+    staged = branches(replace(slots(1, 2), revoked=(gen(2),)), 1, 2)
+    live = branches(replace(slots(1, 2), revoked=(gen(1),)), 1, 2)
+    former = branches(replace(slots(2), prev=gen(1), revoked=(gen(1),)), 1, 2)
+    forced, back = RollOptions(force=True), RollOptions(frozenset({SERVICE}), back=True)
+
+    assert ([], [f"{gen(2)} was revoked; sslops renew makes another one"]) == outcome(decided(staged, options=forced))
+    assert (["ready"], []) == outcome(decided(live, now=after(3)))
+    assert [f"{gen(1)} was revoked; sslops renew --force --new-key replaces what is live"] == outcome(
+        decided(former, options=back)
+    )[1]
