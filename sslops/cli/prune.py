@@ -34,8 +34,8 @@ def command(asked: stage.Asked, *, keep: int | None, every: bool) -> ExitCode:
     """Take out of state/ the generations that nothing needs any more.
 
     What stays: every slot of main and of next, whatever a host may serve, a TLSA record names or a certificate of a
-    generation that stays was signed with, certificates that have not expired, and beside those the newest clean_keep
-    of each service. It is one commit on next; main follows with the next roll. Git keeps what was taken out.
+    generation that stays was signed with, CAs that have not expired, and beside those the newest clean_keep of each
+    service. It is one commit on next; main follows with the next roll. Git keeps what was taken out.
     """
     if every and asked.request.targets:
         message = "--all and TARGET exclude each other"

@@ -14,7 +14,7 @@ from sslops.errors import Location, SslopsError, StateError, bugs_of
 from sslops.model.names import CA_GROUP, GenerationId, ServiceId
 from sslops.pki import certificate
 from sslops.pki.request import request_in
-from sslops.repo.state_files import CERT, CSR, FACTS, generation_path
+from sslops.repo.state_files import CERT, CSR, FACTS, generation_path, slots_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -85,7 +85,24 @@ def faults(ops: OpsRepo, snapshot: Snapshot, *, remembers: bool) -> tuple[StateE
 
     What was found right is known by the hashes of its files; with *remembers* the next run knows it too.
     """
-    return (*_wrong_facts(ops, snapshot, remembers=remembers), *_shared_keys(ops, snapshot))
+    return (
+        *_missing(ops, snapshot),
+        *_wrong_facts(ops, snapshot, remembers=remembers),
+        *_shared_keys(ops, snapshot),
+    )
+
+
+def _missing(ops: OpsRepo, snapshot: Snapshot) -> Iterator[StateError]:
+    """Yield a fault for each slot with a generation that neither branch has: a revert brought back only its name."""
+    main, following = snapshot.branches.main, snapshot.branches.next
+    for commit, state in ((snapshot.main_commit, main), (snapshot.next_commit, following)):
+        if commit is None or (state is following and snapshot.next_commit == snapshot.main_commit):
+            continue
+        for service, entry in state.services.items():
+            for slot, key in (("curr", entry.slots.curr), ("next", entry.slots.next)):
+                if key is not None and main[service].at(key) is None and following[service].at(key) is None:
+                    words = f"slot '{slot}' of '{service}' names '{key}', which does not exist"
+                    yield _fault(ops, commit, slots_path(service), words)
 
 
 @dataclass(frozen=True, slots=True)

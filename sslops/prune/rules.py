@@ -1,9 +1,9 @@
 """Which generations `prune` may take out of `state/`. Pure.
 
 A generation is taken only when every one of these says that nobody needs it: slots of both branches, the roll that is
-proposed, what hosts may serve by the ledger, records in DNS and on the ledger, certificates that it signed, its own
-certificate, which has to have expired, and `clean_keep`. The certificate is what makes this safe against time: nobody
-rolls or sends an expired one, so no revert on main, however old, can bring back what was taken.
+proposed, what hosts may serve by the ledger, records in DNS and on the ledger, certificates that it signed, and
+`clean_keep`. A revert on main to one that was taken brings its folder back, or names one that is not there: then every
+verb says so, and nothing is rolled or sent.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 
 MARGIN = timedelta(days=1)
-"""How long a certificate must have expired, or a key without one have been there: clocks differ, runs take time."""
+"""How long a CA must have expired, or a key without certificate have been there: clocks differ, runs take time."""
 WHAT, REASON = "drop", "unneeded"
 
 
@@ -143,7 +143,9 @@ def candidates(
         slots = _in_slots(service, branches)
         others = sorted((key for key in state.generations if key not in slots), reverse=True)
         found[service] = frozenset(
-            key for key in others[keep:] if (service, key) not in held and _is_over(state.generations[key], now)
+            key
+            for key in others[keep:]
+            if (service, key) not in held and _is_over(service, state.generations[key], now)
         )
     return _unsigned(found, branches)
 
@@ -185,10 +187,10 @@ def _unverified(inventory: Inventory, ledger: Ledger) -> dict[ServiceId, str]:
     return found
 
 
-def _is_over(generation: Generation, now: datetime) -> bool:
-    """Whether its certificate has expired; one that never got any must be old, and its order over."""
+def _is_over(service: ServiceId, generation: Generation, now: datetime) -> bool:
+    """Whether nobody elsewhere needs it: who trusts a CA does so until it expires; a key may be in an order."""
     if generation.issued is not None:
-        return generation.issued.not_after + MARGIN <= now
+        return service.group != CA_GROUP or generation.issued.not_after + MARGIN <= now
     order_ends = generation.created_at if generation.order is None else generation.order.expires
     return max(generation.created_at, order_ends) + MARGIN <= now
 
@@ -233,8 +235,8 @@ def _named_by_dns(ledger: Ledger, dns: DnsSeen, keys: Keys) -> frozenset[Version
 
 
 def _action(service: ServiceId, old: Generation) -> Action:
-    expired = None if old.issued is None else f"its certificate has expired on {old.issued.not_after:%Y-%m-%d}"
-    why = f"{expired or 'it never got a certificate'}, and nothing names it any more"
+    never = "it never got a certificate, and " if old.issued is None else ""
+    why = f"{never}no slot, host, record or certificate names it any more"
     return Action(Verb.PRUNE, service.group, service.name, WHAT, REASON, old.id, why=why)
 
 

@@ -71,7 +71,7 @@ def _commit(going: Mapping[ServiceId, tuple[GenerationId, ...]], plan: str) -> B
     amount, services = sum(map(len, going.values())), len(going)
     title = f"{amount} old generation{'' if amount == 1 else 's'} of {services} service{'' if services == 1 else 's'}"
     why = (
-        "Their certificates have expired or never came, and no slot, host, record or certificate names them. "
+        "No slot, host, record or certificate names them. "
         "Git keeps them: git log --diff-filter=D -- state/ finds the commits."
     )
     return BulkChange("prune", title, why, dropped=going, plan=plan)
