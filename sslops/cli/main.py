@@ -54,6 +54,7 @@ VERBS = {
     "info": "what is in a key, CSR, certificate, chain, bundle or sops document",
     "verify": "is a certificate good: dates, chain, names, key, revocation",
     "tlsa": "TLSA records of a certificate or host, and what a sender with DANE does at it",
+    "tlsrpt": "what mail senders reported about TLS here (RFC 8460)",
     "trust": "how a machine comes to trust the roots of the own CAs",
     "dhparm": "Diffie-Hellman parameters of RFC 7919 as files",
     "doctor": "what is missing on this machine, and for which verb",

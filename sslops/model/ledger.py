@@ -132,6 +132,14 @@ class Trouble:
     why: str
 
 
+@dataclass(frozen=True, slots=True)
+class Sessions:
+    """How many TLS sessions of senders went well, and how many failed."""
+
+    successful: int
+    failed: int
+
+
 @dataclass(frozen=True, slots=True, weakref_slot=True)
 class Ledger:
     """All of the branch `ledger`."""
@@ -142,6 +150,9 @@ class Ledger:
     """What is blocked (`Wait.key`), and since when; what its own dates tell is not here."""
     troubles: Mapping[str, Trouble] = field(default_factory=dict)
     """Hosts at which the last deploy failed. Told to people; no decision rests on it."""
+    reports: Mapping[str, Sessions] = field(default_factory=dict)
+    """What senders reported (RFC 8460), by `day domain hash`, the hash one of sender and report. Told to people only:
+    anybody may send a report."""
 
     def host(self, name: str) -> HostEntry:
         """Return the entry of host *name*, everything unknown when there is none."""

@@ -13,7 +13,18 @@ from typing import TYPE_CHECKING
 
 from sslops.errors import StateError
 from sslops.model.inventory import FileModes
-from sslops.model.ledger import ApexEntry, Evidence, HostEntry, Ledger, Lowered, NameEntry, Pending, Served, Trouble
+from sslops.model.ledger import (
+    ApexEntry,
+    Evidence,
+    HostEntry,
+    Ledger,
+    Lowered,
+    NameEntry,
+    Pending,
+    Served,
+    Sessions,
+    Trouble,
+)
 from sslops.model.names import GenerationId, ServiceId, format_time
 from sslops.model.tlsa import TlsaParams, TlsaRecord
 from sslops.repo.plain_yaml import Block, write
@@ -216,13 +227,16 @@ TLSA = "tlsa/"
 SUFFIX = ".yaml"
 BLOCKED = "blocked.yaml"
 """What is blocked, and since when; there is none while nothing is."""
+REPORTS = "tlsrpt.yaml"
+"""What senders reported, a line for each report; there is none before the first."""
 
 
 def write_ledger(ledger: Ledger) -> dict[str, bytes]:
     """Return path to content of every file of *ledger*."""
     hosts = {_path(HOSTS, host): write_host(entry) for host, entry in ledger.hosts.items()}
     apexes = {_path(TLSA, apex): write_apex(entry) for apex, entry in ledger.apexes.items()}
-    return hosts | apexes | ({BLOCKED: _write_blocked(ledger)} if ledger.blocked or ledger.troubles else {})
+    blocked = {BLOCKED: _write_blocked(ledger)} if ledger.blocked or ledger.troubles else {}
+    return hosts | apexes | blocked | ({REPORTS: _write_reports(ledger)} if ledger.reports else {})
 
 
 def read_ledger(files: Mapping[str, bytes]) -> Ledger:
@@ -236,7 +250,22 @@ def read_ledger(files: Mapping[str, bytes]) -> Ledger:
         elif path.startswith(TLSA):
             apexes[path.removeprefix(TLSA).removesuffix(SUFFIX)] = read_apex(content, path)
     blocked, troubles = _read_blocked(files[BLOCKED]) if BLOCKED in files else ({}, {})
-    return Ledger(hosts, apexes, blocked, troubles)
+    reports = _read_reports(files[REPORTS]) if REPORTS in files else {}
+    return Ledger(hosts, apexes, blocked, troubles, reports)
+
+
+def _write_reports(ledger: Ledger) -> bytes:
+    lines: dict[str, Value] = {
+        key: {"successful": str(each.successful), "failed": str(each.failed)}
+        for key, each in sorted(ledger.reports.items())
+    }
+    return write({"reports": Block(lines)})
+
+
+def _read_reports(content: bytes) -> dict[str, Sessions]:
+    record = Record.read(content, REPORTS, known=("reports",))
+    entries = record.entries("reports", known=("successful", "failed"))
+    return {key: Sessions(each.count("successful"), each.count("failed")) for key, each in entries.items()}
 
 
 def _write_blocked(ledger: Ledger) -> bytes:

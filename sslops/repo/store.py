@@ -16,7 +16,7 @@ from sslops.repo import known_heads
 from sslops.repo.foreign_commits import refuse_foreign
 from sslops.repo.git_checkout import Checkout, shown
 from sslops.repo.git_commits import NewCommit, Person, RefUpdate
-from sslops.repo.ledger_files import BLOCKED, HOSTS, TLSA, write_ledger
+from sslops.repo.ledger_files import BLOCKED, HOSTS, REPORTS, TLSA, write_ledger
 from sslops.repo.next_branch import LEDGER, NEXT, REPLACES, ROLL, RUN, note_message, taking_in
 from sslops.repo.signatures import Signers
 from sslops.repo.snapshot import INVENTORY, LEDGER_BRANCH, ROLL_BRANCH, Looker, Snapshot, moves
@@ -187,7 +187,7 @@ class OpsRepo:
     def write_ledger(self, snapshot: Snapshot, ledger: Ledger, note: Note) -> Snapshot:
         """Make `ledger` say *ledger*, in one commit and one push; nothing when it says so already. Raises Moved."""
         current = self.git.files(snapshot.ledger_commit) if snapshot.ledger_commit else {}
-        ours = {path: content for path, content in current.items() if path.startswith((HOSTS, TLSA, BLOCKED))}
+        ours = {path: content for path, content in current.items() if path.startswith((HOSTS, TLSA, BLOCKED, REPORTS))}
         wanted = write_ledger(ledger)
         edits = {path: wanted.get(path) for path in {**ours, **wanted} if wanted.get(path) != ours.get(path)}
         if not edits:

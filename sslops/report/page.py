@@ -10,6 +10,7 @@ import re
 from collections import defaultdict
 from dataclasses import dataclass
 from datetime import timedelta
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from sslops.acme.limits import Budget
@@ -22,6 +23,7 @@ from sslops.model.tlsa import owner_name
 from sslops.report.status import Phase
 from sslops.report.svg import Bar, Lane, Mark, Span, timeline
 from sslops.report.text import count, span, stamp, until, visible
+from sslops.report.tlsrpt import per_day
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -41,6 +43,7 @@ _URL = re.compile(r"https?://[\w.~:/?#@!$&+,;=%-]+")
 _WIDTHS = (980, 600, 310)
 """A chart is drawn for each of these widths, and the page shows the one that fits."""
 _MOST_STEPS, _MOST_LANES = 12, 6
+_MOST_DAYS = 60
 _BACK, _AHEAD = timedelta(days=45), timedelta(days=120)
 _WRONG = frozenset({Phase.EXPIRED, Phase.REFUSED, Phase.DECLINED})
 _UNSETTLED = frozenset({Phase.HELD, Phase.PROPOSED, Phase.DUE, Phase.DEPLOYING})
@@ -112,6 +115,7 @@ class PageView:
     figures: tuple[tuple[str, str], ...]
     services: tuple[ServiceCard, ...]
     names: tuple[NameRow, ...]
+    senders: tuple[Row, ...]
     hosts: tuple[Row, ...]
     cas: tuple[Row, ...]
     requests: tuple[Need, ...]
@@ -181,6 +185,7 @@ def page_view(known: PageInput) -> PageView:
         figures=tuple(_figures(known)),
         services=tuple(sorted(cards, key=lambda card: (order[card.grade], card.anchor))),
         names=names,
+        senders=tuple(_senders(known)),
         hosts=tuple(_hosts(known)),
         cas=tuple(_cas(known)),
         requests=tuple(_open_requests(known.requests)),
@@ -435,6 +440,13 @@ def _possible(known: PageInput, apex: ApexEntry, owner: str) -> Iterator[str]:
         yield f"{params} is withdrawn: {rest}"
     if apex.pending is not None:
         yield f"publish is at work: run {apex.pending.run}"
+
+
+def _senders(known: PageInput) -> Iterator[Row]:
+    """Yield what senders reported, a row for each day and domain, the newest first."""
+    for day, domain, number, sessions in islice(per_day(known.ledger.reports), _MOST_DAYS):
+        cells = (day, domain, str(number), str(sessions.successful), str(sessions.failed))
+        yield Row(cells, "bad" if sessions.failed else "")
 
 
 # Hosts and CAs.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import gzip
 import json
 from datetime import UTC, datetime
 from functools import partial
@@ -153,12 +154,79 @@ def _forge(raw: bytes) -> None:
         answer.prose(each, "body")
 
 
+def _mail_policy(raw: bytes) -> None:
+    from sslops.model.mail_policy import StsPolicy, differences, names_mx, parse_policy, report_addresses, sts_id
+
+    text = raw.decode("utf-8", "replace")
+    for read in (sts_id, report_addresses):
+        with contextlib.suppress(ValueError):
+            read(text.splitlines())
+    with contextlib.suppress(ValueError):
+        policy = parse_policy(text)
+        list(differences(policy, StsPolicy("enforce", ("mail.example.com",)), [text, "mail.example.com."]))
+        names_mx(text, text)
+
+
+def _tls_report(raw: bytes) -> None:
+    from sslops.probe.tls_reports import read_reports
+
+    read_reports(raw)
+
+
 def _sops_rules(raw: bytes) -> None:
     from sslops.secrets.recipients import read_rules, recipients_of, rule_for
 
     with contextlib.suppress(SslopsError):
         recipients_of(raw, "x.sops")
     rule_for(read_rules(raw.decode("utf-8", "replace")), "state/example.com/web/x/privkey.pem.sops")
+
+
+TLS_REPORT = json.dumps(
+    {
+        "organization-name": "Company-X",
+        "date-range": {"start-datetime": "2026-11-30T00:00:00Z", "end-datetime": "2026-11-30T23:59:59Z"},
+        "contact-info": "sts-reporting@company-x.example",
+        "report-id": "5065427c-23d3-47ca-b6e0-946ea0e8c4be",
+        "policies": [
+            {
+                "policy": {
+                    "policy-type": "tlsa",
+                    "policy-string": [f"3 1 1 {'9b' * 32}", "2 1 1 00"],
+                    "policy-domain": "example.com",
+                    "mx-host": ["mail.example.com"],
+                },
+                "summary": {"total-successful-session-count": 5326, "total-failure-session-count": 303},
+                "failure-details": [
+                    {
+                        "result-type": "validation-failure",
+                        "sending-mta-ip": "2001:db8:abcd:0012::1",
+                        "receiving-ip": "203.0.113.56",
+                        "receiving-mx-hostname": "mail.example.com",
+                        "failed-session-count": 303,
+                        "failure-reason-code": "X509_V_ERR_PROXY_PATH_LENGTH_EXCEEDED",
+                    }
+                ],
+            }
+        ],
+    }
+).encode()
+"""After the example of RFC 8460 appendix B."""
+
+
+def tls_report_mail(report: bytes = TLS_REPORT) -> bytes:
+    """Return *report* as a mail brings it (RFC 8460 section 5.3)."""
+    from email.message import EmailMessage
+
+    mail = EmailMessage()
+    mail["Subject"] = "Report Domain: example.com Submitter: company-x.example"
+    mail.set_content("This is an aggregate TLS report.\n")
+    mail.add_attachment(
+        gzip.compress(report, mtime=0),
+        maintype="application",
+        subtype="tlsrpt+gzip",
+        filename="x!example.com!0!1.json.gz",
+    )
+    return mail.as_bytes()
 
 
 SERVICE = "inventory/example.com/mail-ec.yaml"
@@ -241,6 +309,11 @@ def _samples() -> dict[str, tuple[Callable[[bytes], object], bytes]]:
         "Retry-After": (_retry_after, b"Tue, 01 Dec 2026 00:00:00 GMT"),
         "forge": (_forge, json.dumps(request).encode()),
         ".sops.yaml": (_sops_rules, rules),
+        "MTA-STS": (_mail_policy, b"version: STSv1\r\nmode: enforce\r\nmx: *.example.com\r\nmax_age: 86400\r\n"),
+        "TXT": (_mail_policy, b"v=STSv1; id=20261201;\nv=TLSRPTv1; rua=mailto:a@example.com,https://b.example\n"),
+        "TLS report": (_tls_report, TLS_REPORT),
+        "TLS report, gzip": (_tls_report, gzip.compress(TLS_REPORT, mtime=0)),
+        "TLS report, mail": (_tls_report, tls_report_mail()),
     }
 
 
