@@ -37,6 +37,8 @@ CODES: Mapping[str, frozenset[ExitCode]] = {
     "watchdog": _FETCHES,
     "info": _LOOKS,
     "verify": _LOOKS,
+    "tlsa": _LOOKS,
+    "tlsrpt": _FETCHES | {ExitCode.REFUSED},
     "trust": _LOOKS,
     "dhparm": _WRITES,
     "doctor": _LOOKS,

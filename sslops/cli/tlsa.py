@@ -42,7 +42,14 @@ def _ports(_context: click.Context, _parameter: click.Parameter, given: tuple[st
     return tuple(found)
 
 
-@click.command(name="tlsa", epilog=options.examples("sslops tlsa example.com/mail-ec"))
+@click.command(
+    name="tlsa",
+    epilog=options.examples(
+        "sslops tlsa fullchain.pem --port 25 -p 311 -p 211",
+        "sslops tlsa example.com:mail-ec",
+        "sslops tlsa --check example.com:25",
+    ),
+)
 @click.argument("subjects", nargs=-1, required=True, metavar="GROUP:SVC|FILE|HOST:PORT|-...")
 @click.option("--check", is_flag=True, help="Judge DOMAIN, HOST:PORT, [HOST]:PORT or GROUP:SVC as a sender would.")
 @click.option(
@@ -80,9 +87,6 @@ def command(
     of a domain are looked up, unless it stands in brackets. Exit 1 unless every address is verified; without --check
     when a record that was asked for cannot be made.
 
-    Example: sslops tlsa fullchain.pem --port 25 -p 311 -p 211
-
-    Example: sslops tlsa --check example.com:25
     """
     from sslops.app import tlsa
     from sslops.report.tlsa import judgements_as_json, judgements_as_text, listings_as_json, listings_as_text

@@ -9,7 +9,10 @@ from sslops.cli.options import current
 from sslops.errors import ExitCode, StateError, UsageError
 
 
-@click.command(name="tlsrpt")
+@click.command(
+    name="tlsrpt",
+    epilog=options.examples("sslops tlsrpt report.json.gz", "sslops tlsrpt /var/mail/tlsrpt/Maildir --apply"),
+)
 @click.argument("subjects", nargs=-1, required=True, metavar="FILE|MAILDIR|-...")
 @options.apply()
 @options.json()
@@ -19,8 +22,6 @@ def command(*, subjects: tuple[str, ...], apply: bool, as_json: bool) -> ExitCod
     With --apply the ledger keeps how many sessions went well and failed on each day, for 90 days, once for each report,
     and `sslops report --html` shows it. Anybody may send a report, so no decision rests on them. Exit 1 when one
     cannot be read.
-
-    Example: sslops tlsrpt /var/mail/tlsrpt/Maildir --apply
     """
     from sslops.app import tlsrpt
     from sslops.report import tlsrpt as report

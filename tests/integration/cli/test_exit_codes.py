@@ -23,7 +23,19 @@ NOW = datetime(2026, 11, 24, 14, 30, tzinfo=UTC)
 ACTION = Action(Verb.DEPLOY, "example.com", "web-ec", "serve", "rolled", targets=("web1", "web2"))
 WAIT = Wait(Verb.ROLL, "example.com", "web-ec", "roll", NOW + timedelta(hours=1), "young", Cause.MIN_ROLL)
 HAZARD = Hazard(HazardName.NS_UNREACHABLE, "ns1", "no answer")
-WITHOUT_REPOSITORY = {"demo", "init", "schema", "doctor", "info", "verify", "tlsa", "trust", "dhparm", "completion"}
+WITHOUT_REPOSITORY = {
+    "demo",
+    "init",
+    "schema",
+    "doctor",
+    "info",
+    "verify",
+    "tlsa",
+    "tlsrpt",
+    "trust",
+    "dhparm",
+    "completion",
+}
 
 
 @pytest.mark.parametrize("count", range(1, len(ExitCode) + 1))

@@ -16,6 +16,7 @@ from sslops.errors import ExitCode
 from sslops.repo.engine_refs import write_heartbeat
 from sslops.repo.git import Git
 from tests.unit.migrate.test_ssl_mgr import FILES
+from tests.unit.test_hostile_input import TLS_REPORT
 from tests.world.certificates import write_certificate
 from tests.world.dns_files import ACME_DIR, TLSA_DIRS
 from tests.world.ops import OpsRepository
@@ -268,12 +269,32 @@ def inspected(verb: str) -> Callable[[Place], Scenes]:
         write_certificate(place.folder / "certificate")
         cert, garbage = str(place.folder / "certificate/fullchain.pem"), place.folder / "garbage.pem"
         garbage.write_text("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n")
-        more = ["--root", cert, "--offline"] if verb == "verify" else []
+        more = {"verify": ["--root", cert, "--offline"], "tlsa": ["--name", "a.example.com"]}.get(verb, [])
         yield usage(verb)
         yield ExitCode.DONE, [verb, cert, *more]
         yield ExitCode.FAILED, [verb, str(garbage), *more]
 
     return scenes
+
+
+def tlsrpt(place: Place) -> Scenes:
+    """A report, what is none, and a ledger that somebody else writes."""
+    path, garbage = place.folder / "report.json", place.folder / "garbage.json"
+    path.write_bytes(TLS_REPORT.replace(b"2026-11-30", f"{datetime.now(tz=UTC):%Y-%m-%d}".encode()))
+    garbage.write_text("{")
+    yield usage("tlsrpt")
+    yield ExitCode.FAILED, ["tlsrpt", str(garbage)]
+    with place.busy():
+        yield ExitCode.BUSY, ["tlsrpt", str(path), "--apply"]
+    yield ExitCode.DONE, ["tlsrpt", str(path), "--apply"]
+    place.ops.edit({"allowed_signers": f"sslops@example.com {ED25519}\n"})
+    yield ExitCode.REFUSED, ["tlsrpt", str(path), "--apply"]
+
+
+def completion(_place: Place) -> Scenes:
+    """A shell that is known, and no shell."""
+    yield usage("completion")
+    yield ExitCode.DONE, ["completion", "bash"]
 
 
 def trust(place: Place) -> Scenes:
@@ -331,7 +352,7 @@ def demo(place: Place) -> Scenes:
 SCENES: dict[str, Callable[[Place], Scenes]] = {
     **{verb: stage(verb) for verb in ("renew", "publish", "roll", "deploy")},
     **{verb: whole(verb) for verb in ("plan", "run")},
-    **{verb: inspected(verb) for verb in ("info", "verify")},
+    **{verb: inspected(verb) for verb in ("info", "verify", "tlsa")},
     "prune": prune,
     "revoke": revoke,
     "check": looking("check"),
@@ -341,7 +362,9 @@ SCENES: dict[str, Callable[[Place], Scenes]] = {
     "audit": audit,
     "watchdog": watchdog,
     "schema": schema,
+    "tlsrpt": tlsrpt,
     "trust": trust,
+    "completion": completion,
     "dhparm": dhparm,
     "doctor": doctor,
     "init": init,
