@@ -78,7 +78,7 @@ clean: ## remove the virtual environment and every cache
 	$(PYTHON) -m venv .venv
 
 .venv/for-use: .venv/bin/python pyproject.toml
-	.venv/bin/python -m pip install -q -e '.[sops]'
+	.venv/bin/python -m pip install -q -e '.[all]'
 	@touch $@
 
 .venv/for-development: .venv/bin/python pyproject.toml

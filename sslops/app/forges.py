@@ -18,6 +18,7 @@ from sslops.model.forges import NO_FORGE, Forge
 from sslops.model.inventory import MergePolicy
 from sslops.repo.git import Git
 from sslops.system.clock import SystemClock
+from sslops.system.extras import require
 from sslops.system.own_environment import environment
 
 if TYPE_CHECKING:
@@ -171,6 +172,7 @@ class Project:
 
     def open(self) -> ForgeProject:
         """Return the project as its token may see and change it; ForgeError without a token."""
+        require("forge")
         from sslops.proposals.forges.registry import open_forge
         from sslops.proposals.forges.wire import ForgePatience
 

@@ -23,6 +23,7 @@ from sslops.model.plan import Consents, Plan, Verb, require
 from sslops.model.plan import digest as digest_of
 from sslops.model.proposal import Kind
 from sslops.repo.state_files import CERT, PRIVKEY, generation_path
+from sslops.system import extras
 from sslops.system.clock import SystemClock
 
 if TYPE_CHECKING:
@@ -160,6 +161,7 @@ class Renewal:
 
         *force* proposes challenges once more that a person declined.
         """
+        extras.require("acme")
         from sslops.acme.account import StoredAccounts
         from sslops.issue.acme_steps import Outside
 
@@ -229,6 +231,7 @@ class Renewal:
         return Http01(webroots, places, self.session.say)
 
     def _client(self, ca: CertificateAuthority) -> AcmeClient:
+        extras.require("acme")
         from sslops.acme.client import AcmeClient
 
         bundle = self._bundle(ca)

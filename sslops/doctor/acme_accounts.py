@@ -13,6 +13,7 @@ from sslops.repo.git import Git
 from sslops.repo.state_files import account_path
 from sslops.secrets.sops import Sops
 from sslops.system.clock import SystemClock
+from sslops.system.extras import missing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,6 +29,8 @@ def acme_accounts(patient: Patient) -> Iterator[Finding]:
     """Look at the account of every ACME CA that signs something; nothing without a sound inventory."""
     if patient.inventory is None or patient.folder is None or patient.sops_config is None:
         return
+    if missing("acme"):
+        return  # `programs` says so
     used = {service.signing_ca for service in patient.inventory.active()}
     for name, ca in sorted(patient.inventory.cas.items()):
         if ca.type is not CaType.ACME or name not in used:

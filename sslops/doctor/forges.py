@@ -19,6 +19,7 @@ from sslops.repo.git import Git
 from sslops.repo.git_process import GitCredential
 from sslops.repo.snapshot import LEDGER_BRANCH
 from sslops.system.clock import SystemClock
+from sslops.system.extras import missing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -56,6 +57,8 @@ class Use:
 
 def forges(patient: Patient) -> Iterator[Finding]:
     """Look at every forge in use; nothing without a sound inventory."""
+    if missing("forge"):
+        return  # `programs` says so
     for use in uses(patient):
         yield from _forge(use, patient)
 

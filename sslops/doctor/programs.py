@@ -9,7 +9,10 @@ from typing import TYPE_CHECKING
 
 from sslops.doctor.findings import ALL, Finding, Health
 from sslops.errors import SopsError
+from sslops.model.forges import NO_FORGE
+from sslops.model.inventory import CaType
 from sslops.secrets.sops import find_sops
+from sslops.system.extras import command, missing
 from sslops.system.processes import without_secrets
 
 if TYPE_CHECKING:
@@ -30,6 +33,7 @@ def programs(patient: Patient) -> Iterator[Finding]:
     yield _git(patient)
     yield _sops(patient)
     yield _ssh(patient)
+    yield from _extras(patient)
 
 
 def _git(patient: Patient) -> Finding:
@@ -54,6 +58,22 @@ def _sops(patient: Patient) -> Finding:
     return Finding("sops", Health.OK, f"sops {version} at '{program}'", verbs)
 
 
+def _extras(patient: Patient) -> Iterator[Finding]:
+    """Say which extras of sslops the inventory needs, and this machine has not."""
+    if patient.inventory is None:
+        return
+    inventory = patient.inventory
+    used = {service.signing_ca for service in inventory.active()}
+    asks_acme = any(ca.type is CaType.ACME and name in used for name, ca in inventory.cas.items())
+    asks_forge = {inventory.repo.forge, inventory.dns.forge if inventory.dns else NO_FORGE} != {NO_FORGE}
+    wanted = {"acme": (asks_acme, ("renew", "run")), "forge": (asks_forge, ("renew", "publish", "roll", "run"))}
+    for extra, (is_asked, verbs) in wanted.items():
+        absent = missing(extra) if is_asked else ()
+        if absent:
+            names = ", ".join(f"'{each}'" for each in absent)
+            yield Finding(extra, Health.MISSING, f"{names} is not installed", verbs, command(extra))
+
+
 def _ssh(patient: Patient) -> Finding:
     version = _version(["ssh", "-V"], patient)
     if version is not None:
@@ -63,13 +83,13 @@ def _ssh(patient: Patient) -> Finding:
     return Finding("ssh", Health.MISSING, "ssh cannot be run", ("deploy", "run"), "apt install openssh-client")
 
 
-def _version(command: Sequence[str], patient: Patient) -> str | None:
+def _version(words: Sequence[str], patient: Patient) -> str | None:
     """Return the first version that the program says; null when it cannot be run."""
-    if shutil.which(command[0], path=patient.environ.get("PATH")) is None:
+    if shutil.which(words[0], path=patient.environ.get("PATH")) is None:
         return None
     try:
         done = subprocess.run(
-            command,
+            words,
             capture_output=True,
             text=True,
             errors="replace",

@@ -5,7 +5,7 @@ version is pinned by name only where an installer got it by name; else by the co
 (PEP 610).
 
 >>> requirement(None, "1.2.0")
-'sslops[sops]==1.2.0'
+'sslops[all]==1.2.0'
 >>> requirement('{"url": "file:///home/me/sslops", "dir_info": {}}', "1.2.0")
 """
 
@@ -17,7 +17,7 @@ from importlib import metadata
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
-NAME = "sslops[sops]"
+NAME = "sslops[all]"
 _COMMIT = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 

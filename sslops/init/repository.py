@@ -58,7 +58,7 @@ _FORGES = (
 
 NOT_PINNED = """\
 # This sslops was installed from a folder, which no job can reach. Put one line here, say:
-# sslops[sops] @ git+https://git.example.com/tools/sslops@0123456789012345678901234567890123456789"""
+# sslops[all] @ git+https://git.example.com/tools/sslops@0123456789012345678901234567890123456789"""
 """What stands in `.ci/requirements.txt` where nobody knows a place that a job could get sslops from."""
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 
+from sslops.system.extras import require
+
 MAX_BYTES = 16 * 1024 * 1024
 TIMEOUT_SECONDS = 20.0
 
@@ -13,6 +15,7 @@ def fetch(url: str, *, max_bytes: int = MAX_BYTES, timeout_seconds: float = TIME
 
     Redirections are not followed and nothing is sent that could tell who asks: no cookie, no `.netrc`.
     """
+    require("acme")
     import requests
 
     end = time.monotonic() + timeout_seconds

@@ -14,14 +14,14 @@ COMMIT, DIGEST = "0123456789" * 4, "ab" * 32
 @pytest.mark.parametrize(
     ("said", "line"),
     [
-        (None, "sslops[sops]==1.2.0"),
+        (None, "sslops[all]==1.2.0"),
         (
             {"url": "https://bot:secret@git.example.com/sslops", "vcs_info": {"vcs": "git", "commit_id": COMMIT}},
-            f"sslops[sops] @ git+https://git.example.com/sslops@{COMMIT}",
+            f"sslops[all] @ git+https://git.example.com/sslops@{COMMIT}",
         ),
         (
             {"url": "https://example.com/sslops-1.2.0.whl", "archive_info": {"hashes": {"sha256": DIGEST}}},
-            f"sslops[sops] @ https://example.com/sslops-1.2.0.whl#sha256={DIGEST}",
+            f"sslops[all] @ https://example.com/sslops-1.2.0.whl#sha256={DIGEST}",
         ),
         ({"url": "https://example.com/sslops-1.2.0.whl", "archive_info": {}}, None),
         ({"url": "http://example.com/sslops-1.2.0.whl", "archive_info": {"hashes": {"sha256": DIGEST}}}, None),

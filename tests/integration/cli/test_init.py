@@ -164,7 +164,7 @@ def test_with_a_forge_it_brings_the_jobs_and_names_their_secrets(
 
     assert dict(shipped.files(forge)) == {name: (ops / name).read_bytes() for name in shipped.files(forge)}
     assert git(ops, "ls-files", "-s", shipped.PROGRAM).startswith("100755")
-    assert "sslops[sops] @ " in (ops / shipped.REQUIREMENTS).read_text()
+    assert "sslops[all] @ " in (ops / shipped.REQUIREMENTS).read_text()
     assert ExitCode.DONE == run(["-C", str(ops), "check"])
     assert 2 == (ops / "inventory/sslops.yaml").read_text().count(f"forge: {forge}")
     assert not [row.name for job, rows in ROWS.items() for row in rows if row.name_on(forge, job) not in said]
