@@ -15,7 +15,17 @@ from typing import TYPE_CHECKING
 
 from sslops.errors import SslopsError, UsageError
 from sslops.inventory import names
-from sslops.migrate.draft import CAS, DNS_URL, SETTINGS, Draft, OldVersion, Plain, read_bytes, service_file
+from sslops.migrate.draft import (
+    CAS,
+    DNS_URL,
+    SETTINGS,
+    Draft,
+    OldVersion,
+    Plain,
+    names_of_files,
+    read_bytes,
+    service_file,
+)
 from sslops.model.names import ServiceId
 from sslops.model.secret import Secret
 from sslops.pki.certificate import read_certificate, split_chain
@@ -58,6 +68,11 @@ def read(
 
     *apexes* are the domains that groups are to be, where names do not tell.
     """
+    with names_of_files(folder):
+        return _read(tool, folder, dns_url, apexes, has_certs=has_certs)
+
+
+def _read(tool: str, folder: Path, dns_url: str | None, apexes: Sequence[str], *, has_certs: bool) -> Draft:
     draft = Draft(_LABEL[tool])
     found = {"certbot": _certbot, "lego": _lego, "acme_sh": _acme_sh}[tool](folder, draft)
     lineages = sorted(found, key=lambda each: each.name)
@@ -130,8 +145,10 @@ def _certbot_conf(path: Path) -> tuple[dict[str, str], dict[str, dict[str, str]]
     # Nested sections, as [[webroot_map]], are one level deeper in ConfigObj.
     try:
         parser.read_string("[top]\n" + text.replace("[[", "[").replace("]]", "]"))
-    except configparser.Error as error:
-        message = f"'{path}' cannot be read: {str(error).splitlines()[0]}"
+    except (configparser.Error, AttributeError) as error:
+        # The parser stumbles over a line that goes on behind a key without a value, with an error of Python's own.
+        why = str(error).splitlines()[0] if isinstance(error, configparser.Error) else "it is no file of this kind"
+        message = f"'{path}' cannot be read: {why}"
         raise SslopsError(message) from error
     sections = {name: {key: value or "" for key, value in parser[name].items()} for name in parser.sections()}
     return sections.pop("top"), sections
@@ -218,7 +235,7 @@ def _lego(folder: Path, draft: Draft) -> Iterator[Lineage]:
 def _json(path: Path) -> Plain:
     try:
         found = json.loads(read_bytes(path) or b"{}")
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}
 

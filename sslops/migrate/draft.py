@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -157,11 +158,22 @@ def read_bytes(path: Path) -> bytes | None:
     """Return the content of a file of the old tree; null when there is none. InventoryError when it may not be read."""
     try:
         return path.read_bytes()
-    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
-        return None
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError, ValueError):
+        return None  # a name with a null byte is one of nothing
     except OSError as error:
         message = f"'{path}' cannot be read: {error.strerror}"
         raise InventoryError(message, where=Location(str(path), 1, 1), hint="run as its owner, or copy it") from error
+
+
+@contextmanager
+def names_of_files(folder: Path) -> Iterator[None]:
+    """Turn what the system says of a name that can be none of a file into InventoryError: the tree names it so."""
+    try:
+        yield
+    except OSError as error:
+        message = f"'{folder}' names a file that cannot be looked at: {error.strerror}"
+        hint = f"shorten or remove {str(error.filename)[:120]!a}" if error.filename else None
+        raise InventoryError(message, hint=hint) from error
 
 
 # A key that is plain in YAML without quotes; everything else is quoted as JSON, which YAML reads alike.

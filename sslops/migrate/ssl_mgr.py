@@ -17,7 +17,18 @@ from typing import TYPE_CHECKING, Any
 from sslops.errors import InventoryError, Location, SslopsError, UsageError
 from sslops.inventory import names
 from sslops.inventory.service_faults import SMTP_PORT
-from sslops.migrate.draft import CAS, DNS_URL, SETTINGS, Draft, Keys, OldVersion, Plain, read_bytes, service_file
+from sslops.migrate.draft import (
+    CAS,
+    DNS_URL,
+    SETTINGS,
+    Draft,
+    Keys,
+    OldVersion,
+    Plain,
+    names_of_files,
+    read_bytes,
+    service_file,
+)
 from sslops.model.names import CA_GROUP, ServiceId
 from sslops.model.secret import Secret
 
@@ -49,6 +60,11 @@ def read(conf_d: Path, certs: Path | None, dns_url: str | None = None, dns_top: 
 
     Raises UsageError when *conf_d* is none, InventoryError for a file that is not TOML.
     """
+    with names_of_files(conf_d):
+        return _read(conf_d, certs, dns_url, dns_top)
+
+
+def _read(conf_d: Path, certs: Path | None, dns_url: str | None, dns_top: Path | None) -> Draft:
     if not (conf_d / CONF).is_file() and (conf_d / "conf.d" / CONF).is_file():
         conf_d = conf_d / "conf.d"
     if not (conf_d / CONF).is_file():
@@ -70,6 +86,9 @@ def toml(path: Path) -> Plain:
         line, column = (int(place[1]), int(place[2])) if place else (content.count(b"\n") + 1, 1)
         message = f"'{path}' is not TOML: {str(error).partition(' (at')[0].lower()}"
         raise InventoryError(message, where=Location(str(path), line, column)) from error
+    except (ValueError, RecursionError) as error:
+        message = f"'{path}' has a value that is too long or too deep to be read"
+        raise InventoryError(message, where=Location(str(path), 1, 1)) from error
 
 
 class _Tree:

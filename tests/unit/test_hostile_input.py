@@ -6,12 +6,15 @@ by what parsers stumble over. `make test` tries a thousand for each parser, `mak
 
 from __future__ import annotations
 
+import atexit
 import base64
 import contextlib
 import gzip
 import json
+import shutil
+import tempfile
 from datetime import UTC, datetime
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING
@@ -29,6 +32,9 @@ from sslops.model.tlsa import TlsaParams
 from sslops.repo.ledger_files import read_ledger, write_apex, write_host
 from sslops.repo.state_files import read_generation, read_slots, write_generation, write_slots
 from tests.unit.dane.builders import OWNER, START, gen, generation, record, slots, zone
+from tests.unit.migrate import test_acme_clients as other_clients
+from tests.unit.migrate import test_ssl_mgr as ssl_mgr
+from tests.world.ssl_mgr_tree import SslMgrTree
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -130,6 +136,88 @@ def _acme(raw: bytes) -> None:
     text = raw.decode("latin-1")
     safe_host(text)
     problem_text(Answer(raw, {}, None, {}).json())
+
+
+def _acme_objects(raw: bytes) -> None:
+    """Read an order, an authorization, a directory or a problem: whatever the CA was asked for."""
+    from sslops.acme import client, http
+
+    answer = http.Answer(raw, {}, None, {})
+    said = answer.json()
+    client._order("https://acme.example/order/1", answer)
+    client._authorization("https://acme.example/authz/1", said)
+    http._problem("le", http._Response(400, {}, raw), None)
+    client._web_address(said.get("explanationURL"))
+
+
+def _acme_headers(raw: bytes) -> None:
+    """Read the headers of an answer, each of them the same nonsense."""
+    from sslops.acme import client, http
+    from sslops.system.retry_after import retry_after_seconds
+
+    text = raw.decode("latin-1")
+    retry_after_seconds(text, NOW)
+    answer = http.Answer(b"", {"Location": text}, None, http._links(text))
+    with contextlib.suppress(SslopsError):
+        client._location(answer)
+
+
+def _commits(raw: bytes) -> None:
+    """Read what git says of commits, whoever wrote them."""
+    from sslops.repo.signatures import signed_parts
+
+    signed_parts(raw)
+
+
+# What other tools left behind: one file is broken, the rest of the tree is sound.
+
+
+@cache
+def _trees() -> Path:
+    """Make a tree of each tool once, in a folder that goes with the process."""
+    folder = Path(tempfile.mkdtemp(prefix="sslops-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    made = other_clients.version(folder)
+    other_clients.certbot_tree(folder / "certbot")
+    for source, target in (("fullchain", "crt"), ("chain", "issuer.crt"), ("privkey", "key")):
+        other_clients.copy(made.folder / f"{source}.pem", folder / f"lego/certificates/example.com.{target}")
+    for source, target in (("cert", "www.example.com.cer"), ("privkey", "www.example.com.key"), ("chain", "ca.cer")):
+        other_clients.copy(made.folder / f"{source}.pem", folder / "acme_sh/www.example.com_ecc" / target)
+    SslMgrTree(folder / "ssl_mgr", ssl_mgr.FILES)
+    return folder
+
+
+def _importer(tool: str, file: str) -> Callable[[bytes], object]:
+    from sslops.migrate import acme_clients
+    from sslops.migrate import ssl_mgr as old
+
+    def read(raw: bytes) -> None:
+        path = _trees() / file
+        sound = path.read_bytes() if path.exists() else None
+        path.write_bytes(raw)
+        try:
+            top = _trees() / file.split("/", maxsplit=1)[0]
+            if tool == "ssl_mgr":
+                draft = old.read(top / "conf.d", None)
+            else:
+                draft = acme_clients.read(tool, top / "letsencrypt" if tool == "certbot" else top)
+            load(draft.inventory_files())
+        finally:
+            if sound is not None:
+                path.write_bytes(sound)
+
+    return read
+
+
+LEGO = {"domain": "example.com", "certUrl": "https://acme-v02.api.letsencrypt.org/acme/cert/1"}
+ACME_SH = f"""Le_Domain='www.example.com'
+Le_Alt='example.com'
+Le_Webroot='dns_cf'
+Le_ReloadCmd='__ACME_BASE64__START_eA=='
+Le_API='{other_clients.LETS_ENCRYPT}'
+Le_NextRenewTime='1'
+"""
+CERTBOT = other_clients.RENEWAL.format(authenticator="dns-cloudflare", server=other_clients.LETS_ENCRYPT)
 
 
 def _retry_after(raw: bytes) -> None:
@@ -306,6 +394,30 @@ def _samples() -> dict[str, tuple[Callable[[bytes], object], bytes]]:
         "X.509, DER": (_der, base64.b64decode(b"".join(cert.splitlines()[1:-1]))),
         "CSR": (_issuers, csr),
         "ACME": (_acme, json.dumps(problem).encode()),
+        "ACME, objects": (
+            _acme_objects,
+            json.dumps(
+                {
+                    "status": "pending",
+                    "expires": "2026-12-01T00:00:00Z",
+                    "finalize": "https://acme.example/f/1",
+                    "identifier": {"type": "dns", "value": "example.com"},
+                    "error": problem,
+                    **problem,
+                    "authorizations": ["https://acme.example/authz/1"],
+                    "certificate": "https://acme.example/c/1",
+                    "challenges": [{"type": "dns-01", "url": "https://acme.example/ch/1", "token": "a" * 43}],
+                    "explanationURL": "https://acme.example/why",
+                }
+            ).encode(),
+        ),
+        "ACME, headers": (_acme_headers, b'<https://acme.example/c/1/1>;rel="alternate", <a>; rel="up"'),
+        "signed commits": (_commits, b"tree 00\nparent 11\ngpgsig -----BEGIN\n B\nauthor x\n\nsubject\n"),
+        "ssl-mgr": (_importer("ssl_mgr", "ssl_mgr/conf.d/ssl-mgr.conf"), ssl_mgr.CONF.encode()),
+        "ssl-mgr, CAs": (_importer("ssl_mgr", "ssl_mgr/conf.d/ca-info.conf"), ssl_mgr.CA_INFO.encode()),
+        "certbot": (_importer("certbot", "certbot/letsencrypt/renewal/site.conf"), CERTBOT.encode()),
+        "lego": (_importer("lego", "lego/certificates/example.com.json"), json.dumps(LEGO).encode()),
+        "acme.sh": (_importer("acme_sh", "acme_sh/www.example.com_ecc/www.example.com.conf"), ACME_SH.encode()),
         "Retry-After": (_retry_after, b"Tue, 01 Dec 2026 00:00:00 GMT"),
         "forge": (_forge, json.dumps(request).encode()),
         ".sops.yaml": (_sops_rules, rules),
