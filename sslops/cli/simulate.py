@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -20,9 +19,7 @@ if TYPE_CHECKING:
     from sslops.model.outlook import Forecast
 
 
-_SPAN = re.compile(r"([0-9]{1,4})([mhd])")
 _HOUR = timedelta(hours=1)
-_UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 
 
 def _day(_context: click.Context, _parameter: click.Parameter, given: str) -> datetime:
@@ -33,28 +30,18 @@ def _day(_context: click.Context, _parameter: click.Parameter, given: str) -> da
         raise click.BadParameter(message) from None
 
 
-def _span(_context: click.Context, _parameter: click.Parameter, given: str) -> timedelta:
-    found = _SPAN.fullmatch(given)
-    if found is None:
-        message = f"'{given}' is not a number and m, h or d"
-        raise click.BadParameter(message)
-    return timedelta(**{_UNITS[found[2]]: int(found[1])})
-
-
-def _span_or_none(context: click.Context, parameter: click.Parameter, given: str | None) -> timedelta | None:
-    return None if given is None else _span(context, parameter, given)
-
-
 @click.command(name="simulate", epilog=options.examples("sslops simulate --until 2030-03-31 --every 6h"))
 @click.option("--until", required=True, metavar="DATE", callback=_day, help="Play until this day, as 2027-03-31.")
 @click.option(
     "--lifetime",
     metavar="SPAN",
-    callback=_span_or_none,
+    callback=options.span,
     help="How long ACME certificates last [what Let's Encrypt announced; 90d of others].",
 )
-@click.option("--every", default="1h", metavar="SPAN", callback=_span, help="How often the jobs run [1h].")
-@click.option("--merge-delay", default="0m", metavar="SPAN", callback=_span, help="How long people take to merge [0m].")
+@click.option("--every", default="1h", metavar="SPAN", callback=options.span, help="How often the jobs run [1h].")
+@click.option(
+    "--merge-delay", default="0m", metavar="SPAN", callback=options.span, help="How long people take to merge [0m]."
+)
 @options.fetch()
 @options.json()
 def command(

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import click
@@ -18,22 +16,20 @@ from sslops.report.text import as_code, columns, markdown_table, span
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import datetime
+    from datetime import datetime, timedelta
 
     from sslops.model.heartbeat import StageHeartbeat
 
 
-_AGE = re.compile(r"([1-9]\d{0,4})([mhd])")
 _HEADS = ("stage", "heartbeat", "run")
-_UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 
 
-def _age(_context: click.Context, _parameter: click.Parameter, given: str) -> timedelta:
-    found = _AGE.fullmatch(given)
-    if found is None:
-        message = f"'{given}' is not a number with m, h or d behind it"
+def _age(context: click.Context, parameter: click.Parameter, given: str) -> timedelta:
+    age = options.span(context, parameter, given)
+    if not age:
+        message = "a heartbeat may be some time old: 90m, 26h, 2d"
         raise click.BadParameter(message)
-    return timedelta(**{_UNITS[found[2]]: int(found[1])})
+    return age
 
 
 @click.command(name="watchdog", epilog=options.examples("sslops watchdog renew deploy --max-age 26h"))

@@ -236,22 +236,25 @@ class Orders:
 
     def finish(self, jobs: Sequence[Job]) -> None:
         """Bring each job to its certificate or its failure, as far as the CA gets in a bounded time."""
-        pause, waited = _FIRST_POLL, 0.0
         active = [job for job in jobs if not job.is_over]
+
+        def asked_seconds() -> float:
+            return min((job.order.retry_after_seconds or 0.0 if job.order else 0.0 for job in active), default=0.0)
+
+        pauses = rising_pauses(
+            _FIRST_POLL, _POLL_BACKOFF, _LONGEST_POLL, total_seconds=POLL_SECONDS, asked_seconds=asked_seconds
+        )
         with self.talk.progress("certificates issued", len(active)) as advance:
             while active:
                 self._each(active, self._advance)
                 still = [job for job in active if not job.is_over]
                 advance(len(active) - len(still))
-                if not still:
-                    return
-                asked = min(job.order.retry_after_seconds or 0 if job.order else 0 for job in still)
-                step = max(pause, min(asked, POLL_SECONDS - waited))
-                if waited + step > POLL_SECONDS:
+                active = still
+                pause = next(pauses, None) if active else None
+                if pause is None:
                     break
-                self.sleep(step)
-                waited, pause, active = waited + step, min(pause * _POLL_BACKOFF, _LONGEST_POLL), still
-        for job in (job for job in active if not job.is_over):
+                self.sleep(pause)
+        for job in active:
             job.waits("order", f"'{job.ca.name}' is still processing the order", Cause.ORDER_PENDING)
 
     def _each_told(self, description: str, jobs: Sequence[Job], act: Callable[[Job], None]) -> None:

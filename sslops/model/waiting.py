@@ -12,15 +12,33 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
 
-def rising_pauses(first: float, factor: float, longest: float, *, total_seconds: float) -> Iterator[float]:
-    """Yield the pauses of a poll loop, in seconds, each *factor* times the last, until *total_seconds* are over."""
+def _nothing() -> float:
+    return 0.0
+
+
+def rising_pauses(
+    first: float,
+    factor: float,
+    longest: float,
+    *,
+    total_seconds: float,
+    asked_seconds: Callable[[], float] = _nothing,
+) -> Iterator[float]:
+    """Yield the pauses of a poll loop, in seconds, each *factor* times the last, until *total_seconds* are over.
+
+    A pause is at least what the peer asks for at that moment (Retry-After), as far as the total lets it be.
+
+    >>> list(rising_pauses(1.0, 2.0, 8.0, total_seconds=10, asked_seconds=lambda: 5.0))
+    [5.0, 5.0]
+    """
     waited, pause = 0.0, first
     while waited < total_seconds:
-        yield pause
-        waited, pause = waited + pause, min(pause * factor, longest)
+        step = max(pause, min(asked_seconds(), total_seconds - waited))
+        yield step
+        waited, pause = waited + step, min(pause * factor, longest)
 
 
 def backoff(failures: int, minutes: Sequence[int]) -> timedelta:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from itertools import islice
+from math import inf
 from typing import TYPE_CHECKING, TypeVar
 
 from sslops.errors import Busy, Moved
+from sslops.model.waiting import rising_pauses
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -13,7 +16,7 @@ if TYPE_CHECKING:
 Result = TypeVar("Result")
 
 TRIES = 5
-FIRST_PAUSE_SECONDS = 0.2
+FIRST_PAUSE_SECONDS = 0.4
 
 
 def retrying(
@@ -28,11 +31,11 @@ def retrying(
     *attempt* must fetch and decide anew each time. *random* returns 0 to 1 and spreads the pauses, so that two runs
     that collided do not collide again.
     """
-    for number in range(1, tries):
+    for pause in islice(rising_pauses(FIRST_PAUSE_SECONDS, 2.0, inf, total_seconds=inf), tries - 1):
         try:
             return attempt()
         except Moved:
-            sleep(FIRST_PAUSE_SECONDS * 2**number * (0.5 + random()))
+            sleep(pause * (0.5 + random()))
     try:
         return attempt()
     except Moved as error:
@@ -45,9 +48,10 @@ def comes_true(look: Callable[[], bool], *, sleep: Callable[[float], None], seco
 
     *look* must fetch each time.
     """
-    for second in range(seconds):
-        if second:
-            sleep(1)
+    if look():
+        return True
+    for pause in rising_pauses(1.0, 1.0, 1.0, total_seconds=seconds - 1):
+        sleep(pause)
         if look():
             return True
     return False

@@ -12,6 +12,8 @@ import json
 import re
 from dataclasses import dataclass
 from enum import Enum
+from itertools import islice
+from math import inf
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -19,6 +21,7 @@ import requests
 from requests.adapters import HTTPAdapter
 
 from sslops.errors import ForgeError
+from sslops.model.waiting import rising_pauses
 from sslops.system.debug_log import step
 from sslops.system.retry_after import retry_after_seconds
 
@@ -194,7 +197,8 @@ def _pause(request: requests.PreparedRequest, failure: _Failure, attempt: int) -
     """Return the seconds until the next try; null when there is none."""
     if failure.fate is CallFate.ANSWERED or (failure.fate is CallFate.UNCLEAR and not _is_harmless_twice(request)):
         return None
-    return max(failure.wait_seconds or 0.0, min(2.0 ** (attempt - 1), 20.0))
+    usual = next(islice(rising_pauses(1.0, 2.0, 20.0, total_seconds=inf), attempt - 1, None))
+    return max(failure.wait_seconds or 0.0, usual)
 
 
 def _no_answer(error: Exception) -> _Failure:
