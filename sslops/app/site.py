@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from sslops.prune.rules import PruneOptions
     from sslops.prune.steps import Pruner
     from sslops.publish.steps import Publisher
+    from sslops.rekey.steps import Rekeyer
     from sslops.repo.snapshot import Snapshot
     from sslops.repo.store import OpsRepo
     from sslops.revoke.rules import RevokeOptions
@@ -250,6 +251,21 @@ class Site:
         """Prune, on the branch next."""
         plan = self._pruner(options).prune(self.snapshot, digest)
         return Outcome(plan, is_applied=True, failures=tuple(self._troubles))
+
+    def plan_rekey(self) -> Plan:
+        """Return what rekey would do; nothing is opened."""
+        return self._rekeyer().plan(self.snapshot)
+
+    def rekey(self, digest: str | None = None) -> Outcome:
+        """Wrap anew what opens here."""
+        rekeyer = self._rekeyer()
+        plan = rekeyer.rekey(self.snapshot, digest)
+        return Outcome(plan, is_applied=True, failures=tuple(rekeyer.failures))
+
+    def _rekeyer(self) -> Rekeyer:
+        from sslops.rekey.steps import Rekeyer
+
+        return Rekeyer(self.ops, self._sops, self._sops_config, self.ops.git.blobs, self.session.say_once)
 
     def plan_revoke(self, options: RevokeOptions) -> Plan:
         """Return what revoke would do; no CA is asked."""
@@ -496,11 +512,15 @@ class Site:
     def _sops(self) -> Sops:
         from sslops.secrets.sops import Sops
 
+        return Sops(self._sops_config)
+
+    @cached_property
+    def _sops_config(self) -> str:
         config = self.ops.read(self.snapshot.main_commit, ".sops.yaml")
         if config is None:
             message = f"there is no '.sops.yaml' on '{self.inventory.repo.branch}'"
             raise StateError(message, hint="sslops init shows what it looks like")
-        return Sops(config.decode())
+        return config.decode()
 
     @cached_property
     def _repository(self) -> DnsRepository | None:

@@ -53,7 +53,10 @@ def command(*, as_json: bool, report: Path | None) -> ExitCode:
     session.summarise(f"**sslops check**: {_sound(inventory)}")
     for name in schemas.stale(session.folder):
         session.say(f"'{name}' is of another release of sslops; sslops schema --write {schemas.IN_INVENTORY}")
-    notes = remarks(inventory, read_folder(session.folder), session.now)
+    from sslops.pki.state_check import to_be_rewrapped
+
+    outdated = to_be_rewrapped(session.folder)
+    notes = [*remarks(inventory, read_folder(session.folder), session.now), *([outdated] if outdated else [])]
     for note in () if as_json else notes:
         session.say(f"sslops: note: {note.what}\n  at {note.where}")
     session.show(_as_json((), inventory, notes) if as_json else _sound(inventory))

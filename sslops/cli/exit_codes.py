@@ -29,6 +29,7 @@ CODES: Mapping[str, frozenset[ExitCode]] = {
     "deploy": _STAGE,
     "prune": _STAGE,
     "revoke": _STAGE - {ExitCode.WAITING},
+    "rekey": _STAGE - {ExitCode.WAITING},
     "run": _STAGE,
     "simulate": _FETCHES,
     "status": _FETCHES,

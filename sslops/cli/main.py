@@ -45,6 +45,7 @@ VERBS = {
     "deploy": "make hosts serve curr, restart, verify, write it down",
     "prune": "take out of state/ the generations that nothing needs any more",
     "revoke": "tell the CA that a certificate counts no more, and start its replacement",
+    "rekey": "wrap keys for the recipients that .sops.yaml names now",
     "run": "renew, publish, roll, deploy, prune, publish: the one scheduled job",
     "simulate": "the time ahead: every step of the coming weeks, with its date",
     "status": "every service: phase, days left, what it waits for",

@@ -22,7 +22,13 @@ if TYPE_CHECKING:
 _EXAMPLE = "sslops revoke example.com/mail-ec@20261124T143000Z-9b1c --reason superseded"
 
 
-@click.command(name="revoke")
+@click.command(
+    name="revoke",
+    epilog=options.examples(
+        "sslops revoke example.com/mail-ec --reason key-compromise --apply",
+        "sslops revoke example.com:web@20261124T143000Z-9b1c --reason superseded --by key --apply",
+    ),
+)
 @click.argument("targets", nargs=-1, required=True, metavar="TARGET[@GENERATION]...")
 @click.option(
     "--reason",
@@ -41,18 +47,13 @@ _EXAMPLE = "sslops revoke example.com/mail-ec@20261124T143000Z-9b1c --reason sup
 @click.option("--note", default="", metavar="TEXT", callback=options.one_line, help="A sentence for the commit.")
 @stage.asked()
 def command(asked: stage.Asked, *, reason: str, way: str, note: str) -> ExitCode:
-    r"""Tell the CA that a certificate counts no more, and start its replacement.
+    """Tell the CA that a certificate counts no more, and start its replacement.
 
     Without @GENERATION it is the one that is live. With key-compromise it is every certificate with the same key. It is
     marked on next first: the next renew replaces it with another key, roll does not wait for min_roll_mins then, and
     never makes a revoked generation live again. Hosts go on serving it until DANE lets the replacement take its place.
 
     An own CA publishes no list of what it revoked: there the mark and the replacement are all.
-
-    \b
-    Example:
-      sslops revoke example.com/mail-ec --reason key-compromise --apply
-      sslops revoke example.com:web@20261124T143000Z-9b1c --reason superseded --by key --apply
     """
     words = [word.partition("@")[::2] for word in asked.request.targets]
     request = replace(asked.request, targets=tuple(dict.fromkeys(target for target, _ in words)))

@@ -28,6 +28,7 @@ class Verb(StrEnum):
     DEPLOY = "deploy"
     PRUNE = "prune"
     REVOKE = "revoke"
+    REKEY = "rekey"
 
 
 @dataclass(frozen=True, slots=True, order=True)

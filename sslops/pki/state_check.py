@@ -45,14 +45,21 @@ if TYPE_CHECKING:
 
 _KEY_IN_CLEAR = re.compile(rb"-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----|AGE-SECRET-KEY-\w{20}")
 _ACCOUNT = re.compile(rf"{STATE}/{ACCOUNTS}/[A-Za-z0-9][A-Za-z0-9._-]*\.json\.sops")
+_FORMER_CONFIGS = 20
+"""How many versions of `.sops.yaml` are looked through."""
 _RESTORE = "git log -- {path}   (only the engine writes state/; restore the file)"
 
 
-def faults(files: Mapping[str, bytes], inventory: Inventory) -> tuple[StateError, ...]:
-    """Return what is wrong with *files*: everything below `state/`, and `.sops.yaml`, by path."""
+def faults(
+    files: Mapping[str, bytes], inventory: Inventory, former: Sequence[Sequence[CreationRule]] = ()
+) -> tuple[StateError, ...]:
+    """Return what is wrong with *files*: everything below `state/`, and `.sops.yaml`, by path.
+
+    A document that is encrypted as one of the *former* versions of `.sops.yaml` asked has only to be wrapped anew.
+    """
     state = {path: content for path, content in files.items() if path.startswith(f"{STATE}/")}
     apart = _Apart.of(state)
-    found = [*apart.strays, *_clear_keys(state), *_sops(state, files.get(CONFIG_NAME))]
+    found = [*apart.strays, *_clear_keys(state), *_sops(state, files.get(CONFIG_NAME), former)]
     for service in sorted({*apart.slots, *apart.generations}):
         found.extend(_service(service, apart, state, inventory))
     return tuple(sorted(found, key=lambda fault: (fault.where or Location("", 0, 0), fault.what)))
@@ -198,7 +205,9 @@ def _clear_keys(state: Mapping[str, bytes]) -> Iterator[StateError]:
             yield StateError(what, where=where, hint="the key is lost to the history: renew --new-key, then revoke")
 
 
-def _sops(state: Mapping[str, bytes], config: bytes | None) -> Iterator[StateError]:
+def _sops(
+    state: Mapping[str, bytes], config: bytes | None, former: Sequence[Sequence[CreationRule]] = ()
+) -> Iterator[StateError]:
     documents = {path: content for path, content in state.items() if path.endswith(".sops")}
     if not documents:
         return
@@ -208,7 +217,15 @@ def _sops(state: Mapping[str, bytes], config: bytes | None) -> Iterator[StateErr
         yield _fault(CONFIG_NAME, error.what if isinstance(error, SopsError) else f"'{CONFIG_NAME}' is not UTF-8")
         return
     for path, content in documents.items():
-        yield from _document(path, content, rules)
+        if not any(_is_for(path, content, each) for each in former):
+            yield from _document(path, content, rules)
+
+
+def _is_for(path: str, content: bytes, rules: Sequence[CreationRule]) -> bool:
+    try:
+        return recipients_of(content, path) == rule_for(rules, path).recipients
+    except SopsError:
+        return False
 
 
 def _document(path: str, content: bytes, rules: Sequence[CreationRule]) -> Iterator[StateError]:
@@ -220,7 +237,7 @@ def _document(path: str, content: bytes, rules: Sequence[CreationRule]) -> Itera
     if has != wants:
         where = Location(path, 1, 1)
         what = f"'{path}' is encrypted to {_listed(has)}, and {CONFIG_NAME} asks for {_listed(wants)}"
-        yield StateError(what, where=where, hint=f"sops updatekeys {path}, with an identity that opens it")
+        yield StateError(what, where=where, hint="sslops rekey --apply, with an identity that opens it")
 
 
 def _listed(recipients: frozenset[str]) -> str:
@@ -239,15 +256,40 @@ def state_faults(folder: Path, inventory: Inventory, reviewed: Review) -> tuple[
     `state/` only.
     """
     files = read_state(folder)
-    found = faults(files, inventory)
     git = Git.discover(folder)
     main = git.branch(reviewed.branch)
+    found = faults(files, inventory, () if main is None else _former_rules(git, main))
     if main is None:
         return (*found, *reviewed.missing)
     found += changed_issued(git.files(main, f"{STATE}/"), files)
     if ROLL_BRANCH in {git.head_branch(), reviewed.source}:
         found += outside_state(git.touched(main, "HEAD"))
     return found
+
+
+def to_be_rewrapped(folder: Path) -> StateError | None:
+    """Return the note that documents of the checkout at *folder* are not for those whom `.sops.yaml` names now."""
+    files = read_state(folder)
+    state = {path: content for path, content in files.items() if path.startswith(f"{STATE}/")}
+    found = list(_sops(state, files.get(CONFIG_NAME)))
+    if not found:
+        return None
+    what = f"{found[0].what}, as it did not before; so it is with {len(found)} documents"
+    return StateError(what, where=found[0].where, hint="sslops rekey --apply, with an identity that opens them")
+
+
+def _former_rules(git: Git, main: str) -> tuple[Sequence[CreationRule], ...]:
+    """Return what the reviewed branch's `.sops.yaml` asked for, now and before; one that was broken asked for nothing.
+
+    Who changes it cannot wrap the keys before that is merged, nor are those of main wrapped before the next roll.
+    """
+    found = []
+    for commit, _ in git.first_parent_times(main, CONFIG_NAME)[:_FORMER_CONFIGS]:
+        try:
+            found.append(read_rules((git.file(commit, CONFIG_NAME) or b"").decode()))
+        except (SopsError, UnicodeDecodeError):
+            continue
+    return tuple(found)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from sslops.model.change import BulkChange, Change
 from sslops.repo.git_commits import NewCommit
-from sslops.repo.state_files import STATE, account_path, generation_folder, slots_path, write_slots
+from sslops.repo.state_files import STATE, account_path, generation_folder, parse_path, slots_path, write_slots
 from sslops.repo.state_trees import bulk_edits, edits_of
 
 if TYPE_CHECKING:
@@ -66,7 +66,8 @@ MOST_NAMED = 100
 
 def bulk_message(change: BulkChange, closing: Trailers) -> str:
     """Return the message of the commit that makes *change*; it names its services unless they are too many."""
-    services = tuple(map(str, sorted(change.dropped)))
+    parts = map(parse_path, change.documents)
+    services = tuple(map(str, sorted({*change.dropped, *(each.service for each in parts if each is not None)})))
     named = {SERVICE: services if len(services) <= MOST_NAMED else ()}
     return message(change.action, None, change.title, change.why, {**named, PLAN: change.plan, **closing})
 

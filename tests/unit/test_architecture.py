@@ -30,7 +30,20 @@ FLOORS: tuple[frozenset[str], ...] = (
     frozenset({"repo", "secrets", "inventory"}),
     frozenset({"dane", "pki", "acme", "probe", "proposals"}),
     frozenset(
-        {"issue", "publish", "roll", "deploy", "prune", "revoke", "report", "simulate", "migrate", "doctor", "init"}
+        {
+            "issue",
+            "publish",
+            "roll",
+            "deploy",
+            "prune",
+            "revoke",
+            "rekey",
+            "report",
+            "simulate",
+            "migrate",
+            "doctor",
+            "init",
+        }
     ),
     frozenset({"app"}),
     frozenset({"demo"}),

@@ -192,6 +192,24 @@ def revoke(place: Place) -> Scenes:
     yield ExitCode.DONE, [*words, "--apply"]
 
 
+def rekey(place: Place) -> Scenes:
+    """After a recipient joined."""
+    place.done("renew --apply", "roll --apply")
+    config = f"{place.ops.show('main', '.sops.yaml')}\n"
+    joiner = "age1lzd99uklcjnc0e7d860axevet2cz99ce9pq6tzuzd05l5nr28ams36nvun"
+    for recipient in place.ops.identities.recipients.values():
+        config = config.replace(recipient, f"{recipient},{joiner}")
+    place.ops.edit({".sops.yaml": config})
+    yield usage("rekey")
+    yield ExitCode.PENDING, ["rekey", "--fetch", "--detailed-exitcode"]
+    yield ExitCode.REFUSED, ["rekey", "--apply", "--plan", OTHER_PLAN]
+    with place.busy():
+        yield ExitCode.BUSY, ["rekey", "--apply"]
+    with place.refused():
+        yield ExitCode.FAILED, ["rekey", "--apply"]
+    yield ExitCode.DONE, ["rekey", "--apply"]
+
+
 def whole(verb: str) -> Callable[[Place], Scenes]:
     """Return the scenes of `run`, and of `plan`, which changes nothing."""
 
@@ -355,6 +373,7 @@ SCENES: dict[str, Callable[[Place], Scenes]] = {
     **{verb: inspected(verb) for verb in ("info", "verify", "tlsa")},
     "prune": prune,
     "revoke": revoke,
+    "rekey": rekey,
     "check": looking("check"),
     "status": looking("status"),
     "simulate": looking("simulate", "--until", "2099-01-01", "--every", "9999d"),
