@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from sslops.dane.records import Material
     from sslops.deploy.host_plan import DeployOptions
     from sslops.deploy.steps import Deployer
-    from sslops.issue.rules import RenewOptions
+    from sslops.issue.rules import RenewOptions, Step
     from sslops.model.inventory import Inventory, Verify
     from sslops.model.names import GenerationId
     from sslops.model.observations import PortSeen
@@ -122,6 +122,7 @@ class Site:
         staging: bool = False,
         said: str = "",
         new_accounts: Collection[str] = (),
+        step: Step | None = None,
     ) -> RenewOptions:
         """Return the options of renew; UsageError for a new account at what is no ACME CA."""
         from sslops.issue.rules import RenewOptions
@@ -132,7 +133,7 @@ class Site:
                 message = f"'{name}' is no ACME CA of the inventory"
                 raise UsageError(message, hint=f"ACME CAs: {', '.join(acme) or 'none'}")
             self.session.say(f"a new account at '{name}' takes the place of the one in use")
-        return RenewOptions(self.targets, force, new_key, reuse_key, staging, said, frozenset(new_accounts))
+        return RenewOptions(self.targets, force, new_key, reuse_key, staging, said, step, frozenset(new_accounts))
 
     def rehearsing(self) -> Site:
         """Return the same site for a rehearsal: it orders from staging servers, and writes a branch nobody rolls."""

@@ -42,6 +42,7 @@ CODES: Mapping[str, frozenset[ExitCode]] = {
     "tlsrpt": _FETCHES | {ExitCode.REFUSED},
     "trust": _LOOKS,
     "dhparm": _WRITES,
+    "dev": _STAGE,
     "doctor": _LOOKS,
     "completion": _WRITES,
     "init": _LOOKS,

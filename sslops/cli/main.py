@@ -58,6 +58,7 @@ VERBS = {
     "tlsrpt": "what mail senders reported about TLS here (RFC 8460)",
     "trust": "how a machine comes to trust the roots of the own CAs",
     "dhparm": "Diffie-Hellman parameters of RFC 7919 as files",
+    "dev": "a single step: keys, csr, cert or next-to-curr of a service",
     "doctor": "what is missing on this machine, and for which verb",
     "completion": "how bash, zsh and fish complete verbs, options, services and hosts",
     "init": "a new ops repository",

@@ -68,11 +68,16 @@ def asked() -> Decorator:
     return decorate
 
 
-def conduct(asked: Asked, plan: Callable[[Site], Plan], apply: Callable[[Site], Outcome]) -> ExitCode:
-    """Show what *plan* says, or with `--apply` what *apply* did; return the exit code."""
+def conduct(
+    asked: Asked, plan: Callable[[Site], Plan], apply: Callable[[Site], Outcome], verb: str | None = None
+) -> ExitCode:
+    """Show what *plan* says, or with `--apply` what *apply* did; return the exit code.
+
+    *verb* is the stage that is meant, null where that is the verb on the command line.
+    """
     session = current()
 
-    verb = click.get_current_context().info_name or ""
+    verb = verb or click.get_current_context().info_name or ""
     if asked.request.apply:
         tell_missing_secrets(session, verb)
 

@@ -86,6 +86,17 @@ class What(StrEnum):
         return self in {What.ISSUE, What.REISSUE, What.RESUME}
 
 
+class Step(StrEnum):
+    """A single step that a person asks for (`sslops dev`); `renew` takes the same ones when they are due."""
+
+    KEYS = "keys"
+    """The key of the following generation, with its CSR; one that is prepublished already is replaced."""
+    CSR = "csr"
+    """The CSR as the inventory has it now, with its key: a CSR belongs to its generation."""
+    CERT = "cert"
+    """The certificate, due or not."""
+
+
 class RenewReason(StrEnum):
     """Why a step is taken: the closed list that is part of a plan's digest."""
 
@@ -115,6 +126,8 @@ class RenewOptions:
     """Rehearse: order from the staging of each CA, whatever is due."""
     said: str = ""
     """Why, in the words of whoever asks; it joins the reason of what is done for no other one."""
+    step: Step | None = None
+    """Take this step alone, for each of *targets*."""
     new_accounts: frozenset[str] = frozenset()
     """ACME CAs at which a new account is made, whatever the old one is worth."""
 
@@ -283,7 +296,32 @@ def _blocked(view: _View) -> Wait | None:
 
 
 def _choose(view: _View) -> Action | Wait | None:
+    if view.options.step is not None:
+        return _choose_step(view, view.options.step)
     return _choose_staged(view, view.staged) if view.staged is not None else _choose_without_staged_certificate(view)
+
+
+def _choose_step(view: _View, step: Step) -> Action | Wait | None:
+    """Decide for a single step that a person asked for, under the rules that `renew` has for it."""
+    if step is Step.CERT:
+        return _choose(replace(view, options=replace(view.options, step=None, force=True)))
+    standing, obstacle = view.standing, None
+    if view.service.is_ca:
+        obstacle = f"the key of an own CA is made with its certificate: sslops dev {Step.CERT}"
+    elif view.staged is not None:
+        obstacle = f"next has its certificate ({view.staged.id}): roll it, or discard its key by sslops renew --new-key"
+    elif standing is not None and standing.order is not None:
+        obstacle = f"the order for {standing.id} is pending: sslops dev {Step.CERT} goes on with it"
+    elif standing is None and view.live is None:
+        obstacle = f"nothing is live yet: sslops dev {Step.CERT} makes the first key with its certificate"
+    if obstacle is not None:
+        return _wait(view, step, None, obstacle, Cause.IMPOSSIBLE, fatal=True)
+    if standing is None:
+        return _standing_key(view)
+    if step is Step.KEYS:
+        return _action(view, What.REPLACE_KEY, RenewReason.NEW_KEY)
+    is_right = standing.csr_sha256 == view.fingerprint
+    return None if is_right else _action(view, What.REPLACE_KEY, RenewReason.CSR_CHANGED)
 
 
 def _choose_staged(view: _View, deck: Generation) -> Action | Wait | None:

@@ -331,6 +331,22 @@ def dhparm(place: Place) -> Scenes:
     yield ExitCode.USAGE, ["dhparm", str(place.ops.folder / SETTINGS)]
 
 
+def dev(place: Place) -> Scenes:
+    """A new key for what is live, and a certificate while everything is on hold."""
+    keys = ["dev", "keys", "example.com/web-ec"]
+    place.done("renew --apply", "roll --apply")
+    yield usage("dev")
+    with place.busy():
+        yield ExitCode.BUSY, [*keys, "--apply"]
+    yield ExitCode.REFUSED, [*keys, "--apply", "--plan", OTHER_PLAN]
+    yield ExitCode.PENDING, [*keys, "--detailed-exitcode"]
+    with place.held():
+        yield ExitCode.WAITING, ["dev", "cert", "example.com/web-ec", "--detailed-exitcode"]
+    with place.refused():
+        yield ExitCode.FAILED, [*keys, "--apply"]
+    yield ExitCode.DONE, [*keys, "--apply"]
+
+
 def doctor(place: Place) -> Scenes:
     """A verb that needs nothing, and a machine without the identity that another one opens keys with."""
     yield usage("doctor")
@@ -385,6 +401,7 @@ SCENES: dict[str, Callable[[Place], Scenes]] = {
     "trust": trust,
     "completion": completion,
     "dhparm": dhparm,
+    "dev": dev,
     "doctor": doctor,
     "init": init,
     "import": import_,
