@@ -249,7 +249,7 @@ def _refuse_label(label: str) -> None:
 
 def _say_what_is_wrong(label: str) -> None:
     if not label:
-        message = "it has an empty label"
+        message = "it has an empty label; names are absolute here without a dot at their end"
     elif len(label) > 63:  # noqa: PLR2004  (RFC 1035 section 2.3.4)
         message = "it has a label longer than 63 characters"
     elif "*" in label:

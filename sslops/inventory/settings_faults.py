@@ -6,6 +6,7 @@ different things are a fault.
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ from sslops.inventory import names
 from sslops.inventory.document import Complaint, unreadable
 from sslops.inventory.service_faults import hold_complaints
 from sslops.model.inventory import Host
+from sslops.model.names import is_address
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -78,11 +80,16 @@ def _shared_folders(file: str, servers: Plain, prod_cert_dir: str) -> Iterator[C
         said = known[mention.host]
         address = said.get("address", mention.host)
         port = 0 if address == LOCAL else said.get("port", DEFAULT_PORT)
-        place = (address, port, said.get("prod_cert_dir", prod_cert_dir))
+        place = (_same_for_all(address), port, said.get("prod_cert_dir", prod_cert_dir))
         owner = owners.setdefault(place, mention.host)
         if owner != mention.host:
             what = f"hosts '{owner}' and '{mention.host}' are the same folder '{place[2]}' of the same machine"
             yield Complaint(file, mention.path, what, "give each its own 'prod_cert_dir', or name it once")
+
+
+def _same_for_all(address: str) -> str:
+    """Return a host name in lower case, and an IP address in its usual form: both may be written in several ways."""
+    return str(ipaddress.ip_address(address)) if is_address(address) else address.lower()
 
 
 def _said(table: Plain, keys: tuple[str, ...]) -> Plain:
