@@ -9,7 +9,7 @@ NOT_LIVE = printf '\n!!! NOT RUN: DANE on real servers (tests.system.live_soak),
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo quick test soak drift lint format types docs docs-check check bench clean
+.PHONY: help demo quick test soak drift lint format types docs docs-check check audit release bench clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' Makefile | while IFS='|' read -r name what; do printf '%-11s %s\n' "$$name" "$$what"; done
@@ -64,6 +64,13 @@ docs-check: .venv/for-development ## fail when a generated part is stale
 
 check: ## the gate: test, lint, types, docs-check
 	.ci/run
+
+audit: .venv/for-use ## what is known of weaknesses in what sslops installs; asks PyPI
+	.venv/bin/python -m pip install -q 'pip-audit>=2.9'
+	.venv/bin/pip-audit --skip-editable
+
+release: .venv/for-use ## wheel, source, lock and bill of materials into dist/; URL= is where the wheel will be
+	.venv/bin/python tools/release.py "$(URL)"
 
 bench: .venv/for-development ## time the verbs and print the table; ARGS=acme is the part with certbot beside it
 	@tools/install-pebble

@@ -7,6 +7,7 @@ request free of commits about nothing. What is lost with such a ref is a courtes
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -14,14 +15,11 @@ from sslops.errors import GitError
 from sslops.model.heartbeat import Heartbeat
 from sslops.model.names import GenerationId, ServiceId, format_time, parse_time
 from sslops.repo.git import WINDOWS, NewCommit
-from sslops.repo.git_history import commit_time
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
-    from datetime import datetime
 
     from sslops.repo.git import Git
-    from sslops.repo.signatures import Signers
 
 
 _WINDOW_FORMAT = "%(refname)%00%(contents:body)%00"
@@ -84,38 +82,24 @@ def _read(git: Git) -> Iterator[tuple[tuple[ServiceId, GenerationId], datetime]]
 
 
 PREFIX = "refs/sslops/good/"
-_ROW = ("commit", "seconds", "ref", "subject", "run")
-_HEARTBEAT_FORMAT = (
-    "%(objectname)%00%(committerdate:unix)%00%(refname)%00%(contents:subject)"
-    "%00%(contents:trailers:key=Sslops-Run,valueonly)"
-)
+_HEARTBEAT_FORMAT = "%(committerdate:unix)%00%(refname)%00%(contents:trailers:key=Sslops-Run,valueonly)"
 
 
 def write_heartbeat(git: Git, verb: str, run: str | None) -> None:
     """Write down that *verb* ended well just now; GitError when the remote does not take it."""
     trailer = f"\nSslops-Run: {run}\n" if run else ""
-    commit = git.commit_all(None, [NewCommit(f"{_subject(verb)}\n\nThis run of the job ended well.\n{trailer}")])
+    commit = git.commit_all(None, [NewCommit(f"good({verb})\n\nThis run of the job ended well.\n{trailer}")])
     git.keep({f"{PREFIX}{verb}": commit})
 
 
-def read_heartbeats(git: Git, signers: Signers | None = None) -> Sequence[Heartbeat]:
-    """Ask the remote, and return the heartbeat of each verb; GitError when it cannot be reached.
-
-    One of another verb tells nothing, wherever its commit was put; nor does one that the bot did not sign, where
-    *signers* count.
-    """
+def read_heartbeats(git: Git) -> Sequence[Heartbeat]:
+    """Ask the remote, and return the heartbeat of each verb; GitError when it cannot be reached."""
     if git.remote is not None:
         git.process.ask("fetch", "--quiet", "--prune", "--no-tags", git.remote, f"+{PREFIX}*:{PREFIX}*")
-    text = git.process.read("for-each-ref", f"--format={_HEARTBEAT_FORMAT}", PREFIX).stdout.decode("utf-8", "replace")
-    rows = [line.split("\0") for line in text.splitlines()]
-    known = [row for row in rows if len(row) == len(_ROW)]
-    forged = signers.faults(git, [row[0] for row in known]) if signers is not None else {}
-    return [
-        Heartbeat(ref.removeprefix(PREFIX), commit_time(int(seconds)), run.strip() or None)
-        for commit, seconds, ref, subject, run in known
-        if commit not in forged and subject == _subject(ref.removeprefix(PREFIX)) and seconds.isdecimal()
-    ]
+    lines = git.process.read("for-each-ref", f"--format={_HEARTBEAT_FORMAT}", PREFIX).stdout.decode("utf-8", "replace")
+    return [_run(line) for line in lines.splitlines() if line.count("\0") == 2]  # noqa: PLR2004  (three parts)
 
 
-def _subject(verb: str) -> str:
-    return f"good({verb})"
+def _run(line: str) -> Heartbeat:
+    seconds, ref, run = line.split("\0")
+    return Heartbeat(ref.removeprefix(PREFIX), datetime.fromtimestamp(int(seconds), UTC), run.strip() or None)

@@ -22,7 +22,10 @@ OWN = {
     ".ci/requirements.txt",
     ".ci/run",
     ".forgejo/workflows/test.yml",
+    ".github/workflows/audit.yml",
+    ".github/workflows/release.yml",
     ".github/workflows/test.yml",
+    ".github/workflows/verb.yml",
 }
 """This project's own, beside what it ships."""
 WORKFLOWS = sorted(
@@ -78,7 +81,10 @@ def test_the_workflows_fit_the_schema() -> None:
     check(VENV / "check-jsonschema", "--builtin-schema", "vendor.github-workflows", *WORKFLOWS)
 
 
-@pytest.mark.parametrize("name", [".gitlab-ci.yml", ".ci/own.gitlab-ci.yml"])
+COMPONENTS = ("templates/check.yml", "templates/verb.yml")
+
+
+@pytest.mark.parametrize("name", [".gitlab-ci.yml", ".ci/own.gitlab-ci.yml", *COMPONENTS])
 def test_the_gitlab_files_fit_the_schema(name: str, tmp_path: Path) -> None:
     """GitLab's; the header with the form's inputs is a document of its own."""
     for number, document in enumerate((PROJECT / name).read_text().split("\n---\n")):
@@ -126,8 +132,13 @@ def test_a_workflow_is_short_and_careful(workflow: str) -> None:
     assert document["concurrency"]["group"]
     for name, each in document["jobs"].items():
         assert each["timeout-minutes"] <= 60
-        further = {"plan": {"pull-requests"}, "pages": {"pages", "id-token"}}.get(name, set())
-        assert {"contents": "read"} == {key: value for key, value in each["permissions"].items() if key not in further}
+        further = {
+            "plan": {"pull-requests"},
+            "pages": {"pages", "id-token"},
+            "release": {"id-token", "attestations"},
+        }.get(name, set())
+        contents = {"contents": "write" if name == "release" else "read"}
+        assert contents == {key: value for key, value in each["permissions"].items() if key not in further}
         assert all(
             "\n" not in step.get("run", "").strip() and "${{" not in step.get("run", "") for step in each["steps"]
         )
