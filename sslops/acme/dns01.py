@@ -158,7 +158,7 @@ class Dns01:
     apexes: tuple[str, ...]
     shown: frozenset[Proof]
     reload: Callable[[], None]
-    """Runs `dns.restart_cmd`, for name servers that are told by the runner."""
+    """Runs `dns.restart_cmd`, for name servers that the runner has to notify."""
     way: ByRequest | None = None
     """Null: the engine merges by itself."""
     obstacle: Obstacle | None = None

@@ -101,7 +101,7 @@ class AcmeHttp:
     ) -> None:
         """Trust *ca_bundle* (a file) instead of the usual certificates, when it is given.
 
-        *say* is told, once each, of hosts that are asked and that `known_hosts` does not have.
+        *say* gets, once each, the hosts that are asked and that `known_hosts` does not have.
         """
         import requests
 
@@ -297,7 +297,7 @@ def _said(response: _Response) -> dict[str, Any]:
 
 
 def _problem(ca: str, response: _Response, retry_after: float | None) -> AcmeError:
-    """Return the error that an answer means; one that is no problem document is told by its status alone."""
+    """Return the error that an answer means; one that is no problem document is named by its status alone."""
     said = _said(response)
     kind = str(said.get("type", "")).removeprefix(_PROBLEM)
     problem = kind if _KIND.fullmatch(kind) else None

@@ -129,7 +129,7 @@ class Http01:
         return {}
 
     def publish(self, proofs: frozenset[Proof]) -> dict[Proof, str]:
-        """Write every file to every host; what one of them has not got is told by `missing`."""
+        """Write every file to every host; `missing` names what one of them has not got."""
         failed = [self.webroots.put(place.host, place.server_dir, sorted(proofs)) for place in self.places]
         self._broken = next((why for why in failed if why is not None), None)
         return {}
@@ -141,7 +141,7 @@ class Http01:
         return {} if self._broken is None else dict.fromkeys(proofs, self._broken)
 
     def clean(self, proofs: frozenset[Proof]) -> None:
-        """Remove the files; what a host keeps proves nothing to anybody by then, so it is told and no failure."""
+        """Remove the files; what a host keeps proves nothing to anybody by then, so it is a message and no failure."""
         for place in self.places:
             why = self.webroots.remove(place.host, place.server_dir, sorted(proofs))
             if why is not None:

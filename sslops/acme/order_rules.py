@@ -1,6 +1,6 @@
 """What to do about an ACME order, as decisions: what to show, what to say, when to try again, when to renew.
 
-Everything here is told what the server showed and what time it is; nothing is asked and nothing waits.
+Everything here takes as arguments what the server showed and what time it is; nothing is asked and nothing waits.
 
 >>> [backoff(failures).total_seconds() / 60 for failures in (1, 2, 3, 4, 9)]
 [1.0, 10.0, 100.0, 1440.0, 1440.0]

@@ -1,4 +1,4 @@
-"""What people are told on the forge beside merge requests: the dashboard, and the plan of a request for the inventory.
+"""What people read on the forge beside merge requests: the dashboard, and the plan of a request for the inventory.
 
 The dashboard is a courtesy: that it could not be written is said, and fails nothing. A comment that the forge does not
 take is a failure beside the plan; a job without a token says so and shows the plan alone.
@@ -152,7 +152,7 @@ def _runs(site: Site, snapshot: Snapshot) -> Iterator[LastRun]:
 
 
 def _fork(site: Site) -> str:
-    """Return the commit of main that the working tree's branch left it at, so that only its own changes are told."""
+    """Return the commit of main that the working tree's branch left it at, so that only its own changes count."""
     main = site.snapshot.main_commit
     return site.ops.git.process.read("merge-base", "HEAD", main, allowed=(0, 1, 128)).text or main
 

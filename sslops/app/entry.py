@@ -38,7 +38,7 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What every stage verb is told on the command line."""
+    """What every stage verb gets from the command line."""
 
     apply: bool = False
     fetch: bool = False

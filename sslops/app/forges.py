@@ -82,7 +82,7 @@ class Reviewed:
 
 @dataclass(frozen=True, slots=True)
 class Noted:
-    """The requests of one kind, and *note*, which is told the address of each that was touched, and where it stands."""
+    """The requests of one kind, and *note*, which gets the address of each that was touched, and where it stands."""
 
     requests: Requests
     note: Callable[[str, str], None]
@@ -148,7 +148,7 @@ class Project:
         """Return who keeps the requests of *kind*; *force* opens one again that a person declined.
 
         *git* is the clone that the branch of *kind* is pushed from: a token of GitLab's may be able to do no more.
-        *note* is told the address of each request that was touched, and where it stands.
+        *note* gets the address of each request that was touched, and where it stands.
         """
         from sslops.proposals.engine import Proposer
 
@@ -224,7 +224,7 @@ def ops_project(settings: RepoSettings, remote: str | None) -> Project | None:
 def dns_clone(ops: Git, settings: DnsSettings, session: Session, reviewed_url: str | None) -> Git:
     """Return the private clone of the DNS repository: the bot commits and signs there as it does in *ops*.
 
-    The token is shown to the server of *reviewed_url* only (`sslops.app.forges`); *session* is told of another.
+    The token is shown to the server of *reviewed_url* only (`sslops.app.forges`); *session* reports another.
     """
     from sslops.proposals.forges.tokens import Role
 

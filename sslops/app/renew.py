@@ -93,7 +93,7 @@ class Renewal:
     is_rehearsal: bool = False
     consents: Consents = Consents()
     note_request: Callable[[str, str], None] = lambda *_: None
-    """Is told the address of each merge request that was touched, and where it stands."""
+    """Gets the address of each merge request that was touched, and where it stands."""
 
     def renew(self, options: RenewOptions, digest: str | None) -> Outcome:
         """Renew what is due, onto the branch; Refused unless the plan is *digest*, when that is given."""

@@ -41,7 +41,7 @@ class Session:
     """One invocation of sslops.
 
     *start* is where the search for the ops repository begins (`-C`, else the working directory); *now* is aware UTC in
-    whole seconds; *effects* is told about every change to the outside world; *job* is what a forge says of this run.
+    whole seconds; *effects* is notified of every change to the outside world; *job* is what a forge says of this run.
     """
 
     start: Path

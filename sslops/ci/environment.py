@@ -52,7 +52,7 @@ class Event(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Environment:
-    """What a job knows of itself; null is what it was not told, or was told in no sound form.
+    """What a job knows of itself; null is what it was not given, or was given in no sound form.
 
     *url* is the job's page, *server* and *project* (`owner/name`) where it runs, *merge_request* the number of the
     request it was started for, *source_branch* what that asks to merge, *is_from_fork* whether it comes from another

@@ -206,7 +206,7 @@ def _begin_log(context: click.Context, log: Path | None, say: Callable[[str], No
 def run(arguments: Sequence[str], effects: Effects = NO_EFFECTS) -> int:
     """Run one command line and return its exit code; foreseen failures are shown, bugs raise.
 
-    *effects* is told about every change to the outside world.
+    *effects* is notified of every change to the outside world.
     """
     if not arguments:
         sys.stderr.write(f"{command.get_help(click.Context(command, info_name='sslops'))}\n")

@@ -67,7 +67,7 @@ def _planned(site: Site) -> Outcome:
 
 
 def _sharded(session: Session, outcome: Outcome, write: Callable[[Shards, Shards], str]) -> ExitCode:
-    """Show the shards and nothing else; what failed is told beside them."""
+    """Show the shards and nothing else; what failed is reported beside them."""
     from sslops.app.shards import matrix
 
     found = matrix(outcome.plan)

@@ -1,4 +1,4 @@
-"""`sslops revoke`: the CA is told that a certificate counts no more, and its replacement starts."""
+"""`sslops revoke`: the CA learns that a certificate counts no more, and its replacement starts."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _EXAMPLE = "sslops revoke example.com/mail-ec@20261124T143000Z-9b1c --reason sup
     "reason",
     required=True,
     type=click.Choice([str(each) for each in RevokeReason]),
-    help="Why, as the CA is told it. A key that leaked: key-compromise.",
+    help="Why, in the CA's words. A key that leaked: key-compromise.",
 )
 @click.option(
     "--by",

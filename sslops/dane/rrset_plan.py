@@ -546,7 +546,7 @@ class Owner:
 
     @property
     def _who(self) -> tuple[str, str]:
-        """Group and service that the name's troubles are told for; a name of several is told for the first."""
+        """Group and service that the name's troubles are reported for; a name of several is reported for the first."""
         if not self.names:
             return self.apex, ""
         return self.names[0].service.group, self.names[0].service.name

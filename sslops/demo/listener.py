@@ -1,4 +1,4 @@
-"""A small TLS server that keeps its certificates until it is told to read them again, as mail and web servers do.
+"""A small TLS server that keeps its certificates until a signal makes it read them again, as mail and web servers do.
 
 Run as `python -m sslops.demo.listener PORT PROTOCOL PIDFILE NAME=DIR...`: PROTOCOL is `tls` or `smtp` (STARTTLS, RFC
 3207), each DIR holds `fullchain.pem` and `privkey.pem` for the server name NAME, the first one also for any other. As

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class Telling:
-    """What was told so far; *show* takes a line, *is_coloured* says whether it may carry colours."""
+    """What was written so far; *show* takes a line, *is_coloured* says whether it may carry colours."""
 
     show: Callable[[str], None]
     is_coloured: bool = False

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     Ask = Callable[[ServiceId, GenerationId, Mapping[ServiceId, GenerationId]], tuple[Question, ...]]
 
 SILENT_SECONDS = 3.0
-"""After so long without an answer a person is told what is awaited."""
+"""After so long without an answer a message says what is awaited."""
 PATIENCE_SECONDS = (0.2, 0.5, 1.0, 2.0, 4.0, 8.0)
 """Pauses between one look at a port and the next."""
 
@@ -210,7 +210,7 @@ class HostSession:
     def __init__(
         self, prepared: Prepared, receiver: Receiver, prover: Prover, at: Callable[[str], None] = to_nobody
     ) -> None:
-        """Begin with nothing known but what was prepared; *at* is told what the host is at."""
+        """Begin with nothing known but what was prepared; *at* gets what the host is doing."""
         self._given, self._receiver, self._prover, self._at = prepared, receiver, prover, at
         self._work, self._host = prepared.work, prepared.work.host
         self._answer = prepared.looked

@@ -441,7 +441,7 @@ class Deployer:
         retrying(attempt, sleep=self.sleep, random=self.random)
 
     def _after_copy(self, copied: Sequence[str]) -> list[SslopsError]:
-        """Run `post_copy_cmd` for hosts that were copied to; a failure is told, and stops nothing."""
+        """Run `post_copy_cmd` for hosts that were copied to; a failure is reported, and stops nothing."""
         failures: list[SslopsError] = []
         due = [(host, words) for host, words in self.inventory.settings.post_copy_cmd if host in copied]
         with self.talk.progress("post_copy_cmd run", len(due)) as task:

@@ -2,7 +2,7 @@
 
 A name has a record of every kind ({usage, selector, match}) that any service there asks for, for all that any service
 there may show: `curr` and `next` of each, or of its own CA, or every issuer that is listed for its public CA. Names are
-told apart as far as the inventory does: the MX hosts of a group are one, whichever they are.
+distinguished as far as the inventory does: the MX hosts of a group are one, whichever they are.
 """
 
 from __future__ import annotations
@@ -111,7 +111,7 @@ def _listed_issuers(cas: Plain, name: str, kind: _Kind) -> frozenset[str]:
 
 
 def _is_long(cas: Plain, name: str) -> bool:
-    """Whether the list of the CA itself is too long, which is told there."""
+    """Whether the list of the CA itself is too long, which is reported there."""
     entries = (cas.get(name) or {}).get("tlsa_issuers") or ()
     return max(Counter(entry.rpartition(" ")[0] for entry in entries).values(), default=0) > MOST_RECORDS
 
@@ -436,7 +436,7 @@ def _life(found: Found, service: ServiceId, document: Document, signer: ServiceI
 def _circles(found: Found) -> Iterator[Complaint]:
     for service, document in sorted(found.services.items(), key=lambda pair: pair[0]):
         way = _way_up(found, service)
-        # Each circle is told once, at its first member; who only leads into it is not to blame.
+        # Each circle is reported once, at its first member; who only leads into it is not to blame.
         if len(way) > 1 and way[-1] == service == min(way):
             chain = " -> ".join(step.name for step in way)
             what = f"signers in a circle: {chain}"

@@ -80,7 +80,7 @@ class Job:
     hazards: tuple[Hazard, ...] = ()
     """What a person has to consent to first; the order stands as it is."""
     is_counted: bool = True
-    """False after a failure that says nothing about the order: it is told and not written down."""
+    """False after a failure that says nothing about the order: it is reported and not written down."""
     written: tuple[Generation, Slots] | None = None
     """What the branch says of it."""
     last_change: Change | None = None
@@ -599,7 +599,7 @@ class Batch:
     def _begun(self, jobs: Sequence[Job]) -> tuple[Orders, list[AccountChange]]:
         """Begin every order; where the CA forgot the account, register its key once more and begin again.
 
-        An account that is closed stays closed (RFC 8555 section 7.3.6): a person is told how to leave it.
+        An account that is closed stays closed (RFC 8555 section 7.3.6): a message says how to leave it.
         """
         out = self.outside
         orders = Orders(out.servers, self.inventory, out.clock, out.sleep, out.talk)

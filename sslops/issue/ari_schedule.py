@@ -38,7 +38,7 @@ class Windows:
     """What nobody foresaw about a window; its certificate is renewed by the lifetime rule."""
 
     def changes(self, state: State, services: Iterable[Service], now: datetime) -> tuple[Change, ...]:
-        """Return what is new about the windows of *services*; a CA that does not answer is told once."""
+        """Return what is new about the windows of *services*; a CA that does not answer is reported once."""
         asked = [(service, present) for service in services if (present := self._in_use(service, state, now))]
         if not asked:
             return ()

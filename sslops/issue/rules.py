@@ -230,7 +230,7 @@ def renewal_time(
 def is_alarming(inventory: Inventory, service: Service, state: ServiceState, now: datetime) -> bool:
     """Whether a renewal that waits for somebody has become a failure: in the last third between due and the end.
 
-    A wait that is told as a failure only when the certificate has expired is told too late.
+    A wait that is reported as a failure only when the certificate has expired is reported too late.
     """
     present = newest(state)
     due = None if present is None else renewal_time(inventory, service, present, state.slots)

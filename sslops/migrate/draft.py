@@ -104,7 +104,7 @@ class Keys:
     """One table of the old configuration; each key is taken once, and `rest` tells those that nobody took."""
 
     def __init__(self, table: object, where: str, draft: Draft) -> None:
-        """Read *table*, which messages call *where*; something else than a table is told and counts as empty."""
+        """Read *table*, which messages call *where*; something else than a table is reported and counts as empty."""
         self.where, self._draft = where, draft
         self._empty: list[str] = []
         self._table: Plain = dict(table) if isinstance(table, dict) else {}

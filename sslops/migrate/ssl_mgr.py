@@ -1,6 +1,6 @@
-"""An ssl-mgr tree (`conf.d/`, `certs/`; releases 6 and 7) as a draft: what ssl-mgr did is what sslops is told to do.
+"""An ssl-mgr tree (`conf.d/`, `certs/`; releases 6 and 7) as a draft: what ssl-mgr did, sslops shall do.
 
-What ssl-mgr ignored, misread or only could do on one machine is told, and the inventory says what counts from now on.
+What ssl-mgr ignored, misread or only could do on one machine is reported; the inventory says what counts from now on.
 """
 
 from __future__ import annotations

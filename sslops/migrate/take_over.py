@@ -1,6 +1,6 @@
 """The versions of an old tree as generations: each looked at, its key encrypted, one commit for each service.
 
-Nothing is made anew: key, certificate and chain stay what hosts serve and DNS names. What cannot be used is told.
+Nothing is made anew: key, certificate and chain stay what hosts serve and DNS names. What cannot be used is reported.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from datetime import timedelta
 from enum import StrEnum
 
 AT_ONCE = timedelta()
-"""The command line asked for it by name, and whoever typed that is told; or no time helps, only one command."""
+"""The command line asked for it by name, and whoever typed that sees the error; or no time helps, only one command."""
 
 MACHINES = timedelta(hours=1)
 """What servers do by themselves takes minutes: transfers of zones, a restart, a network that comes back."""

@@ -26,7 +26,7 @@ _Answer = TypeVar("_Answer")
 def derived(make: Callable[[_Value], _Answer]) -> Callable[[_Value], _Answer]:
     """Let *make* be asked once for each value.
 
-    The value must never change and must take weak references. It is told by what it is, not by what it equals: a copy
+    The value must never change and must take weak references. It is known by identity, not by what it equals: a copy
     with one field replaced is another value, and nothing of the first is believed of it.
     """
     known: dict[int, tuple[weakref.ref[_Value], _Answer]] = {}

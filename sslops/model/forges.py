@@ -31,7 +31,7 @@ class ForgeRow:
     job_variables: tuple[str, ...]
     """Any of them, set, tells that one of its jobs runs; rows are asked in the order `JOBS`."""
     server_variables: tuple[str, ...]
-    """Where a job is told the forge's address, the best first."""
+    """Where a job finds the forge's address, the best first."""
     job_tokens: tuple[str, ...] = ()
     """Where a job finds the token that the forge gives it, where that may call what we need."""
     run_variable: str = "GITHUB_RUN_ID"

@@ -31,7 +31,7 @@ class ServerSeen:
     error: str | None = None
     differing: frozenset[str] = frozenset()
     aliases: Mapping[str, str] = field(default_factory=dict)
-    """Owners that are an alias (CNAME, DNAME) there, and how that was told. Their *answers* are what caches may hold,
+    """Owners that are an alias (CNAME, DNAME) there, and how that was seen. Their *answers* are what caches may hold,
     of which only the TTL may be known; and they are among *differing*."""
 
     def shows(self, record: TlsaRecord) -> bool | None:

@@ -131,7 +131,7 @@ class AskedPorts:
 
 @dataclass(frozen=True, slots=True)
 class GuardedPorts:
-    """*ports*, of which an answer that nobody foresaw is a port that gave none, and a bug that *tell* is told."""
+    """*ports*, of which an answer that nobody foresaw is a port that gave none, and a bug that *tell* hears of."""
 
     ports: AskedPorts
     tell: Callable[[Bug], None]

@@ -83,7 +83,7 @@ class Publisher:
     consents: Consents = Consents()
     material: Mapping[tuple[ServiceId, GenerationId], Material] | None = None
     restart: Callable[[], None] = lambda: None
-    """Runs `dns.restart_cmd`, for name servers that are told by the runner."""
+    """Runs `dns.restart_cmd`, for name servers that the runner has to notify."""
     way: ByRequest | None = None
     """How the base moves where a forge merges; null: the engine does by itself."""
     patience_seconds: int = LOOK_SECONDS

@@ -1,1 +1,1 @@
-"""Recipients of `.sops.yaml` changed: keys are wrapped anew, and who left is told apart from who can read."""
+"""Recipients of `.sops.yaml` changed: keys are wrapped anew, and who left is not the same as who can read."""

@@ -47,7 +47,7 @@ class StoredAppointments:
         self._made[service, generation] = moment
 
     def store(self, now: datetime) -> None:
-        """Push what was made; a remote that does not take it is told, and is asked early by the next run."""
+        """Push what was made; a remote that does not take it is reported, and is asked early by the next run."""
         groups = sorted({service.group for service, _ in self._made})
         if not groups:
             return

@@ -38,7 +38,7 @@ UNMANAGED = "unmanaged"
 
 @dataclass(frozen=True)
 class Known:
-    """What git and the ledger know, by which answers are told and judged."""
+    """What git and the ledger know, by which answers are named and judged."""
 
     inventory: Inventory
     branches: Branches

@@ -1,6 +1,6 @@
 """One page about a whole site: what needs a person, then every service, name, host and CA, and what lies ahead.
 
-`page_view` decides what is told, from values alone; `page` writes it as HTML that needs nothing else: no script, no
+`page_view` decides what is shown, from values alone; `page` writes it as HTML that needs nothing else: no script, no
 font and no other file. Whatever comes from outside is escaped by the template, and links lead to http and https only.
 """
 

@@ -1,6 +1,6 @@
 """The comment on a merge request for the inventory: what it changes, and which steps follow.
 
-Only what certificates, DNS or hosts can notice is told in detail; of the rest the names of the settings.
+Only what certificates, DNS or hosts can notice is described in detail; of the rest the names of the settings.
 """
 
 from __future__ import annotations

@@ -261,7 +261,7 @@ def _mismatches(view: _View) -> Iterator[Alarm]:
 
 
 class _View:
-    """Everything the report is told from, with the ledger indexed by what a service asks it."""
+    """Everything the report is made from, with the ledger indexed by what a service asks it."""
 
     def __init__(
         self,

@@ -46,7 +46,7 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """A moment; *style* is a class of the page, *title* what a pointer that rests on it is told."""
+    """A moment; *style* is a class of the page, *title* what a pointer that rests on it shows."""
 
     at: datetime
     style: str

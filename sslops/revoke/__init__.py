@@ -1,1 +1,1 @@
-"""Revocation: the CA is told, the replacement starts, and what was revoked never becomes live again."""
+"""Revocation: the CA is asked, the replacement starts, and what was revoked never becomes live again."""

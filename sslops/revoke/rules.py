@@ -33,7 +33,7 @@ class RevokeReason(StrEnum):
 
     @property
     def code(self) -> int:
-        """The number that the CA is told (RFC 8555 section 7.6)."""
+        """The number that the CA gets (RFC 8555 section 7.6)."""
         return _CODES[self]
 
 
@@ -98,7 +98,7 @@ def _action(
 ) -> Action:
     ends = "" if generation.issued is None else f" until {generation.issued.not_after:%Y-%m-%d}"
     if is_told(inventory, generation):
-        parts = [f"'{generation.ca}' is told"]
+        parts = [f"'{generation.ca}' is asked to revoke it"]
     else:
         parts = [f"'{generation.ca}' is an own CA, which publishes no list: whoever trusts it accepts this one{ends}"]
     if generation.id == live:

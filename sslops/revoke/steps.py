@@ -1,4 +1,4 @@
-"""How revoke does it: first next says so, from where the replacement starts whatever happens; then the CA is told."""
+"""How revoke does it: first next says so, from where the replacement starts whatever happens; then the CA is asked."""
 
 from __future__ import annotations
 

@@ -87,7 +87,7 @@ class Dns:
     """Where `sslops/tlsa` points; null when there is none."""
     heads_made: int = 0
     now: datetime | None = None
-    """The moment, as far as this world was told; commits of the base are dated by it."""
+    """The moment, as far as this world knows it; commits of the base are dated by it."""
     ours: set[TlsaRecord] = field(default_factory=set)
     """Every record that the engine ever wrote for a generation or an issuer, and said so behind it."""
     cached: dict[tuple[str, Rrset], datetime] = field(default_factory=dict)
@@ -312,7 +312,7 @@ class Resolver:
     has_ipv6: bool = True
 
     def name_servers(self, apex: str, _primary: Endpoint | None, _fixed: tuple[Endpoint, ...]) -> Servers:
-        """Return the servers of *apex*; it is told in the port, which nothing else needs."""
+        """Return the servers of *apex*; it is kept in the port, which nothing else needs."""
         return {server.name: (Endpoint(apex, place),) for place, server in enumerate(self.dns.lines[apex].servers)}
 
     def mx(self, apex: str, _via: Endpoint | None) -> tuple[str, ...]:

@@ -50,7 +50,7 @@ class _Player:
     waits: Waits = field(init=False)
 
     def __post_init__(self) -> None:
-        """Know how long something may wait before it is told."""
+        """Know how long something may wait before it is reported."""
         self.waits = Waits(self.world.ops.inventory, patience(self.world.ops.inventory, self.given))
 
     def play(self) -> Forecast:

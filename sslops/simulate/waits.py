@@ -1,6 +1,6 @@
 """What waits in a play, since when, and which of it is more than a person takes for granted.
 
-Everything waits now and then: for caches, for people who merge. What is told is a wait that goes on for longer than
+Everything waits now and then: for caches, for people who merge. What is reported is a wait that goes on for longer than
 people were said to take, and a day more; a day is much for certificates of a few days, so a tenth of the shortest life
 counts where that is less.
 """
@@ -31,14 +31,14 @@ SHARE = 10
 
 
 def patience(inventory: Inventory, given: Assumptions) -> timedelta:
-    """Return how long something may wait before it is told."""
+    """Return how long something may wait before it is reported."""
     life = shortest(inventory, given.lifetime, given.until)
     return given.merge_delay + (DAY if life is None else min(DAY, life / SHARE))
 
 
 @dataclass(slots=True)
 class _Standing:
-    """A wait that was heard of in every run since *began*; *first* is how it was told at first, *last* at last."""
+    """A wait that was heard of in every run since *began*; *first* is how it was reported at first, *last* at last."""
 
     began: datetime
     first: Wait
@@ -46,7 +46,7 @@ class _Standing:
 
     @property
     def overdue_since(self) -> datetime:
-        """From when on nobody expects it any more: the moment that was told for its end, or its beginning."""
+        """From when on nobody expects it any more: the moment that was named for its end, or its beginning."""
         return self.began if self.first.until is None else max(self.began, self.first.until)
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Effects(Protocol):
-    """Who is told about effects."""
+    """Who is notified of effects."""
 
     def effect(self, name: str) -> AbstractContextManager[None]:
         """Wrap the effect *name*; must return at once, must not raise, and must not change what happens inside."""

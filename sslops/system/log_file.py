@@ -68,7 +68,7 @@ class _Said(logging.Handler):
         self._say = say
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Say the line of *record*, unless it is what a person was told anyhow."""
+        """Say the line of *record*, unless it was written to stderr anyhow."""
         if not getattr(record, "is_said", False):
             self._say(self.format(record))
 

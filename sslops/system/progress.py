@@ -1,4 +1,4 @@
-"""What a person is told while something takes its time: a task with its items, shown by whoever listens.
+"""What a person sees while something takes its time: a task with its items, shown by whoever listens.
 
 A stage says what it is at; a terminal draws it, a log gets a line now and then, a test and the proof get nothing.
 
@@ -80,7 +80,7 @@ class Task:
 
 
 class Talk(Protocol):
-    """Who is told what takes its time."""
+    """Who shows what takes its time."""
 
     def say(self, text: str) -> None:
         """Say one line."""

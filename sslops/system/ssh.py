@@ -233,7 +233,7 @@ class Ssh:
         """Close the shared connections and remove the folder."""
         for host in self._used.values():
             self._close(host)
-        # A master that was told to end removes its socket by itself, perhaps at this moment.
+        # A master that was asked to end removes its socket by itself, perhaps at this moment.
         for path in self._opened.iterdir():
             path.unlink(missing_ok=True)
         self._opened.rmdir()

@@ -37,6 +37,7 @@ RETIRED = {
     r"(is|are) (silent|mute)": "is unreachable, gives no answer",
     r"zones? of ours": "zone that sslops manages",
     r"at work on": "pending",
+    r"(is|are|was|were) told": "is reported, is notified",
 }
 """What nobody who comes from RFC 6781, 7671, 8555, lego or terraform would search for, and the word instead."""
 

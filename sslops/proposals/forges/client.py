@@ -148,7 +148,7 @@ class Api(Protocol):
 
     @property
     def desk(self) -> Desk:
-        """The project, and how its refusals are told."""
+        """The project, and how its refusals are worded."""
         ...
 
     @property

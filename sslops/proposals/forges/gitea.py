@@ -155,7 +155,7 @@ class GiteaApi(RepositoryApi):
             yield Text(number(facts, "number"), self._is_ours(facts), prose(facts, "body"), text(facts, "title"))
 
     def standing(self, branch: str, engine: Sequence[EngineBranch]) -> Standing:
-        """Return what the token and the repository allow; the scopes of a token are told to nobody."""
+        """Return what the token and the repository allow; the scopes of a token are shown to nobody."""
         settings = self._settings
         found = self._branch(branch)
         ways = {"allow_rebase": "rebase", "allow_rebase_explicit": "rebase", "allow_squash_merge": "squash"}
@@ -224,7 +224,7 @@ class GiteaApi(RepositoryApi):
         return None if found is None else listed(found)
 
     def _writers(self) -> tuple[str, ...]:
-        """Return who else is let into the repository, by name; which of them may only read is told to nobody."""
+        """Return who else is let into the repository, by name; which of them may only read is shown to nobody."""
         owner = self._settings.get("owner")
         names = [text(each, "login") for each in listed(self._found("/collaborators", 401, 403, 404))]
         teams = [f"team {text(each, 'name')}" for each in listed(self._found("/teams", 401, 403, 404, 405))]

@@ -159,7 +159,7 @@ class GitHubApi(RepositoryApi):
         """Return what the token and the repository allow; only classic tokens tell their scopes."""
         headers = self._rest.headers_of(self._path)
         scopes = [each.strip() for each in headers.get("X-OAuth-Scopes", "").split(",") if each.strip()]
-        # An app may do what it was installed with, and is told no of everything here.
+        # An app may do what it was installed with, and learns nothing of it here.
         permissions = {} if self._is_app else table(self._settings, "permissions")
         return Standing(
             scopes=tuple(scopes) or None,
