@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from sslops.errors import SopsError
+    from sslops.issue.ports import Vault
     from sslops.model.inventory import Inventory
     from sslops.model.secret import Secret
     from sslops.model.state import State
@@ -74,6 +75,8 @@ class Shape:
     """How often every service was renewed and rolled: 0 leaves everything due."""
     commits: int = 0
     """Unrelated commits on main."""
+    days: int = 365
+    """How long certificates of leaves last."""
 
     @cached_property
     def groups(self) -> tuple[str, ...]:
@@ -111,6 +114,10 @@ class SyntheticSite:
         git = Git.discover(self.world.folder, environ=self.world.environment)
         return OpsRepo(git, load(git.files(git.branch("main") or "", "inventory/")).repo)
 
+    def vault(self, sops: Sops) -> Vault:
+        """Return who encrypts keys."""
+        return _SharedVault(sops)
+
     def stage(self, now: datetime) -> Snapshot:
         """Renew every leaf, in one push, onto next."""
         snapshot = self.ops.snapshot()
@@ -135,7 +142,7 @@ class SyntheticSite:
         options = rules.RenewOptions(targets=wanted, force=True)
         plan = rules.plan(self.inventory, self.ops.snapshot().branches, now, options)
         config = (self.world.folder / ".sops.yaml").read_text(encoding="utf-8")
-        vault = _SharedVault(Sops(config, environ=self.world.environment))
+        vault = self.vault(Sops(config, environ=self.world.environment))
         workshop = Workshop(LocalCa(), vault, StoredFiles(self.ops, self.ops.snapshot()))
         made = steps.renew(plan, self.inventory, state, now, workshop)
         if made.failures:
@@ -169,7 +176,7 @@ class SyntheticSite:
         yield "inventory/cas.yaml", _CAS
         yield "inventory/known_hosts", ""
         yield "inventory/ca/my-root.yaml", _CA.format(name="my-root", signer="self", days=FOREVER_DAYS)
-        yield "inventory/ca/my-sub.yaml", _CA.format(name="my-sub", signer="my-root", days=365)
+        yield "inventory/ca/my-sub.yaml", _CA.format(name="my-sub", signer="my-root", days=self.shape.days)
         for number in range(self.shape.services):
             name, group = f"s{number:05}", self.shape.group_of(number)
             text = _LEAF.format(name=name, group=group) + (_DANE if self.shape.has_dane else "")

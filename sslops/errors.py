@@ -13,6 +13,7 @@
     |   |-- SshError
     |   |-- DnsError
     |   |   `-- Unprovable       no record of ours would be seen where a challenge belongs
+    |   |-- NotifyError      somebody who is to be told could not be
     |   `-- AcmeError        an ACME server refused, or gave no usable answer
     |-- Refused                  3  a hazard nobody consented to, or a plan other than `--plan DIGEST`
     |-- Moved                    5  another run changed a ref first: plan again, try again
@@ -152,6 +153,10 @@ class PeerError(SslopsError):
 
 class GitError(PeerError):
     """git refused or failed."""
+
+
+class NotifyError(PeerError):
+    """A webhook, a command or a mail server did not take what it was to tell."""
 
 
 class SopsError(PeerError):

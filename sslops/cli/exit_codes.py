@@ -35,6 +35,7 @@ CODES: Mapping[str, frozenset[ExitCode]] = {
     "status": _FETCHES,
     "report": _FETCHES,
     "audit": _FETCHES,
+    "notify": _FETCHES,
     "watchdog": _FETCHES,
     "info": _LOOKS,
     "verify": _LOOKS,

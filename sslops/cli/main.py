@@ -51,6 +51,7 @@ VERBS = {
     "status": "every service: phase, days left, what it waits for",
     "report": "one page for people who look: what needs one of them, time lines, DANE, hosts, CAs",
     "audit": "does all of history keep the rules, and how did each certificate come",
+    "notify": "tell people what changed for the worse, once, and when it is over",
     "watchdog": "fail when a scheduled stage is overdue (dead man's switch)",
     "info": "what is in a key, CSR, certificate, chain, bundle or sops document",
     "verify": "is a certificate good: dates, chain, names, key, revocation",

@@ -61,7 +61,7 @@ def command(
     from sslops.report import status
 
     session = current()
-    report, faults = _report(session, targets, fetch=fetch)
+    report, faults = report_of(session, targets, fetch=fetch)
     shown = _live(session, targets) if live else None
     for fault in faults:
         session.complain(fault)
@@ -100,7 +100,9 @@ def _live(session: Session, targets: tuple[str, ...]) -> LiveView:
     return carry_out(session, Request(targets=targets), live)
 
 
-def _report(session: Session, targets: tuple[str, ...], *, fetch: bool) -> tuple[StatusReport, tuple[SslopsError, ...]]:
+def report_of(
+    session: Session, targets: tuple[str, ...], *, fetch: bool
+) -> tuple[StatusReport, tuple[SslopsError, ...]]:
     """Return the report, and what makes `next` unbelievable."""
     from sslops.inventory.files import read_folder
     from sslops.inventory.loading import load

@@ -1,12 +1,14 @@
-"""Refs of the engine's own: heartbeats (`refs/sslops/good/`), and when to ask CAs for renewal windows.
+"""Refs of the engine's own: heartbeats, what people were told of, and when to ask CAs for renewal windows.
 
-The latter lie below `refs/sslops/windows/`, one for each group. Each points at a commit of its own without history,
-whose text has a line for each certificate. An answer that says nothing new so leaves `next` as it is, and a roll's
-request free of commits about nothing. What is lost with such a ref is a courtesy: a CA is asked early, once.
+They lie at `refs/sslops/good/`, `refs/sslops/told/` and, one for each group, below `refs/sslops/windows/`. Each points
+at a commit of its own without history; the text of the last has a line for each certificate. An answer that says
+nothing new so leaves `next` as it is, and a roll's request free of commits about nothing. What is lost with such a ref
+is a courtesy: a CA is asked early, once.
 """
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -17,7 +19,7 @@ from sslops.model.names import GenerationId, ServiceId, format_time, parse_time
 from sslops.repo.git import WINDOWS, NewCommit
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from sslops.repo.git import Git
 
@@ -103,3 +105,29 @@ def read_heartbeats(git: Git) -> Sequence[Heartbeat]:
 def _run(line: str) -> Heartbeat:
     seconds, ref, run = line.split("\0")
     return Heartbeat(ref.removeprefix(PREFIX), datetime.fromtimestamp(int(seconds), UTC), run.strip() or None)
+
+
+TOLD = "refs/sslops/told/news"
+"""Points at a commit without history, whose text has a line of JSON for each thing that people were told of."""
+
+
+def read_told(git: Git) -> dict[str, str]:
+    """Ask the remote, and return what people were told of: key to text. GitError when it cannot be reached."""
+    if git.remote is not None:
+        prefix = TOLD.rpartition("/")[0]
+        git.process.ask("fetch", "--quiet", "--prune", "--no-tags", git.remote, f"+{prefix}/*:{prefix}/*")
+    body = git.process.read("for-each-ref", "--format=%(contents:body)", TOLD).stdout.decode("utf-8", "replace")
+    told = {}
+    for line in body.splitlines():
+        try:
+            key, text = json.loads(line)
+        except ValueError:
+            continue  # no line of ours says nothing
+        told[str(key)] = str(text)
+    return told
+
+
+def write_told(git: Git, told: Mapping[str, str]) -> None:
+    """Write down what people were told of and what is not over; GitError when the remote does not take it."""
+    lines = "\n".join(json.dumps([key, text]) for key, text in sorted(told.items()))
+    git.keep({TOLD: git.commit_all(None, [NewCommit(f"told({len(told)})\n\n{lines}\n")])})

@@ -29,7 +29,7 @@ _IDENTITY = re.compile(
     r"SOPS_AGE_.*|SOPS_.*KEY.*|AGE_.*KEY.*|VAULT_TOKEN|AWS_(SECRET_ACCESS_KEY|SESSION_TOKEN)|AZURE_CLIENT_SECRET"
     r"|GOOGLE_(CREDENTIALS|OAUTH_ACCESS_TOKEN)|SSLOPS_(SSH|SIGNING)_KEY",
 )
-OWN_TOKENS = frozenset({"SSLOPS_FORGE_TOKEN", "SSLOPS_DNS_TOKEN"})
+OWN_TOKENS = frozenset({"SSLOPS_FORGE_TOKEN", "SSLOPS_DNS_TOKEN", "SSLOPS_NOTIFY_URL", "SSLOPS_NOTIFY_TOKEN"})
 """What only this process speaks with; git gets it through a pipe."""
 # GitLab writes the job's token into an address, and a registry's passwords into a configuration.
 _TOKEN = re.compile(

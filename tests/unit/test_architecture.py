@@ -38,6 +38,7 @@ FLOORS: tuple[frozenset[str], ...] = (
             "prune",
             "revoke",
             "rekey",
+            "notify",
             "report",
             "simulate",
             "migrate",

@@ -264,6 +264,19 @@ def audit(place: Place) -> Scenes:
     yield ExitCode.FAILED, ["audit"]
 
 
+def notify(place: Place) -> Scenes:
+    """Nobody to tell, and a receiver that is not there."""
+    place.done("renew --apply", "roll --apply")
+    yield ExitCode.USAGE, ["notify", "--apply"]
+    with place.busy():
+        yield ExitCode.BUSY, ["notify", "--fetch"]
+    with pytest.MonkeyPatch.context() as settings:
+        settings.setenv("SSLOPS_NOTIFY_COMMAND", "/bin/false")
+        yield ExitCode.FAILED, ["notify", "--under", "9999d", "--apply"]
+        settings.setenv("SSLOPS_NOTIFY_COMMAND", "/bin/true")
+        yield ExitCode.DONE, ["notify", "--under", "9999d", "--apply"]
+
+
 def watchdog(place: Place) -> Scenes:
     """A stage that had a good run just now, and one that never had."""
     yield usage("watchdog")
@@ -395,6 +408,7 @@ SCENES: dict[str, Callable[[Place], Scenes]] = {
     "simulate": looking("simulate", "--until", "2099-01-01", "--every", "9999d"),
     "report": report,
     "audit": audit,
+    "notify": notify,
     "watchdog": watchdog,
     "schema": schema,
     "tlsrpt": tlsrpt,

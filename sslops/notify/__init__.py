@@ -1,0 +1,1 @@
+"""People are told what changed for the worse, once, and when it is over."""
