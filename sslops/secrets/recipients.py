@@ -93,7 +93,10 @@ def _no_document(path: str) -> SopsError:
 
 def _read_rule(rule: dict[str, object]) -> CreationRule:
     pattern = rule.get("path_regex")
-    compiled = None if pattern in {None, ""} else _compiled(str(pattern))
+    if not isinstance(pattern, str | None):
+        message = f"'path_regex' of '{CONFIG_NAME}' is not a text: {str(pattern)[:_MOST_SAID]!a}"
+        raise SopsError(message)
+    compiled = _compiled(pattern) if pattern else None
     groups = rule.get("key_groups") or [rule]
     if not isinstance(groups, list) or not all(isinstance(group, dict) for group in groups):
         message = f"'key_groups' of '{CONFIG_NAME}' is not a list of groups"

@@ -107,7 +107,10 @@ class Desk:
             folder,
             {
                 "inventory/sslops.yaml": (
-                    "globals: {min_roll_mins: 0}\nrepo: {forge: none, bot: {email: sslops@example.com}}\ngroups:\n"
+                    f"globals: {{min_roll_mins: 0, prod_cert_dir: {folder / 'prod-certs'}}}\n"
+                    "repo: {forge: none, bot: {email: sslops@example.com}}\n"
+                    "servers: {web: {hosts: [{host: here, address: local}], svc_depends: [[example.com, [a]]]}}\n"
+                    "groups:\n"
                     "  - {domain: example.com, active: true, services: ALL}\n"
                     "  - {domain: ca, active: true, services: ALL}\n"
                 ),
@@ -242,8 +245,11 @@ def test_a_key_that_was_copied_to_another_service_is_not_rolled_there(tmp_path: 
         assert live == desk.slot("curr", "b")
 
 
-def test_a_certificate_of_another_ca_is_not_rolled(desk: Desk) -> None:
-    """The key and the names are right, and the facts are those of the certificate: only its CA is the thief's own."""
+def forged_certificate(desk: Desk) -> str:
+    """Let the thief put a certificate of a CA of his own to a staged generation; return the generation.
+
+    The key and the names are right, and the facts are those of the certificate.
+    """
     staged = desk.renew("a")
     folder = f"state/example.com/a/{staged}"
     facts = desk.ops.show("next", f"{folder}/generation.yaml") + "\n"
@@ -253,6 +259,14 @@ def test_a_certificate_of_another_ca_is_not_rolled(desk: Desk) -> None:
         facts = set_value(key, value)(facts)
     files = {"cert.pem": cert, "chain.pem": chain, "generation.yaml": facts}
     desk.thief.push({f"{folder}/{name}": text for name, text in files.items()})
+    return staged
+
+
+def test_a_certificate_of_another_ca_is_neither_rolled_nor_sent(desk: Desk) -> None:
+    """Roll judges it as renew did; should it be on main all the same, deploy judges it once more."""
+    curr = desk.ops.folder.parent / "prod-certs/example.com/a/curr/info"
+    desk.run("deploy", "--apply").succeeded()
+    before, staged = curr.read_text(), forged_certificate(desk)
     refused = desk.run("roll", "--apply")
 
     assert 1 == refused.exit_code
@@ -262,6 +276,16 @@ def test_a_certificate_of_another_ca_is_not_rolled(desk: Desk) -> None:
     desk.run("roll", "--apply", patches=BELIEVES_CERTIFICATES).succeeded()
 
     assert staged == desk.slot("curr")
+
+    refused = desk.run("deploy", "--apply")
+
+    assert 1 == refused.exit_code
+    assert f"the certificate of 'example.com/a' {staged} is sent nowhere" in refused.stderr
+    assert before == curr.read_text()
+
+    desk.run("deploy", "--apply", patches=BELIEVES_CERTIFICATES).succeeded()
+
+    assert staged in curr.read_text()
 
 
 @pytest.mark.parametrize(

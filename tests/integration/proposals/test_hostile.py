@@ -11,13 +11,15 @@ import pytest
 from sslops.errors import ForgeError
 from sslops.model.inventory import Hold, MergePolicy
 from sslops.model.proposal import Kind
+from sslops.proposals.dns_repository import DnsRepository
+from sslops.repo.snapshot import Looker
 from tests.integration.proposals.desk import INCLUDE, Desk, waits
 from tests.integration.proposals.test_publishing import the_open_one
 from tests.rows import DIALECTS, rows
-from tests.unit.repo.yard import BOT
 from tests.world import remotes
 from tests.world.forge import Role
 from tests.world.forge.requests import AutoMerge
+from tests.world.thief import Thief
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,35 +30,28 @@ BRANCH = Kind.TLSA.branch
 SMUGGLED = "www.example.com. 60 IN A 192.0.2.66\n"
 
 
-def amended(repository: Path, clone: Path, branch: str, path: str, text: str) -> str:
-    """Let somebody who may push to the bot's branch put *text* at the end of *path* there, in the bot's name."""
-    person = remotes.Person(repository, clone)
-    remotes.git(clone, "checkout", "--quiet", branch)
-    with (clone / path).open("a") as file:
-        file.write(text)
-    remotes.git(clone, "add", "--all")
-    bot = ("-c", "user.name=sslops", "-c", f"user.email={BOT}")
-    remotes.git(clone, *bot, "commit", "--quiet", "--amend", "--no-edit")
-    remotes.git(clone, "push", "--quiet", "--force", "origin", f"HEAD:{branch}")
-    return remotes.git(person.clone, "rev-parse", "HEAD")
-
-
 def since(desk: Desk) -> list[datetime]:
     """Return since when each record of the ledger has its evidence."""
     entries = desk.yard.ops.refresh().ledger.apexes.values()
     return [found.since for entry in entries for found in entry.records.values()]
 
 
-def test_a_line_that_is_no_record_is_not_merged_along_with_ours(start: Callable[..., Desk], tmp_path: Path) -> None:
+@pytest.mark.parametrize("is_careless", [True, False])
+def test_a_line_that_is_no_record_is_not_merged_along_with_ours(
+    start: Callable[..., Desk], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, is_careless: bool
+) -> None:
     """What the branch brings is compared whole: a zone includes the file, and serves whatever stands in it."""
     desk = start()
     desk.publish()
-    amended(desk.zones.path, tmp_path / "thief", BRANCH, INCLUDE, SMUGGLED)
+    thief = Thief(desk.zones.path, tmp_path / "thief")
+    thief.edit(INCLUDE, lambda text: f"{text}{SMUGGLED}", BRANCH)
+    if is_careless:
+        monkeypatch.setattr(DnsRepository, "brings", lambda *_: True)
     desk.policy = MergePolicy.AUTO
     desk.publish()
 
     assert "TLSA 3 1 1" in desk.base()
-    assert SMUGGLED.strip() not in desk.base()
+    assert is_careless == (SMUGGLED.strip() in desk.base())
 
 
 @pytest.mark.parametrize("dialect", rows(DIALECTS, ("forgejo",)))
@@ -141,7 +136,10 @@ def test_a_merge_that_a_person_asked_the_forge_for_stays_asked_for(start: Callab
     assert writes == desk.zones.writes
 
 
-def test_a_roll_is_not_merged_with_what_somebody_put_beside_it(start: Callable[..., Desk], tmp_path: Path) -> None:
+@pytest.mark.parametrize("is_careless", [True, False])
+def test_a_roll_is_not_merged_with_what_somebody_put_beside_it(
+    start: Callable[..., Desk], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, is_careless: bool
+) -> None:
     """Who may push to the bot's branch and not merge into main gets nothing merged by the bot."""
     desk = start()
     desk.publish()
@@ -152,11 +150,16 @@ def test_a_roll_is_not_merged_with_what_somebody_put_beside_it(start: Callable[.
     desk.publish()
     desk.clock.at = desk.clock.at.replace(day=desk.clock.at.day + 2)
     desk.roll()
-    amended(desk.certs.path, tmp_path / "thief", Kind.ROLL.branch, "inventory/known_hosts", "smtp1 ssh-ed25519 AAAA\n")
+    thief = Thief(desk.certs.path, tmp_path / "thief")
+    thief.push({"inventory/known_hosts": "smtp1 ssh-ed25519 AAAA\n"}, Kind.ROLL.branch)
+    if is_careless:
+        monkeypatch.setattr(Looker, "_is_of_next", lambda *_: True)
+        monkeypatch.setattr("sslops.repo.store.refuse_foreign", lambda *_: None)
     desk.policy = MergePolicy.AUTO
     desk.roll()
 
-    assert "inventory/known_hosts" not in remotes.git(desk.certs.path, "ls-tree", "-r", "--name-only", "main")
+    merged = remotes.git(desk.certs.path, "ls-tree", "-r", "--name-only", "main")
+    assert is_careless == ("inventory/known_hosts" in merged)
 
 
 @pytest.mark.parametrize(("dialect", "mark"), [("gitlab", "Draft: "), ("forgejo", "WIP: ")])

@@ -66,8 +66,12 @@ def test_key_groups_count_together() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "[]", "creation_rules: 1", "creation_rules: [1]", "a: [", 'creation_rules: [{path_regex: "("}]']
-)
+    "text",
+    [
+        "", "[]", "creation_rules: 1", "creation_rules: [1]", "a: [",
+        'creation_rules: [{path_regex: "("}]', "creation_rules: [{path_regex: [a, b]}]",
+    ],
+)  # fmt: skip
 def test_a_file_that_is_no_sops_configuration_is_an_error(text: str) -> None:
     """It is a foreseen failure, not a traceback."""
     with pytest.raises(SopsError, match=r"\.sops\.yaml"):
