@@ -1,5 +1,6 @@
 """Which TLSA records a sender heeds, and what it makes of a destination (RFC 7672, RFC 7671). Pure.
 
+>>> from sslops.model.tlsa import TlsaRecord
 >>> both = [TlsaRecord.parse(f"_25._tcp.a.example. 3 1 {match} {'ab' * size}") for match, size in ((1, 32), (2, 64))]
 >>> [each.params.match for each in heeded(both)]
 [2]
