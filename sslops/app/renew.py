@@ -107,7 +107,7 @@ class Renewal:
         branches = replace(self.snapshot.branches, next=seen.state)
         plan = self.heed(rules.plan(self.inventory, branches, now, options))
         require(plan, digest)
-        workshop = Workshop(LocalCa(), self.sops, StoredFiles(self.ops, self.snapshot))
+        workshop = Workshop(LocalCa(), self.sops, StoredFiles(self.ops, self.snapshot), self._journal.write)
         local, ordered = rules.split(plan, self.inventory)
         made = steps.renew(
             local,
@@ -119,11 +119,11 @@ class Renewal:
             said=options.said,
             talk=self.session,
         )
-        others = (*seen.changes, *made.changes)
+        others = (*seen.changes, *made.unwritten)
         if ordered or options.new_accounts:
             made += self._batch(workshop, seen.state, digest_of(plan), options).run(ordered, others)
         else:
-            self.ops.write_next(self.snapshot, others)
+            self._journal.write(others)
         self._appointments.store(now)
         done = {change.service for change in made.changes}
         actions = tuple(action for action in plan.actions if ServiceId(action.group, action.service) in done)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from datetime import datetime
 
     from sslops.errors import SopsError
@@ -95,6 +95,8 @@ class Workshop:
     maker: CertificateMaker
     vault: Vault
     files: StoredFiles
+    write: Callable[[Sequence[Change]], None] | None = None
+    """Puts a part of what was made on the branch while the rest is still to be made; null: all comes at the end."""
 
 
 class AcmeServer(Protocol):

@@ -32,7 +32,7 @@ from sslops.pki.request import key_size, request_in, request_sha256
 from sslops.system.progress import NOBODY
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
 
     from sslops.errors import SopsError
@@ -259,6 +259,8 @@ class IssueOutcome:
     waits: tuple[Wait, ...] = ()
     failures: tuple[Failure, ...] = ()
     hazards: tuple[Hazard, ...] = ()
+    unwritten: tuple[Change, ...] = ()
+    """Those of *changes* that nobody has put on the branch yet; the others are without their files."""
 
     def __add__(self, other: IssueOutcome) -> IssueOutcome:
         """Join what two parts of a run made."""
@@ -284,7 +286,8 @@ def renew(
     """Carry out the `renew` actions of *plan* on *state*, the branch `next` that it was made for.
 
     Keys are encrypted while the next ones are made; *digest* names the plan in each commit, *said* is why a
-    person asked for it.
+    person asked for it. `workshop.write` gets what is made, `BATCH` services at a time, but for the last part, which
+    is `unwritten`: of a run that is killed only the part under way is lost, and memory holds no more than that.
     """
     actions = sorted(plan.of(Verb.RENEW).actions, key=lambda action: _signers_first(inventory, action))
     if not actions:
@@ -292,12 +295,28 @@ def renew(
     drafter = Drafter(inventory, state, now, workshop, said)
     made = _Made()
     present = _Present(inventory, state, now)
+    done: list[Change] = []
+    changes: list[Change] = []
     with talk.progress("keys and certificates made and encrypted", len(actions)) as task:
-        documents = workshop.vault.encrypt_many(_keys(_drafts(drafter, actions, made, present, task)))
-    paths = [draft.key_path for draft in made.drafts if draft.key is not None]
-    changes, unstored = _stored(made.drafts, dict(zip(paths, documents, strict=True)), inventory, state, digest)
-    failures = sorted(made.failures + unstored, key=lambda found: found.service)
-    return IssueOutcome(tuple(changes), tuple(made.waits), tuple(failures))
+        for part in _batches(actions):
+            if workshop.write is not None and changes:
+                workshop.write(changes)
+                done += (replace(change, put=()) for change in changes)
+                changes = []
+            made.drafts.clear()
+            documents = workshop.vault.encrypt_many(_keys(_drafts(drafter, part, made, present, task)))
+            paths = [draft.key_path for draft in made.drafts if draft.key is not None]
+            changes += _stored(made, dict(zip(paths, documents, strict=True)), inventory, state, digest)
+    failures = sorted(made.failures, key=lambda found: found.service)
+    return IssueOutcome((*done, *changes), tuple(made.waits), tuple(failures), unwritten=tuple(changes))
+
+
+BATCH = 400
+"""So many services are written at a time: some seconds of work, and a push that every forge takes."""
+
+
+def _batches(actions: Sequence[Action]) -> Iterator[Sequence[Action]]:
+    return (actions[start : start + BATCH] for start in range(0, len(actions), BATCH))
 
 
 @dataclass(slots=True)
@@ -305,8 +324,11 @@ class _Made:
     """What a run has come to so far."""
 
     drafts: list[Draft] = field(default_factory=list)
+    """Of the part under way."""
     waits: list[Wait] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
+    lost: set[SignedBy] = field(default_factory=set)
+    """CAs whose new key could not be stored: what they signed is not stored either."""
 
 
 def _signers_first(inventory: Inventory, action: Action) -> tuple[int, ServiceId]:
@@ -344,24 +366,22 @@ def _keys(drafts: Iterable[Draft]) -> Iterator[tuple[str, Secret]]:
 
 
 def _stored(
-    drafts: Iterable[Draft],
+    made: _Made,
     documents: Mapping[str, bytes | SopsError],
     inventory: Inventory,
     state: State,
     digest: str | None,
-) -> tuple[list[Change], list[Failure]]:
+) -> list[Change]:
     """Return the changes; what a CA signed whose key could not be encrypted is not stored either."""
     changes: list[Change] = []
-    failures: list[Failure] = []
-    lost: set[SignedBy] = set()
-    for draft in drafts:
-        document = _lost_signer(draft, lost) or documents.get(draft.key_path, draft.document)
+    for draft in made.drafts:
+        document = _lost_signer(draft, made.lost) or documents.get(draft.key_path, draft.document)
         if isinstance(document, SslopsError):
-            lost.add(SignedBy(draft.service.id, draft.generation.id))
-            failures.append(Failure(draft.service.id, document))
+            made.lost.add(SignedBy(draft.service.id, draft.generation.id))
+            made.failures.append(Failure(draft.service.id, document))
         else:
             changes.append(_change(draft, document, inventory, state[draft.service.id].slots, digest))
-    return changes, failures
+    return changes
 
 
 def _lost_signer(draft: Draft, lost: set[SignedBy]) -> SslopsError | None:

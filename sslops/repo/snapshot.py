@@ -106,6 +106,9 @@ class Looker:
     def snapshot(self) -> Snapshot:
         """Look at the branches; GitError without a main branch, StateError where a file says what cannot be."""
         heads = self._heads()
+        for gone in self._trees.keys() - heads.values():
+            # A run that writes many times would keep the paths of every state that it went through.
+            del self._trees[gone]
         main, following = heads.get(self.settings.branch), heads.get(self.settings.next_branch)
         ledger = heads.get(LEDGER_BRANCH)
         if main is None:
