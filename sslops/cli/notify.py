@@ -1,4 +1,4 @@
-"""`sslops notify`: people are told what changed for the worse, once, and when it is over."""
+"""`sslops notify`: people are notified of what changed for the worse, once, and when it is over."""
 
 from __future__ import annotations
 
@@ -39,10 +39,10 @@ if TYPE_CHECKING:
     help="Tell of stages whose heartbeat is older than this, as watchdog does.",
 )
 def command(*, apply: bool, fetch: bool, under: timedelta, max_age: timedelta | None) -> ExitCode:
-    """Tell people what changed for the worse since they were last told, and what of that is over.
+    """Tell people what changed for the worse since the last time, and what of that is over.
 
     That is what status fails for, what is blocked, hosts that a deploy failed at, certificates that end soon, stages
-    that are overdue. What was told is remembered on the remote, so that it is told once, whichever job runs this;
+    that are overdue. What was sent is remembered on the remote, so that it is sent once, whichever job runs this;
     nothing is sent when nothing is new. Without --apply it is only printed.
 
     Where it goes comes by environment: SSLOPS_NOTIFY_URL (a webhook; SSLOPS_NOTIFY_FORM is json, slack, mattermost or

@@ -1,1 +1,1 @@
-"""People are told what changed for the worse, once, and when it is over."""
+"""People are notified of what changed for the worse, once, and when it is over."""

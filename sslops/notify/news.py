@@ -33,7 +33,7 @@ class Notice:
 
 @dataclass(frozen=True, slots=True)
 class News:
-    """What nobody was told of yet, and what is over of that which somebody was; *open* is all that is wrong now."""
+    """What nobody was notified of yet, and what is over of the rest; *open* is all that is wrong now."""
 
     new: tuple[Notice, ...]
     over: tuple[str, ...]
@@ -80,7 +80,7 @@ def notices(
 
 
 def since(found: Sequence[Notice], told: Mapping[str, str]) -> News:
-    """Return what is news after *told*, which has the text of each key that somebody was told of."""
+    """Return what is news after *told*, which has the text of each key that somebody was notified of."""
     now = {each.key: each.text for each in found}
     new = tuple(Notice(key, text) for key, text in now.items() if key not in told)
     return News(new, tuple(text for key, text in told.items() if key not in now), now)

@@ -1,4 +1,4 @@
-"""Refs of the engine's own: heartbeats, what people were told of, and when to ask CAs for renewal windows.
+"""Refs of the engine's own: heartbeats, what people were notified of, and when to ask CAs for renewal windows.
 
 They lie at `refs/sslops/good/`, `refs/sslops/told/` and, one for each group, below `refs/sslops/windows/`. Each points
 at a commit of its own without history; the text of the last has a line for each certificate. An answer that says
@@ -108,11 +108,11 @@ def _run(line: str) -> Heartbeat:
 
 
 TOLD = "refs/sslops/told/news"
-"""Points at a commit without history, whose text has a line of JSON for each thing that people were told of."""
+"""Points at a commit without history, whose text has a line of JSON for each thing that people were notified of."""
 
 
 def read_told(git: Git) -> dict[str, str]:
-    """Ask the remote, and return what people were told of: key to text. GitError when it cannot be reached."""
+    """Ask the remote, and return what people were notified of: key to text. GitError when it cannot be reached."""
     if git.remote is not None:
         prefix = TOLD.rpartition("/")[0]
         git.process.ask("fetch", "--quiet", "--prune", "--no-tags", git.remote, f"+{prefix}/*:{prefix}/*")
@@ -128,6 +128,6 @@ def read_told(git: Git) -> dict[str, str]:
 
 
 def write_told(git: Git, told: Mapping[str, str]) -> None:
-    """Write down what people were told of and what is not over; GitError when the remote does not take it."""
+    """Write down what people were notified of and what is not over; GitError when the remote does not take it."""
     lines = "\n".join(json.dumps([key, text]) for key, text in sorted(told.items()))
     git.keep({TOLD: git.commit_all(None, [NewCommit(f"told({len(told)})\n\n{lines}\n")])})
