@@ -10,6 +10,7 @@ from sslops.inventory.files import read_folder
 from sslops.inventory.loading import load
 from sslops.model.heartbeat import STAGES
 from sslops.repo.engine_refs import read_heartbeats, write_heartbeat
+from sslops.repo.signatures import Signers
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,7 +40,9 @@ def known_heartbeats(session: Session) -> Sequence[Heartbeat]:
     """Return the heartbeat of each verb, as the remote has them; GitError when it cannot be reached."""
     ops = ops_repository(session)
     with ops.lock():
-        return read_heartbeats(ops.git)
+        main = ops.git.branch(ops.settings.branch)
+        signers = None if main is None else Signers.of(ops.git, main, ops.settings.bot_email)
+        return read_heartbeats(ops.git, signers)
 
 
 def stages_here(session: Session) -> tuple[str, ...]:

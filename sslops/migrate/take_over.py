@@ -175,7 +175,7 @@ def _chain(inventory: Inventory, service: Service, chain: bytes) -> bytes:
     if is_root(inventory, service):
         return b""
     if inventory.acme_ca(service) is not None:
-        return chain
+        return b"".join(certs)
     kept = [cert for place, cert in enumerate(certs) if place == 0 or not facts[place].is_self_issued]
     if service.is_ca:
         kept = [cert for cert, fact in zip(certs, facts, strict=True) if not fact.is_self_issued]

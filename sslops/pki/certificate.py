@@ -144,6 +144,22 @@ def material(csr: bytes, cert: bytes | None, chain: bytes | None) -> Material:
     return Material(csr_spki(csr), None if cert is None else certificate_der(cert), issuers)
 
 
+def chain_faults(cert: bytes, chain: bytes) -> tuple[str, ...]:
+    """Return why *chain* is none of *cert* (both PEM): certificates and nothing else, of which the first is its issuer.
+
+    An empty chain is that of a root. Whether the certificates lead to a CA that is trusted `faults` tells.
+    """
+    if _BLOCK.sub(b"", chain).strip():
+        return ("the chain holds something that is no certificate",)
+    try:
+        leaf, *path = (_load(cert), *map(_load, split_chain(chain)))
+    except StateError as error:
+        return (error.what,)
+    if path and leaf.issuer != path[0].subject:
+        return ("the chain does not begin with the issuer of the certificate",)
+    return ()
+
+
 def faults(
     cert: bytes, chain: bytes, anchor: bytes, *, spki_sha256: str, sans: Iterable[str], now: datetime
 ) -> tuple[str, ...]:

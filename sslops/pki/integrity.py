@@ -263,6 +263,7 @@ class CertificateJudge:
             yield "it lacks a file"
             return
         yield from (words for _, words in contradictions(generation, found.csr, found.cert))
+        yield from certificate.chain_faults(found.cert, found.chain)
         facts, asked = certificate.read_certificate(found.cert), certificate.read_csr(found.csr)
         path, anchor = self._path(service, generation, found.cert, found.chain)
         yield from certificate.faults(

@@ -19,6 +19,7 @@ from sslops.repo.plain_yaml import line_of
 from sslops.repo.snapshot import ROLL_BRANCH
 from sslops.repo.state_files import (
     CERT,
+    CHAIN,
     CSR,
     FACTS,
     GENERATION_FILES,
@@ -179,8 +180,22 @@ def _generation(
     cert = state.get(generation_path(service, generation.id, CERT))
     for name, words in contradictions(generation, csr, cert):
         yield _fault(generation_path(service, generation.id, name), words)
+    chain = state.get(generation_path(service, generation.id, CHAIN))
+    if cert is not None and chain is not None:
+        yield from _chain(service, generation, cert, chain)
     if cert is not None:
         yield from _purpose(service, generation, cert, inventory)
+
+
+def _chain(service: ServiceId, generation: Generation, cert: bytes, chain: bytes) -> Iterator[StateError]:
+    from sslops.pki.certificate import chain_faults, read_certificate
+
+    try:
+        read_certificate(cert)
+    except StateError:
+        return  # told already
+    for words in chain_faults(cert, chain):
+        yield _fault(generation_path(service, generation.id, CHAIN), f"{words}: '{generation.id}' of '{service}'")
 
 
 def _purpose(service: ServiceId, generation: Generation, cert: bytes, inventory: Inventory) -> Iterator[StateError]:

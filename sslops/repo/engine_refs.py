@@ -9,7 +9,6 @@ is a courtesy: a CA is asked early, once.
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -17,11 +16,14 @@ from sslops.errors import GitError
 from sslops.model.heartbeat import Heartbeat
 from sslops.model.names import GenerationId, ServiceId, format_time, parse_time
 from sslops.repo.git import WINDOWS, NewCommit
+from sslops.repo.git_history import commit_time
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
+    from datetime import datetime
 
     from sslops.repo.git import Git
+    from sslops.repo.signatures import Signers
 
 
 _WINDOW_FORMAT = "%(refname)%00%(contents:body)%00"
@@ -84,27 +86,37 @@ def _read(git: Git) -> Iterator[tuple[tuple[ServiceId, GenerationId], datetime]]
 
 
 PREFIX = "refs/sslops/good/"
-_HEARTBEAT_FORMAT = "%(committerdate:unix)%00%(refname)%00%(contents:trailers:key=Sslops-Run,valueonly)"
+_ROW = ("commit", "seconds", "ref", "subject", "run")
+_HEARTBEAT_FORMAT = (
+    "%(objectname)%00%(committerdate:unix)%00%(refname)%00%(contents:subject)"
+    "%00%(contents:trailers:key=Sslops-Run,valueonly)"
+)
 
 
 def write_heartbeat(git: Git, verb: str, run: str | None) -> None:
     """Write down that *verb* ended well just now; GitError when the remote does not take it."""
     trailer = f"\nSslops-Run: {run}\n" if run else ""
-    commit = git.commit_all(None, [NewCommit(f"good({verb})\n\nThis run of the job ended well.\n{trailer}")])
+    commit = git.commit_all(None, [NewCommit(f"{_subject(verb)}\n\nThis run of the job ended well.\n{trailer}")])
     git.keep({f"{PREFIX}{verb}": commit})
 
 
-def read_heartbeats(git: Git) -> Sequence[Heartbeat]:
-    """Ask the remote, and return the heartbeat of each verb; GitError when it cannot be reached."""
+def read_heartbeats(git: Git, signers: Signers | None = None) -> Sequence[Heartbeat]:
+    """Ask the remote, and return the heartbeat of each verb; GitError when it cannot be reached.
+
+    One of another verb tells nothing, wherever its commit was put; nor does one that the bot did not sign, where
+    *signers* count.
+    """
     if git.remote is not None:
         git.process.ask("fetch", "--quiet", "--prune", "--no-tags", git.remote, f"+{PREFIX}*:{PREFIX}*")
-    lines = git.process.read("for-each-ref", f"--format={_HEARTBEAT_FORMAT}", PREFIX).stdout.decode("utf-8", "replace")
-    return [_run(line) for line in lines.splitlines() if line.count("\0") == 2]  # noqa: PLR2004  (three parts)
-
-
-def _run(line: str) -> Heartbeat:
-    seconds, ref, run = line.split("\0")
-    return Heartbeat(ref.removeprefix(PREFIX), datetime.fromtimestamp(int(seconds), UTC), run.strip() or None)
+    text = git.process.read("for-each-ref", f"--format={_HEARTBEAT_FORMAT}", PREFIX).stdout.decode("utf-8", "replace")
+    rows = [line.split("\0") for line in text.splitlines()]
+    known = [row for row in rows if len(row) == len(_ROW)]
+    forged = signers.faults(git, [row[0] for row in known]) if signers is not None else {}
+    return [
+        Heartbeat(ref.removeprefix(PREFIX), commit_time(int(seconds)), run.strip() or None)
+        for commit, seconds, ref, subject, run in known
+        if commit not in forged and subject == _subject(ref.removeprefix(PREFIX)) and seconds.isdecimal()
+    ]
 
 
 TOLD = "refs/sslops/told/news"
@@ -131,3 +143,7 @@ def write_told(git: Git, told: Mapping[str, str]) -> None:
     """Write down what people were notified of and what is not over; GitError when the remote does not take it."""
     lines = "\n".join(json.dumps([key, text]) for key, text in sorted(told.items()))
     git.keep({TOLD: git.commit_all(None, [NewCommit(f"told({len(told)})\n\n{lines}\n")])})
+
+
+def _subject(verb: str) -> str:
+    return f"good({verb})"

@@ -95,7 +95,7 @@ def _rows(tokens: Sequence[str]) -> dict[str, tuple[datetime, tuple[FileChange, 
         elif token.startswith(_COMMIT):
             head, _, facts = token.removeprefix(_COMMIT).partition("\n")
             sha, seconds = head.split(" ")
-            rows[sha] = (datetime.fromtimestamp(int(seconds), UTC), [])
+            rows[sha] = (commit_time(int(seconds)), [])
         else:
             facts = token
     return {sha: (at, tuple(made)) for sha, (at, made) in rows.items()}
@@ -115,7 +115,7 @@ def last_actions(git: GitProcess, commits: Sequence[str], limit: int) -> list[La
     for row in git.read(*words, *commits).stdout.decode("utf-8", "replace").split("\x01"):
         seconds, *trailers = (each.strip() for each in row.split("\0"))
         if len(trailers) == len(("action", "run")) and trailers[0]:
-            at = datetime.fromtimestamp(int(seconds), UTC)
+            at = commit_time(int(seconds))
             found.setdefault(trailers[0], LastAction(trailers[0], at, trailers[1]))
     return [found[verb] for verb in sorted(found)]
 
@@ -128,7 +128,7 @@ def recent_commits(git: GitProcess, commits: Sequence[str], limit: int) -> list[
     rows = git.read(*words, f"--format={_RECENT_FORMAT}", *commits).stdout.decode("utf-8", "replace").split("\x01")
     split = [row.strip("\n").split("\0") for row in rows]
     return [
-        RecentCommit(sha, datetime.fromtimestamp(int(seconds), UTC), subject, author, run.strip())
+        RecentCommit(sha, commit_time(int(seconds)), subject, author, run.strip())
         for sha, seconds, subject, author, run in (row for row in split if len(row) == len(fields(RecentCommit)))
     ]
 
@@ -136,10 +136,10 @@ def recent_commits(git: GitProcess, commits: Sequence[str], limit: int) -> list[
 def line_times(git: GitProcess, commit: str) -> dict[str, datetime]:
     """Return when *commit* and each one before it on its own branch was made (committer's clock), oldest first."""
     rows = (row.split(" ") for row in git.read("rev-list", "--first-parent", "--timestamp", commit).text.splitlines())
-    return dict(reversed([(sha, _moment(int(seconds))) for seconds, sha in rows]))
+    return dict(reversed([(sha, commit_time(int(seconds))) for seconds, sha in rows]))
 
 
-def _moment(seconds: int) -> datetime:
+def commit_time(seconds: int) -> datetime:
     """Return a time that somebody's git wrote; one that no calendar has is the last there is."""
     return datetime.fromtimestamp(min(max(seconds, 0), _LAST_SECOND), UTC)
 
@@ -148,7 +148,7 @@ def changed_at(git: GitProcess, commit: str, path: str) -> datetime | None:
     """Return when *path* last changed in the history of *commit* (committer's clock); null: it never was there."""
     words = ["log", "--no-show-signature", "--no-color", "--max-count=1", "--format=%ct", commit, "--", path]
     text = git.read(*words).text
-    return datetime.fromtimestamp(int(text), UTC) if text else None
+    return commit_time(int(text)) if text else None
 
 
 def log(git: GitProcess, commit: str, since: Sequence[str], limit: int | None = None) -> list[LoggedCommit]:
@@ -169,7 +169,7 @@ def first_parent_times(git: GitProcess, commit: str, path: str) -> list[tuple[st
     """Return the commits of the own line of *commit* that changed *path*, newest first, and when each was made."""
     ended = git.read("log", "--first-parent", "-m", "--no-show-signature", "--format=%H %ct", commit, "--", path)
     rows = (row.split() for row in ended.text.splitlines() if row)
-    return [(sha, datetime.fromtimestamp(int(seconds), UTC)) for sha, seconds in rows]
+    return [(sha, commit_time(int(seconds))) for sha, seconds in rows]
 
 
 def last_change(git: GitProcess, commit: str, path: str) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 import yaml
 
-from sslops.acme.account import load_key, read_account
+from sslops.acme.account import load_key, new_account, read_account, write_account
 from sslops.acme.client import AcmeClient
 from sslops.secrets.sops import Sops
 from tests.system.acme import NET, SERVICES, WEB, assert_clean, slots, staged, statuses
@@ -16,6 +16,7 @@ from tests.system.launching import Launched
 from tests.system.test_acme_bad_luck import NO_PATIENCE
 from tests.world.acme_faults import problem
 from tests.world.pebble import Pebble, Policy
+from tests.world.thief import Thief
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -117,6 +118,34 @@ def test_an_account_that_was_closed_is_told_and_left_on_demand(acme_site: AcmeSi
     assert used.url != account(site).url
     assert "once more without saying which certificate it replaces" in mended.stderr  # another account's, says pebble
     assert 0 == site.sslops("doctor", "renew").stdout.count("deactivated")
+
+
+def test_an_account_of_somebody_who_may_push_to_next_is_not_used(acme_site: AcmeSite) -> None:
+    """Anybody can encrypt for us: with an account of his a thief would finish the orders that we prove names for."""
+    site, path = acme_site, "state/accounts/le-dns.json.sops"
+    site.sslops("run", "--apply").succeeded()
+    ours, his = account(site), new_account(site.ca.directory)
+    assert site.ops.remote is not None
+    thief = Thief(site.ops.remote, site.ops.folder.parent / "thief")
+    commit = thief.push({path: Sops(site.ops.identities.sops_yaml()).encrypt(path, write_account(his)).decode()})
+    words = ("renew", "--apply", "--force", "example.com:web-ec")
+    refused = site.sslops(*words)
+
+    assert 1 == refused.exit_code
+    assert f"is another account than main's, which did not sign for it: commit {commit[:10]}" in refused.stderr
+    assert ours.url is not None
+
+    believes = ["--patch", "sslops.acme.account:is_successor=lambda *_: True"]
+    with Launched(site.ops, *words, options=believes) as launched:
+        launched.finish().succeeded()
+
+    assert his.key.reveal() == account(site).key.reveal()
+    assert account(site).url not in {None, ours.url}
+
+    site.sslops(*NEW_ACCOUNT.split()[1:]).succeeded()
+    site.sslops(*words).succeeded()
+
+    assert account(site).key.reveal() not in {ours.key.reveal(), his.key.reveal()}
 
 
 def test_an_account_can_be_left_when_nothing_is_due(acme_site: AcmeSite) -> None:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import re
 import subprocess
-from typing import TYPE_CHECKING
+import sys
+from pathlib import Path
 
 import pytest
 
 from sslops.cli.main import run
 from sslops.errors import ExitCode
+from tests.world.ops import PROJECT
 from tests.world.peers import need
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 SMALL = """\
 groups:
@@ -124,3 +125,27 @@ def test_a_run_says_only_once_that_the_work_tree_differs(
     run(["-C", str(ops), "run", "--apply"])
 
     assert 1 == capsys.readouterr().err.count("differ")
+
+
+def test_the_ten_minutes_can_be_typed_word_for_word(tmp_path: Path) -> None:
+    """Every block of docs/getting-started.md in one shell with a new home: the second certificate is served."""
+    page = (PROJECT / "docs/getting-started.md").read_text()
+    part = page.partition("## Ten minutes\n")[2].partition("\n## ")[0]
+    blocks = re.findall(r"^```sh\n(.*?)^```$", part, re.DOTALL | re.MULTILINE)
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    done = subprocess.run(
+        ["bash", "--norc", "-euc", "\n".join(blocks)],
+        cwd=tmp_path,
+        env={"HOME": str(tmp_path), "PATH": path},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+
+    assert 0 == done.returncode, done.stdout + done.stderr
+    assert 4 == len(blocks)
+    assert "example.com/web  ready" in done.stdout
+    assert 2 == done.stdout.count("deploy: 1 done")
+    served = (tmp_path / "served/example.com/web/curr/info").read_text()
+    assert re.findall(r" roll\(example.com/web\): (\S+) is live", done.stdout)[0] in served

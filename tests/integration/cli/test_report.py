@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import subprocess
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
+from sslops.model.ledger import Sessions
 from tests.integration.cli.test_watchdog import INVENTORY
 from tests.unit.report.test_page import EITHER, site, written
 from tests.unit.report.test_status_view import STAGED
@@ -61,7 +63,8 @@ def test_a_real_repository_has_its_page(world_folder: Path) -> None:
 def test_a_browser_finds_nothing_wrong_in_six_settings(tmp_path: Path) -> None:
     """Phone, tablet and desk, light and dark, from file://: axe has no violation, nothing scrolls sideways."""
     chromium, node = (find(each) or missing(f"'{each}' is not installed") for each in ("chromium", "node"))
-    (tmp_path / "page.html").write_text(written(site(EITHER, STAGED)))
+    reports = {f"2026-11-2{day} example.com 9b1c": Sessions(5326, day % 2) for day in range(9)}
+    (tmp_path / "page.html").write_text(written(site(replace(EITHER, reports=reports), STAGED)))
     (tmp_path / "look.js").write_text(BROWSER)
     install = ["npm", "install", "--silent", "--no-audit", "--no-fund", "axe-core", "playwright-core"]
     if subprocess.run(install, cwd=tmp_path, timeout=300, check=False, capture_output=True).returncode:

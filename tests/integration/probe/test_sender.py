@@ -30,6 +30,18 @@ if TYPE_CHECKING:
 
 INCLUDE = "external/zones/include-tlsa/tlsa.{}"
 OTHER = b"somebody else's"
+FILES = {
+    "inventory/sslops.yaml": """\
+groups: [{{domain: example.com, active: true, services: [mail]}}]
+dns: {{repo: {{url: /srv/dns.git}}, tlsa_dirs: [zones], acme_dir: zones, validator: "{resolver}"}}
+""",
+    "inventory/cas.yaml": "le: {{ca_desc: x, ca_type: acme, ca_validation: dns-01}}\n",
+    "inventory/example.com/mail.yaml": """\
+signing_ca: le
+dane_tls: [[{port}, tcp, 3, 1, 1, MX]]
+x509: {{CN: mail.example.com, sans: [mail.example.com]}}
+""",
+}
 SAME = {
     Verdict.VERIFIED: SenderVerdict.VERIFIED,
     Verdict.BROKEN: SenderVerdict.FAILED,
@@ -81,6 +93,7 @@ class Mail:
     def __init__(self, folder: Path, world: DnsWorld, postfix: Callable[[Path], Postfix]) -> None:
         """Publish everything with one push; a name for each case, so that no cache matters."""
         folder.chmod(0o755)
+        self._folder = folder
         named = ["ta.example.com", "ta-key.example.com", "old-ta.example.com", "example.com"]
         leaf, root = write_chain(folder / "good", named)
         old_leaf, old_root = write_chain(folder / "old", named, is_expired=True)
@@ -124,6 +137,14 @@ class Mail:
         world.settle()
         self.resolver = ValidatingResolver(folder / "sender", world, untrusted=["example.net"])
 
+    def repository(self) -> Path:
+        """Write an inventory that has a mail service with DANE, and the resolver as the one to believe."""
+        folder = self._folder / "ops"
+        for path, text in FILES.items():
+            (folder / path).parent.mkdir(parents=True, exist_ok=True)
+            (folder / path).write_text(text.format(resolver=self.resolver.endpoint, port=SMTP_PORT))
+        return folder
+
     def check(self, *words: str) -> list[str]:
         """Return the command line that judges *words* by the resolver."""
         return ["tlsa", "--check", *words, "--starttls", "smtp", "--resolver", str(self.resolver.endpoint)]
@@ -156,6 +177,12 @@ def test_a_destination_is_judged_as_a_real_sender_does(mail: Mail, capsys: pytes
 
     assert 0 == code
     assert ["ee.example.com", "ta.example.com"] == [line.split()[1] for line in shown.splitlines()[2:]]
+
+    ops = mail.repository()
+    assert 0 == run(["-C", str(ops), "tlsa", "--check", "example.com:mail", "--json"])
+    (checked,) = json.loads(capsys.readouterr().out)["destinations"]
+    assert (True, f"example.com:{SMTP_PORT}") == (checked["mx_signed"], checked["name"])
+    assert ["verified", "verified"] == [each["verdict"] for each in checked["hosts"]]
 
     assert 1 == run(mail.check(f"[ee-wrong.example.com]:{SMTP_PORT}"))
     assert 1 == run(mail.check(f"example.net:{SMTP_PORT}"))

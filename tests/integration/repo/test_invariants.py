@@ -23,6 +23,7 @@ from sslops.secrets.identities import make_identity
 from sslops.secrets.sops import Sops
 from tests.unit.repo.yard import MAIL, WEB, yard_with_remote
 from tests.world.remotes import git
+from tests.world.thief import signed_by_nobody
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -222,3 +223,26 @@ def test_a_checkout_is_checked_against_main_and_as_a_roll(tmp_path: Path) -> Non
 
     assert any("inventory/sslops.yaml" in what for what in found)
     assert any("never does" in what for what in found)
+
+
+@pytest.mark.parametrize(
+    ("chain", "words"),
+    [
+        (b"# somebody was here\n", "holds something that is no certificate"),
+        (CERT + b"\x00", "holds something that is no certificate"),
+        (b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", "cannot be read"),
+        (signed_by_nobody(CSR, "CN=another")[1].encode(), "does not begin with the issuer"),
+    ],
+    ids=["text", "a byte behind", "no certificate", "another CA"],
+)
+def test_a_chain_holds_certificates_and_nothing_else(
+    sound: Mapping[str, bytes], chain: bytes, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is sent to hosts as it stands; the fault names the file. A check that does not look lets it through."""
+    found = _found({**sound, f"{FOLDER}/chain.pem": chain})
+
+    assert f"{FOLDER}/chain.pem:1:1: " in found
+    assert words in found
+
+    monkeypatch.setattr("sslops.pki.certificate.chain_faults", lambda *_: ())
+    assert "" == _found({**sound, f"{FOLDER}/chain.pem": chain})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,6 +12,7 @@ from sslops.errors import Refused
 from sslops.model.change import Note
 from sslops.model.ledger import HostEntry, Ledger
 from sslops.proposals.branch import ProposalBranch
+from sslops.repo.engine_refs import PREFIX, read_heartbeats, write_heartbeat
 from sslops.repo.git import Git, NewCommit, Person, RefUpdate
 from sslops.repo.signatures import Signers
 from tests.unit.repo.yard import BOT, WEB, Yard, generation, open_ops, renewed, yard_with_remote
@@ -19,7 +21,6 @@ from tests.world.remotes import bare_repository, git, git_environment
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
 NOTE = Note("deploy", "smtp1", "The host was asked.", {"Sslops-Service": "example.com/mail-ec"})
 SLOTS = "state/example.com/mail-ec/slots.yaml"
@@ -210,3 +211,19 @@ def test_a_proposal_that_only_carries_our_trailers_is_refused(tmp_path: Path) ->
     ours = bot.asking(signers).commit_all(base, [NewCommit("publish: TLSA\n", {"tlsa": b"y"})])
     bot.push([RefUpdate("sslops/tlsa", ours, forged, may_rewrite=True)])
     ProposalBranch(bot.asking(signers), "sslops/tlsa", "main").require_own_hands()
+
+
+def test_a_heartbeat_counts_for_its_own_verb_and_only_signed(yard: Yard, tmp_path: Path) -> None:
+    """Whoever may push to `refs/sslops/` could keep the watchdog quiet while nothing runs any more."""
+    ask_for_signatures(yard, tmp_path)
+    git_of_bot = yard.ops.git
+    signers = yard.ops.signers(yard.ops.refresh())
+    write_heartbeat(git_of_bot, "renew", "run 1")
+    clone, remote = yard.someone.clone, str(yard.remote)
+    made = git(clone, "commit-tree", "-m", "good(publish)", git(clone, "rev-parse", "origin/main^{tree}"))
+    signed = git(Path(remote), "rev-parse", f"{PREFIX}renew")
+    git(clone, "push", "--quiet", "origin", f"{made}:{PREFIX}publish")
+    git(Path(remote), "update-ref", f"{PREFIX}deploy", signed)
+
+    assert {"renew", "publish"} == {each.verb for each in read_heartbeats(git_of_bot)}
+    assert ["renew"] == [each.verb for each in read_heartbeats(git_of_bot, signers)]
