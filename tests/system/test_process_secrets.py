@@ -6,6 +6,7 @@ import contextlib
 import subprocess
 import sys
 import threading
+import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -61,10 +62,12 @@ def test_proc_shows_no_secret_of_any_process(start_site: Callable[..., Site]) ->
     keys = [
         file.read_text() for file in sorted((Path(site.ops.environment["XDG_CONFIG_HOME"]) / "sslops").glob("*.key"))
     ]
+    # Unlike any that another run of this test on the same machine has: every process is looked at.
+    one = uuid.uuid4().hex
     secrets = {
-        "SSLOPS_FORGE_TOKEN": "forge-token-7f1c93",
-        "SSLOPS_DNS_TOKEN": "dns-token-55ab01",
-        "GITHUB_TOKEN": "job-token-0e44d2",
+        "SSLOPS_FORGE_TOKEN": f"forge-token-{one}",
+        "SSLOPS_DNS_TOKEN": f"dns-token-{one}",
+        "GITHUB_TOKEN": f"job-token-{one}",
         "SOPS_AGE_KEY": " ".join(line for key in keys for line in key.splitlines() if line.startswith("AGE-")),
         "SSLOPS_SSH_KEY": site.login.key.read_text(),
         "SSLOPS_SIGNING_KEY": site.login.key.read_text(),
