@@ -475,6 +475,7 @@ class Site:
 
     @cached_property
     def _observer(self) -> Observer:
+        from sslops.deploy.at_once import in_threads
         from sslops.probe.name_servers import Resolver
         from sslops.probe.survey import Observer
 
@@ -492,6 +493,7 @@ class Site:
             obstacle,
             self._tell_bug,
             self.session,
+            in_threads,
         )
 
     def _tell_bug(self, bug: Bug) -> None:

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import errno
 import secrets
+import select
 import socket
+import struct
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Self
 
@@ -18,6 +20,8 @@ from sslops.model.tlsa import EMPTY, Rrset, TlsaParams, TlsaRecord
 from sslops.system.debug_log import step
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
     import dns.message
     import dns.rrset
 
@@ -74,6 +78,9 @@ class Conversation:
         """Nothing is connected before the first question."""
         self._endpoint = _numeric(endpoint)
         self._socket: socket.socket | None = None
+        self._ahead: dict[_Question, dns.message.Message] = {}
+        self.stranger = stranger()
+        """A label that no zone has; one for all questions of this connection."""
 
     def __enter__(self) -> Self:
         """Begin."""
@@ -85,6 +92,9 @@ class Conversation:
 
     def exchange(self, query: dns.message.Message, timeout_seconds: float) -> dns.message.Message:
         """Return the answer; a connection that was used before and has ended is begun once more."""
+        early = self._ahead.pop(_question(query), None)
+        if early is not None:
+            return early
         is_new = self._socket is None
         try:
             return self._exchange(query, timeout_seconds)
@@ -97,19 +107,138 @@ class Conversation:
             self._end()
             raise
 
+    def ask_ahead(self, owners: Sequence[str], timeout_seconds: float) -> None:
+        """Ask all that `authoritative_tlsa` asks for *owners*: records, and what tells a wildcard's from their own."""
+        queries = [_query(owner, "TLSA", is_signed=True) for owner in owners]
+        self._send_ahead(queries, timeout_seconds)
+        answers = (self._ahead.get(_question(query)) for query in queries)
+        unsigned = [owner for owner, each in zip(owners, answers, strict=True) if each is not None and _is_bare(each)]
+        self._send_ahead([_query(f"{self.stranger}.{owner}", "TLSA") for owner in unsigned], timeout_seconds)
+
+    def _send_ahead(self, queries: Iterable[dns.message.Message], timeout_seconds: float) -> None:
+        """Ask many questions without waiting between them (RFC 7766 section 6.2.1.1), and keep the answers.
+
+        `exchange` then has them at once; a question without an answer by then is asked as if nothing had been. Ends
+        when all are there, when nothing came for *timeout_seconds*, or when the server ended the connection.
+        """
+        waiting: dict[int, dns.message.Message] = {}
+        for query in queries:
+            while query.id in waiting:
+                query.id = secrets.randbelow(_NUMBERS)
+            waiting[query.id] = query
+        if not waiting:
+            return
+        try:
+            for wire in _pipelined(self._connected(timeout_seconds), waiting, timeout_seconds):
+                self._keep(wire, waiting)
+        except (OSError, EOFError):
+            # What is still under way here would be taken for the answer to a later question.
+            self._end()
+
+    def _keep(self, wire: bytes, waiting: dict[int, dns.message.Message]) -> None:
+        import dns.exception
+        import dns.message
+
+        try:
+            response = dns.message.from_wire(wire)
+        except (dns.exception.DNSException, ValueError) as error:
+            raise EOFError from error
+        query = waiting.get(response.id)
+        if query is None or not query.is_response(response):
+            raise EOFError
+        del waiting[response.id]
+        self._ahead[_question(query)] = response
+
+    def _connected(self, timeout_seconds: float) -> socket.socket:
+        if self._socket is None:
+            where, port = self._endpoint.address, self._endpoint.port
+            self._socket = socket.create_connection((where, port), timeout=timeout_seconds)
+            self._socket.setblocking(False)
+        return self._socket
+
     def _exchange(self, query: dns.message.Message, timeout_seconds: float) -> dns.message.Message:
         import dns.query
 
         where, port = self._endpoint.address, self._endpoint.port
-        if self._socket is None:
-            self._socket = socket.create_connection((where, port), timeout=timeout_seconds)
-            self._socket.setblocking(False)
-        return dns.query.tcp(query, where, timeout_seconds, port, sock=self._socket)
+        return dns.query.tcp(query, where, timeout_seconds, port, sock=self._connected(timeout_seconds))
 
     def _end(self) -> None:
         if self._socket is not None:
             self._socket.close()
             self._socket = None
+
+
+UNDER_WAY = 100
+"""So many questions without an answer yet on one connection: more, and a server may drop some."""
+
+_Question = tuple[object, ...]
+
+
+def _question(query: dns.message.Message) -> _Question:
+    asked = query.question[0]
+    return (asked.name, asked.rdtype, asked.rdclass, query.flags, query.ednsflags)
+
+
+def _pipelined(
+    connection: socket.socket, waiting: Mapping[int, dns.message.Message], timeout_seconds: float
+) -> Iterator[bytes]:
+    """Send the questions *waiting* and yield answers as they come; whoever takes one removes it from *waiting*."""
+    questions = iter(list(waiting.values()))
+    sent, unsent, received = 0, bytearray(), bytearray()
+    total = len(waiting)
+    while waiting:
+        while sent - (total - len(waiting)) < UNDER_WAY and (query := next(questions, None)) is not None:
+            wire = query.to_wire()
+            unsent += struct.pack("!H", len(wire)) + wire
+            sent += 1
+        readable, writable, _ = select.select([connection], [connection] if unsent else [], [], timeout_seconds)
+        if not (readable or writable):
+            raise TimeoutError
+        if writable:
+            del unsent[: connection.send(unsent)]
+        if readable:
+            chunk = connection.recv(_CHUNK_BYTES)
+            if not chunk:
+                raise EOFError
+            received += chunk
+            yield from _messages(received)
+
+
+def _messages(received: bytearray) -> Iterator[bytes]:
+    """Take whole messages off the front of *received* (RFC 1035 section 4.2.2)."""
+    while len(received) >= _LENGTH_BYTES:
+        end = _LENGTH_BYTES + int.from_bytes(received[:_LENGTH_BYTES], "big")
+        if len(received) < end:
+            return
+        wire = bytes(received[_LENGTH_BYTES:end])
+        del received[:end]
+        yield wire
+
+
+_NUMBERS = 1 << 16
+_LENGTH_BYTES = 2
+_CHUNK_BYTES = 65536
+
+
+def _is_bare(response: dns.message.Message) -> bool:
+    """Whether it has records and no signature of any."""
+    import dns.rdatatype
+
+    return bool(response.answer) and all(each.rdtype != dns.rdatatype.RRSIG for each in response.answer)
+
+
+def _query(
+    name: str, rdtype: str, *, recursive: bool = False, is_checked: bool = True, is_signed: bool = False
+) -> dns.message.Message:
+    import dns.flags
+    import dns.message
+
+    # AD in a question asks for it in the answer (RFC 6840 section 5.7); who does not validate ignores it.
+    flags = dns.flags.RD | dns.flags.AD if recursive else 0
+    flags |= 0 if is_checked else dns.flags.CD
+    return dns.message.make_query(
+        name, rdtype, flags=flags, use_edns=0, payload=EDNS_PAYLOAD_BYTES, want_dnssec=is_signed
+    )
 
 
 def ask(
@@ -130,17 +259,10 @@ def ask(
     read.
     """
     import dns.exception
-    import dns.flags
-    import dns.message
     import dns.rcode
 
     numeric = _numeric(endpoint)
-    # AD in a question asks for it in the answer (RFC 6840 section 5.7); who does not validate ignores it.
-    flags = dns.flags.RD | dns.flags.AD if recursive else 0
-    flags |= 0 if is_checked else dns.flags.CD
-    query = dns.message.make_query(
-        name, rdtype, flags=flags, use_edns=0, payload=EDNS_PAYLOAD_BYTES, want_dnssec=is_signed
-    )
+    query = _query(name, rdtype, recursive=recursive, is_checked=is_checked, is_signed=is_signed)
     failure: Exception | None = None
     for _ in range(patience.tries):
         try:
@@ -230,7 +352,7 @@ def wildcard_of(
     owner, wanted = dns.name.from_text(name), dns.rdatatype.from_text(rdtype)
     signatures = response.get_rrset(response.answer, owner, dns.rdataclass.IN, dns.rdatatype.RRSIG, wanted)
     if signatures is None:
-        below = f"{stranger()}.{name}"
+        below = f"{stranger() if conversation is None else conversation.stranger}.{name}"
         other = records_of(ask(endpoint, below, rdtype, patience, conversation=conversation), below, rdtype)
         return UNKNOWN_WILDCARD if other is not None and set(other) == set(found) else None
     labels = min(int(signature.labels) for signature in signatures)

@@ -37,6 +37,7 @@ from sslops.probe.surroundings import surroundings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
+    from concurrent.futures import Executor
 
     import dns.message
     import dns.rdata
@@ -46,6 +47,8 @@ MAX_HOSTS = 64
 """More name servers, mail hosts or addresses than this are an attack or an accident."""
 
 WORKERS = 32
+MOST_ADDRESSES = 64
+"""So many addresses of name servers are asked at a time."""
 CONNECTIONS = 4
 """By TCP so many at once to one address: name servers limit them."""
 
@@ -58,6 +61,9 @@ class _Answer:
 
     rrset: Rrset | None = None
     error: DnsError | None = None
+
+
+_Answers = list[tuple[tuple[Endpoint, str], _Answer]]
 
 
 class Resolver:
@@ -124,34 +130,62 @@ class Resolver:
         By TCP, since nobody off the path can forge that; an address that does not answer there is asked by UDP, and
         that is said. *owners* are absolute, lower-case names. A server that gives no usable answer has `error` set.
         """
+        return self.tlsa_of_zones({"": (servers, owners)})[""]
+
+    def tlsa_of_zones(
+        self, zones: Mapping[str, tuple[Mapping[str, tuple[Endpoint, ...]], Iterable[str]]]
+    ) -> dict[str, tuple[ServerSeen, ...]]:
+        """Ask as `tlsa` does for many zones at once: apex to its servers and owners, and to what each of them shows.
+
+        An address that serves several of them is asked over the same connections, and an address that gives no answer
+        costs one time-out, whatever it is asked for.
+        """
         self._by_udp_only.clear()
-        asked = tuple(sorted(set(owners)))
-        endpoints = tuple({endpoint for addresses in servers.values() for endpoint in addresses})
-        answers = self._ask_all(endpoints, asked)
-        return tuple(self._merge(name, servers[name], asked, answers) for name in sorted(servers))
+        asked = {apex: (servers, tuple(sorted(set(owners)))) for apex, (servers, owners) in zones.items()}
+        wanted: dict[Endpoint, dict[str, None]] = {}
+        for servers, owners in asked.values():
+            for endpoint in (each for addresses in servers.values() for each in addresses):
+                wanted.setdefault(endpoint, {}).update(dict.fromkeys(owners))
+        answers = self._ask_all({endpoint: tuple(owners) for endpoint, owners in wanted.items() if owners})
+        return {
+            apex: tuple(self._merge(name, servers[name], owners, answers) for name in sorted(servers))
+            for apex, (servers, owners) in asked.items()
+        }
 
-    def _ask_all(self, endpoints: tuple[Endpoint, ...], owners: tuple[str, ...]) -> dict[tuple[Endpoint, str], _Answer]:
-        if not (endpoints and owners):
+    def _ask_all(self, wanted: Mapping[Endpoint, tuple[str, ...]]) -> dict[tuple[Endpoint, str], _Answer]:
+        if not wanted:
             return {}
-        with ThreadPoolExecutor(WORKERS) as pool:
-            # One question first, so that a dead address costs its time-outs once and not for every owner.
-            answers = dict(chain(*pool.map(lambda endpoint: self._tlsa_of(endpoint, owners[:1]), endpoints)))
-            alive = [endpoint for endpoint in endpoints if not _is_dead(answers[endpoint, owners[0]])]
-            rest = [(endpoint, part) for endpoint in alive for part in self._parts(endpoint, owners[1:])]
-            answers |= chain(*pool.map(lambda asked: self._tlsa_of(*asked), rest))
-        return answers
+        most = min(len(wanted), MOST_ADDRESSES)
+        with ThreadPoolExecutor(most) as addresses, ThreadPoolExecutor(most * CONNECTIONS) as connections:
+            found = addresses.map(lambda endpoint: self._ask_one(endpoint, wanted[endpoint], connections), wanted)
+            return dict(chain.from_iterable(found))
 
-    def _parts(self, endpoint: Endpoint, owners: tuple[str, ...]) -> list[tuple[str, ...]]:
-        """Share *owners* out among the connections to an address; by UDP each is a question of its own."""
-        count = CONNECTIONS if self._speaks_tcp(endpoint) else len(owners)
-        return [part for number in range(count) if (part := owners[number::count])]
+    def _ask_one(self, endpoint: Endpoint, owners: tuple[str, ...], pool: Executor) -> _Answers:
+        """Ask one address for all *owners*: first for one, so that a dead one costs its time-outs once."""
+        first, rest = owners[:1], owners[1:]
+        with Conversation(endpoint) as conversation:
+            found = self._tlsa_of(endpoint, first, conversation)
+            if _is_silent(found[0][1]):
+                return found + [((endpoint, owner), found[0][1]) for owner in rest]
+            count = CONNECTIONS if self._speaks_tcp(endpoint) else WORKERS
+            own, *others = [part for number in range(count) if (part := rest[number::count])] or [()]
+            under_way = [pool.submit(self._tlsa_elsewhere, endpoint, part) for part in others]
+            found += self._tlsa_of(endpoint, own, conversation)
+            return found + [answer for future in under_way for answer in future.result()]
 
-    def _tlsa_of(self, endpoint: Endpoint, owners: tuple[str, ...]) -> list[tuple[tuple[Endpoint, str], _Answer]]:
-        try:
-            with Conversation(endpoint) as conversation:
-                return [((endpoint, owner), self._answer(endpoint, owner, conversation)) for owner in owners]
-        except DnsError as error:
-            return [((endpoint, owner), _Answer(error=error)) for owner in owners]
+    def _tlsa_elsewhere(self, endpoint: Endpoint, owners: tuple[str, ...]) -> _Answers:
+        with Conversation(endpoint) as conversation:
+            return self._tlsa_of(endpoint, owners, conversation)
+
+    def _tlsa_of(self, endpoint: Endpoint, owners: tuple[str, ...], conversation: Conversation) -> _Answers:
+        """Ask for *owners* over one connection; once the address gives no answer nobody waits for the rest of it."""
+        if len(owners) > 1 and self._speaks_tcp(endpoint):
+            conversation.ask_ahead(owners, self._patience.timeout_seconds)
+        found: _Answers = []
+        for owner in owners:
+            is_over = bool(found) and _is_silent(found[-1][1])
+            found.append(((endpoint, owner), found[-1][1] if is_over else self._answer(endpoint, owner, conversation)))
+        return found
 
     def _answer(self, endpoint: Endpoint, owner: str, conversation: Conversation) -> _Answer:
         try:
@@ -330,6 +364,11 @@ def _first_error(
 def _is_dead(answer: _Answer) -> bool:
     """Whether the address gave no answer; that a name is an alias is one, about that name alone."""
     return answer.error is not None and not isinstance(answer.error, AliasError)
+
+
+def _is_silent(answer: _Answer) -> bool:
+    """Whether the address itself said nothing, whatever it would be asked; a refusal is about one name."""
+    return isinstance(answer.error, SilentError | FamilyLackingError)
 
 
 def _rrset_of(answer: _Answer) -> Rrset:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from sslops.dane.evidence import advance, first_entry, records_by_view
 from sslops.dane.may_serve import Gate
@@ -22,7 +22,7 @@ from sslops.model.tlsa import TlsaRecord
 from sslops.system.progress import NOBODY
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
 
     from sslops.dane.records import Keys
@@ -33,8 +33,27 @@ if TYPE_CHECKING:
     from sslops.system.progress import Talk
 
 
+_Result = TypeVar("_Result")
+
 Servers = dict[str, tuple["Endpoint", ...]]
 """Authoritative servers by name, each with all its addresses."""
+
+
+Zones = dict[str, tuple[Servers, tuple[str, ...]]]
+"""Apex to its servers, and the owners that they are asked for."""
+
+
+class AtOnce(Protocol):
+    """Does the same for many at once."""
+
+    def __call__(self, act: Callable[[str], _Result], items: Sequence[str]) -> list[_Result]:
+        """Return what *act* returns for each of *items*, in their order."""
+        ...
+
+
+def one_by_one(act: Callable[[str], _Result], items: Sequence[str]) -> list[_Result]:
+    """Do it in this thread."""
+    return [act(item) for item in items]
 
 
 class Repository(Protocol):
@@ -62,6 +81,12 @@ class NameServers(Protocol):
 
     def tlsa(self, servers: Mapping[str, tuple[Endpoint, ...]], owners: Iterable[str]) -> tuple[ServerSeen, ...]:
         """Ask every server for every owner; a server that does not answer is a value with `error`, not an exception."""
+        ...
+
+    def tlsa_of_zones(
+        self, zones: Mapping[str, tuple[Servers, tuple[str, ...]]]
+    ) -> Mapping[str, tuple[ServerSeen, ...]]:
+        """Ask as `tlsa` does for the servers and owners of each zone, by its apex, all at once."""
         ...
 
     def surroundings(
@@ -137,6 +162,8 @@ class Observer:
     tell: Callable[[Bug], None] = lambda _: None
     """Hears of an exception that nobody foresaw; it fails the zone that it is about, and no other."""
     talk: Talk = NOBODY
+    at_once: AtOnce = one_by_one
+    """How many zones are asked for their mail and name servers."""
 
     def look(self, ledger: Ledger) -> Look:
         """Look at every active apex; the servers are asked only where there is or was DANE."""
@@ -145,18 +172,21 @@ class Observer:
             failed = dict.fromkeys(dane_apexes(self.inventory), self.obstacle)
             return Look(self.clock.now(), Owners((), ()), {}, {}, failed)
         repo = self._repositories(self.repository, ledger, failed)
-        mx = {apex: found for apex in dane_apexes(self.inventory) if (found := self._mx(apex, failed)) is not None}
+        apexes = dane_apexes(self.inventory)
+        answers = zip(apexes, self.at_once(lambda apex: self._mx(apex, failed), apexes), strict=True)
+        mx = {apex: found for apex, found in answers if found is not None}
         owners = dane_owners(self.inventory, mx)
         known = tuple(name for name in owners.names if name.service.group in mx)
         seen: dict[str, ApexSeen] = {}
         by_apex = grouped((name.apex, name.owner) for name in known)
-        with self.talk.progress("zones looked at on every name server", len(repo)) as task:
-            for apex in sorted(repo):
-                asked = _owners_to_ask(apex, by_apex.get(apex, ()), repo[apex], ledger)
-                with task.item(apex, f"is asked for {len(asked)} names"):
-                    if asked and apex not in failed:
-                        with self._of_zone(apex, failed):
-                            seen[apex] = self._look_at(apex, asked, repo[apex], mx.get(apex, ()))
+        owners_of = {apex: _owners_to_ask(apex, by_apex.get(apex, ()), repo[apex], ledger) for apex in sorted(repo)}
+        asked = [apex for apex, wanted in owners_of.items() if wanted and apex not in failed]
+        with self.talk.progress("zones looked at on every name server", len(asked)) as task:
+            zones = self._zones(asked, owners_of, failed)
+            together = self._together(zones)
+            for apex in zones:
+                with task.item(apex, f"was asked for {len(owners_of[apex])} names"), self._of_zone(apex, failed):
+                    seen[apex] = self._look_at(apex, zones[apex], together, repo[apex], mx.get(apex, ()))
         at = max((entry.at for entry in seen.values()), default=self.clock.now())
         return Look(at, replace(owners, names=known), repo, seen, failed)
 
@@ -206,16 +236,36 @@ class Observer:
             if isinstance(error, Bug):
                 self.tell(error)
 
+    def _zones(self, apexes: Sequence[str], owners: Mapping[str, tuple[str, ...]], failed: dict[str, str]) -> Zones:
+        """Return the servers of each of *apexes* that names them, and what they are to be asked for."""
+
+        def servers_of(apex: str) -> Servers | None:
+            with self._of_zone(apex, failed):
+                fixed = self.inventory.dns_servers.get(apex, ())
+                return self.name_servers.name_servers(apex, self.inventory.primary_of(apex), fixed)
+            return None
+
+        found = zip(apexes, self.at_once(servers_of, apexes), strict=True)
+        return {apex: (servers, owners[apex]) for apex, servers in found if servers is not None}
+
+    def _together(self, zones: Zones) -> Mapping[str, tuple[ServerSeen, ...]]:
+        """Ask for all zones at once; where one answers what nobody foresaw each has to be asked by itself."""
+        try:
+            with bugs_of("DNS"):
+                return self.name_servers.tlsa_of_zones(zones)
+        except SslopsError:
+            return {}
+
     def _look_at(
         self,
         apex: str,
-        owners: tuple[str, ...],
+        zone: tuple[Servers, tuple[str, ...]],
+        together: Mapping[str, tuple[ServerSeen, ...]],
         repo: DnsRepoSeen,
         mx: tuple[str, ...],
     ) -> ApexSeen:
-        fixed = self.inventory.dns_servers.get(apex, ())
-        servers = self.name_servers.name_servers(apex, self.inventory.primary_of(apex), fixed)
-        answers = self.name_servers.tlsa(servers, owners)
+        servers, owners = zone
+        answers = together[apex] if apex in together else self.name_servers.tlsa(servers, owners)
         unsigned = self._unsigned(owners)
         # The look is dated after its last answer: evidence that begins a little late is safe, early is not.
         at = self.clock.now() + timedelta(seconds=1)

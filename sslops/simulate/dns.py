@@ -330,6 +330,12 @@ class Resolver:
         asked = tuple(owners)
         return tuple(self._answer(name, endpoint, asked) for name, (endpoint,) in servers.items())
 
+    def tlsa_of_zones(
+        self, zones: Mapping[str, tuple[Servers, tuple[str, ...]]]
+    ) -> Mapping[str, tuple[ServerSeen, ...]]:
+        """Ask zone by zone."""
+        return {apex: self.tlsa(servers, owners) for apex, (servers, owners) in zones.items()}
+
     def surroundings(
         self, servers: Mapping[str, tuple[Endpoint, ...]], apex: str, owners: Iterable[str]
     ) -> Mapping[str, Surroundings]:

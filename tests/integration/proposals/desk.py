@@ -89,6 +89,12 @@ class Mirror:
         zone = parse(remotes.git(self.repo, "show", f"main:{INCLUDE}") + "\n", INCLUDE)
         return tuple(ServerSeen(name, {owner: zone.get(owner, EMPTY) for owner in owners}) for name in servers)
 
+    def tlsa_of_zones(
+        self, zones: Mapping[str, tuple[Servers, tuple[str, ...]]]
+    ) -> Mapping[str, tuple[ServerSeen, ...]]:
+        """Ask zone by zone."""
+        return {apex: self.tlsa(servers, owners) for apex, (servers, owners) in zones.items()}
+
     def surroundings(
         self,
         servers: Mapping[str, tuple[Endpoint, ...]],  # noqa: ARG002

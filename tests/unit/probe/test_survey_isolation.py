@@ -57,6 +57,11 @@ class _NameServers:
         self._stumble("tlsa", next(iter(servers)))
         return (server({}, owners=owners),)
 
+    def tlsa_of_zones(
+        self, zones: dict[str, tuple[dict[str, object], tuple[str, ...]]]
+    ) -> dict[str, tuple[ServerSeen, ...]]:
+        return {apex: self.tlsa(servers, owners) for apex, (servers, owners) in zones.items()}
+
     def _stumble(self, where: str, what: str) -> None:
         if where == self.where and what.endswith(OTHER):
             raise RuntimeError("a label of 70 letters")
