@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import subprocess
+import sys
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
@@ -102,6 +103,10 @@ class SyntheticSite:
         now = datetime.now(UTC).replace(microsecond=0)
         for cycle in range(shape.cycles):
             self._run_cycle(now - CYCLE * (shape.cycles - 1 - cycle))
+
+    def words(self, *verb: str) -> list[str]:
+        """Return the command line that runs a verb here."""
+        return [sys.executable, "-m", "sslops", "-C", str(self.world.folder), *verb]
 
     @cached_property
     def inventory(self) -> Inventory:
