@@ -197,7 +197,7 @@ class Git:
         *since* leaves out what these commits already contain, *paths* what did not touch them.
         """
         excluded = [since] if isinstance(since, str) else list(since or ())
-        arguments = ["rev-list", "--first-parent", commit, *(f"^{sha}" for sha in excluded)]
+        arguments = ["rev-list", "--first-parent", commit, *git_history.without(self.process, commit, excluded)]
         return self.process.read(*arguments, *(["--", *paths] if paths else [])).text.split()
 
     def first_parent_times(self, commit: str, path: str) -> list[tuple[str, datetime]]:

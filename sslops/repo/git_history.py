@@ -156,8 +156,18 @@ def log(git: GitProcess, commit: str, since: Sequence[str], limit: int | None = 
     arguments = ["log", "--no-show-signature", "--no-color", "--topo-order", f"--format={_LOG_FORMAT}"]
     if limit is not None:
         arguments.append(f"--max-count={limit}")
-    ended = git.read(*arguments, commit, *(f"^{sha}" for sha in since))
+    ended = git.read(*arguments, commit, *without(git, commit, since))
     return [_logged(row) for row in ended.stdout.decode("utf-8", "replace").split("\0\x01") if row.strip()]
+
+
+def without(git: GitProcess, commit: str, since: Sequence[str]) -> list[str]:
+    """Return the arguments that leave out of the history of *commit* what *since* already contains.
+
+    git goes by the dates of commits there, and gives up too early where six or more of them are dated before their
+    parents: a clock was wrong, or somebody chose them. Where two lines parted it finds in any case.
+    """
+    parted = (git.read("merge-base", "--all", commit, sha, allowed=(0, 1)).text.split() for sha in since)
+    return [f"^{sha}" for sha in dict.fromkeys([*since, *(base for bases in parted for base in bases)])]
 
 
 def first_parent_changes(git: GitProcess, commit: str, paths: Sequence[str]) -> list[PathChange]:

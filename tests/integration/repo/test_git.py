@@ -181,6 +181,28 @@ def test_first_parents_are_newest_first_and_can_be_bounded(repository: Git) -> N
     assert not repository.is_ancestor(third, first)
 
 
+def test_dates_decide_nothing_about_what_two_lines_share(repository: Git) -> None:
+    """Commits dated long before their parents, as a wrong clock makes them: what they stand on is theirs as well."""
+    folder = repository.path
+    git(folder, "commit", "--quiet", "--allow-empty", "-m", "shared")
+    git(folder, "commit", "--quiet", "--allow-empty", "-m", "shared too")
+    shared = git(folder, "rev-parse", "HEAD")
+    for number in range(8):
+        tree = git(folder, "rev-parse", "HEAD^{tree}")
+        text = f"tree {tree}\nparent {git(folder, 'rev-parse', 'HEAD')}\nauthor a <a@b> 0 +0000\n"
+        draft = folder / ".git/draft"
+        draft.write_text(f"{text}committer a <a@b> {number} +0000\n\nold\n")
+        git(folder, "reset", "--quiet", "--soft", git(folder, "hash-object", "-w", "-t", "commit", str(draft)))
+    old = git(folder, "rev-parse", "HEAD")
+    git(folder, "reset", "--quiet", "--soft", shared)
+    git(folder, "commit", "--quiet", "--allow-empty", "-m", "own")
+    own = git(folder, "rev-parse", "HEAD")
+
+    assert [own] == [one.sha for one in repository.log(own, since=[old])]
+    assert [own] == repository.first_parents(own, since=old)
+    assert 8 == len(repository.log(old, since=[own]))
+
+
 def test_settings_are_read_as_git_reads_them(repository: Git) -> None:
     """Case does not matter in keys, a key alone means true, and signing can be switched off."""
     git(repository.path, "config", "User.SigningKey", "x")
