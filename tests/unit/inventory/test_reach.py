@@ -69,6 +69,14 @@ def test_without_svc_depends_a_class_gets_every_leaf() -> None:
     assert (MAIL_ID, WEB_ID) == to("i1", inventory).services
 
 
+def test_a_pair_may_name_all_services_of_one_group() -> None:
+    """Services that join the group come along; those of other groups do not."""
+    files = two_groups()
+    files[SETTINGS] = files[SETTINGS].replace(b"[[any, [web]]]", b"[[example.net, ALL]]")
+
+    assert (NET_ID,) == to("web1", loaded(files)).services
+
+
 def test_the_class_other_only_keeps_copies() -> None:
     """Its hosts get every leaf and serve none of them."""
     inventory = loaded(extended(SETTINGS, "  other: {hosts: [b1]}\n"))
