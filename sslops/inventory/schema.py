@@ -341,7 +341,8 @@ class ServerClassTable(Table):
         | None
     ) = None
     """`[group, [services]]` that these servers get and restart for; group `any` stands for all,
-    and `[group, ALL]` for all services of a group, those to come included. Without it they get every leaf of the active groups."""
+    and `[group, ALL]` for all services of a group, those to come included. Without it they get every leaf of the
+    active groups."""
     depends: list[Literal["dns"]] | None = None
     """`dns`: restart also when a `tlsa.<apex>` on the server changed."""
     server_dir: Absolute | None = None
