@@ -285,15 +285,17 @@ class HostSession:
     def _parcel(self, service: ServiceId) -> Parcel:
         """Return what is sent, with where the host may go back to: what the ledger named for it before the intent.
 
-        The records of anything else may be gone. Where something unknown is served, that may go on being served.
+        The records of anything else may be gone. Where something unknown is served, what lies there may go on being
+        served; where that is this very generation, an older one that the host has kept may not.
         """
         named = frozenset(self._given.before.serves(service).may_serve or (None,))
         known = frozenset(key for key in named if key is not None)
         held, generation = self._answer.holds(service), self._work.due[service]
         is_there = held.is_exactly(generation, self._given.cert_sha256[service])
+        is_settled = held.generation == generation and service not in self._answer.unfinished
         return replace(
             self._given.parcels[service],
-            returns_to=None if None in named else known,
+            returns_to=None if None in named and not is_settled else known,
             returns_to_same=is_there and service not in self._answer.unfinished,
         )
 

@@ -143,6 +143,17 @@ FOUND = {
             Step("a host joins or leaves", (59, 5, 59)),
         ),
     ),
+    "a lost ledger, and a host whose files are damaged and whose restart fails": Script(
+        "two folders, after a roll",
+        (
+            Step("publish reaches everybody", (18, 29, 33)),
+            Step("the ledger is lost", (45, 11, 10)),
+            Step("a publish falls asleep before it proposes", (0, 55, 38)),
+            Step("time passes", (52, 6, 16)),
+            Step("a file on a host is touched", (54, 50, 37)),
+            Step("deploy goes wrong", (4, 36, 5)),
+        ),
+    ),
     "DANE off while a silent server has a record of others": Script(
         "records of others, two folders",
         (
