@@ -50,8 +50,8 @@ NO_FENCE_ON_SECOND = (
 NO_AGE = "sslops.dane.may_serve:ready_at=lambda evidence: evidence.since"
 FREE_AT_ONCE = "sslops.dane.may_serve:free_at=lambda name: name.empty_since"
 ONE_SERVER = (
-    "sslops.probe.name_servers:Resolver.tlsa="
-    "lambda self, servers, owners: original(self, dict(sorted(servers.items())[:1]), owners)"
+    "sslops.probe.name_servers:Resolver.tlsa_of_zones=lambda self, zones: original(self, "
+    "{apex: (dict(sorted(servers.items())[:1]), owners) for apex, (servers, owners) in zones.items()})"
 )
 NO_HISTORY = (
     "lambda record, proof, seen: "

@@ -23,8 +23,9 @@ if TYPE_CHECKING:
 
 SETTINGS = "inventory/sslops.yaml"
 IPV4_ONLY = (
-    "sslops.probe.name_servers:Resolver.tlsa=lambda self, servers, owners: "
-    "original(self, {name: each for name, each in servers.items() if not name.startswith('[')}, owners)"
+    "sslops.probe.name_servers:Resolver.tlsa_of_zones=lambda self, zones: original(self, "
+    "{apex: ({name: each for name, each in servers.items() if not name.startswith('[')}, owners) "
+    "for apex, (servers, owners) in zones.items()})"
 )
 
 

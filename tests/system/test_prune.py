@@ -21,6 +21,7 @@ def desk(tmp_path: Path) -> Desk:
     for _ in range(3):
         desk.renew("a")
         desk.run("roll", "--apply").succeeded()
+    desk.run("deploy", "--apply").succeeded()
     return desk
 
 

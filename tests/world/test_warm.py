@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     ("words", "ends"),
     [
         (["sslops", "--version"], (0, "sslops ", "")),
-        (["sslops", "nonsense"], (2, "", "no such command 'nonsense'")),
+        (["sslops", "nonsense"], (2, "", "no verb 'nonsense'")),
         (["sslops.no_such_module"], (1, "", "ImportError")),
     ],
 )
