@@ -383,7 +383,7 @@ class Owner:
                 stays.append(Stay(f"the records of {service} stay: {why}", Cause.STILL_SERVED))
         claims = self._with_forgotten(self._with_unknown(claims), shown, stays)
         strangers, others = self._strangers(), self._served_by_others(claims, shown)
-        is_mixed = bool(strangers or self.seen.foreign)
+        is_mixed = self._is_mixed(strangers)
         if strangers:
             strangers = self._kept_strangers(strangers, others, stays, hazards)
         at = AtName(
@@ -486,6 +486,13 @@ class Owner:
             return frozenset()
         hazards.append(hazard)
         return strangers
+
+    def _is_mixed(self, strangers: frozenset[TlsaRecord]) -> bool:
+        """Whether records of others may be here, *strangers* in base, so that something else may be served as well.
+
+        What a server shows and base had once may be theirs too, taken out of the include file and left beside it.
+        """
+        return bool(strangers or self.seen.surplus)
 
     def _is_served(self, service: ServiceId) -> bool:
         hosts = proven_hosts(service, self.world)

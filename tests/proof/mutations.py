@@ -196,6 +196,13 @@ def _parcel_that_goes_back_anywhere(self: HostSession, service: ServiceId) -> Pa
     return replace(_PARCEL(self, service), returns_to=None)
 
 
+def _parcel_by_the_ledger_alone(self: HostSession, service: ServiceId) -> Parcel:
+    """Let a host go back to anything where the ledger says "unknown", whatever the host says that it has."""
+    parcel = _PARCEL(self, service)
+    is_unknown = None in (self._given.before.serves(service).may_serve or (None,))
+    return replace(parcel, returns_to=None) if is_unknown else parcel
+
+
 _PARCEL = HostSession._parcel
 
 
@@ -445,6 +452,28 @@ MUTATIONS: dict[str, Mutation] = {
         ("a file on a host is touched", "daemons are restarted by force"),
         usual=(RENEW, "all jobs run"),
         seed=44,
+    ),
+    "what was in the include file and lies beside it counts for a server that lags": Mutation(
+        RECORDS,
+        ((Owner, "_is_mixed", lambda self, strangers: bool(strangers or self.seen.foreign)),),
+        setting="records of others, from nothing",
+        usual=(
+            "somebody adds a record beside the include file",
+            "somebody adds a record to the include file",
+            "somebody takes it out of the include file",
+            "publish reaches everybody",
+            "a certificate is renewed",
+        ),
+        steps=60,
+        seed=60,
+    ),
+    "a lost ledger lets a host go back to anything": Mutation(
+        MAY_SERVE,
+        ((HostSession, "_parcel", _parcel_by_the_ledger_alone),),
+        setting="after a roll",
+        usual=(RENEW, "publish reaches everybody", "all jobs run"),
+        more=("the ledger is lost", "a file on a host is touched", "deploy goes wrong"),
+        seed=30,
     ),
     "deploy asks nothing": Mutation(
         MAY_SERVE, ((deploying, "_by_gate", lambda _: lambda *_: YES),), (REVERT,), "after a roll"

@@ -146,7 +146,12 @@ class Shared(Life):
         self.commit_by_hand(views)
 
     def take_from_beside(self, owner: str) -> None:
-        """Take away all that others keep of a name, once a look has found every combination of it."""
+        """Take away all that others keep of a name, once a look has found every combination of it.
+
+        Of one that is asked for it stays until no host shows what is not ours: a record of ours may be joining it.
+        """
+        if self.has_strangers and owner in self.owners:
+            return
         views, entry = self.beside, self.entry.names.get(owner, NameEntry(0, ""))
         known = set(entry.gone).union(*(view.get(owner, EMPTY).combinations for view in self.line.views))
         kept = frozenset[TlsaRecord]().union(*(view.pop(owner, EMPTY).records for view in views))
@@ -188,11 +193,17 @@ class Shared(Life):
         self.kill_all()
         self._clear_away()
         super().come_to_rest()
+        for host in self.world.hosts.values():
+            # A receiver that sleeps and would be refused brings nothing, so nothing has to match it.
+            host.under_way = [each for each in host.under_way if each[0] >= host.seq]
         if self._clear_away():
             self.rest()
 
     def _clear_away(self) -> bool:
-        """Take away what may not stay, and let every cache forget it; whether there was something."""
+        """Take away what may not stay, and let every cache forget it; whether there was something.
+
+        Where a host shows what is not ours most of it has to stay until that ends; only what keeps it from ending goes.
+        """
         views, beside = list(map(dict, self.line.views)), self.beside
         for owner, folder in product(sorted(self.touched), range(self.setting.views)):
             ours = self._ours(views[folder])
@@ -203,6 +214,9 @@ class Shared(Life):
             left = with_others({owner: kept}, {owner: others})[owner]
             if self._matches_everything(owner, left):
                 views[folder][owner], beside[folder][owner] = kept, others
+            elif self.has_strangers:
+                found = views[folder].get(owner, EMPTY), beside[folder].get(owner, EMPTY)
+                views[folder][owner], beside[folder][owner] = self._freed(owner, *found)
         views, beside = ([{o: r for o, r in each.items() if r.records} for each in found] for found in (views, beside))
         if (views, beside) == (list(self.line.views), self.beside):
             return False
@@ -211,6 +225,23 @@ class Shared(Life):
         self.load_all()
         self.wait(3 * LARGE)
         return True
+
+    def _freed(self, owner: str, in_file: Rrset, beside: Rrset) -> tuple[Rrset, Rrset]:
+        """Return what of others stays in the include file and beside it while a host shows what is not ours.
+
+        What the jobs wait with for a person goes: a name that nobody asks for, a copy of ours beside the file; and what
+        was in the file, and lies beside it now, is put back.
+        """
+        if owner not in self.owners:
+            return EMPTY, EMPTY
+        if any(map(self.is_ours, beside.records)) and self._matches_everything(owner, in_file):
+            return in_file, EMPTY
+        past = {
+            record for commit in self.line.commits for view in commit.views for record in view.get(owner, EMPTY).records
+        }
+        back = beside.records & past
+        ttl_seconds = max(in_file.ttl_seconds, beside.ttl_seconds)
+        return Rrset(ttl_seconds, in_file.records | back), replace(beside, records=beside.records - back)
 
     def _shown_beside(self, owner: str) -> set[Rrset]:
         """Return what others keep beside the include files of a name; where folders differ no evidence can begin."""

@@ -163,6 +163,36 @@ FOUND = {
             Step("publish reaches everybody", (35, 19, 47)),
         ),
     ),
+    "a person takes a record of another tool away while ours joins it": Script(
+        "records of others, from nothing",
+        (
+            Step("somebody adds a record beside the include file", (32, 51, 0)),
+            Step("publish reaches everybody", (4, 57, 6)),
+            Step("somebody takes it away beside the include file", (40, 21, 2)),
+        ),
+    ),
+    "a record of another tool that was in the include file and lies beside it": Script(
+        "records of others, from nothing",
+        (
+            Step("somebody adds a record beside the include file", (28, 3, 26)),
+            Step("a certificate is renewed", (21, 30, 47)),
+            Step("somebody adds a record to the include file", (40, 33, 14)),
+            Step("publish runs", (25, 13, 36)),
+            Step("somebody takes it out of the include file", (16, 21, 26)),
+            *[Step("publish reaches everybody")] * 2,
+        ),
+    ),
+    "records at a name that nobody asks for, and a host of another tool that was never reached": Script(
+        "records of others, from nothing",
+        (
+            Step("a host dies or returns", (43, 48, 16)),
+            Step("a certificate is renewed", (42, 32, 53)),
+            Step("all jobs run", (20, 19, 18)),
+            Step("a certificate is renewed", (29, 37, 16)),
+            Step("roll runs"),
+            Step("somebody adds a record to the include file", (17, 39, 47)),
+        ),
+    ),
 }
 
 

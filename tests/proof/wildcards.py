@@ -86,6 +86,10 @@ class Wild(Shared):
         if not self.has_wildcards:
             super().take_from_beside(owner)
 
+    def _freed(self, owner: str, in_file: Rrset, beside: Rrset) -> tuple[Rrset, Rrset]:
+        """Leave everything as it is below a wildcard, which would answer for what is taken away."""
+        return (in_file, beside) if self.has_wildcards else super()._freed(owner, in_file, beside)
+
     def _is_harmless(self, beside: Sequence[Zone]) -> bool:
         """Whether all that may be served matches what is answered under the names that it is shown under."""
         shown = self._shown()
