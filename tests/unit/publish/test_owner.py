@@ -353,6 +353,28 @@ def test_a_new_combination_does_not_join_records_that_are_not_ours_before_ours_a
     assert "is not served yet" in whys(found)
 
 
+@pytest.mark.parametrize(("address", "expected"), [(99, False), (1, True)])
+def test_what_left_the_base_and_is_shown_still_may_be_somebody_elses(address: int, expected: bool) -> None:
+    """It lies beside the include file by now, or a server lags: a new combination comes where only ours is served."""
+    seen = look([commit("c0", zone(1, 99)), commit("c1", zone(1))], zone(1, 99))
+    live = Branches(state(slots(1), 1), state(slots(1), 1))
+    changes: dict[str, Any] = {
+        "branches": live,
+        "keys": material(live),
+        "inventory": inventory(service()),
+        "owners": ASKED_FOR_SHA512,
+        "ledger": Ledger(
+            {host: HostEntry(1, {SERVICE: settled(1)}) for host in ("smtp1", "smtp2")}, {APEX: ApexEntry()}
+        ),
+        "addresses": shown(address),
+        "repo": {APEX: seen.repo},
+        "seen": {APEX: seen},
+    }
+    found = becomes(1, **changes)
+
+    assert expected == (SHA512 in {each.params for proposal in found.proposals for each in proposal.records})
+
+
 def test_a_new_combination_joins_records_that_are_not_ours_when_only_ours_are_served() -> None:
     """Every host and every address was asked."""
     served: dict[str, Any] = {
