@@ -42,6 +42,8 @@ def test_a_ca_that_lies_fails_alone(acme_site: AcmeSite) -> None:
         liar.heal()
         liar.plan(kind, fault, times=None)
         done = site.sslops("renew", "--apply", *([] if not told else ["--force", "example.net"]))
+        if "it cannot be reached" in done.stderr:  # a connection was lost, which is no lie: the next run tries again
+            done = site.sslops("renew", "--apply", "--force", "example.net")
         told[name] = done.stderr
 
         assert 1 == done.exit_code, name

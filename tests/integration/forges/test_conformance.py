@@ -83,7 +83,7 @@ class Beside:
 
 @pytest.mark.parametrize("dialect", rows(DIALECTS, ("gitlab", "github", "gitea")))
 def test_the_local_forge_lives_every_life(start_bench: Callable[..., Bench], dialect: str) -> None:
-    """One after the other, on one project, as on a real one; Forgejo, which is Gitea's like, in the long run."""
+    """One after the other, on one project, as on a real one; Forgejo, which answers as Gitea does, in the long run."""
     bench = start_bench(dialect)
     found = {}
     for one in LIVES:
