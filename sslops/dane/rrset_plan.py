@@ -487,12 +487,12 @@ class Owner:
         hazards.append(hazard)
         return strangers
 
-    def _is_mixed(self, strangers: frozenset[TlsaRecord]) -> bool:
-        """Whether records of others may be here, *strangers* in base, so that something else may be served as well.
+    def _is_mixed(self, unmanaged: frozenset[TlsaRecord]) -> bool:
+        """Whether records of others may be here, *unmanaged* in base, so that something else may be served as well.
 
         What a server shows and base had once may be theirs too, taken out of the include file and left beside it.
         """
-        return bool(strangers or self.seen.surplus)
+        return bool(unmanaged or self.seen.surplus)
 
     def _is_served(self, service: ServiceId) -> bool:
         hosts = proven_hosts(service, self.world)

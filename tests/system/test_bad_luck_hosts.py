@@ -34,6 +34,7 @@ def ready(start_site: Callable[..., Site]) -> Story:
     return ready_to_roll(start_site(files=LONG_TTL))
 
 
+@pytest.mark.soak
 def test_services_without_dane_go_on_while_the_dns_repository_cannot_be_reached(
     start_site: Callable[..., Site],
 ) -> None:

@@ -80,6 +80,7 @@ def test_no_first_record_before_the_ipv6_address_of_the_name_shows_the_certifica
     assert [True, True] == [listener.is_accepted_with(records) for listener in site.mail.values()]
 
 
+@pytest.mark.soak
 def test_a_key_waits_for_a_name_server_that_lags_on_ipv6(site: Site, ipv6_server: Ipv6Secondary) -> None:
     """Both servers of IPv4 show its record; it is rolled when the one of IPv6 does too."""
     story = Story(site)
