@@ -7,6 +7,7 @@ import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from benchmarks.synthetic import CA, CAS
 from tests.world.ops import OpsRepository
 
 if TYPE_CHECKING:
@@ -17,14 +18,6 @@ if TYPE_CHECKING:
 
 SERVICES_PER_GROUP = 10
 
-_CAS = "my-root: {ca_desc: own root, ca_type: self}\nmy-sub: {ca_desc: own intermediate, ca_type: local}\n"
-_CA = """\
-name: {name}
-signing_ca: {signer}
-key_opts: {{ktype: ec, ec_algo: secp384r1}}
-x509: {{CN: {name}, O: Example Company, C: US}}
-ca: {{sign_end_days: {days}, digest: sha384}}
-"""
 _LEAF = """\
 name: Service {name}
 signing_ca: my-sub
@@ -79,10 +72,10 @@ class BenchSite:
                 f"{listed}  - {{domain: ca, active: true, services: ALL}}\n{self._servers()}"
             ),
         )
-        yield "inventory/cas.yaml", _CAS
+        yield "inventory/cas.yaml", CAS
         yield "inventory/known_hosts", "".join(host.known_hosts for host in self.hosts)
-        yield "inventory/ca/my-root.yaml", _CA.format(name="my-root", signer="self", days=3650)
-        yield "inventory/ca/my-sub.yaml", _CA.format(name="my-sub", signer="my-root", days=365)
+        yield "inventory/ca/my-root.yaml", CA.format(name="my-root", signer="self", days=3650)
+        yield "inventory/ca/my-sub.yaml", CA.format(name="my-sub", signer="my-root", days=365)
         for number in range(self.services):
             group, name = groups[number // SERVICES_PER_GROUP], f"s{number:03}"
             yield f"inventory/{group}/{name}.yaml", _LEAF.format(name=name, group=group)

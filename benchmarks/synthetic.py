@@ -46,8 +46,8 @@ SERVICES_PER_GROUP = 100
 CYCLE = timedelta(days=45)
 FOREVER_DAYS = 36500
 
-_CAS = "my-root: {ca_desc: own root, ca_type: self}\nmy-sub: {ca_desc: own intermediate, ca_type: local}\n"
-_CA = """\
+CAS = "my-root: {ca_desc: own root, ca_type: self}\nmy-sub: {ca_desc: own intermediate, ca_type: local}\n"
+CA = """\
 name: {name}
 signing_ca: {signer}
 key_opts: {{ktype: ec, ec_algo: secp384r1}}
@@ -178,10 +178,10 @@ class SyntheticSite:
                 f"{listed}  - {{domain: ca, active: true, services: ALL}}\n{self._servers}{dns}"
             ),
         )
-        yield "inventory/cas.yaml", _CAS
+        yield "inventory/cas.yaml", CAS
         yield "inventory/known_hosts", ""
-        yield "inventory/ca/my-root.yaml", _CA.format(name="my-root", signer="self", days=FOREVER_DAYS)
-        yield "inventory/ca/my-sub.yaml", _CA.format(name="my-sub", signer="my-root", days=self.shape.days)
+        yield "inventory/ca/my-root.yaml", CA.format(name="my-root", signer="self", days=FOREVER_DAYS)
+        yield "inventory/ca/my-sub.yaml", CA.format(name="my-sub", signer="my-root", days=self.shape.days)
         for number in range(self.shape.services):
             name, group = f"s{number:05}", self.shape.group_of(number)
             text = _LEAF.format(name=name, group=group) + (_DANE if self.shape.has_dane else "")
