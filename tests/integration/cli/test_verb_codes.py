@@ -147,6 +147,16 @@ def stage(verb: str) -> Callable[[Place], Scenes]:
     return scenes
 
 
+def applied(place: Place, *words: str) -> Scenes:
+    """Yield how a verb that commits to next can end where something is pending; it is done at the end."""
+    yield ExitCode.REFUSED, [*words, "--apply", "--plan", OTHER_PLAN]
+    with place.busy():
+        yield ExitCode.BUSY, [*words, "--apply"]
+    with place.refused():
+        yield ExitCode.FAILED, [*words, "--apply"]
+    yield ExitCode.DONE, [*words, "--apply"]
+
+
 def waiting_for_dns(place: Place, verb: str) -> Scenes:
     """Yield what is done, and what waits because no name server answers."""
     yield ExitCode.DONE, [verb, "--apply"]
@@ -170,12 +180,7 @@ def prune(place: Place) -> Scenes:
         yield ExitCode.WAITING, [*words, "example.com", "--detailed-exitcode"]
         place.done("deploy --apply")
         yield ExitCode.PENDING, [*words, "--detailed-exitcode"]
-        yield ExitCode.REFUSED, [*words, "--apply", "--plan", OTHER_PLAN]
-        with place.busy():
-            yield ExitCode.BUSY, [*words, "--apply"]
-        with place.refused():
-            yield ExitCode.FAILED, [*words, "--apply"]
-        yield ExitCode.DONE, [*words, "--apply"]
+        yield from applied(place, *words)
 
 
 def revoke(place: Place) -> Scenes:
@@ -184,12 +189,7 @@ def revoke(place: Place) -> Scenes:
     words = ["revoke", "example.com", "--reason", "superseded"]
     yield ExitCode.USAGE, ["revoke", "example.com"]
     yield ExitCode.PENDING, [*words, "--detailed-exitcode"]
-    yield ExitCode.REFUSED, [*words, "--apply", "--plan", OTHER_PLAN]
-    with place.busy():
-        yield ExitCode.BUSY, [*words, "--apply"]
-    with place.refused():
-        yield ExitCode.FAILED, [*words, "--apply"]
-    yield ExitCode.DONE, [*words, "--apply"]
+    yield from applied(place, *words)
 
 
 def rekey(place: Place) -> Scenes:
@@ -202,12 +202,7 @@ def rekey(place: Place) -> Scenes:
     place.ops.edit({".sops.yaml": config})
     yield usage("rekey")
     yield ExitCode.PENDING, ["rekey", "--fetch", "--detailed-exitcode"]
-    yield ExitCode.REFUSED, ["rekey", "--apply", "--plan", OTHER_PLAN]
-    with place.busy():
-        yield ExitCode.BUSY, ["rekey", "--apply"]
-    with place.refused():
-        yield ExitCode.FAILED, ["rekey", "--apply"]
-    yield ExitCode.DONE, ["rekey", "--apply"]
+    yield from applied(place, "rekey")
 
 
 def whole(verb: str) -> Callable[[Place], Scenes]:
